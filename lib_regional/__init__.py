@@ -1,0 +1,1 @@
+"""Regional: prompts, weights and LoRAs that act where they are drawn."""

@@ -1,0 +1,76 @@
+"""What can be said about settings before a picture is made: the texts of every place, and what probably was not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from ..core.layout import Layout, RegionSettings
+from ..core.prompt import split_prompt
+from ..core.settings import Settings
+from ..core.texts import ImageTexts, plan_texts
+from ..tensors.masks import WeightMaps, weight_maps
+
+_CELLS = 64
+"""Cells of the longer side of the grid on which coverage is looked at."""
+
+_SEEN = 0.05
+"""A region whose largest share of any cell is below this does not show."""
+
+
+def validate(settings: Settings, prompt: str, negative: str, size: tuple[int, int]) -> dict[str, Any]:
+    """Answer of the route: canonical settings, texts and warnings; both empty for settings that are off. Raises SettingsError.
+
+    ``size`` is (width, height) in pixels.
+    """
+    if not settings.enabled:
+        return {"ok": True, "settings": settings.to_json(), "texts": None, "warnings": []}
+    texts = plan_texts(settings, prompt, negative)
+    warnings = list(find_warnings(settings, texts, prompt, size))
+    return {"ok": True, "settings": settings.to_json(), "texts": asdict(texts), "warnings": warnings}
+
+
+def find_warnings(settings: Settings, texts: ImageTexts, prompt: str, size: tuple[int, int]) -> Iterator[str]:
+    """Sentences about settings that work but hardly do what somebody wants."""
+    layout = settings.layout()
+    if not any(region.enabled for region in layout.regions):
+        yield "No region is on: the picture is made from the base prompt alone." if layout.regions else "There is no region yet."
+        return
+    if settings.text_from == "regions" and settings.base.prompt is None and len(split_prompt_safely(prompt)) > 1:
+        yield 'The main prompt has BREAK or another key in it; "Region texts" is not set to split it, so the base gets all of it.'
+    maps = weight_maps(layout, *_grid(size))
+    for index, region in enumerate(layout.regions):
+        if region.enabled:
+            yield from (f"{region.label(index)} {text}" for text in _region_warnings(region, texts.regions[index], layout, maps, index, size))
+
+
+def split_prompt_safely(prompt: str) -> tuple[str, ...]:
+    """Parts of ``prompt`` at BREAK and the like; one part where its keys make no sense."""
+    try:
+        return split_prompt(prompt, "break").regions
+    except ValueError:
+        return (prompt,)
+
+
+def _grid(size: tuple[int, int]) -> tuple[int, int]:
+    width, height = size
+    scale = _CELLS / max(width, height)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _region_warnings(region: RegionSettings, text: str, layout: Layout, maps: WeightMaps, index: int, size: tuple[int, int]) -> Iterator[str]:
+    if not text:
+        yield "has no prompt."
+    if region.base_share >= 1:
+        yield "has base share 1: only the base prompt acts there."
+    elif region.weight == 0:
+        yield "has weight 0: it has no effect."
+    elif float(maps.share[index].max()) < _SEEN:
+        yield "is covered by other regions." if layout.overlap == "over" else "has next to no share anywhere: other regions are stronger."
+    elif _smaller_than_a_cell(layout.regions[index].shape.bounds, size):
+        yield "is smaller than one cell of the latent (8 × 8 pixels)."
+
+
+def _smaller_than_a_cell(bounds: Any, size: tuple[int, int]) -> bool:
+    return (bounds.x1 - bounds.x0) * size[0] < 8 or (bounds.y1 - bounds.y0) * size[1] < 8

@@ -1,0 +1,197 @@
+"""Kinds of values: each says in one place what it accepts, what it makes of it, and how a JSON schema puts it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import Problem, raise_any
+
+REQUIRED = object()
+"""Default of a key that has none."""
+
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class Field:
+    """Base of the kinds. ``default`` is what a missing key means."""
+
+    note: str
+    default: object = REQUIRED
+
+    def fault(self, value: object) -> str | None:
+        """What would be allowed, where ``value`` is not; None for a good value."""
+        raise NotImplementedError
+
+    def read(self, value: object) -> object:
+        """A good value in the form in which the dataclasses hold it."""
+        return value
+
+    def shape(self) -> dict[str, object]:
+        """The kind as JSON schema keywords."""
+        raise NotImplementedError
+
+    def schema(self) -> dict[str, object]:
+        """The whole JSON schema of the key: kind, description, default."""
+        default = {} if self.default is REQUIRED else {"default": to_plain(self.default)}
+        return {**self.shape(), "description": self.note, **default}
+
+
+@dataclass(frozen=True)
+class Flag(Field):
+    """true or false; 1 and "true" are not."""
+
+    def fault(self, value: object) -> str | None:
+        return None if isinstance(value, bool) else "true or false"
+
+    def shape(self) -> dict[str, object]:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Number(Field):
+    """A finite number from ``low`` to ``high``; integers are fine, booleans are none."""
+
+    low: float = 0.0
+    high: float = 1.0
+    whole: bool = False
+
+    def fault(self, value: object) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+            return f"{'a whole number' if self.whole else 'a number'} from {self.low:g} to {self.high:g}"
+        if value < self.low:
+            return f"{self.low:g} or more"
+        if value > self.high:
+            return f"{self.high:g} or less"
+        return "a whole number" if self.whole and value != int(value) else None
+
+    def read(self, value: object) -> object:
+        assert isinstance(value, (int, float))
+        return int(value) if self.whole else float(value)
+
+    def shape(self) -> dict[str, object]:
+        return {"type": "integer" if self.whole else "number", "minimum": to_plain(self.low), "maximum": to_plain(self.high)}
+
+
+@dataclass(frozen=True)
+class Text(Field):
+    """A string that UTF-8 can hold, up to ``longest`` characters; null where ``optional``."""
+
+    longest: int = 100_000
+    optional: bool = False
+
+    def fault(self, value: object) -> str | None:
+        if value is None and self.optional:
+            return None
+        if not isinstance(value, str):
+            return "a text or null" if self.optional else "a text"
+        if len(value) > self.longest:
+            return f"at most {self.longest} characters long"
+        return None if is_unicode(value) else "a text without broken characters (lone surrogates)"
+
+    def shape(self) -> dict[str, object]:
+        return {"type": ["string", "null"] if self.optional else "string", "maxLength": self.longest}
+
+
+@dataclass(frozen=True)
+class Choice(Field):
+    """One of some words."""
+
+    choices: tuple[str, ...] = ()
+
+    def fault(self, value: object) -> str | None:
+        if isinstance(value, str) and value in self.choices:
+            return None
+        quoted = [f'"{choice}"' for choice in self.choices]
+        return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+    def shape(self) -> dict[str, object]:
+        return {"type": "string", "enum": list(self.choices)}
+
+
+@dataclass(frozen=True)
+class Span(Field):
+    """Two fractions, from below to."""
+
+    def fault(self, value: object) -> str | None:
+        allowed = "two numbers from 0 to 1, the first below the second"
+        if not isinstance(value, (list, tuple)) or len(value) != 2:
+            return allowed
+        return allowed if any(map(FRACTION.fault, value)) or not value[0] < value[1] else None
+
+    def read(self, value: object) -> object:
+        assert isinstance(value, (list, tuple))
+        return float(value[0]), float(value[1])
+
+    def shape(self) -> dict[str, object]:
+        return {"type": "array", "items": FRACTION.shape(), "minItems": 2, "maxItems": 2}
+
+
+FRACTION = Number("a fraction")
+
+
+def is_unicode(text: str) -> bool:
+    """Whether ``text`` can be written as UTF-8."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def to_plain(value: object) -> object:
+    """Tuples as lists and whole floats as integers, so that JSON is short and the same whoever wrote it."""
+    if isinstance(value, (tuple, list)):
+        return [to_plain(part) for part in value]
+    if isinstance(value, Mapping):
+        return {key: to_plain(part) for key, part in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def settle(owner: object, fields: Mapping[str, Field]) -> list[Problem]:
+    """Check the attributes of a frozen dataclass named in ``fields`` and put them into their held form; returns the problems."""
+    problems = []
+    for name, field in fields.items():
+        value = getattr(owner, name)
+        allowed = field.fault(value)
+        if allowed is None:
+            object.__setattr__(owner, name, field.read(value))
+        else:
+            problems.append(Problem(name, value, allowed))
+    return problems
+
+
+def settled(owner: object, fields: Mapping[str, Field]) -> None:
+    """As :func:`settle`, raising SettingsError where there are problems."""
+    raise_any(settle(owner, fields))
+
+
+def read_fields(
+    data: Mapping[str, object], fields: Mapping[str, Field], others: Collection[str] = ()
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Values of the given keys in their held form, and the problems: wrong values, keys that lack, keys that nobody knows."""
+    values: dict[str, Any] = {}
+    problems = [unknown_key(key, data[key], [*fields, *others]) for key in data if key not in fields and key not in others]
+    for name, field in fields.items():
+        value = data.get(name, _MISSING)
+        if value is _MISSING:
+            if field.default is REQUIRED:
+                problems.append(Problem(name, None, "given", text=f"{name} is missing: it has no default."))
+            continue
+        allowed = field.fault(value)
+        if allowed is None:
+            values[name] = field.read(value)
+        else:
+            problems.append(Problem(name, value, allowed))
+    return values, problems
+
+
+def unknown_key(key: object, value: object, known: Collection[str]) -> Problem:
+    """The problem of a key that nobody knows, with the nearest known one."""
+    near = difflib.get_close_matches(str(key), known, n=1)
+    hint = f'did you mean "{near[0]}"?' if near else f"known keys: {', '.join(known) or 'none'}."
+    return Problem(str(key), value, f"one of {', '.join(known)}" if known else "left out", text=f'"{key}" is not a known key; {hint}')
+
+
+def not_an_object(field: str, value: object, what: str) -> Problem:
+    """The problem of a value that should have been a JSON object."""
+    return Problem(field, value, f"an object ({what})")

@@ -1,0 +1,85 @@
+"""What each place of one picture is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import settings_error
+from .layout import RegionSettings
+from .prompt import PromptParts, join_texts, joined, split_prompt
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class ImageTexts:
+    """Texts of one picture: base, negative of the base, and per region its text and its own negative (None: the main one).
+
+    ``weights`` are factors for the regions' weights that the prompt itself gave (``a AND b:0.5``), 1.0 elsewhere.
+    """
+
+    base: str
+    negative: str
+    regions: tuple[str, ...]
+    region_negatives: tuple[str | None, ...]
+    weights: tuple[float, ...] = ()
+
+
+def plan_texts(settings: Settings, prompt: str, negative: str) -> ImageTexts:
+    """Texts for one picture with the host's ``prompt`` and ``negative``.
+
+    Raises SettingsError (field ``text_from``) where the prompt has another number of parts than there are regions.
+    """
+    regions = settings.filled_regions()
+    if settings.text_from == "regions":
+        base = settings.base.prompt if settings.base.prompt is not None else prompt
+        texts = tuple(join_texts(settings.common, region.prompt) for region in regions)
+        main = settings.base.negative if settings.base.negative is not None else negative
+        return ImageTexts(base, main, texts, _own_negatives(main, regions), (1.0,) * len(regions))
+    parts = split_prompt(prompt, settings.text_from)
+    _check_count(settings.text_from, "prompt", len(parts.regions), len(regions))
+    _check_weights(parts)
+    dealt = zip(parts.regions, regions, strict=True)
+    texts = tuple(join_texts(parts.common, settings.common, text, region.prompt) for text, region in dealt)
+    main, negatives = _split_negatives(settings, negative, regions)
+    return ImageTexts(_base_text(settings, parts), main, texts, negatives, parts.weights)
+
+
+def _base_text(settings: Settings, parts: PromptParts) -> str:
+    if settings.base.prompt is not None:
+        return settings.base.prompt
+    return joined(parts) if parts.base is None else join_texts(parts.common, parts.base)
+
+
+def _own_negatives(main: str, regions: tuple[RegionSettings, ...]) -> tuple[str | None, ...]:
+    return tuple(join_texts(main, region.negative) if region.negative.strip() else None for region in regions)
+
+
+def _split_negatives(settings: Settings, negative: str, regions: tuple[RegionSettings, ...]) -> tuple[str, tuple[str | None, ...]]:
+    """(main negative, negatives of the regions): one part is everyone's, as many parts as regions are dealt to them."""
+    parts = split_prompt(negative, settings.text_from)
+    whole = joined(parts) if parts.base is None or len(parts.regions) == 1 else join_texts(parts.common, parts.base)
+    main = settings.base.negative if settings.base.negative is not None else whole
+    if len(parts.regions) == 1:
+        return main, _own_negatives(main, regions)
+    _check_count(settings.text_from, "negative prompt", len(parts.regions), len(regions))
+    dealt = (join_texts(parts.common, text, region.negative) for text, region in zip(parts.regions, regions, strict=True))
+    return main, tuple(None if text == main else text for text in dealt)
+
+
+def _check_count(mode: str, what: str, parts: int, regions: int) -> None:
+    if parts != regions:
+        allowed = f"a mode that splits the {what} into {regions} parts"
+        text = f'text_from "{mode}" splits the {what} into {_count(parts, "part")}, but there {_count(regions, "region", verb=True)}.'
+        raise settings_error("text_from", mode, allowed, text=text)
+
+
+def _count(number: int, noun: str, *, verb: bool = False) -> str:
+    words = f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{'is' if number == 1 else 'are'} {words}" if verb else words
+
+
+def _check_weights(parts: PromptParts) -> None:
+    for number, weight in enumerate(parts.weights, 1):
+        if weight < 0:
+            text = f"The weight behind AND part {number} of the prompt must be 0 or more, got {weight:g}."
+            raise settings_error("text_from", weight, "0 or more", text=text)

@@ -1,0 +1,1 @@
+"""Host adapters: the only place, beside the entry script and the standalone host, that knows a host."""

@@ -1,0 +1,25 @@
+"""Which adapter serves a generation: asked by capability, never by version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core.errors import RegionalError
+from ..ports import Host
+from .diffusers import DiffusersHost
+
+
+def _is_diffusers(model: Any) -> bool:
+    return all(hasattr(model, name) for name in ("unet", "encode_schedules", "call_listeners"))
+
+
+_ADAPTERS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Host]], ...] = ((_is_diffusers, DiffusersHost),)
+
+
+def find_host(model: Any) -> Host:
+    """The adapter for the loaded ``model``. Raises `RegionalError` for a model that none of them can serve."""
+    for fits, adapter in _ADAPTERS:
+        if fits(model):
+            return adapter(model)
+    raise RegionalError(f"Regional cannot work with this model ({type(model).__name__}): it offers no UNet that Regional knows.")

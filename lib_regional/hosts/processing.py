@@ -1,0 +1,119 @@
+"""A generation of a WebUI-like host (``p``, a ``StableDiffusionProcessing``) from settings to session.
+
+Everything of one generation hangs on ``p``: nothing is kept on the script, whose one object serves all tabs and requests.
+Errors are raised from ``p.sample``, the one place where the hosts let them through and where everything unwinds.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core.errors import RegionalError
+from ..core.infotext import to_infotext
+from ..core.settings import Settings
+from ..plan import PassPlan, Plan, plan_hires, plan_pass
+from ..session import Session
+from .detect import find_host
+
+ATTRIBUTE = "_regional"
+
+
+class Generation:
+    """The regional part of one ``process_images`` call."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._layout = settings.layout()
+        self._batch: tuple[PassPlan, PassPlan | None] | None = None
+
+    def check(self, p: Any) -> None:
+        """Raise for prompts that do not pair with the regions, for every image, before any of them is sampled."""
+        plan_pass(self._settings, p.all_prompts, p.all_negative_prompts, p.steps)
+
+    def begin_batch(self, p: Any) -> None:
+        """Plan the batch from its prompts, and leave in ``p`` only what the base is told."""
+        first = plan_pass(self._settings, p.prompts, p.negative_prompts, p.steps)
+        hires = None
+        if getattr(p, "enable_hr", False):
+            steps = getattr(p, "hr_second_pass_steps", 0) or p.steps
+            prompts, negatives = (
+                getattr(p, "hr_prompts", None) or p.prompts,
+                getattr(p, "hr_negative_prompts", None) or p.negative_prompts,
+            )
+            hires = plan_hires(self._settings, first, prompts, negatives, steps)
+            p.hr_prompts = _like(getattr(p, "hr_prompts", None), [t.base for t in hires.texts])
+            p.hr_negative_prompts = _like(getattr(p, "hr_negative_prompts", None), [t.negative for t in hires.texts])
+        p.prompts = _like(p.prompts, [t.base for t in first.texts])
+        p.negative_prompts = _like(p.negative_prompts, [t.negative for t in first.texts])
+        self._batch = (first, hires)
+
+    def session(self, p: Any) -> Session:
+        """The patches of the batch that is about to be sampled."""
+        if self._batch is None:
+            self.begin_batch(p)
+        assert self._batch is not None
+        first, hires = self._batch
+        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires)
+        self._batch = None
+        return Session(find_host(p.sd_model), plan)
+
+
+def _like(before: Sequence[str] | None, texts: list[str]) -> list[str]:
+    """``texts``, or the very list that was there when nothing changes (hosts compare prompts by identity and by value)."""
+    return before if isinstance(before, list) and before == texts else texts
+
+
+def begin(p: Any, argument: Any) -> None:
+    """Read the script's argument and prepare ``p``; call it once per generation, before anything is sampled.
+
+    Raises nothing: what is wrong is raised by ``p.sample``.
+    """
+    forget(p)
+    try:
+        settings = Settings.parse(argument)
+        if not settings.enabled:
+            return
+        generation = Generation(settings)
+        generation.check(p)
+    except RegionalError as error:
+        _wrap(p, functools.partial(_fail, error))
+        return
+    setattr(p, ATTRIBUTE, generation)
+    p.extra_generation_params.update(to_infotext(settings))
+    _wrap(p, functools.partial(_sample, p, generation))
+
+
+def begin_batch(p: Any) -> None:
+    """Hook for ``process_batch``; does nothing when `begin` found nothing to do."""
+    generation = getattr(p, ATTRIBUTE, None)
+    if generation is not None:
+        generation.begin_batch(p)
+
+
+def forget(p: Any) -> None:
+    """Take back what an earlier generation left on ``p`` (hosts reuse and copy it)."""
+    vars(p).pop(ATTRIBUTE, None)
+    if getattr(vars(p).get("sample"), "regional", False):
+        del p.sample
+
+
+def _wrap(p: Any, run: Callable[..., Any]) -> None:
+    inner = p.sample
+
+    @functools.wraps(inner)
+    def sample(*args: Any, **kwargs: Any) -> Any:
+        return run(inner, *args, **kwargs)
+
+    sample.regional = True  # type: ignore[attr-defined]
+    p.sample = sample
+
+
+def _sample(p: Any, generation: Generation, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    with generation.session(p):
+        return inner(*args, **kwargs)
+
+
+def _fail(error: Exception, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    raise error

@@ -1,0 +1,142 @@
+"""Attention couple: every region's text speaks through cross-attention in its own place, in one UNet pass.
+
+Design, section 1. The row's own context (the host's main prompt) is the base; regions share the canvas by their weight maps.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..plan import Plan
+from ..ports import AttentionCall, Hooks, Host, Row
+from ..tensors.attention import Part, Recipe, attend, make_recipe, split_heads
+from ..tensors.pyramid import Pyramid
+from .contexts import ContextKey, Contexts, encode_plan
+
+CACHE_LIMIT = 512 * 2**20
+"""Bytes of cached keys and values above which the cache is emptied and begun anew."""
+
+KeysValues = tuple[Tensor, Tensor]
+Source = tuple[int, ContextKey | None]
+"""A part's row and its context; None is the row's own context."""
+
+
+class KeyValueCache:
+    """Keys and values of one generation by (site, contexts of a bucket). They are constant while the contexts are."""
+
+    def __init__(self, limit: int = CACHE_LIMIT) -> None:
+        self._limit = limit
+        self._size = 0
+        self._entries: dict[tuple[str, tuple[ContextKey, ...]], KeysValues] = {}
+
+    def get(self, site: str, keys: tuple[ContextKey, ...]) -> KeysValues | None:
+        """What was kept for these contexts at this site."""
+        return self._entries.get((site, keys))
+
+    def put(self, site: str, keys: tuple[ContextKey, ...], pair: KeysValues) -> None:
+        """Keep ``pair``, emptying the cache first if it would outgrow its limit."""
+        size = sum(t.numel() * t.element_size() for t in pair)
+        if self._size + size > self._limit:
+            self.clear()
+        if size <= self._limit:
+            self._entries[site, keys] = pair
+            self._size += size
+
+    def clear(self) -> None:
+        """Drop everything: contexts, weights or LoRA strengths have changed."""
+        self._entries.clear()
+        self._size = 0
+
+
+class _Couple:
+    """State of one generation: contexts, weight maps, recipes and cached keys and values."""
+
+    def __init__(self, plan: Plan, contexts: Contexts, cache: KeyValueCache | None) -> None:
+        self._plan = plan
+        self._contexts = contexts
+        self._pyramid = Pyramid(plan.layout)
+        self._cache = cache
+        self._recipes: dict[tuple[object, ...], Recipe] = {}
+
+    def __call__(self, call: AttentionCall) -> Tensor | None:
+        active = self._plan.active(call.model.step)
+        keyed = [self._row_keys(row, active, call) for row in call.model.rows]
+        if not any(keyed):
+            return None
+        parts = [(n, key) for n, keys in enumerate(keyed) for key in (None, *keys.values())]
+        recipe = self._recipe(call, active, keyed)
+        pairs = self._project(call, recipe, parts)
+        return call.out(attend(recipe, call.to_q(call.x), pairs, call.heads, call.scale))
+
+    def _row_keys(self, row: Row, active: tuple[int, ...], call: AttentionCall) -> dict[int, ContextKey]:
+        keys = {region: self._contexts.key(row, region, call.model.step) for region in active}
+        return {region: key for region, key in keys.items() if key is not None}
+
+    def _recipe(self, call: AttentionCall, active: tuple[int, ...], keyed: list[dict[int, ContextKey]]) -> Recipe:
+        lengths = tuple(tuple((region, len(self._contexts.tensor(key))) for region, key in keys.items()) for keys in keyed)
+        texts = self._plan.pass_of(call.model.step).texts
+        factors = tuple(texts[row.image].weights for row in call.model.rows)
+        name = (active, lengths, factors, call.model.latent, call.grid, call.context.shape[1], call.x.device, call.x.dtype)
+        if name not in self._recipes:
+            parts = []
+            for row, regions in enumerate(lengths):
+                maps = self._pyramid.at(active, call.model.latent, call.grid, factors[row])
+                own = maps.regions[[region for region, _ in regions]].flatten(1)
+                parts.append(Part(row, (1 - own.sum(0)).clamp_min(0), call.context.shape[1], "own"))
+                parts += [Part(row, weights, length, "region") for weights, (_, length) in zip(own, regions, strict=True)]
+            self._recipes[name] = make_recipe(parts, len(keyed), call.x.device, call.x.dtype)
+        return self._recipes[name]
+
+    def _project(self, call: AttentionCall, recipe: Recipe, parts: list[Source]) -> list[KeysValues]:
+        """K and V of every bucket: the rows' own contexts as the host would, the regions' from the cache or in one matmul."""
+        groups = [[parts[i] for i in bucket.members] for bucket in recipe.buckets]
+        kept = {keys: self._kept(call, keys) for group in groups if (keys := _keys(group))}
+        missing = dict.fromkeys(key for keys, pair in kept.items() if pair is None for key in keys)
+        fresh = self._project_contexts(call, list(missing))
+        own = _heads(call, call.to_k(call.context), call.to_v(call.context)) if len(kept) < len(groups) else None
+        pairs = []
+        for group in groups:
+            keys = _keys(group)
+            if not keys:
+                assert own is not None
+                rows = [row for row, _ in group]
+                pairs.append((own[0][rows], own[1][rows]))
+            else:
+                pairs.append(kept[keys] or self._stack(call, keys, fresh))
+        return pairs
+
+    def _kept(self, call: AttentionCall, keys: tuple[ContextKey, ...]) -> KeysValues | None:
+        return self._cache.get(call.site.name, keys) if self._cache is not None else None
+
+    def _project_contexts(self, call: AttentionCall, keys: list[ContextKey]) -> dict[ContextKey, KeysValues]:
+        if not keys:
+            return {}
+        tensors = [self._contexts.tensor(key).to(call.context.device, call.context.dtype) for key in keys]
+        together = torch.cat(tensors)[None]
+        k, v = _heads(call, call.to_k(together), call.to_v(together))
+        lengths = [len(t) for t in tensors]
+        return dict(zip(keys, zip(k[0].split(lengths, 1), v[0].split(lengths, 1), strict=True), strict=True))
+
+    def _stack(self, call: AttentionCall, keys: tuple[ContextKey, ...], fresh: dict[ContextKey, KeysValues]) -> KeysValues:
+        pair = (torch.stack([fresh[key][0] for key in keys]), torch.stack([fresh[key][1] for key in keys]))
+        if self._cache is not None:
+            self._cache.put(call.site.name, keys, pair)
+        return pair
+
+
+def _keys(group: list[Source]) -> tuple[ContextKey, ...]:
+    """Contexts of a bucket; empty for a bucket of the rows' own contexts (`Part.kind` keeps the two apart)."""
+    return tuple(key for _, key in group if key is not None)
+
+
+def _heads(call: AttentionCall, k: Tensor, v: Tensor) -> KeysValues:
+    return split_heads(k, call.heads), split_heads(v, call.heads)
+
+
+def attention_couple(plan: Plan, host: Host) -> Hooks:
+    """Hooks for one generation. ``options.attention_couple.cache`` (default true) keeps keys and values over the steps."""
+    options = dict(plan.settings.options.get("attention_couple", {}))
+    cache = KeyValueCache() if options.get("cache", True) else None
+    couple = _Couple(plan, encode_plan(plan, host), cache)
+    return Hooks(cross_attention=couple, close=cache.clear if cache is not None else None)

@@ -1,0 +1,55 @@
+"""Settings + prompts -> Plan: what every image is told where, and which regions are active at which step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .core.errors import SettingsError
+from .core.layout import Layout
+from .core.settings import Settings
+from .core.texts import ImageTexts, plan_texts
+from .ports import StepInfo
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    """One sampling pass (first or hires): texts per image and the number of steps that prompt schedules refer to."""
+
+    texts: tuple[ImageTexts, ...]
+    steps: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The regional part of one batch. ``size`` is (width, height) in pixels of the first pass."""
+
+    settings: Settings
+    layout: Layout
+    size: tuple[int, int]
+    first: PassPlan
+    hires: PassPlan | None = None
+
+    def pass_of(self, step: StepInfo) -> PassPlan:
+        """The pass that ``step`` belongs to."""
+        return self.hires if step.hires and self.hires is not None else self.first
+
+    def active(self, step: StepInfo) -> tuple[int, ...]:
+        """Positions of the regions that take part at ``step``: enabled, and inside their step range ``[from, to)``."""
+        return tuple(i for i, r in enumerate(self.layout.regions) if r.enabled and r.steps[0] <= step.progress < r.steps[1])
+
+
+def plan_pass(settings: Settings, prompts: Sequence[str], negatives: Sequence[str], steps: int) -> PassPlan:
+    """Texts of a batch. Raises `SettingsError` where prompts and regions do not pair."""
+    return PassPlan(tuple(plan_texts(settings, p, n) for p, n in zip(prompts, negatives, strict=True)), steps)
+
+
+def plan_hires(settings: Settings, first: PassPlan, prompts: Sequence[str], negatives: Sequence[str], steps: int) -> PassPlan:
+    """Texts of the hires pass. A hires prompt that does not split into the regions speaks for the base alone."""
+    texts = []
+    for told, prompt, negative in zip(first.texts, prompts, negatives, strict=True):
+        try:
+            texts.append(plan_texts(settings, prompt, negative))
+        except SettingsError:
+            texts.append(replace(told, base=prompt, negative=negative))
+    return PassPlan(tuple(texts), steps)

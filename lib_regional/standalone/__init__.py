@@ -1,0 +1,1 @@
+"""The embedded default host and the small model it ships with."""

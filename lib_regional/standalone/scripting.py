@@ -1,0 +1,455 @@
+"""Scripts as the WebUI runs them: the base class, loading of script files, and the runner that calls their methods."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+logger = logging.getLogger("regional.standalone")
+
+
+class _AlwaysVisible:
+    """What ``Script.show`` returns for a script that takes part in every generation."""
+
+    def __repr__(self) -> str:
+        return "AlwaysVisible"
+
+
+AlwaysVisible = _AlwaysVisible()
+
+
+class PostprocessImageArgs:
+    """One finished picture; ``image`` may be replaced."""
+
+    def __init__(self, image: Any, index: int = 0) -> None:
+        self.image = image
+        self.index = index
+
+
+class PostprocessMaskOverlayArgs:
+    """Inpainting's pieces before they are laid over one another."""
+
+    def __init__(self, index: int, mask_for_overlay: Any, overlay_image: Any) -> None:
+        self.index = index
+        self.mask_for_overlay = mask_for_overlay
+        self.overlay_image = overlay_image
+
+
+class PostprocessBatchListArgs:
+    """The decoded pictures of a batch, tensors (3, H, W) in 0..1; the list may be changed."""
+
+    def __init__(self, images: list[Any]) -> None:
+        self.images = images
+
+
+class PostSampleArgs:
+    """What sampling gave; ``samples`` may be replaced."""
+
+    def __init__(self, samples: Any) -> None:
+        self.samples = samples
+
+
+class MaskBlendArgs:
+    """Inpainting's blend in the denoiser; ``blended_latent`` is read back."""
+
+    def __init__(
+        self,
+        current_latent: Any,
+        nmask: Any,
+        init_latent: Any,
+        mask: Any,
+        blended_latent: Any,
+        denoiser: Any = None,
+        sigma: Any = None,
+    ) -> None:
+        self.current_latent = current_latent
+        self.nmask = nmask
+        self.init_latent = init_latent
+        self.mask = mask
+        self.blended_latent = blended_latent
+        self.denoiser = denoiser
+        self.is_final_blend = denoiser is None
+        self.sigma = sigma
+
+
+@dataclass
+class OnComponent:
+    """A component that a script waits for."""
+
+    component: Any
+
+
+class Script:
+    """Base class of scripts; every method does nothing unless overridden."""
+
+    name: str | None = None
+    section: str | None = None
+    filename: str | None = None
+    args_from: int | None = None
+    args_to: int | None = None
+    alwayson: bool = False
+    is_txt2img: bool = False
+    is_img2img: bool = False
+    tabname: str | None = None
+    group: Any = None
+    create_group: bool = True
+    infotext_fields: list[Any] | None = None
+    paste_field_names: list[str] | None = None
+    api_info: Any = None
+    on_before_component_elem_id: list[tuple[str, Callable[..., Any]]] | None = None
+    on_after_component_elem_id: list[tuple[str, Callable[..., Any]]] | None = None
+    setup_for_ui_only = False
+    controls: list[Any] | None = None
+    sorting_priority = 0
+
+    def title(self) -> str:
+        """The script's name in lists and in the API."""
+        raise NotImplementedError
+
+    def ui(self, is_img2img: bool) -> Any:
+        """Make and return the script's controls."""
+
+    def show(self, is_img2img: bool) -> Any:
+        """`AlwaysVisible`, or whether the script can be selected in this tab."""
+        return True
+
+    def run(self, p: Any, *args: Any) -> Any:
+        """A selectable script's own generation."""
+
+    def setup(self, p: Any, *args: Any) -> None:
+        """Before anything else, when ``p`` gets its arguments."""
+
+    def before_process(self, p: Any, *args: Any) -> None:
+        """Very early."""
+
+    def process(self, p: Any, *args: Any) -> None:
+        """Before the first batch; prompts and seeds of all images are known."""
+
+    def before_process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
+        """Before a batch's tags are parsed."""
+
+    def after_extra_networks_activate(self, p: Any, *args: Any, **kwargs: Any) -> None:
+        """After a batch's extra networks are active."""
+
+    def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
+        """Before a batch's prompts are encoded."""
+
+    def process_before_every_sampling(self, p: Any, *args: Any, **kwargs: Any) -> None:
+        """Before each pass, hires included; ``x``, ``noise``, ``c`` and ``uc`` are in ``kwargs``."""
+
+    def before_hr(self, p: Any, *args: Any) -> None:
+        """Before the hires pass."""
+
+    def on_mask_blend(self, p: Any, mba: Any, *args: Any) -> None:
+        """At inpainting's blend."""
+
+    def post_sample(self, p: Any, ps: Any, *args: Any) -> None:
+        """After sampling, before decoding."""
+
+    def postprocess_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
+        """After a batch is decoded; ``images`` (B, 3, H, W) in 0..1 are in ``kwargs``."""
+
+    def postprocess_batch_list(self, p: Any, pp: Any, *args: Any, **kwargs: Any) -> None:
+        """The same with a list that may be changed."""
+
+    def postprocess_image(self, p: Any, pp: Any, *args: Any) -> None:
+        """For each picture."""
+
+    def postprocess_maskoverlay(self, p: Any, ppmo: Any, *args: Any) -> None:
+        """For each inpainted picture before the original is laid over it."""
+
+    def postprocess_image_after_composite(self, p: Any, pp: Any, *args: Any) -> None:
+        """For each picture when it is complete."""
+
+    def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
+        """At the end."""
+
+    def before_component(self, component: Any, **kwargs: Any) -> None:
+        """Before a component of the page is made."""
+
+    def after_component(self, component: Any, **kwargs: Any) -> None:
+        """After a component of the page is made."""
+
+    def describe(self) -> str:
+        """A tooltip."""
+        return ""
+
+    def elem_id(self, item_id: Any) -> str:
+        """An element id that no other script has."""
+        words = "".join(letter if letter.isalnum() else "_" for letter in self.title().lower())
+        tab = ("img2img" if self.is_img2img else "txt2img") + "_" if self.show(True) == self.show(False) else ""
+        return f"script_{tab}{words}_{item_id}"
+
+
+@dataclass(frozen=True)
+class ScriptClass:
+    """A `Script` subclass found in a script file."""
+
+    script_class: type[Script]
+    path: str
+    basedir: str
+    module: ModuleType
+
+
+_serial = itertools.count()
+
+
+@contextmanager
+def on_path(folder: Path) -> Iterator[None]:
+    """``folder`` on ``sys.path`` for the time of the block."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def load_script(path: Path) -> list[ScriptClass]:
+    """Execute a script file and collect every `Script` subclass in its namespace, imported ones included, as the WebUI does."""
+    root = path.parent.parent if path.parent.name == "scripts" else path.parent
+    spec = importlib.util.spec_from_file_location(path.name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be loaded as a script.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[f"regional_script_{next(_serial)}_{path.stem}"] = module
+    with on_path(root):
+        spec.loader.exec_module(module)
+    found = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Script)]
+    return [ScriptClass(cls, str(path), str(root), module) for cls in dict.fromkeys(found)]
+
+
+@dataclass(frozen=True)
+class ScriptArgInfo:
+    """What the API tells of one argument."""
+
+    label: str | None
+    value: Any
+    minimum: Any = None
+    maximum: Any = None
+    step: Any = None
+    choices: list[Any] | None = None
+
+
+@dataclass(frozen=True)
+class ScriptApiInfo:
+    """What the API tells of one script."""
+
+    name: str
+    is_alwayson: bool
+    is_img2img: bool
+    args: list[ScriptArgInfo]
+
+
+def _argument_info(control: Any) -> ScriptArgInfo:
+    choices = getattr(control, "choices", None)
+    plain = [str(choice[0] if isinstance(choice, (tuple, list)) else choice) for choice in choices] if choices else None
+    return ScriptArgInfo(
+        getattr(control, "label", None) or "",
+        getattr(control, "value", None),
+        getattr(control, "minimum", None),
+        getattr(control, "maximum", None),
+        getattr(control, "step", None),
+        plain,
+    )
+
+
+@dataclass
+class ScriptRunner:
+    """The scripts of one tab. Whatever a script's method raises is logged, and the generation goes on."""
+
+    is_img2img: bool
+    scripts: list[Script] = field(default_factory=list)
+    alwayson_scripts: list[Script] = field(default_factory=list)
+    selectable_scripts: list[Script] = field(default_factory=list)
+    infotext_fields: list[Any] = field(default_factory=list)
+    paste_field_names: list[str] = field(default_factory=list)
+    inputs: list[Any] = field(default_factory=lambda: [None])
+
+    def initialize_scripts(self, classes: Sequence[ScriptClass]) -> None:
+        """One object per class that shows itself in this tab."""
+        self.scripts, self.alwayson_scripts, self.selectable_scripts = [], [], []
+        for found in classes:
+            script = self._made(found)
+            visibility = self._guarded(script, "show", self.is_img2img) if script else False
+            if script is None or not visibility:
+                continue
+            script.alwayson = visibility is AlwaysVisible
+            self.scripts.append(script)
+            (self.alwayson_scripts if script.alwayson else self.selectable_scripts).append(script)
+
+    def _made(self, found: ScriptClass) -> Script | None:
+        try:
+            script = found.script_class()
+        except Exception:  # a broken script must not stop the host
+            logger.exception("Error creating script %s of %s", found.script_class.__name__, found.path)
+            return None
+        script.filename = found.path
+        script.is_txt2img, script.is_img2img = not self.is_img2img, self.is_img2img
+        script.tabname = "img2img" if self.is_img2img else "txt2img"
+        return script
+
+    def setup_ui(self) -> list[Any]:
+        """Make every script's controls, to be called inside Blocks; the list of all inputs, the selected script's index first."""
+        self.inputs, self.infotext_fields, self.paste_field_names = [None], [], []
+        for script in self.scripts:
+            self.setup_script_ui(script)
+        return self.inputs
+
+    def setup_script_ui(self, script: Script) -> list[Any]:
+        """Make one script's controls and give them their places among the arguments."""
+        script.args_from = script.args_to = len(self.inputs)
+        try:
+            script.name = script.title().lower()
+        except Exception:  # a script without a title stays without controls
+            logger.exception("Error in the title of %s", script.filename)
+            return []
+        controls = self._guarded(script, "ui", self.is_img2img)
+        if controls is None:
+            return []
+        controls = list(controls) if isinstance(controls, (list, tuple)) else [controls]
+        script.controls = controls
+        script.api_info = ScriptApiInfo(script.name, script.alwayson, self.is_img2img, [_argument_info(c) for c in controls])
+        self.infotext_fields += script.infotext_fields or []
+        self.paste_field_names += script.paste_field_names or []
+        self.inputs += controls
+        script.args_to = len(self.inputs)
+        return controls
+
+    def default_args(self) -> list[Any]:
+        """Arguments of all scripts from their components' values, fetched by calling ``ui`` anew as the WebUI's API does."""
+        import gradio as gr
+
+        args: list[Any] = [None] * max([1, *(script.args_to or 1 for script in self.scripts)])
+        args[0] = 0
+        with gr.Blocks():
+            for script in self.scripts:
+                controls = self._guarded(script, "ui", self.is_img2img)
+                if controls and script.args_from is not None:
+                    listed = controls if isinstance(controls, (list, tuple)) else [controls]
+                    args[script.args_from : script.args_to] = [getattr(control, "value", None) for control in listed]
+        return args
+
+    def find(self, title: str, scripts: Sequence[Script] | None = None) -> Script | None:
+        """The script with this title in any case."""
+        pool = self.scripts if scripts is None else scripts
+        return next((script for script in pool if (self._guarded(script, "title") or "").lower() == title.lower()), None)
+
+    def script(self, title: str) -> Script | None:
+        """The WebUI's lookup by title."""
+        return self.find(title)
+
+    def ordered_scripts(self, _method: str) -> list[Script]:
+        """The scripts that take part in every generation, in the order of their calls."""
+        return list(self.alwayson_scripts)
+
+    def run(self, p: Any, *args: Any) -> Any:
+        """Run the selected script, if one is selected."""
+        chosen = args[0] if args else 0
+        if not chosen:
+            return None
+        script = self.selectable_scripts[chosen - 1]
+        return script.run(p, *args[script.args_from : script.args_to])
+
+    def _args(self, script: Script, p: Any) -> list[Any]:
+        return list(p.script_args[script.args_from : script.args_to]) if p.script_args else []
+
+    def _each(self, method: str, p: Any, *given: Any, **kwargs: Any) -> None:
+        for script in self.alwayson_scripts:
+            if getattr(type(script), method) is not getattr(Script, method):
+                self._guarded(script, method, p, *given, *self._args(script, p), **kwargs)
+
+    def _guarded(self, script: Script, method: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return getattr(script, method)(*args, **kwargs)
+        except Exception:  # the WebUI logs whatever a script raises and goes on without it
+            logger.exception("Error running %s: %s", method, script.filename)
+            return None
+
+    def setup_scripts(self, p: Any) -> None:
+        """``setup`` of every script."""
+        self._each("setup", p)
+
+    def before_process(self, p: Any) -> None:
+        """See `Script.before_process`."""
+        self._each("before_process", p)
+
+    def process(self, p: Any) -> None:
+        """See `Script.process`."""
+        self._each("process", p)
+
+    def before_process_batch(self, p: Any, **kwargs: Any) -> None:
+        """See `Script.before_process_batch`."""
+        self._each("before_process_batch", p, **kwargs)
+
+    def after_extra_networks_activate(self, p: Any, **kwargs: Any) -> None:
+        """See `Script.after_extra_networks_activate`."""
+        self._each("after_extra_networks_activate", p, **kwargs)
+
+    def process_batch(self, p: Any, **kwargs: Any) -> None:
+        """See `Script.process_batch`."""
+        self._each("process_batch", p, **kwargs)
+
+    def process_before_every_sampling(self, p: Any, **kwargs: Any) -> None:
+        """See `Script.process_before_every_sampling`."""
+        self._each("process_before_every_sampling", p, **kwargs)
+
+    def before_hr(self, p: Any) -> None:
+        """See `Script.before_hr`."""
+        self._each("before_hr", p)
+
+    def on_mask_blend(self, p: Any, mba: MaskBlendArgs) -> None:
+        """See `Script.on_mask_blend`."""
+        self._each("on_mask_blend", p, mba)
+
+    def post_sample(self, p: Any, ps: PostSampleArgs) -> None:
+        """See `Script.post_sample`."""
+        self._each("post_sample", p, ps)
+
+    def postprocess_batch(self, p: Any, images: Any, **kwargs: Any) -> None:
+        """See `Script.postprocess_batch`."""
+        self._each("postprocess_batch", p, images=images, **kwargs)
+
+    def postprocess_batch_list(self, p: Any, pp: PostprocessBatchListArgs, **kwargs: Any) -> None:
+        """See `Script.postprocess_batch_list`."""
+        self._each("postprocess_batch_list", p, pp, **kwargs)
+
+    def postprocess_image(self, p: Any, pp: PostprocessImageArgs) -> None:
+        """See `Script.postprocess_image`."""
+        self._each("postprocess_image", p, pp)
+
+    def postprocess_maskoverlay(self, p: Any, ppmo: PostprocessMaskOverlayArgs) -> None:
+        """See `Script.postprocess_maskoverlay`."""
+        self._each("postprocess_maskoverlay", p, ppmo)
+
+    def postprocess_image_after_composite(self, p: Any, pp: PostprocessImageArgs) -> None:
+        """See `Script.postprocess_image_after_composite`."""
+        self._each("postprocess_image_after_composite", p, pp)
+
+    def postprocess(self, p: Any, processed: Any) -> None:
+        """See `Script.postprocess`."""
+        self._each("postprocess", p, processed)
+
+    def set_named_arg(self, args: list[Any], script_name: str, arg_elem_id: str, value: Any) -> None:
+        """Set the argument whose component has this element id."""
+        script = self.find(script_name)
+        for index, control in enumerate(script.controls or [] if script else []):
+            if arg_elem_id in str(getattr(control, "elem_id", "")):
+                assert script is not None and script.args_from is not None
+                args[script.args_from + index] = value
+
+
+def paste_values(fields: Sequence[Any], params: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """(component, value) of every infotext field that ``params`` speaks of; a callable key computes its value."""
+    for entry in fields:
+        component, key = (entry[0], entry[1]) if isinstance(entry, tuple) else (entry.component, entry.label)
+        value = key(params) if callable(key) else params.get(key)
+        if value is not None:
+            yield component, value

@@ -1,0 +1,121 @@
+"""What every training stage needs: the schedule of the learning rate, averaged weights, checkpoints and the loss log."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Run:
+    """Options of one stage. Steps are the sum over all resumed parts; `save_every` and `log_every` count steps."""
+
+    out: Path
+    steps: int
+    batch: int
+    rate: float = 1e-3
+    warmup: int = 100
+    decay_from: float = 0.6
+    device: str = "cpu"
+    seed: int = 0
+    save_every: int = 250
+    log_every: int = 20
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1:
+            raise ValueError(f"steps and batch must be 1 or more, got {self.steps} and {self.batch}")
+
+    def rate_at(self, step: int) -> float:
+        """Warmup, then constant, then a cosine down to 2 % over the last part."""
+        warm = min(1.0, (step + 1) / max(1, self.warmup))
+        late = (step / self.steps - self.decay_from) / (1 - self.decay_from)
+        fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, late))))
+        return self.rate * warm * fall
+
+
+class Average:
+    """Exponential moving average of a module's weights, with a short memory at the start."""
+
+    def __init__(self, module: nn.Module, decay: float = 0.999) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.weights = {name: value.detach().clone().float() for name, value in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        current = module.state_dict()
+        mine = [self.weights[name] for name in current]
+        torch._foreach_lerp_(mine, [value.detach().float() for value in current.values()], 1 - decay)
+
+    def state(self) -> dict[str, object]:
+        return {"weights": self.weights, "updates": self.updates}
+
+    def load(self, state: dict) -> None:
+        self.weights = {name: value.to(self.weights[name].device) for name, value in state["weights"].items()}
+        self.updates = int(state["updates"])
+
+
+class Checkpoint:
+    """One file per stage, written whole or not at all, read without unpickling objects."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def save(self, step: int, **parts: object) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_suffix(".part")
+        torch.save({"step": step, **parts}, temporary)
+        os.replace(temporary, self.path)
+
+    def load(self, device: str = "cpu") -> dict | None:
+        if not self.path.exists():
+            return None
+        return torch.load(self.path, map_location=device, weights_only=True)
+
+
+class Log:
+    """Appends rows to a CSV file; the first row names the columns."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
+        self.path, self.columns = path, columns
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            self._append(columns)
+
+    def write(self, **values: float) -> None:
+        self._append([f"{values[name]:.6g}" for name in self.columns])
+
+    def _append(self, row: object) -> None:
+        with self.path.open("a", newline="") as file:
+            csv.writer(file).writerow(row)
+
+
+def steps_of(run: Run, start: int, title: str) -> Iterator[int]:
+    """The steps still to do, with a progress bar."""
+    from tqdm import tqdm
+
+    yield from tqdm(range(start, run.steps), initial=start, total=run.steps, desc=title, mininterval=5, smoothing=0.05)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def autocast(device: str) -> torch.autocast:
+    """bf16 for the forward pass: it needs no loss scaling and is fast on CPUs with AVX512_BF16."""
+    return torch.autocast(torch.device(device).type, torch.bfloat16)
+
+
+def spread(values: list[Tensor]) -> float:
+    """Mean of scalars as a float; nan when there are none."""
+    return float(torch.stack(values).mean()) if values else math.nan

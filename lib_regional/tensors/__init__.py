@@ -1,0 +1,1 @@
+"""Pure functions on tensors: masks, weight maps, attention. No host, no settings, no state."""

@@ -1,0 +1,120 @@
+"""Regional cross-attention in one go.
+
+``out(p) = Σ_r ŵ_r(p) · softmax(q(p) K_rᵀ / √d) V_r`` with one query projection, each region asked only by the tokens in its
+support ``{p : ŵ_r(p) > 0}``, and supports of like length answered by one batched call. What depends on masks and rows alone is
+a *recipe*, made once and looked up per layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SUPPORT = 1e-6
+"""Weights up to this are no support."""
+_PADDING = 1.25
+"""Supports share a bucket while the longest is at most this many times the shortest."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One row of the batch asking one context: ``weights`` (L,) over the row's tokens, ``length`` T of the context.
+
+    Parts of different ``kind`` are never answered together.
+    """
+
+    row: int
+    weights: Tensor
+    length: int
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Parts answered in one call: ``members`` are positions in the list of parts.
+
+    ``source`` (n·S,) and ``target`` (n·S,) index the flattened queries (B·L) and outputs (B·L + 1, the last row takes padding);
+    both None when every member covers its whole row (then ``rows`` (n,) says which). ``weights`` (n, S, 1).
+    """
+
+    members: tuple[int, ...]
+    rows: Tensor
+    source: Tensor | None
+    target: Tensor | None
+    weights: Tensor
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Buckets whose members never write to one token twice, so that sums are the same in every run."""
+
+    buckets: tuple[Bucket, ...]
+
+
+def make_recipe(parts: Sequence[Part], rows: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Recipe:
+    """Group ``parts`` over a batch of ``rows`` rows into buckets of equal context length and like support."""
+    supports = [torch.nonzero(part.weights > SUPPORT)[:, 0] for part in parts]
+    order = sorted((i for i in range(len(parts)) if len(supports[i])), key=lambda i: (parts[i].kind, parts[i].length, len(supports[i])))
+    groups: list[list[int]] = []
+    for i in order:
+        home = next((g for g in groups if _fits(g, i, parts, supports)), None)
+        if home is None:
+            groups.append([i])
+        else:
+            home.append(i)
+    return Recipe(tuple(_bucket(group, parts, supports, rows, device, dtype) for group in groups))
+
+
+def _fits(group: list[int], i: int, parts: Sequence[Part], supports: Sequence[Tensor]) -> bool:
+    first, tokens = group[0], len(parts[i].weights)
+    if (parts[first].kind, parts[first].length) != (parts[i].kind, parts[i].length) or len(supports[i]) > _PADDING * len(supports[first]):
+        return False
+    if (len(supports[i]) == tokens) != (len(supports[first]) == tokens):
+        return False
+    return not any(parts[j].row == parts[i].row and torch.isin(supports[i], supports[j]).any() for j in group)
+
+
+def _bucket(
+    group: list[int], parts: Sequence[Part], supports: Sequence[Tensor], rows: int, device: torch.device | str, dtype: torch.dtype
+) -> Bucket:
+    tokens = len(parts[group[0]].weights)
+    row_index = torch.tensor([parts[i].row for i in group], device=device)
+    size = max(len(supports[i]) for i in group)
+    if size == tokens:
+        weights = torch.stack([parts[i].weights for i in group])
+        return Bucket(tuple(group), row_index, None, None, weights[..., None].to(device, dtype))
+    source = torch.zeros(len(group), size, dtype=torch.long)
+    target = torch.full((len(group), size), rows * tokens)
+    weights = torch.zeros(len(group), size)
+    for n, i in enumerate(group):
+        here, offset = supports[i], parts[i].row * tokens
+        source[n, : len(here)] = here + offset
+        target[n, : len(here)] = here + offset
+        weights[n, : len(here)] = parts[i].weights[here]
+    return Bucket(tuple(group), row_index, source.flatten().to(device), target.flatten().to(device), weights[..., None].to(device, dtype))
+
+
+def split_heads(tensor: Tensor, heads: int) -> Tensor:
+    """(n, T, heads·d) -> (n, heads, T, d)"""
+    count, length, channels = tensor.shape
+    return tensor.view(count, length, heads, channels // heads).transpose(1, 2)
+
+
+def attend(recipe: Recipe, q: Tensor, keys: Sequence[tuple[Tensor, Tensor]], heads: int, scale: float | None = None) -> Tensor:
+    """q (B, L, C), per bucket K and V (n, heads, T, d) -> (B, L, C), before the output projection."""
+    rows, tokens, channels = q.shape
+    out = q.new_zeros(rows * tokens + 1, channels)
+    flat = q.reshape(rows * tokens, channels)
+    for bucket, (k, v) in zip(recipe.buckets, keys, strict=True):
+        asked = q[bucket.rows] if bucket.source is None else flat[bucket.source].view(len(bucket.members), -1, channels)
+        heard = F.scaled_dot_product_attention(split_heads(asked, heads), k, v, scale=scale)
+        said = heard.transpose(1, 2).flatten(2) * bucket.weights
+        if bucket.target is None:
+            out[:-1].view(rows, tokens, channels)[bucket.rows] += said
+        else:
+            out[bucket.target] += said.flatten(0, 1)
+    return out[:-1].view(rows, tokens, channels)

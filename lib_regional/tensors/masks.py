@@ -1,0 +1,153 @@
+"""From a layout to weight maps: who speaks at which cell, and how loud.
+
+Notation of the design, section 0: masks ``m_r``, cover ``c = min(1, Σ m_r)``, relative share ``u_r = c · w_r m_r / Σ w_s m_s``,
+weight maps ``ŵ_r = (1 − b_r) · u_r`` and ``ŵ_base = 1 − Σ ŵ_r``: never negative, sum 1 everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..core.geometry import Box, Ellipse, MaskImage, Polygon, Shape
+from .mask_image import decode_mask
+
+if TYPE_CHECKING:
+    from ..core.layout import Layout, Region
+
+_RASTER_LIMIT = 1024 * 1024
+"""Pixels of the drawing raster above which a cell is drawn with fewer than 8×8 of them."""
+
+
+@dataclass(frozen=True)
+class WeightMaps:
+    """``regions`` (R, h, w) and ``base`` (h, w) sum to 1 at every cell; ``share`` (R, h, w) is u_r, before the base share."""
+
+    regions: Tensor
+    base: Tensor
+    share: Tensor
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.base.shape[0], self.base.shape[1]
+
+
+def weight_maps(layout: Layout, height: int, width: int, active: Sequence[int] | None = None) -> WeightMaps:
+    """Weight maps of ``layout`` on a grid of ``height`` × ``width`` cells.
+
+    ``active`` are the positions of the regions that take part (default: the enabled ones); the others get weight 0.
+    """
+    chosen = [i for i, region in enumerate(layout.regions) if region.enabled] if active is None else list(active)
+    total = len(layout.regions)
+    if not chosen:
+        empty = torch.zeros(total, height, width)
+        return WeightMaps(empty, torch.ones(height, width), empty.clone())
+    regions = [layout.regions[i] for i in chosen]
+    scale = raster_scale(height, width)
+    masks = torch.stack([region_mask(region, height * scale, width * scale) for region in regions])
+    if layout.overlap == "over":
+        masks = occlude(masks, [region.priority for region in regions])
+    share = relative_shares(masks, torch.tensor([region.weight for region in regions]))
+    share = F.avg_pool2d(share[None], scale)[0] if scale > 1 else share
+    full = torch.zeros(total, height, width)
+    full[chosen] = share
+    loud = 1 - torch.tensor([region.base_share for region in layout.regions])
+    weights = full * loud[:, None, None]
+    return WeightMaps(weights, (1 - weights.sum(0)).clamp_min(0), full)
+
+
+def raster_scale(height: int, width: int) -> int:
+    """Pixels per cell side in which shapes are drawn: 8, less on large canvases."""
+    return next((s for s in (8, 4, 2) if height * width * s * s <= _RASTER_LIMIT), 1)
+
+
+def occlude(masks: Tensor, priorities: Sequence[float]) -> Tensor:
+    """masks (R, H, W) -> (R, H, W): ``m_r · Π_{z_s > z_r} (1 − m_s)``; equal priorities do not hide each other."""
+    return torch.stack(
+        [
+            mask * torch.stack([torch.ones_like(mask), *(1 - masks[s] for s, z in enumerate(priorities) if z > priorities[r])]).prod(0)
+            for r, mask in enumerate(masks)
+        ]
+    )
+
+
+def relative_shares(masks: Tensor, weights: Tensor) -> Tensor:
+    """masks (R, H, W) in [0, 1], weights (R,) ≥ 0 -> u (R, H, W) with Σ u = min(1, Σ m) wherever a weight is not 0."""
+    weighted = masks * weights[:, None, None]
+    total = weighted.sum(0)
+    cover = masks[weights > 0].sum(0).clamp_max(1)
+    return torch.where(total > 0, cover * weighted / total.clamp_min(1e-12), 0.0)
+
+
+def region_mask(region: Region, height: int, width: int) -> Tensor:
+    """The region's own mask (height, width) in [0, 1], feathered, without regard to its neighbours."""
+    return feather(shape_mask(region.shape, height, width), region.feather)
+
+
+def shape_mask(shape: Shape, height: int, width: int) -> Tensor:
+    """Shape in the unit square -> (height, width) in [0, 1]; never empty (at least the pixel at its centre)."""
+    mask = _DRAW[type(shape)](shape, height, width)
+    if not mask.any():
+        bounds = shape.bounds
+        row, column = (bounds.y0 + bounds.y1) / 2 * height, (bounds.x0 + bounds.x1) / 2 * width
+        mask[min(height - 1, int(row)), min(width - 1, int(column))] = 1
+    return mask
+
+
+def feather(mask: Tensor, share: float) -> Tensor:
+    """Soften the edges of ``mask`` (H, W) by a linear ramp ``share`` of the shorter side wide, centred on the edge.
+
+    A box filter is linear, so masks that tile the canvas still sum to 1; the canvas border does not fade.
+    """
+    radius = round(share * min(mask.shape) / 2)
+    if radius < 1:
+        return mask
+    soft: Tensor = mask[None, None]
+    for kernel, pad in (((1, 2 * radius + 1), (radius, radius, 0, 0)), ((2 * radius + 1, 1), (0, 0, radius, radius))):
+        soft = F.avg_pool2d(F.pad(soft, pad, mode="replicate"), kernel, stride=1)
+    return soft[0, 0].clamp(0, 1)
+
+
+def _box(shape: Box, height: int, width: int) -> Tensor:
+    left, top, right, bottom = shape.pixels(width, height)
+    mask = torch.zeros(height, width)
+    mask[top:bottom, left:right] = 1
+    return mask
+
+
+def _centres(count: int) -> Tensor:
+    return (torch.arange(count, dtype=torch.float64) + 0.5) / count
+
+
+def _ellipse(shape: Ellipse, height: int, width: int) -> Tensor:
+    y = (2 * _centres(height) - shape.y0 - shape.y1) / (shape.y1 - shape.y0)
+    x = (2 * _centres(width) - shape.x0 - shape.x1) / (shape.x1 - shape.x0)
+    return (y[:, None] ** 2 + x[None] ** 2 <= 1).float()
+
+
+def _polygon(shape: Polygon, height: int, width: int) -> Tensor:
+    """Even-odd fill: every edge toggles the rest of the rows it crosses; the parity of the running sum is the inside."""
+    toggles = torch.zeros(height, width + 1, dtype=torch.int32)
+    rows = _centres(height)
+    points = shape.points
+    for (x0, y0), (x1, y1) in zip(points, (*points[1:], points[0]), strict=True):
+        crossed = torch.nonzero((rows >= min(y0, y1)) & (rows < max(y0, y1)))[:, 0]
+        if len(crossed):
+            x = x0 + (rows[crossed] - y0) * (x1 - x0) / (y1 - y0)
+            columns = torch.ceil(x * width - 0.5).clamp(0, width).long()
+            toggles.index_put_((crossed, columns), torch.ones(len(crossed), dtype=torch.int32), accumulate=True)
+    return (toggles.cumsum(1)[:, :width] % 2).float()
+
+
+def _image(shape: MaskImage, height: int, width: int) -> Tensor:
+    image = decode_mask(shape.data)[None, None]
+    return F.interpolate(image, (height, width), mode="bilinear", antialias=True, align_corners=False)[0, 0].clamp(0, 1)
+
+
+_DRAW: dict[type, Callable[[Any, int, int], Tensor]] = {Box: _box, Ellipse: _ellipse, Polygon: _polygon, MaskImage: _image}

@@ -1,0 +1,1 @@
+"""The panel: a mount point and one text box in Gradio; the rest is drawn by javascript/."""

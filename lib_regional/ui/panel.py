@@ -1,0 +1,64 @@
+"""The Gradio part of the panel: an accordion that holds a mount point for javascript/regional_panel.js and the settings as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ..core.methods import METHODS
+from ..core.settings import Settings
+from .compat import listen
+
+
+@dataclass(frozen=True)
+class PanelParts:
+    """Components of one tab's panel. ``state`` is the only one with a value: Settings as JSON text, "" for an untouched panel."""
+
+    state: gr.Textbox
+    mount: gr.HTML
+    accordion: gr.Accordion
+
+
+def build(is_img2img: bool) -> PanelParts:
+    """Put the panel into the Blocks that are open. May be called any number of times."""
+    tab = "img2img" if is_img2img else "txt2img"
+    with gr.Accordion("Regional", open=False, elem_id=f"regional_{tab}") as accordion:
+        mount = gr.HTML(mount_html(tab), elem_id=f"regional_{tab}_mount")
+        state = _state_box(tab)
+    listen(state.change, None, [state], js=f"(text) => {{ window.Regional && Regional.pull && Regional.pull('{tab}'); return []; }}")
+    return PanelParts(state, mount, accordion)
+
+
+def mount_html(tab: str) -> str:
+    """The element into which the browser draws, with what it has to know from here."""
+    methods = escape(json.dumps(list(METHODS.items()), ensure_ascii=False), quote=True)
+    return f'<div id="regional_{tab}_panel" data-tab="{tab}" data-methods="{methods}"></div>'
+
+
+def pasted(read: Callable[[Mapping[str, str]], Settings | None]) -> Callable[[Mapping[str, str]], str]:
+    """What the WebUI calls with the fields of a pasted infotext: the panel's text, "" (switch off) for a picture made without regions."""
+
+    def text_of(fields: Mapping[str, str]) -> str:
+        settings = read(fields)
+        return "" if settings is None else json.dumps(settings.to_json(), ensure_ascii=False, separators=(",", ":"))
+
+    return text_of
+
+
+def preset_folder(extension: str | Path) -> Path:
+    """Where the presets of the extension in ``extension`` lie."""
+    return Path(extension) / "presets"
+
+
+def _state_box(tab: str) -> Any:
+    # Hidden by style.css: a component with visible=False is not in the page, and its value could not be edited there.
+    # Equal lines and max_lines keep Gradio from measuring a text that may hold a mask of several hundred kilobytes.
+    state = gr.Textbox("", label="Regional settings", elem_id=f"regional_{tab}_state", lines=2, max_lines=2)
+    state.do_not_save_to_config = True  # the WebUI would otherwise keep it as a default in ui-config.json
+    return state

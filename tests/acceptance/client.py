@@ -1,0 +1,94 @@
+"""A WebUI API client and the few things the acceptance tests say with it. HTTP only: nothing here knows the host."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import requests
+from PIL import Image
+
+HALVES = [{"box": [0, 0, 0.5, 1]}, {"box": [0.5, 0, 1, 1]}]
+FULL = {"box": [0, 0, 1, 1], "base_share": 0.0}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a generation gave: PNG bytes, pictures and infotexts in order."""
+
+    pngs: tuple[bytes, ...]
+    infotexts: tuple[str, ...]
+
+    @property
+    def pixels(self) -> list[np.ndarray]:
+        """(H, W, 3) int16 per picture."""
+        return [np.asarray(Image.open(io.BytesIO(p)).convert("RGB"), np.int16) for p in self.pngs]
+
+
+@dataclass
+class WebUI:
+    """A running WebUI by URL. ``common`` goes into every request."""
+
+    url: str
+    common: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, path: str) -> Any:
+        """JSON of a GET."""
+        answer = requests.get(self.url + path, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def post(self, path: str, body: Any, timeout: float = 600) -> requests.Response:
+        """Plain POST; the caller looks at the status."""
+        return requests.post(self.url + path, json=body, timeout=timeout)
+
+    def make(self, regional: dict[str, Any] | None = None, route: str = "txt2img", **request: Any) -> Made:
+        """A generation that must succeed."""
+        answer = self.post(f"/sdapi/v1/{route}", self.request(regional, **request))
+        assert answer.status_code == 200, answer.text[:2000]
+        body = answer.json()
+        import json
+
+        pngs = tuple(base64.b64decode(image.partition(",")[2] if image.startswith("data:") else image) for image in body["images"])
+        return Made(pngs, tuple(json.loads(body["info"])["infotexts"]))
+
+    def request(self, regional: dict[str, Any] | None = None, **request: Any) -> dict[str, Any]:
+        """The body of a generation with ``regional`` as the script's argument."""
+        body = {**self.common, **request}
+        if regional is not None:
+            body["alwayson_scripts"] = {"Regional": {"args": [regional]}}
+        return body
+
+    def refused(self, regional: Any, **request: Any) -> str:
+        """The message of a generation that must be refused; a picture is a failure."""
+        answer = self.post("/sdapi/v1/txt2img", self.request(regional, **request))
+        assert answer.status_code >= 400, "a picture was made in silence"
+        return answer.text
+
+    def interrupted(self, regional: dict[str, Any], **request: Any) -> None:
+        """Begin a long generation, interrupt it once it samples, and wait for its end."""
+        worker = threading.Thread(target=self.post, args=("/sdapi/v1/txt2img", self.request(regional, **request)))
+        worker.start()
+        for _ in range(600):
+            state = self.get("/sdapi/v1/progress?skip_current_image=true")["state"]
+            if state["sampling_step"] >= 2 or not worker.is_alive():
+                break
+            threading.Event().wait(0.02)
+        self.post("/sdapi/v1/interrupt", None)
+        worker.join(120)
+        assert not worker.is_alive()
+
+
+def regional(regions: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """Settings of the contract, enabled."""
+    return {"enabled": True, "regions": regions, **more}
+
+
+def difference(a: Made, b: Made) -> int:
+    """Largest difference of any channel of any picture, in 8-bit levels."""
+    assert len(a.pngs) == len(b.pngs)
+    return max(int(np.abs(x - y).max()) for x, y in zip(a.pixels, b.pixels, strict=True))

@@ -1,0 +1,66 @@
+"""Hires fix, img2img and inpainting: regions stay where they are, and neutral regions change nothing."""
+
+import base64
+
+import numpy as np
+import pytest
+from client import FULL, HALVES, difference, regional
+from test_relations import SAME
+
+HIRES = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising_strength": 0.7, "hr_second_pass_steps": 6,
+         "hr_additional_modules": ["Use same choices"]}  # fmt: skip
+
+
+def test_hires_of_a_whole_canvas_region_is_the_plain_hires_picture(webui):
+    region = webui.make(regional([{**FULL, "prompt": "a blue square"}]), prompt="other", **HIRES)
+    plain = webui.make(prompt="a blue square", **HIRES)
+    assert region.pixels[0].shape[0] == round(webui.common["height"] * 1.5)
+    assert difference(region, plain) <= SAME
+
+
+def test_hires_keeps_the_regions(webui):
+    rights = ("a blue square on snow", "a red circle on night")
+    made = [
+        webui.make(regional([{**HALVES[0], "prompt": "a red circle on grass", "feather": 0, "base_share": 0},
+                             {**HALVES[1], "prompt": right, "feather": 0, "base_share": 0}]), **HIRES).pixels[0]
+        for right in rights
+    ]  # fmt: skip
+    changed, middle = abs(made[0] - made[1]), made[0].shape[1] // 2
+    assert changed[:, middle:].mean() > 2 * changed[:, :middle].mean()
+
+
+@pytest.fixture(scope="module")
+def init(plain):
+    return "data:image/png;base64," + base64.b64encode(plain.pngs[0]).decode()
+
+
+def test_img2img_of_a_whole_canvas_region_is_the_plain_img2img(webui, init):
+    more = {"route": "img2img", "init_images": [init], "denoising_strength": 0.75}
+    region = webui.make(regional([{**FULL, "prompt": "a blue square"}]), prompt="other", **more)
+    assert difference(region, webui.make(prompt="a blue square", **more)) <= SAME
+
+
+def test_img2img_places_what_the_regions_say(webui, init):
+    more = {"route": "img2img", "init_images": [init], "denoising_strength": 0.9}
+    left = {**HALVES[0], "prompt": "a red circle on grass", "feather": 0, "base_share": 0}
+    one, other = (webui.make(regional([left, {**HALVES[1], "prompt": right, "feather": 0, "base_share": 0}]), **more).pixels[0]
+                  for right in ("a blue square on snow", "a red circle on night"))  # fmt: skip
+    changed, middle = abs(one - other), one.shape[1] // 2
+    assert changed[:, middle:].mean() > 2 * changed[:, :middle].mean()
+
+
+def test_inpainting_leaves_what_is_not_masked(webui, init, plain):
+    mask = np.zeros((*plain.pixels[0].shape[:2],), np.uint8)
+    mask[:, mask.shape[1] // 2 :] = 255
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, "PNG")
+    more = {"init_images": [init], "mask": base64.b64encode(buffer.getvalue()).decode(), "mask_blur": 0, "inpainting_fill": 1,
+            "inpaint_full_res": False, "denoising_strength": 0.9}  # fmt: skip
+    made = webui.make(regional([{**HALVES[1], "prompt": "a blue square on snow"}]), "img2img", **more)
+    changed, middle = abs(made.pixels[0] - plain.pixels[0]), mask.shape[1] // 2
+    assert changed[:, : middle - 8].max() <= SAME
+    assert changed[:, middle:].mean() > 5

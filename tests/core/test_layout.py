@@ -1,0 +1,82 @@
+"""Regions and layouts check themselves."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from lib_regional.core.errors import SettingsError
+from lib_regional.core.geometry import Box
+from lib_regional.core.layout import Layout, Region, RegionSettings
+
+HALF = Box(0, 0, 0.5, 1)
+
+BAD_FIELDS = [
+    pytest.param({"weight": -1}, "weight must be 0 or more, got -1.", id="negative weight"),
+    pytest.param({"weight": math.nan}, "weight must be a number from 0 to 1000, got NaN.", id="nan weight"),
+    pytest.param({"weight": math.inf}, "weight must be 1000 or less", id="infinite weight"),
+    pytest.param({"weight": True}, "weight must be a number", id="boolean weight"),
+    pytest.param({"weight": "1"}, 'weight must be a number from 0 to 1000, got "1".', id="weight as text"),
+    pytest.param({"base_share": 1.1}, "base_share must be 1 or less", id="base share"),
+    pytest.param({"feather": 0.6}, "feather must be 0.5 or less", id="feather"),
+    pytest.param({"priority": 1.5}, "priority must be a whole number, got 1.5.", id="priority between"),
+    pytest.param({"priority": 5000}, "priority must be 1000 or less", id="priority too high"),
+    pytest.param({"steps": (0.5, 0.5)}, "the first below the second", id="no steps"),
+    pytest.param({"steps": (0.8, 0.2)}, "the first below the second", id="steps backwards"),
+    pytest.param({"steps": (0, 20)}, "two numbers from 0 to 1", id="step numbers"),
+    pytest.param({"steps": 0.5}, "two numbers from 0 to 1", id="one step"),
+    pytest.param({"prompt": None}, "prompt must be a text, got null.", id="no prompt"),
+    pytest.param({"prompt": "\ud800"}, "broken characters", id="lone surrogate"),
+    pytest.param({"name": "x" * 201}, "name must be at most 200 characters", id="long name"),
+    pytest.param({"enabled": 1}, "enabled must be true or false, got 1.", id="enabled as number"),
+]
+
+
+@pytest.mark.parametrize(("fields", "text"), BAD_FIELDS)
+def test_bad_fields(fields: dict[str, object], text: str) -> None:
+    for build in (Region, RegionSettings):
+        with pytest.raises(SettingsError) as caught:
+            build(shape=HALF, **fields)  # type: ignore[arg-type]
+        assert text in str(caught.value)
+
+
+def test_all_problems_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Region(HALF, weight=-1, feather=2)
+    assert [problem.field for problem in caught.value.problems] == ["weight", "feather"]
+
+
+def test_integers_become_floats() -> None:
+    region = Region(HALF, weight=2, steps=(0, 1))
+    assert (type(region.weight), region.steps) == (float, (0.0, 1.0))
+
+
+def test_a_region_needs_a_shape_and_its_settings_do_not() -> None:
+    assert RegionSettings().shape is None
+    with pytest.raises(TypeError):
+        Region()  # type: ignore[call-arg]
+    for shape in (None, [0, 0, 1, 1]):
+        with pytest.raises(SettingsError, match="shape must be a Box"):
+            Region(shape)  # type: ignore[arg-type]
+
+
+LABELS = [
+    pytest.param({"name": "red hat", "prompt": "a hat"}, 'Region 3 ("red hat")', id="name"),
+    pytest.param({"prompt": "a   cat"}, 'Region 3 ("a cat")', id="prompt"),
+    pytest.param({"prompt": "a red circle on a green meadow"}, 'Region 3 ("a red circle on a green…")', id="long prompt"),
+    pytest.param({}, "Region 3", id="neither"),
+]
+
+
+@pytest.mark.parametrize(("fields", "label"), LABELS)
+def test_label(fields: dict[str, str], label: str) -> None:
+    assert Region(HALF, **fields).label(2) == label  # type: ignore[arg-type]
+
+
+def test_layout() -> None:
+    assert Layout((Region(HALF),)).overlap == "blend"
+    with pytest.raises(SettingsError, match='overlap must be "blend" or "over"'):
+        Layout((Region(HALF),), "under")
+    with pytest.raises(SettingsError, match=r"regions\[1\] must be a Region with a shape"):
+        Layout((Region(HALF), RegionSettings()))  # type: ignore[arg-type]

@@ -1,0 +1,149 @@
+"""The whole suite on the small model: a table and picture sheets.
+
+    python tests/fidelity/run.py [--methods plain attention_couple] [--share 1.0] [--webui-url URL] [--out docs]
+
+Writes ``fidelity.md`` and ``images/fidelity_<method>.png`` into ``--out``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import requests
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
+
+from measure import Figures, Make, Picture, Result, figures, run  # noqa: E402
+from suite import KINDS, SAMPLING, Case, cases, singles  # noqa: E402
+
+COMMAND = "python tests/fidelity/run.py"
+
+
+def over_http(url: str) -> Make:
+    """Make pictures through a WebUI's API."""
+
+    def make(request: dict[str, Any]) -> Picture:
+        answer = requests.post(f"{url}/sdapi/v1/txt2img", json=request, timeout=600)
+        answer.raise_for_status()
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0]))).convert("RGB"))
+
+    return make
+
+
+@contextmanager
+def served(url: str | None) -> Iterator[Make]:
+    """The WebUI at ``url``, or the project's own host for as long as the context lasts."""
+    if url:
+        yield over_http(url.rstrip("/"))
+        return
+    from lib_regional.standalone.app import serve
+
+    with serve() as own:
+        yield over_http(own.rstrip("/"))
+
+
+def rows(results: dict[str, list[Result]], single: Figures) -> Iterator[str]:
+    """Lines of the table, one per kind and method."""
+    yield "| layout | method | pictures | placed | ÷ single | all placed | right colour | missing | leak | extra | straddling | seam |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    for kind in KINDS:
+        for method, made in results.items():
+            f = figures([r for r in made if r.case.kind == kind])
+            shares = (f.placed / max(1e-9, single.placed), f.complete, f.colour, f.missing, f.leak, f.extra, f.straddling)
+            cells = (kind, method, f.pictures, f"{f.placed:.0%} ± {f.error:.0%}", *(f"{share:.0%}" for share in shares), f"{f.seam:.2f}")
+            yield f"| {' | '.join(map(str, cells))} |"
+
+
+LEGEND = """\
+*placed*: a clear object of the colour and shape asked for lies in its region (share of regions, ± standard error). *all placed*: every
+region of the picture is right. *missing*: the region is empty. *leak*: the region holds an object in another region's colour. *extra*: it
+holds more objects than the one asked for. *straddling*: pictures with an object across a border or of two colours. *seam*: jump across the
+border ÷ jump across parallel lines (median; textures alone make it differ from 1, compare with the plain row)."""
+
+
+def document(results: dict[str, list[Result]], single: Figures, command: str) -> str:
+    """The report in Markdown."""
+    return "\n".join(
+        [
+            "# Fidelity on the small model",
+            "",
+            f"Made by `{command}` ({', '.join(f'{k} {v}' for k, v in SAMPLING.items())}).",
+            "",
+            f"**Single object on the whole canvas, plain prompt: {single.placed:.0%}** right in colour and shape",
+            f"({single.pictures} pictures, colour alone {single.colour:.0%}): the best that placing could reach; `÷ single` compares with it.",
+            "",
+            *rows(results, single),
+            "",
+            LEGEND,
+            "",
+            *[f"![{method}](images/fidelity_{method}.png)" for method in results],
+            "",
+        ]
+    )
+
+
+def annotated(result: Result) -> Image.Image:
+    """The picture with its regions' outlines: green where the object is right."""
+    picture = Image.fromarray(result.picture).resize([2 * s for s in result.case.size], Image.Resampling.LANCZOS)
+    pen = ImageDraw.Draw(picture)
+    for wish, region in zip(result.case.wishes, result.judgement.regions, strict=True):
+        colour = "#37d067" if region.right else "#ff4d4d"
+        flat = wish.shape.get("polygon") or [wish.shape["box"][:2], wish.shape["box"][2:]]
+        points = [(x * (picture.width - 1), y * (picture.height - 1)) for x, y in flat]
+        if "polygon" in wish.shape:
+            pen.line([*points, points[0]], fill=colour, width=2)
+        else:
+            pen.rectangle([*points[0], *points[1]], outline=colour, width=2)
+        x, y = min(p[0] for p in points) + 4, min(p[1] for p in points) + 3
+        pen.text((x, y), wish.text[2:], fill="white", stroke_width=2, stroke_fill="black")
+    return picture
+
+
+def sheet(results: list[Result], columns: int = 6) -> Image.Image:
+    """The first pictures of every kind, a row each."""
+    lines = [[annotated(r) for r in results if r.case.kind == kind][:columns] for kind in KINDS]
+    width = max(sum(p.width + 8 for p in line) for line in lines)
+    canvas = Image.new("RGB", (width, sum(line[0].height + 8 for line in lines if line)), "white")
+    y = 0
+    for line in filter(None, lines):
+        x = 0
+        for picture in line:
+            canvas.paste(picture, (x, y))
+            x += picture.width + 8
+        y += line[0].height + 8
+    return canvas
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", nargs="+", default=["plain", "attention_couple"])
+    parser.add_argument("--share", type=float, default=1.0, help="share of every kind of layout to make")
+    parser.add_argument("--singles", type=int, default=144)
+    parser.add_argument("--webui-url")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("docs"))
+    args = parser.parse_args()
+    wanted: list[Case] = list(cases(args.share))
+    with served(args.webui_url) as make, tqdm(total=args.singles + len(wanted) * len(args.methods), unit="picture") as bar:
+        single = figures(run(singles(args.singles), "plain", make, args.workers, bar.update))
+        results = {m: run(wanted, m, make, args.workers, bar.update) for m in args.methods}
+    (args.out / "images").mkdir(parents=True, exist_ok=True)
+    for method, made in results.items():
+        sheet(made).quantize(128).save(args.out / "images" / f"fidelity_{method}.png", optimize=True)
+    text = document(results, single, " ".join([COMMAND, *sys.argv[1:]]))
+    (args.out / "fidelity.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The fixed suite: which layouts are asked for, with which objects, and how each method is asked.
+
+Everything follows from the seed, so two runs of one checkpoint ask for the same pictures.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+SHAPES = ("circle", "square", "triangle", "diamond", "ring", "cross")
+COLOURS = ("red", "yellow", "green", "cyan", "blue", "purple")
+BACKGROUNDS = ("sky", "grass", "brick", "sand", "night", "snow")
+SEED = 20240
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One object in one place. ``shape`` is a shape of the Settings contract (``{"box": […]}`` or ``{"polygon": […]}``)."""
+
+    colour: str
+    form: str
+    shape: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        """``a red circle``"""
+        return f"a {self.colour} {self.form}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One picture to make. ``size`` is (width, height)."""
+
+    kind: str
+    number: int
+    size: tuple[int, int]
+    background: str
+    wishes: tuple[Wish, ...]
+    seed: int
+
+    @property
+    def joined(self) -> str:
+        """The plain prompt that names everything and places nothing."""
+        return " and ".join(wish.text for wish in self.wishes) + f" on {self.background}"
+
+
+def box(x0: float, y0: float, x1: float, y1: float) -> dict[str, Any]:
+    """Contract form of a box."""
+    return {"box": [round(v, 4) for v in (x0, y0, x1, y1)]}
+
+
+def cells(columns: int, rows: int) -> list[dict[str, Any]]:
+    """Boxes of an even grid in reading order."""
+    return [box(c / columns, r / rows, (c + 1) / columns, (r + 1) / rows) for r in range(rows) for c in range(columns)]
+
+
+def free_boxes(rng: random.Random, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """Two or three boxes of 56 to 80 pixels a side that do not touch."""
+    count = rng.choice((2, 2, 3))
+    for _ in range(1000):
+        found: list[tuple[int, int, int, int]] = []
+        for _ in range(count):
+            w, h = rng.randrange(56, 81, 8), rng.randrange(56, 81, 8)
+            x, y = rng.randrange(0, size[0] - w + 1, 4), rng.randrange(0, size[1] - h + 1, 4)
+            if all(x >= b[2] or x + w <= b[0] or y >= b[3] or y + h <= b[1] for b in found):
+                found.append((x, y, x + w, y + h))
+        if len(found) == count:
+            return [box(x0 / size[0], y0 / size[1], x1 / size[0], y1 / size[1]) for x0, y0, x1, y1 in found]
+    raise AssertionError("no free place found")
+
+
+def diagonal(rng: random.Random, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """The canvas cut in two along a diagonal."""
+    corners: list[list[float]] = [[0, 0], [1, 0], [1, 1], [0, 1]]
+    turn = rng.randrange(2)
+    a, b, c, d = (corners[(i + turn) % 4] for i in range(4))
+    return [{"polygon": [a, b, c]}, {"polygon": [a, c, d]}]
+
+
+def nested(rng: random.Random, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """A column beside a stack, or the mirror image of it."""
+    half = [box(0, 0, 0.5, 1), box(0.5, 0, 1, 0.5), box(0.5, 0.5, 1, 1)]
+    return half if rng.random() < 0.5 else [box(0.5, 0, 1, 1), box(0, 0, 0.5, 0.5), box(0, 0.5, 0.5, 1)]
+
+
+KINDS: dict[str, tuple[int, tuple[int, int], Any]] = {
+    "2 columns": (60, (128, 128), lambda rng, size: cells(2, 1)),
+    "2 rows": (40, (128, 128), lambda rng, size: cells(1, 2)),
+    "3 columns": (40, (192, 128), lambda rng, size: cells(3, 1)),
+    "quadrants": (24, (128, 128), lambda rng, size: cells(2, 2)),
+    "3×3": (16, (192, 192), lambda rng, size: cells(3, 3)),
+    "free boxes": (24, (192, 128), free_boxes),
+    "diagonal": (20, (128, 128), diagonal),
+    "nested": (24, (192, 128), nested),
+}
+"""name -> (how many, size, shapes)"""
+
+
+def cases(share: float = 1.0) -> Iterator[Case]:
+    """The whole suite (248 layouts), or the first ``share`` of every kind (at least two each)."""
+    for kind, (count, size, shapes) in KINDS.items():
+        rng = random.Random(f"{SEED}-{kind}")
+        for number in range(max(2, round(count * share))):
+            places = shapes(rng, size)
+            colours = [rng.choice(COLOURS) for _ in places] if len(places) > len(COLOURS) else rng.sample(COLOURS, len(places))
+            wishes = tuple(Wish(colour, rng.choice(SHAPES), place) for colour, place in zip(colours, places, strict=True))
+            yield Case(kind, number, size, rng.choice(BACKGROUNDS), wishes, rng.randrange(2**31))
+
+
+def singles(count: int = 72) -> Iterator[Case]:
+    """One object on the whole canvas: every shape with every colour, twice. The rate to which placing is compared."""
+    rng = random.Random(f"{SEED}-single")
+    pairs = [(c, s) for c in COLOURS for s in SHAPES] * (-(-count // 36))
+    for number, (colour, form) in enumerate(pairs[:count]):
+        yield Case("single", number, (128, 128), rng.choice(BACKGROUNDS), (Wish(colour, form, box(0, 0, 1, 1)),), rng.randrange(2**31))
+
+
+SAMPLING: dict[str, Any] = {"sampler_name": "Euler a", "steps": 20, "cfg_scale": 5.0}
+
+
+def payload(case: Case, method: str) -> dict[str, Any]:
+    """txt2img request of ``case``: the plain joined prompt, or regions through ``method``."""
+    request = {"prompt": case.joined, "negative_prompt": "", "width": case.size[0], "height": case.size[1], "seed": case.seed, **SAMPLING}
+    if method != "plain":
+        request["alwayson_scripts"] = {"Regional": {"args": [regional(case, method)]}}
+    return request
+
+
+def regional(case: Case, method: str) -> dict[str, Any]:
+    """Settings of ``case``: every region is told its object and the background, the base the background alone."""
+    regions = [{**wish.shape, "prompt": f"{wish.text} on {case.background}"} for wish in case.wishes]
+    return {"enabled": True, "method": method, "regions": regions, "base": {"prompt": case.background}}

@@ -1,0 +1,281 @@
+"""The architecture and the house rules, read from the source: imports point one way, functions and files stay short."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "lib_regional"
+FUNCTION_LINES = 60
+FILE_LINES = 400
+UNTRACKED = {".git", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", "__pycache__", "build", "dist", "node_modules"}
+
+
+@dataclass(frozen=True)
+class May:
+    """What a part may import: parts of the package, and packages from outside. The standard library is always free."""
+
+    parts: frozenset[str] = field(default_factory=frozenset)
+    outside: frozenset[str] = field(default_factory=frozenset)
+
+
+def may(parts: str, outside: str = "") -> May:
+    return May(frozenset(parts.split()), frozenset(outside.split()))
+
+
+HOSTS = "modules modules_forge ldm ldm_patched sgm backend k_diffusion diffusers"
+TENSORS = "torch numpy einops"
+MAY = {
+    "core": may("core"),
+    "ports": may("core", "torch"),
+    "tensors": may("core tensors ports", TENSORS),
+    "plan": may("core tensors ports plan", "torch"),
+    "methods": may("core tensors ports plan methods", TENSORS),
+    "session": may("core ports plan methods session"),
+    "sources": may("core tensors ports sources", f"{TENSORS} PIL scipy skimage"),
+    "hosts": may("core tensors ports plan session hosts", f"{TENSORS} {HOSTS}"),
+    "ui": may("core ui", "gradio"),
+    "api": may("core tensors sources api", f"{TENSORS} PIL fastapi starlette pydantic"),
+    "standalone": may(
+        "core tensors ports ui api standalone",
+        f"{TENSORS} {HOSTS} PIL accelerate fastapi gradio huggingface_hub pydantic safetensors starlette tokenizers transformers uvicorn "
+        "matplotlib scipy tqdm",
+    ),
+    "scripts": may("core tensors ports plan session methods sources hosts ui api", f"torch gradio fastapi {HOSTS}"),
+}
+"""One line for each part; ``methods`` and ``hosts`` know each other only through ``ports``, and ``session`` brings them together."""
+HOST_PARTS = {"hosts", "scripts", "standalone"}
+EVERYWHERE = may("", " ".join(sys.stdlib_module_names)).outside | {"__future__"}
+
+
+def part_of(path: Path) -> str:
+    """The part a source file belongs to: lib_regional/tensors/masks.py -> tensors, lib_regional/plan.py -> plan."""
+    inner = path.relative_to(ROOT).parts
+    return inner[0] if inner[0] != PACKAGE else inner[1].removesuffix(".py")
+
+
+def sources(*folders: str) -> list[Path]:
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return sorted(path for path in found if not UNTRACKED & set(path.parts))
+
+
+def package_sources() -> list[Path]:
+    return [path for path in sources(PACKAGE, "scripts") if path != ROOT / PACKAGE / "__init__.py"]
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def where(path: Path, node: ast.AST) -> str:
+    return f"{path.relative_to(ROOT).as_posix()}:{getattr(node, 'lineno', 0)}"
+
+
+# ---------------------------------------------------------------- imports
+
+
+def imported_names(tree: ast.Module, package: tuple[str, ...]) -> Iterator[tuple[ast.AST, str]]:
+    """(node, absolute dotted name) of every import in a file of the package, also inside functions and through importlib."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            yield from ((node, f"{base}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call) and called_name(node) in {"import_module", "__import__"}:
+            yield from ((node, word.value) for word in node.args[:1] if isinstance(word, ast.Constant) and isinstance(word.value, str))
+
+
+def called_name(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def wrong_imports(part: str, tree: ast.Module, package: tuple[str, ...]) -> Iterator[tuple[ast.AST, str]]:
+    rule = MAY[part]
+    for node, name in imported_names(tree, package):
+        first, *rest = name.split(".")
+        if first == PACKAGE:
+            if rest and rest[0] not in rule.parts and rest[0] != "__version__":
+                yield node, f"{part} imports {name}"
+        elif first not in EVERYWHERE | rule.outside:
+            yield node, f"{part} imports {name}"
+
+
+def test_every_part_has_a_rule() -> None:
+    assert {part_of(path) for path in package_sources()} <= set(MAY)
+
+
+def test_imports_point_one_way() -> None:
+    faults = [
+        f"{where(path, node)}: {fault}"
+        for path in package_sources()
+        for node, fault in wrong_imports(part_of(path), parse(path), path.relative_to(ROOT).parts[:-1])
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_hosts_are_imported_by_the_host_side_only() -> None:
+    faults = [
+        f"{where(path, node)}: {name}"
+        for path in package_sources()
+        if part_of(path) not in HOST_PARTS
+        for node, name in imported_names(parse(path), path.relative_to(ROOT).parts[:-1])
+        if name.split(".")[0] in HOSTS.split()
+    ]
+    assert not faults, "\n".join(faults)
+
+
+WRONG = [
+    ("core", "import torch"),
+    ("core", "import numpy as np"),
+    ("core", "from ..tensors import masks"),
+    ("core", "from .. import ports"),
+    ("tensors", "from lib_regional.methods import METHODS"),
+    ("tensors", "from PIL import Image"),
+    ("tensors", "import gradio"),
+    ("methods", "from ..hosts.diffusers import DiffusersHost"),
+    ("methods", "def late():\n    import diffusers"),
+    ("methods", "import importlib\nimportlib.import_module('modules.shared')"),
+    ("hosts", "from ..methods.attention_couple import attention_couple"),
+    ("hosts", "from ..standalone import model"),
+    ("ui", "from ..plan import Plan"),
+    ("ui", "from fastapi import FastAPI"),
+    ("api", "import gradio as gr"),
+    ("session", "from .hosts import detect"),
+]
+
+
+@pytest.mark.parametrize(("part", "source"), WRONG, ids=[f"{part}: {source.splitlines()[-1].strip()}" for part, source in WRONG])
+def test_a_wrong_import_is_found(part: str, source: str) -> None:
+    package = (PACKAGE,) if (ROOT / PACKAGE / f"{part}.py").exists() else (PACKAGE, part)
+    assert len(list(wrong_imports(part, ast.parse(source), package))) == 1
+
+
+RIGHT = [
+    ("core", "from .errors import Problem"),
+    ("tensors", "import torch\nfrom ..core.layout import Layout"),
+    ("methods", "from ..ports import Hooks\nfrom ..tensors import masks\nfrom . import contexts"),
+    ("hosts", "import diffusers\nfrom ..session import Session"),
+    ("ui", "import gradio as gr\nfrom lib_regional.core.settings import Settings"),
+]
+
+
+@pytest.mark.parametrize(("part", "source"), RIGHT, ids=[part for part, _ in RIGHT])
+def test_a_right_import_is_left_alone(part: str, source: str) -> None:
+    assert list(wrong_imports(part, ast.parse(source), (PACKAGE, part))) == []
+
+
+# ---------------------------------------------------------------- house rules
+
+
+def house_sources() -> list[Path]:
+    return [*sources(PACKAGE, "scripts", "tests"), ROOT / "run.py", ROOT / "install.py"]
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def test_functions_are_short() -> None:
+    long = [
+        f"{where(path, function)}: {function.name} has {length} lines"
+        for path in house_sources()
+        for function in functions(parse(path))
+        if (length := (function.end_lineno or 0) - function.lineno + 1) > FUNCTION_LINES
+    ]
+    assert not long, "\n".join(long)
+
+
+def test_files_are_short() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in sources(PACKAGE, "scripts")}
+    assert {name: lines for name, lines in lengths.items() if lines > FILE_LINES} == {}
+
+
+def test_no_bare_except_and_no_global() -> None:
+    faults = [
+        where(path, node)
+        for path in house_sources()
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.Global) or (isinstance(node, ast.ExceptHandler) and node.type is None)
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def asserts(function: ast.AST, helpers: Iterable[str]) -> bool:
+    """Whether a test states something: an assert, pytest.raises and the like, or a call of a helper that does."""
+    known = {"raises", "warns", "fail", *helpers}
+    calls = (called_name(node) for node in ast.walk(function) if isinstance(node, ast.Call))
+    return any(isinstance(node, ast.Assert) for node in ast.walk(function)) or any(
+        name in known or name.startswith(("assert", "check", "expect")) for name in calls
+    )
+
+
+def idle_tests(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Tests that cannot fail, except by an accident. Helpers of the same file are followed."""
+    helpers: set[str] = set()
+    while more := {function.name for function in functions(tree) if function.name not in helpers and asserts(function, helpers)}:
+        helpers |= more
+    return [function for function in functions(tree) if function.name.startswith("test") and function.name not in helpers]
+
+
+def test_every_test_asserts() -> None:
+    tests = (path for path in sources("tests") if path.name.startswith("test_"))
+    idle = [f"{where(path, function)}: {function.name}" for path in tests for function in idle_tests(parse(path))]
+    assert not idle, "\n".join(idle)
+
+
+def test_an_idle_test_is_found() -> None:
+    source = "def helper():\n    assert True\ndef test_good():\n    helper()\ndef test_idle():\n    print(1)\n"
+    assert [function.name for function in idle_tests(ast.parse(source))] == ["test_idle"]
+
+
+# ---------------------------------------------------------------- text files
+
+
+REGISTRIES = [
+    ".".join(parts)
+    for parts in [
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("download", "pytorch", "org"),
+        ("npmjs", "org"),
+        ("npmjs", "com"),
+        ("yarnpkg", "com"),
+        ("unpkg", "com"),
+        ("jsdelivr", "net"),
+        ("anaconda", "org"),
+        ("anaconda", "com"),
+        ("crates", "io"),
+        ("rubygems", "org"),
+        ("golang", "org"),
+        ("ghcr", "io"),
+        ("docker", "io"),
+    ]
+]
+
+
+def text_files() -> Iterator[tuple[Path, str]]:
+    for folder, names, files in os.walk(ROOT):
+        names[:] = sorted(set(names) - UNTRACKED)
+        for path in (Path(folder) / file for file in sorted(files)):
+            try:
+                yield path, path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                continue
+
+
+def test_no_package_registry_is_named() -> None:
+    found = [f"{path.relative_to(ROOT)}: {host}" for path, text in text_files() for host in REGISTRIES if host in text.lower()]
+    assert not found, "\n".join(found)
+
+
+def test_text_files_end_their_lines_in_one_way() -> None:
+    assert [str(path.relative_to(ROOT)) for path, _ in text_files() if b"\r\n" in path.read_bytes()] == []

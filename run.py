@@ -263,7 +263,8 @@ def advise_on_torch() -> None:
     """Tell a Linux user without an NVIDIA card how to avoid the CUDA libraries, unless pip has been told where to look."""
     if not sys.platform.startswith("linux") or shutil.which("nvidia-smi"):
         return
-    settings = subprocess.run([str(venv_python()), "-m", "pip", "config", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    command = [str(venv_python()), "-m", "pip", "config", "list"]
+    settings = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PIP_QUIET": "0"})
     told = settings.stdout.decode("utf-8", "replace").lower()
     if any(key in told for key in ("index-url", "index_url", "find-links", "find_links")):
         return
@@ -353,7 +354,16 @@ def run_check(check: tuple[str, list[str]]) -> tuple[str, int]:
     if not command:
         return name, 0
     say(name)
-    return name, run_child(command, environment())
+    return name, run_node(command) if name == "node" else run_child(command, environment())
+
+
+def run_node(command: Sequence[str]) -> int:
+    """Run the JavaScript tests; their long report is shown when one fails, else only its counts."""
+    done = subprocess.run(command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    report = done.stdout.decode("utf-8", "replace")
+    counts = [line[2:] for line in report.splitlines() if line.startswith(("# tests", "# pass", "# fail"))]
+    print(report if done.returncode else ", ".join(counts), flush=True)
+    return exit_code(done.returncode)
 
 
 def node_command() -> list[str]:
@@ -361,10 +371,10 @@ def node_command() -> list[str]:
     found = (path for path in (ROOT / "tests").glob("**/*test*") if path.suffix in {".js", ".mjs", ".cjs"})
     tests = sorted(str(path.relative_to(ROOT)) for path in found)
     node = shutil.which("node")
-    if not node or node_major(node) < 18:
-        say(f"SKIPPED: the JavaScript tests need Node.js 18 or newer, and {'it is older' if node else 'none is on PATH'}.")
+    if not node or node_major(node) < 20:
+        say(f"SKIPPED: the JavaScript tests need Node.js 20 or newer, and {'it is older' if node else 'none is on PATH'}.")
         return []
-    return [node, "--test", *tests] if tests else []
+    return [node, "--test", "--test-reporter=tap", *tests] if tests else []
 
 
 def node_major(node: str) -> int:

@@ -123,6 +123,15 @@
         return result;
     }
 
+    /** Turn RGBA bytes into grey ones in place: brightness (Rec. 601) times opacity, rounded to 33 steps, opaque. */
+    function toMaskPixels(bytes) {
+        for (let i = 0; i < bytes.length; i += 4) {
+            const grey = (0.299 * bytes[i] + 0.587 * bytes[i + 1] + 0.114 * bytes[i + 2]) * bytes[i + 3] / 255;
+            bytes[i] = bytes[i + 1] = bytes[i + 2] = Math.min(255, Math.round(grey / 8) * 8);
+            bytes[i + 3] = 255;
+        }
+    }
+
     /** The settings as a fresh panel would write them: nothing to tell the server yet. */
     function isUntouched(state) {
         return same(toJson(state), toJson(emptyState()));
@@ -132,7 +141,7 @@
 
     /** Colour of a region as [red, green, blue] (0..255): hues a golden angle apart, so that neighbours in the list differ. */
     function regionColour(index) {
-        const hue = (215 + index * 137.508) % 360;
+        const hue = (262 + index * 137.508) % 360;
         return hslToRgb(hue, 0.68, 0.56);
     }
 
@@ -390,20 +399,20 @@
         return match ? [text.slice(0, match.index), Number(match[1])] : [text, 1];
     }
 
-    /** The non-empty texts with ", " between; commas at the seams are not doubled, next to BREAK or AND none is put. */
+    /** The non-empty texts with ", " between. Commas and blanks at the seams are not doubled, and next to BREAK or AND is none. */
     function joinTexts(...parts) {
-        const texts = parts.filter(Boolean).map((part) => part.replace(/^[\s,]+|[\s,]+$/g, "")).filter(Boolean);
-        return texts.reduce((joined, text) => {
-            if (!joined) return text;
-            return joined + (/\b(BREAK|AND)$/.test(joined) || /^(BREAK|AND)\b/.test(text) ? " " : ", ") + text;
-        }, "");
+        const texts = parts.filter((part) => part && /[^ \t\r\n,]/.test(part));
+        return texts.slice(1).reduce((joined, text) => {
+            const left = joined.replace(/[ \t\r\n,]+$/, ""), right = text.replace(/^[ \t\r\n,]+/, "");
+            return left + (/\b(BREAK|AND)$/.test(left) || /^(BREAK|AND)\b/.test(right) ? " " : ", ") + right;
+        }, texts[0] || "");
     }
 
     const joinedParts = (parts) => joinTexts(parts.common, parts.base, ...parts.regions);
 
     // ---------------------------------------------------------------- import of a main prompt
 
-    const MODE_NAMES = {break: "at BREAK", lines: "at its line ends", and: "at AND"};
+    const placesOf = (mode, keys) => (mode === "lines" ? "its line ends" : [...new Set(keys.filter((key) => key !== "\n"))].join(" and ") || "its keys");
 
     /** How a prompt seems to be divided: break, and, lines; null when it is one piece. */
     function detectMode(text) {
@@ -426,7 +435,7 @@
         }
         const count = parts.regions.length;
         const base = parts.base === null ? joinedParts(parts) : joinTexts(parts.common, parts.base);
-        const notes = [`Split the main prompt ${MODE_NAMES[mode]} into ${count} part${count === 1 ? "" : "s"}, one for each region.`];
+        const notes = [`Split the main prompt at ${placesOf(mode, parts.keys)} into ${count} part${count === 1 ? "" : "s"}, one for each region.`];
         let next = fitLayout(state, parts.keys, count, notes);
         const regions = next.regions.map((region, i) => (i < count ? {...region, prompt: parts.regions[i], weight: mode === "and" ? parts.weights[i] : region.weight} : region));
         next = {...next, regions, text_from: "regions", common: parts.common || "", base: {...next.base, prompt: base}};
@@ -507,7 +516,7 @@
     return {
         VERSION, SHAPE_KINDS, REGION_DEFAULTS, SETTINGS_DEFAULTS,
         makeRegion, emptyState, parse, fromJson, toJson, serialize, isUntouched,
-        parseNumber, parsePoints, formatPoints, getField, setField, clamp, tidy,
+        parseNumber, toMaskPixels, parsePoints, formatPoints, getField, setField, clamp, tidy,
         regionColour, cssColour, textColour,
         parseGrid, formatGrid, gridBoxes, cellCount, setGrid, useGrid, useShapes,
         shapeKind, shapeBounds, regionBounds, setShapeKind, replaceRegion, addRegion, duplicateRegion, removeRegion, canRemove, moveRegion,

@@ -6,8 +6,10 @@
     const R = window.Regional;
     const TABS = ["txt2img", "img2img"];
     const ROUTES = "./regional/v1/";
-    const LONGEST_MASK_SIDE = 1024;
+    const LONGEST_MASK_SIDE = 512;
     const SCALES = [[1, "picture"], [8, "latent, 1/8"], [16, "attention, 1/16"], [32, "attention, 1/32"], [64, "attention, 1/64"]];
+
+    const OVERLAPS = [["blend", "share by weight"], ["over", "higher priority covers"]];
 
     const panels = {};
 
@@ -37,6 +39,13 @@
         return node;
     }
 
+    /** Two sheets, drawn because the sign for it is in few fonts. */
+    function copyIcon() {
+        const icon = svg("svg", {viewBox: "0 0 16 16", width: "1em", height: "1em", fill: "none", stroke: "currentColor", "stroke-width": "1.4", "aria-hidden": "true"});
+        icon.append(svg("rect", {x: 5.5, y: 5.5, width: 8, height: 8, rx: 1}), svg("path", {d: "M10.5 2.5h-7a1 1 0 0 0-1 1v7"}));
+        return icon;
+    }
+
     function debounce(action, wait) {
         let timer;
         return (...args) => {
@@ -58,7 +67,7 @@
         return {ok: response.ok, status: response.status, data: isJson ? await response.json() : await response.blob()};
     }
 
-    /** A picture file as PNG data URL, at most 1024 pixels on its long side. */
+    /** A picture file as the PNG data URL of a mask: grey is brightness times opacity, in 33 steps, which keeps a JPEG's noise out of the text. */
     async function fileToMask(file) {
         const picture = await createImageBitmap(file);
         const scale = Math.min(1, LONGEST_MASK_SIDE / Math.max(picture.width, picture.height));
@@ -66,6 +75,9 @@
         const context = canvas.getContext("2d");
         context.imageSmoothingQuality = "high";
         context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+        const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+        R.toMaskPixels(pixels.data);
+        context.putImageData(pixels, 0, 0);
         return canvas.toDataURL("image/png");
     }
 
@@ -216,7 +228,7 @@
 
         buildBar(state) {
             return el("div", {class: "rg-bar"},
-                this.checkField("enabled", "Enable", {class: "rg-enable"}),
+                this.checkField("enabled", "Enable", {class: "rg-check rg-enable"}),
                 this.selectField("method", "Method", this.methodChoices(state.method), "How the regions' prompts are made to act where they lie"),
                 this.selectField("text_from", "Region texts", [
                     ["regions", "written below"], ["break", "main prompt, split at BREAK"], ["lines", "main prompt, one line each"], ["and", "main prompt, split at AND"],
@@ -304,7 +316,7 @@
                 el("div", {class: "rg-switch", role: "group", "aria-label": "Layout"},
                     this.modeButton("Grid", Boolean(grid), R.useGrid), this.modeButton("Free shapes", !grid, R.useShapes)),
                 grid ? this.buildGrid(grid) : null,
-                this.selectField("overlap", "Where regions overlap", [["blend", "share by weight"], ["over", "higher priority covers"]]));
+                grid && state.overlap === "blend" ? null : this.selectField("overlap", "Where regions overlap", OVERLAPS));
         }
 
         modeButton(label, on, change) {
@@ -322,7 +334,7 @@
                 set: (text) => this.editGrid(text),
             });
             return [this.field("Grid of", direction),
-                this.field("Sizes", ratios, {class: "rg-field rg-ratios"}), el("span", {class: "rg-hint", "data-count": true})];
+                el("label", {class: "rg-field rg-ratios"}, el("span", {class: "rg-label"}, "Sizes ", el("span", {"data-count": true})), ratios)];
         }
 
         editGrid(ratios) {
@@ -333,7 +345,7 @@
 
         cellText(state) {
             const cells = R.cellCount(state);
-            return cells === null ? "" : `${cells} cell${cells === 1 ? "" : "s"}`;
+            return cells === null ? "" : `(${cells} cell${cells === 1 ? "" : "s"})`;
         }
 
         // ------------------------------------------------ regions
@@ -375,16 +387,17 @@
                 this.edit(change);
                 this.restoreFocus(`${name}-${index + follow}`);
             };
-            const tool = (sign, name, change, disabled, follow = 0) => button(sign, act(change, name, follow), {
+            const tool = (sign, name, change, disabled, follow = 0) => el("button", {
+                type: "button", onclick: act(change, name, follow),
                 class: "rg-button rg-tool", title: `${name} region ${index + 1}`, "aria-label": `${name} region ${index + 1}`, disabled, "data-action": `${name}-${index}`,
-            });
+            }, sign);
             return el("div", {class: "rg-head"},
                 el("span", {class: "rg-swatch", text: String(index + 1), "aria-hidden": "true"}),
                 this.lineField(`${path}.name`, `Name of region ${index + 1}`, {placeholder: `Region ${index + 1}`, title: "Name, for you and for messages"}),
                 this.checkField(`${path}.enabled`, "on", {title: "Whether this region takes part"}),
                 tool("↑", "Move up", (s) => R.moveRegion(s, index, -1), index === 0, -1),
                 tool("↓", "Move down", (s) => R.moveRegion(s, index, 1), index === state.regions.length - 1, 1),
-                tool("⧉", "Duplicate", (s) => R.duplicateRegion(s, index)),
+                tool(copyIcon(), "Duplicate", (s) => R.duplicateRegion(s, index)),
                 tool("✕", "Remove", (s) => R.removeRegion(s, index), !R.canRemove(state)));
         }
 
@@ -439,7 +452,7 @@
                 ontoggle: () => (more.open ? this.opened.add(region._id) : this.opened.delete(region._id)),
             }, el("summary", {text: "Negative, weight, steps …"}),
             this.textField(`${path}.negative`, "Negative prompt", {placeholder: "added to the main negative prompt"}),
-            el("div", {class: "rg-row"},
+            el("div", {class: "rg-numbers"},
                 number("weight", "Weight", {step: 0.1, min: 0, title: "How strong this region is where regions overlap"}),
                 number("base_share", "Base share", {min: 0, max: 1, title: "How much of the base prompt is mixed in, 0 to 1"}),
                 number("feather", "Feather", {step: 0.01, min: 0, max: 0.5, title: "Width of the soft border as a share of the picture's shorter side"}),

@@ -90,10 +90,15 @@ AttentionHook = Callable[[AttentionCall], "Tensor | None"]
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a method wants to be called for. A slot that is None costs nothing."""
+    """What a method wants to be called for. A slot that is None costs nothing.
+
+    ``renew``: the model's weights changed during sampling (another checkpoint, other LoRAs): encode anew, forget projections.
+    A method without it cannot be followed by a host whose weights change.
+    """
 
     cross_attention: AttentionHook | None = None
     self_attention: AttentionHook | None = None
+    renew: Callable[[], None] | None = None
     close: Callable[[], None] | None = None
 
 

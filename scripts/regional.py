@@ -1,5 +1,9 @@
 """The entry that a WebUI executes. Every method is a few lines: what is behind them lives in lib_regional."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from modules import script_callbacks, scripts
 
 from lib_regional.api.routes import add_routes
@@ -14,26 +18,32 @@ FOLDER = scripts.basedir()
 class Script(scripts.Script):
     """Regional as an always-on script with one argument: the Settings."""
 
-    def title(self):
+    def title(self) -> str:
+        """The name under which the API finds it."""
         return "Regional"
 
-    def show(self, is_img2img):
+    def show(self, is_img2img: bool) -> Any:
+        """In both tabs, always."""
         return scripts.AlwaysVisible
 
-    def ui(self, is_img2img):
+    def ui(self, is_img2img: bool) -> list[Any]:
+        """The panel; may be called any number of times."""
         parts = panel.build(is_img2img)
         self.infotext_fields = [(parts.state, panel.pasted(from_infotext))]
         self.paste_field_names = ["Regional"]
         return [parts.state]
 
-    def process(self, p, state=None, *_):
+    def process(self, p: Any, state: Any = None, *_: Any) -> None:
+        """Once per generation, before anything is sampled."""
         processing.begin(p, state)
 
-    def process_batch(self, p, *_, **__):
+    def process_batch(self, p: Any, *_: Any, **__: Any) -> None:
+        """Once per batch, when its prompts are known and not yet encoded."""
         processing.begin_batch(p)
 
 
-def on_app_started(_, app):
+def on_app_started(_: Any, app: Any) -> None:
+    """Add the own routes to the host's application."""
     add_routes(app, PresetStore(panel.preset_folder(FOLDER)))
 
 

@@ -35,6 +35,6 @@ def only_this_machine(request: pytest.FixtureRequest) -> Iterator[None]:
         connect(self, address)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        if not request.config.getoption("--webui-url", default=None):
+        if not request.config.getoption("--webui-url", default=os.environ.get("WEBUI_URL")):
             patch.setattr(socket.socket, "connect", guarded)
         yield

@@ -35,7 +35,7 @@ TENSORS = "torch numpy einops"
 MAY = {
     "core": may("core"),
     "ports": may("core", "torch"),
-    "tensors": may("core tensors ports", TENSORS),
+    "tensors": may("core tensors ports", f"{TENSORS} PIL"),  # PIL opens the masks that layouts carry as PNG
     "plan": may("core tensors ports plan", "torch"),
     "methods": may("core tensors ports plan methods", TENSORS),
     "session": may("core ports plan methods session"),
@@ -139,7 +139,6 @@ WRONG = [
     ("core", "from ..tensors import masks"),
     ("core", "from .. import ports"),
     ("tensors", "from lib_regional.methods import METHODS"),
-    ("tensors", "from PIL import Image"),
     ("tensors", "import gradio"),
     ("methods", "from ..hosts.diffusers import DiffusersHost"),
     ("methods", "def late():\n    import diffusers"),

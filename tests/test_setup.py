@@ -262,6 +262,15 @@ def test_a_missing_node_is_said(run: ModuleType, monkeypatch: pytest.MonkeyPatch
     assert "SKIPPED" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("code", "shown"), [(0, "tests 2, pass 2"), (1, "not ok 1 - grids")], ids=["pass", "fail"])
+def test_the_javascript_report_is_short_unless_it_fails(run: ModuleType, capsys: pytest.CaptureFixture[str], code: int, shown: str) -> None:
+    report = "not ok 1 - grids\n# tests 2\n# pass 2"
+    assert run.run_node([sys.executable, "-c", f"print({report!r}); raise SystemExit({code})"]) == code
+    out = capsys.readouterr().out
+    assert shown in out
+    assert ("grids" in out) is bool(code)
+
+
 def test_exit_codes_come_through(run: ModuleType) -> None:
     assert run.run_child([sys.executable, "-c", "raise SystemExit(7)"]) == 7
 

@@ -38,11 +38,13 @@ def find_warnings(settings: Settings, texts: ImageTexts, prompt: str, size: tupl
         yield "No region is on: the picture is made from the base prompt alone." if layout.regions else "There is no region yet."
         return
     if settings.text_from == "regions" and settings.base.prompt is None and len(split_prompt_safely(prompt)) > 1:
-        yield 'The main prompt has BREAK or another key in it; "Region texts" is not set to split it, so the base gets all of it.'
+        yield 'The main prompt has BREAK or another key in it, but "Region texts" is not set to split it: the base gets all of it.'
     maps = weight_maps(layout, *_grid(size))
     for index, region in enumerate(layout.regions):
         if region.enabled:
-            yield from (f"{region.label(index)} {text}" for text in _region_warnings(region, texts.regions[index], layout, maps, index, size))
+            yield from (
+                f"{region.label(index)} {text}" for text in _region_warnings(region, texts.regions[index], layout, maps, index, size)
+            )
 
 
 def split_prompt_safely(prompt: str) -> tuple[str, ...]:
@@ -59,7 +61,9 @@ def _grid(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def _region_warnings(region: RegionSettings, text: str, layout: Layout, maps: WeightMaps, index: int, size: tuple[int, int]) -> Iterator[str]:
+def _region_warnings(
+    region: RegionSettings, text: str, layout: Layout, maps: WeightMaps, index: int, size: tuple[int, int]
+) -> Iterator[str]:
     if not text:
         yield "has no prompt."
     if region.base_share >= 1:

@@ -6,7 +6,7 @@ import math
 
 RGB = tuple[int, int, int]
 
-_START, _GOLDEN_ANGLE = 215.0, 137.508
+_START, _GOLDEN_ANGLE = 262.0, 137.508
 _SATURATION, _LIGHTNESS = 0.68, 0.56
 
 BASE_COLOUR: RGB = (128, 128, 128)

@@ -18,6 +18,7 @@ SCALES = (1, 8, 16, 32, 64)
 
 _LONG_SIDE = 512
 _BORDER = 0.45
+_LABEL = 3
 
 
 def preview_png(layout: Layout, width: int, height: int, scale: int = 8, labels: bool = True) -> bytes:
@@ -83,10 +84,10 @@ def _draw_labels(image: Image.Image, maps: WeightMaps, zoom: int) -> None:
 
 
 def _draw_label(image: Image.Image, text: str, centre: tuple[float, float]) -> None:
-    """White digits on a dark plate, from Pillow's own font, which every version has, at double size."""
+    """White digits on a dark plate, from Pillow's own font, which every version has, enlarged."""
     font = ImageFont.load_default()
     left, top, right, bottom = ImageDraw.Draw(image).textbbox((0, 0), text, font=font)
     plate = Image.new("L", (int(right - left) + 4, int(bottom - top) + 4), 40)
     ImageDraw.Draw(plate).text((2 - left, 2 - top), text, fill=255, font=font)
-    plate = plate.resize((plate.width * 2, plate.height * 2), Image.Resampling.NEAREST)
+    plate = plate.resize((plate.width * _LABEL, plate.height * _LABEL), Image.Resampling.NEAREST)
     image.paste(plate.convert("RGB"), (int(centre[0] - plate.width / 2), int(centre[1] - plate.height / 2)))

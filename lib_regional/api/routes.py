@@ -120,7 +120,7 @@ def _guarded(answer: Answer) -> Answer:
             return JSONResponse(refused.body, refused.status)
         except Exception:
             _log.exception("Regional: %s %s failed", request.method, request.url.path)
-            return JSONResponse({"error": "InternalError", "detail": "This failed inside Regional; the log has the details.", "problems": []}, 500)
+            return JSONResponse({"error": "InternalError", "detail": "This failed inside Regional; see its log.", "problems": []}, 500)
 
     return guarded
 

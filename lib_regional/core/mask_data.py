@@ -31,6 +31,7 @@ _MAGIC = (
 _MIME = {"jpeg": "a JPEG", "jpg": "a JPEG", "gif": "a GIF", "webp": "a WebP", "svg+xml": "an SVG", "bmp": "a BMP", "avif": "an AVIF"}
 _RLE = re.compile(r"rle:(\d{1,9})x(\d{1,9}):(.*)", re.A | re.S)
 _RUN = re.compile(r"(\d{1,3})(?:\*(\d{1,9}))?", re.A)
+_BYTES = tuple(bytes((value,)) for value in range(256))
 _REPEATED = re.compile(rb"(.)\1*", re.S)
 
 
@@ -165,5 +166,7 @@ def encode_rle(width: int, height: int, pixels: bytes) -> str:
 
 def decode_rle(data: str) -> tuple[int, int, bytes]:
     """``rle:WxH:…`` -> (width, height, pixels), the inverse of :func:`encode_rle`. Raises SettingsError."""
-    width, height = check_mask(data) if data.startswith(RLE_PREFIX) else _rle_parts(data)[:2]
-    return width, height, b"".join(bytes((value,)) * length for value, length in _runs(data, _rle_parts(data)[2]))
+    width, height, text = _rle_parts(data)
+    runs = list(_runs(data, text))
+    _check_total(data, sum(length for _, length in runs), width, height)
+    return width, height, b"".join(_BYTES[value] * length for value, length in runs)

@@ -14,7 +14,7 @@ SPLIT_MODES = ("break", "lines", "and")
 
 _SEPARATORS = {"break": REGION_KEYS, "lines": (), "and": (AND_KEY,)}
 _TAG = r"<[^<>\n]*:[^<>\n]*>"
-_AND_WEIGHT = re.compile(r"\s*:\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*$", re.A)
+_AND_WEIGHT = re.compile(r":\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*$", re.A)
 _BLANK = " \t\r\n,"
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 

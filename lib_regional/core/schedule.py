@@ -20,7 +20,7 @@ _CLOSING = {"(": ")", "[": "]"}
 _DEEPEST = 60
 
 _EMPHASIS = re.compile(r"\\[()\[\]\\]|\\|\(|\[|:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)|\)|\]|[^\\()\[\]:]+|:", re.A)
-_BREAK = re.compile(r"\s*\bBREAK\b\s*")
+_BREAK = re.compile(r"\bBREAK\b")
 
 BREAK = ("BREAK", -1.0)
 """The piece that stands for a chunk break."""
@@ -211,8 +211,12 @@ def parse_emphasis(text: str) -> tuple[tuple[str, float], ...]:
 
 
 def _with_breaks(text: str) -> list[tuple[str, float]]:
+    """Text split at the word BREAK, which takes the blanks around it along."""
     first, *others = _BREAK.split(text)
-    return [(first, 1.0), *(piece for other in others for piece in (BREAK, (other, 1.0)))]
+    if not others:
+        return [(first, 1.0)]
+    middle, last = [other.strip() for other in others[:-1]], others[-1].lstrip()
+    return [(first.rstrip(), 1.0), *(piece for other in (*middle, last) for piece in (BREAK, (other, 1.0)))]
 
 
 def _multiply(pieces: list[tuple[str, float]], start: int, factor: float) -> None:

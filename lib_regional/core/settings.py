@@ -141,6 +141,14 @@ class Settings:
         return Layout(tuple(_placed(region, shape) for region, shape in zip(regions, shapes, strict=True) if shape), self.overlap)
 
 
+def is_off(data: object) -> bool:
+    """Whether ``data`` asks for nothing at all: None, "", {}, or ``enabled`` false - then whatever else it holds is nobody's fault."""
+    if isinstance(data, Settings):
+        return not data.enabled
+    found = read_json(data) if isinstance(data, str) else data
+    return found is None or (isinstance(found, Mapping) and (not found or found.get("enabled") is False))
+
+
 def _placed(region: RegionSettings, shape: Shape) -> Region:
     return Region(shape, **{name: getattr(region, name) for name in REGION_FIELDS})
 

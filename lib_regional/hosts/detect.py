@@ -7,6 +7,8 @@ from typing import Any
 
 from ..core.errors import RegionalError
 from ..ports import Host
+from .a1111 import A1111Host
+from .a1111_model import is_a1111
 from .diffusers import DiffusersHost
 
 
@@ -14,12 +16,15 @@ def _is_diffusers(model: Any) -> bool:
     return all(hasattr(model, name) for name in ("unet", "encode_schedules", "call_listeners"))
 
 
-_ADAPTERS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Host]], ...] = ((_is_diffusers, DiffusersHost),)
+_ADAPTERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Any], Host]], ...] = (
+    (_is_diffusers, lambda model, _: DiffusersHost(model)),
+    (is_a1111, A1111Host),
+)
 
 
-def find_host(model: Any) -> Host:
-    """The adapter for the loaded ``model``. Raises `RegionalError` for a model that none of them can serve."""
+def find_host(model: Any, p: Any = None) -> Host:
+    """The adapter for the loaded ``model`` that samples for ``p``. Raises `RegionalError` for a model that none of them can serve."""
     for fits, adapter in _ADAPTERS:
         if fits(model):
-            return adapter(model)
+            return adapter(model, p)
     raise RegionalError(f"Regional cannot work with this model ({type(model).__name__}): it offers no UNet that Regional knows.")

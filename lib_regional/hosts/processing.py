@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.errors import RegionalError
 from ..core.infotext import to_infotext
-from ..core.settings import Settings
+from ..core.settings import Settings, is_off
 from ..plan import PassPlan, Plan, plan_hires, plan_pass
 from ..session import Session
 from .detect import find_host
@@ -57,7 +57,7 @@ class Generation:
         first, hires = self._batch
         plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires)
         self._batch = None
-        return Session(find_host(p.sd_model), plan)
+        return Session(find_host(p.sd_model, p), plan)
 
 
 def _like(before: Sequence[str] | None, texts: list[str]) -> list[str]:
@@ -72,9 +72,9 @@ def begin(p: Any, argument: Any) -> None:
     """
     forget(p)
     try:
-        settings = Settings.parse(argument)
-        if not settings.enabled:
+        if is_off(argument):
             return
+        settings = Settings.parse(argument)
         generation = Generation(settings)
         generation.check(p)
     except RegionalError as error:

@@ -64,7 +64,7 @@ class CallbackRegistry:
         """Call everybody; what they return, without those that failed."""
         results = []
         order = reversed if event in REVERSED else iter
-        for callback in order(list(self._callbacks[event])):  # type: ignore[operator]
+        for callback in order(list(self._callbacks[event])):
             try:
                 results.append(callback.function(*args, **kwargs))
             except Exception:  # whatever a script does wrong, the host goes on, as the WebUI does

@@ -19,9 +19,9 @@ from .conditioning import (
     reconstruct_multicond_batch,
     rows_of,
 )
-from .model import StandaloneModel
 from .noise_levels import NoiseLevels
-from .scripting import MaskBlendArgs
+from .script import MaskBlendArgs
+from .stable_diffusion import StandaloneModel
 from .state import Interrupted
 
 

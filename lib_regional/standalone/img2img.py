@@ -12,9 +12,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from . import pictures
-from .model import CELL
+from .faults import RequestError
 from .noise import ImageNoise
 from .processing import StableDiffusionProcessing
+from .stable_diffusion import CELL
 
 FILL, ORIGINAL, LATENT_NOISE, LATENT_NOTHING = range(4)
 """The WebUI's values of ``inpainting_fill``."""
@@ -58,9 +59,10 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         """Encode the pictures and prepare the mask."""
         assert self.extra_generation_params is not None
         if not self.init_images:
-            raise ValueError("img2img needs at least one picture in init_images.")
+            raise RequestError("img2img needs at least one picture in init_images.")
         if len(self.init_images) not in (1, self.batch_size):
-            raise ValueError(f"img2img got {len(self.init_images)} pictures; it takes one, or one for each of {self.batch_size} in a batch.")
+            many, batch = len(self.init_images), self.batch_size
+            raise RequestError(f"init_images must be one picture, or one for each of {batch} in a batch, got {many}.")
         self.extra_generation_params["Denoising strength"] = self.denoising_strength
         mask = self._prepare_mask()
         self.overlay_images = [] if mask is not None else None
@@ -124,7 +126,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
 
     def _filled(self, latent: Tensor) -> Tensor:
         """The clean latents to start from, with noise or nothing under the mask if ``inpainting_fill`` says so."""
-        if self.mask is None or self.inpainting_fill not in (LATENT_NOISE, LATENT_NOTHING):
+        if self.mask is None or self.nmask is None or self.inpainting_fill not in (LATENT_NOISE, LATENT_NOTHING):
             return latent
         kept = latent * self.mask
         if self.inpainting_fill == LATENT_NOTHING:
@@ -143,14 +145,17 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         """Latents (B,4,H,W) of a batch; outside the mask they stay the picture's own."""
         assert self.rng is not None and self.init_latent is not None and self.extra_generation_params is not None
         noise = self.rng.next()
-        if self.initial_noise_multiplier != 1.0:
-            self.extra_generation_params["Noise multiplier"] = self.initial_noise_multiplier
-            noise = noise * self.initial_noise_multiplier
+        multiplier = float(self.initial_noise_multiplier or 1.0)
+        if multiplier != 1.0:
+            self.extra_generation_params["Noise multiplier"] = multiplier
+            noise = noise * multiplier
         latent = self._filled(self.init_latent[: len(self.seeds)])
         self.sampler = self.make_sampler()
         self.before_sampling(x=latent, noise=noise, c=conditioning, uc=unconditional_conditioning)
         samples = self.sampler.sample_img2img(self, latent, noise, conditioning, unconditional_conditioning)
-        return samples if self.mask is None else samples * self.nmask + latent * self.mask
+        if self.mask is None or self.nmask is None:
+            return samples
+        return samples * self.nmask + latent * self.mask
 
     def close(self) -> None:
         """See `StableDiffusionProcessing.close`."""

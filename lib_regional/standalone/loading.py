@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from .checkpoints import CheckpointError, kind_of, read
 from .clip_text import Chunker, ClipTower
-from .model import CONFIGS, TOKENIZER, StandaloneModel
+from .model import TOKENIZER
 from .noise_levels import NoiseLevels
+from .stable_diffusion import CONFIGS, StandaloneModel
 
 Weights = Mapping[str, Tensor]
 
@@ -42,21 +43,29 @@ def _short(error: Exception) -> str:
 
 def _unet_and_vae(weights: Weights, folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers.loaders.single_file_utils import SingleFileComponentError
 
-    unet = UNet2DConditionModel.from_single_file(
-        dict(weights), config=str(folder), subfolder="unet", local_files_only=True, torch_dtype=dtype
-    )
-    vae = AutoencoderKL.from_single_file(
-        dict(weights), config=str(folder), subfolder="vae", local_files_only=True, torch_dtype=torch.float32
-    )
-    return unet, vae
+    try:
+        unet = _single(UNet2DConditionModel, weights, folder, "unet", dtype)
+        return unet, _single(AutoencoderKL, weights, folder, "vae", torch.float32)
+    except SingleFileComponentError as error:
+        raise ValueError(str(error)) from error
+
+
+def _single(kind: Any, weights: Weights, folder: Path, part: str, dtype: torch.dtype) -> Any:
+    """One network by diffusers' converter, which leaves weights that the file lacks without values: those are an error here."""
+    module = kind.from_single_file(dict(weights), config=str(folder), subfolder=part, local_files_only=True, torch_dtype=dtype)
+    missing = [name for name, value in module.named_parameters() if value.is_meta]
+    if missing:
+        raise ValueError(f"the {part} lacks {missing[0]} and {len(missing) - 1} more")
+    return module
 
 
 def _tokenizer(folder: Path) -> Any:
     from transformers import CLIPTokenizer
 
     own = folder / "tokenizer"
-    return CLIPTokenizer.from_pretrained(str(own if own.is_dir() else TOKENIZER), local_files_only=True)
+    return CLIPTokenizer.from_pretrained(str(own if (own / "vocab.json").is_file() else TOKENIZER), local_files_only=True)
 
 
 def _sd1_towers(weights: Weights, folder: Path) -> tuple[ClipTower, ...]:

@@ -91,9 +91,7 @@ class Options:
 
     def set(self, key: str, value: Any, is_api: bool = False, run_callbacks: bool = True) -> bool:
         """Set an option; whether it changed. LookupError for an unknown one, TypeError for a value of another type."""
-        if key not in self.data_labels:
-            raise LookupError(f"There is no option {key}.")
-        value = self._fitting(key, value)
+        value = self.check(key, value)
         if getattr(self, key) == value:
             return False
         self.data[key] = value
@@ -102,7 +100,10 @@ class Options:
             onchange()
         return True
 
-    def _fitting(self, key: str, value: Any) -> Any:
+    def check(self, key: str, value: Any) -> Any:
+        """The value as it would be set. LookupError for an unknown option, TypeError for a value of another type."""
+        if key not in self.data_labels:
+            raise LookupError(f"There is no option {key}.")
         default = self.data_labels[key].default
         if default is None or value is None or type(value) is type(default):
             return value

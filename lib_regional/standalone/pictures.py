@@ -64,7 +64,8 @@ def resize_image(mode: int, image: Image.Image, width: int, height: int, upscale
         return image.resize((width, height), how)
     ratio, own = width / height, image.width / image.height
     by_height = (ratio < own) if mode == CROP else (ratio > own)
-    inner = (max(1, round(image.width * height / image.height)), height) if by_height else (width, max(1, round(image.height * width / image.width)))
+    across, down = max(1, round(image.width * height / image.height)), max(1, round(image.height * width / image.width))
+    inner = (across, height) if by_height else (width, down)
     resized = image.resize(inner, how)
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
     result = Image.new(image.mode, (width, height))

@@ -15,11 +15,11 @@ from . import networks
 from .binding import current
 from .conditioning import MulticondLearnedConditioning, SdConditioning, get_learned_conditioning, get_multicond_learned_conditioning
 from .infotext import VERSION, create_infotext
-from .model import CELL, StandaloneModel
 from .noise import ImageNoise
 from .pictures import Crop
 from .samplers import find_sampler, split_name
 from .sampling import Sampler
+from .stable_diffusion import CELL, StandaloneModel
 
 if TYPE_CHECKING:
     from .host import Host
@@ -195,6 +195,11 @@ class StableDiffusionProcessing:
         self.seeds, self.subseeds = self.all_seeds[part], self.all_subseeds[part]
         self.rng = self.noise_for((self.model.latent_channels, self.height // CELL, self.width // CELL))
 
+    def restore_prompts(self, number: int) -> None:
+        """The batch's prompts as they were asked for, tags and all: the infotext tells these, whatever scripts told the encoder."""
+        part = slice(number * self.batch_size, (number + 1) * self.batch_size)
+        self.prompts, self.negative_prompts = self.all_prompts[part], self.all_negative_prompts[part]
+
     def noise_for(self, shape: Sequence[int]) -> ImageNoise:
         """Noise of the batch's seeds from the start; ``shape`` is (C, H, W) in cells."""
         return ImageNoise(shape, self.seeds, self.subseeds, self.subseed_strength)
@@ -345,5 +350,3 @@ class Processed:
     def infotext(self, p: StableDiffusionProcessing, index: int) -> str:
         """The infotext of one image."""
         return create_infotext(p, self.all_prompts, self.all_seeds, self.all_subseeds, index=index)
-
-

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from .faults import RequestError
 from .noise_levels import SCHEDULES
 
 
@@ -149,17 +150,18 @@ def split_name(name: str | None, schedule: str | None = None) -> tuple[str, str]
     """Sampler and schedule labels; an old joint label such as ``DPM++ 2M Karras`` is taken apart, as the WebUI does."""
     name, schedule = name or "Euler", schedule or "Automatic"
     for label in SCHEDULES:
-        if name.lower() not in _BY_NAME and name.lower().endswith(" " + label.lower()):
-            return find_sampler(name[: -len(label) - 1]).name, label
+        alone = name.lower().removesuffix(" " + label.lower())
+        if alone != name.lower() and alone in _BY_NAME:
+            return find_sampler(alone).name, label
     chosen = next((label for label in ("Automatic", *SCHEDULES) if label.lower() == schedule.lower()), None)
     if chosen is None:
-        raise LookupError(f'Schedule type "{schedule}" is not one of: Automatic, {", ".join(SCHEDULES)}.')
+        raise RequestError(f'Schedule type "{schedule}" is not one of: Automatic, {", ".join(SCHEDULES)}.')
     return find_sampler(name).name, chosen
 
 
 def find_sampler(name: str) -> SamplerSpec:
-    """The sampler with this label or alias, in any case; LookupError names the ones there are."""
+    """The sampler with this label or alias, in any case; RequestError names the ones there are."""
     spec = _BY_NAME.get(name.lower())
     if spec is None:
-        raise LookupError(f'Sampler "{name}" is not one of: {", ".join(spec.name for spec in ALL_SAMPLERS)}.')
+        raise RequestError(f'Sampler "{name}" is not one of: {", ".join(spec.name for spec in ALL_SAMPLERS)}.')
     return spec

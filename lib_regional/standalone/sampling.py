@@ -9,9 +9,9 @@ from torch import Tensor
 
 from .callbacks import ExtraNoiseParams
 from .denoiser import CFGDenoiser, SigmaSpace, TimestepSpace
-from .model import StandaloneModel
 from .noise_levels import SCHEDULES, ddim_timesteps
 from .samplers import SamplerSpec
+from .stable_diffusion import StandaloneModel
 from .state import Interrupted
 
 

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from . import networks
 from .conditioning import MulticondLearnedConditioning
-from .model import CELL
+from .faults import RequestError
 from .pictures import JUST_RESIZE, LATENT_UPSCALERS, PIXEL_UPSCALERS, resize_image, to_pil, to_tensor
 from .processing import StableDiffusionProcessing, _for_each
 from .samplers import find_sampler, split_name
+from .stable_diffusion import CELL
 
 
 @dataclass(repr=False)
@@ -81,7 +82,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
         upscaler = self.hr_upscaler or "Latent"
         self.latent_scale_mode = LATENT_UPSCALERS.get(upscaler)
         if self.latent_scale_mode is None and upscaler not in PIXEL_UPSCALERS:
-            raise LookupError(f'Upscaler "{upscaler}" is not one of: {", ".join([*LATENT_UPSCALERS, *PIXEL_UPSCALERS])}.')
+            raise RequestError(f'Upscaler "{upscaler}" is not one of: {", ".join([*LATENT_UPSCALERS, *PIXEL_UPSCALERS])}.')
         self.calculate_target_resolution()
         name, schedule = self._hires_sampler()
         self.extra_generation_params.update(

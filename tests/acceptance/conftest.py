@@ -28,7 +28,7 @@ def url(request):
     from lib_regional.standalone.app import serve
 
     with serve() as own:
-        yield own.rstrip("/")
+        yield own.url
 
 
 @pytest.fixture(scope="session")

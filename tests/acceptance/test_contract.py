@@ -62,7 +62,7 @@ def test_preset_names_are_no_paths(webui, name):
 
     import requests
 
-    answer = requests.put(f"{webui.url}/regional/v1/presets/{quote(name, safe='')}", json=regional(REGIONS), timeout=30)
+    answer = requests.put(f"{webui.url}/regional/v1/presets/{quote(name, safe='')}", json={"settings": regional(REGIONS)}, timeout=30)
     assert answer.status_code in (404, 405, 422)
 
 
@@ -70,9 +70,9 @@ def test_presets_come_back_as_they_went(webui):
     import requests
 
     url = f"{webui.url}/regional/v1/presets/acceptance suite"
-    assert requests.put(url, json=regional(REGIONS), timeout=30).status_code == 200
+    assert requests.put(url, json={"settings": regional(REGIONS)}, timeout=30).status_code == 200
     try:
-        got = requests.get(url, timeout=30).json()
+        got = requests.get(url, timeout=30).json()["settings"]
         assert [r["prompt"] for r in got["regions"]] == [r["prompt"] for r in REGIONS]
         assert "acceptance suite" in str(webui.get("/regional/v1/presets"))
     finally:

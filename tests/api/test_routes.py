@@ -154,7 +154,8 @@ WARNINGS = {
     "weight 0": ({**HALVES, "regions": [{"prompt": "a", "weight": 0}, {"prompt": "b"}]}, "", "has weight 0"),
     "base share 1": ({**HALVES, "regions": [{"prompt": "a", "base_share": 1}, {"prompt": "b"}]}, "", "has base share 1"),
     "covered": (
-        {"enabled": True, "overlap": "over", "regions": [{"box": [0, 0, 0.5, 0.5], "prompt": "a"}, {"box": [0, 0, 1, 1], "prompt": "b", "priority": 1}]},
+        {"enabled": True, "overlap": "over",
+         "regions": [{"box": [0, 0, 0.5, 0.5], "prompt": "a"}, {"box": [0, 0, 1, 1], "prompt": "b", "priority": 1}]},
         "", "is covered by other regions.",
     ),
     "tiny": ({"enabled": True, "regions": [{"box": [0, 0, 0.01, 1], "prompt": "a", "feather": 0}]}, "", "smaller than one cell"),

@@ -43,7 +43,7 @@ def test_at_puts_a_problem_below_a_path() -> None:
 
 def test_error_holds_every_problem_and_answers_json() -> None:
     error = SettingsError([Problem("a", float("inf"), "a number"), Problem("b", "x", "a flag")])
-    assert str(error) == "a must be a number, got Infinity.\nb must be a flag, got \"x\"."
+    assert str(error) == 'a must be a number, got Infinity.\nb must be a flag, got "x".'
     answer = error.to_dict()
     assert set(answer) == {"error", "detail", "problems"}
     assert json.loads(json.dumps(answer, allow_nan=False))["problems"][1] == {

@@ -139,7 +139,9 @@ def test_polygons_round_trip_or_are_refused_by_name(points: list[tuple[float, fl
         assert polygon.bounds
 
 
-anything = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=5))
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=5)
+)
 
 
 @given(st.sampled_from(sorted(SHAPES)), anything)

@@ -122,7 +122,7 @@ STRUCTURES = [
     pytest.param(["ADDCOL", "ADDROW"], "1,2,1;3,1", "columns", "1,2,1;3,1", id="columns then rows"),
     pytest.param(["ADDROW", "ADDCOL"], "1,2,1", "columns", "1,2;1,1,1", id="flat ratios in two directions"),
     pytest.param(["ADDCOL", "ADDCOL"], "1,2,1", "rows", "1;1,2;2,1;1", id="groups alone as columns"),
-    pytest.param(["ADDROW"], "1;2,1;1", "rows", "2,1", id="first group only"),
+    pytest.param(["ADDROW"], "1;2,1;1", "rows", "2,2", id="first group only"),
 ]
 
 

@@ -49,7 +49,7 @@ def served(url: str | None) -> Iterator[Make]:
     from lib_regional.standalone.app import serve
 
     with serve() as own:
-        yield over_http(own.rstrip("/"))
+        yield over_http(own.url)
 
 
 def rows(results: dict[str, list[Result]], single: Figures) -> Iterator[str]:
@@ -80,7 +80,7 @@ def document(results: dict[str, list[Result]], single: Figures, command: str) ->
             f"Made by `{command}` ({', '.join(f'{k} {v}' for k, v in SAMPLING.items())}).",
             "",
             f"**Single object on the whole canvas, plain prompt: {single.placed:.0%}** right in colour and shape",
-            f"({single.pictures} pictures, colour alone {single.colour:.0%}): the best that placing could reach; `÷ single` compares with it.",
+            f"({single.pictures} pictures, colour alone {single.colour:.0%}): the most that placing could reach.",
             "",
             *rows(results, single),
             "",

@@ -58,12 +58,13 @@ def cells(columns: int, rows: int) -> list[dict[str, Any]]:
 
 
 def free_boxes(rng: random.Random, size: tuple[int, int]) -> list[dict[str, Any]]:
-    """Two or three boxes of 56 to 80 pixels a side that do not touch."""
+    """Two boxes of 56 to 80 pixels a side, or three of 56 to 64, that do not touch."""
     count = rng.choice((2, 2, 3))
+    largest = 81 if count == 2 else 65
     for _ in range(1000):
         found: list[tuple[int, int, int, int]] = []
         for _ in range(count):
-            w, h = rng.randrange(56, 81, 8), rng.randrange(56, 81, 8)
+            w, h = (rng.randrange(56, largest, 8) for _ in "wh")
             x, y = rng.randrange(0, size[0] - w + 1, 4), rng.randrange(0, size[1] - h + 1, 4)
             if all(x >= b[2] or x + w <= b[0] or y >= b[3] or y + h <= b[1] for b in found):
                 found.append((x, y, x + w, y + h))

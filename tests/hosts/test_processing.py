@@ -37,7 +37,7 @@ def generate(p, argument):
 def test_disabled_leaves_the_processing_as_it_was():
     p = Processing()
     before = dict(vars(p))
-    for argument in (None, "", {}, {"enabled": False}, '{"enabled": false}'):
+    for argument in (None, "", {}, {"enabled": False}, '{"enabled": false}', {"enabled": False, "regions": [{"weight": -1}]}):
         assert generate(p, argument) == ("samples", (1,), {"two": 2})
     assert {k: v for k, v in vars(p).items() if k != "seen"} == {k: v for k, v in before.items() if k != "seen"}
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .progress import Run
 
 DEFAULTS = {"autoencoder": (1500, 4, 1e-3, 0.45), "polish": (700, 4, 6e-4, 0.3), "unet": (8000, 32, 1e-3, 0.6)}
 """Steps, batch, learning rate and where its decay starts, as a share of the steps."""
 
 
-def _run(arguments: argparse.Namespace):  # noqa: ANN202
+def _run(arguments: argparse.Namespace) -> Run:
     from .progress import Run
 
     steps, batch, rate, decay = DEFAULTS[arguments.stage]
@@ -72,6 +76,12 @@ def export(arguments: argparse.Namespace) -> None:
     print(export_model(arguments.out, arguments.model))
 
 
+def curves(arguments: argparse.Namespace) -> None:
+    from .curves import draw_curves
+
+    print(*draw_curves(arguments.out, arguments.images or arguments.out), sep="\n")
+
+
 def sample(arguments: argparse.Namespace) -> None:
     from .report import report
 
@@ -86,6 +96,7 @@ STAGES: dict[str, tuple[Callable[[argparse.Namespace], None], str, int]] = {
     "unet": (unet, "train the UNet and the text encoder", 0),
     "polish": (polish, "train the decoder further with the encoder frozen", 0),
     "export": (export, "write the model's files in original key layout", 0),
+    "curves": (curves, "draw the loss logs", 0),
     "sample": (sample, "write sample sheets and measure them", 72),
 }
 
@@ -109,6 +120,8 @@ def parser() -> argparse.ArgumentParser:
             stage.add_argument("--save-every", type=int, default=250, help="steps between checkpoints")
         if name == "export":
             stage.add_argument("--model", type=Path, help="folder to write to (default: the one of the project)")
+        if name == "curves":
+            stage.add_argument("--images", type=Path, help="folder to write to (default: the one of the checkpoints)")
     return root
 
 

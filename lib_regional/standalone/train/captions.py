@@ -22,12 +22,16 @@ QUALITY = ("masterpiece", "best quality", "highly detailed", "high quality", "sh
 OPENINGS = ("a picture of ", "a photo of ", "a drawing of ", "an image of ", "picture of ", "there is ", "the ")
 FILLERS = ("nice", "beautiful", "simple", "clean", "cute", "style", "art", "illustration")
 STRANGERS = (
-    "house river window morning copper forest gentle quickly amber engine violin market tower paper seven winter marble garden candle horse "
-    "bridge silver music ocean planet kitchen doctor mountain basket velvet lantern castle pepper wagon thunder feather"
-).split()
+    *("house", "river", "window", "morning", "copper", "forest", "gentle", "quickly", "amber", "engine", "violin", "market", "tower"),
+    *("paper", "seven", "winter", "marble", "garden", "candle", "horse", "bridge", "silver", "music", "ocean", "planet", "kitchen"),
+    *("doctor", "mountain", "basket", "velvet", "lantern", "castle", "pepper", "wagon", "thunder", "feather"),
+)
 """Words that are not in the table: they train the vector of the unknown word."""
 
-GLUE = "a an the one and with on of in front background , . : ; - ! ? ( ) / there is some plain big small".split()
+GLUE = (
+    *("a", "an", "the", "one", "and", "with", "on", "of", "in", "front", "background", "there", "is", "some", "plain", "big", "small"),
+    *(",", ".", ":", ";", "-", "!", "?", "(", ")", "/"),
+)
 
 
 def known_words() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -20,7 +21,7 @@ from .vocabulary import widen
 
 TABLE = "text_model.embeddings.token_embedding.weight"
 
-SCHEDULER = {
+SCHEDULER: dict[str, Any] = {
     "_class_name": "EulerAncestralDiscreteScheduler",
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,
@@ -31,7 +32,7 @@ SCHEDULER = {
     "steps_offset": 0,
 }
 
-INDEX = {
+INDEX: dict[str, Any] = {
     "_class_name": "StableDiffusionPipeline",
     "_diffusers_version": "0.31.0",
     "feature_extractor": [None, None],
@@ -177,5 +178,6 @@ def export_model(out: Path, folder: Path | None = None) -> Path:
     path = folder / CHECKPOINT.name
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, path, metadata={"format": "pt", "model": "regional-small"})
+    path.chmod(0o644)  # safetensors keeps it to its owner, which a shared installation cannot use
     write_configs(folder)
     return path

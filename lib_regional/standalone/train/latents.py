@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
@@ -45,7 +46,7 @@ def object_cells(scene: Scene) -> np.ndarray:
 
 
 @torch.no_grad()
-def encode_pictures(out: Path, total: int, device: str = "cpu", batch: int = 32, seed: int = 0) -> Path:
+def encode_pictures(out: Path, total: int, device: str = "cpu", batch: int = 4, seed: int = 0) -> Path:
     """Writes `latents.safetensors`: unscaled means, the object maps and the measured mean and deviation."""
     from tqdm import tqdm
 
@@ -83,7 +84,7 @@ def load_latents(out: Path) -> list[Latents]:
     return groups
 
 
-def scaled_autoencoder(out: Path, device: str = "cpu"):  # noqa: ANN201
+def scaled_autoencoder(out: Path, device: str = "cpu") -> AutoencoderKL:
     """The autoencoder with the latents' scale folded in: encoded means times LATENT_SCALE are what the UNet was trained on."""
     parts = load_file(out / "latents.safetensors")
     model = load_autoencoder(out, device)
@@ -92,7 +93,7 @@ def scaled_autoencoder(out: Path, device: str = "cpu"):  # noqa: ANN201
 
 
 @torch.no_grad()
-def decode(model: torch.nn.Module, latents: Tensor) -> Tensor:
+def decode(model: AutoencoderKL, latents: Tensor) -> Tensor:
     """Latents of unit variance (B,4,h,w) -> images (B,3,8h,8w), with an autoencoder whose scale is folded in."""
     return model.decode(latents / LATENT_SCALE).sample
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
@@ -13,7 +15,7 @@ CONTEXT_WIDTH = 64
 TOKENS = 77
 VOCABULARY = 49408
 
-AUTOENCODER = {
+AUTOENCODER: dict[str, Any] = {
     "in_channels": 3,
     "out_channels": 3,
     "latent_channels": 4,
@@ -26,7 +28,7 @@ AUTOENCODER = {
     "scaling_factor": LATENT_SCALE,
 }
 
-UNET = {
+UNET: dict[str, Any] = {
     "sample_size": 16,
     "in_channels": 4,
     "out_channels": 4,
@@ -39,7 +41,7 @@ UNET = {
     "norm_num_groups": 32,
 }
 
-TEXT_ENCODER = {
+TEXT_ENCODER: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": CONTEXT_WIDTH,
     "intermediate_size": 256,
@@ -73,7 +75,12 @@ def build_unet() -> UNet2DConditionModel:
 def build_text_encoder(rows: int = VOCABULARY) -> CLIPTextModel:
     """Token ids (B,77) below `rows` -> context (B,77,64)."""
     # Plain attention: the fused one is several times slower on CPUs for these short sequences.
-    special = {"attn_implementation": "eager", "bos_token_id": min(49406, rows - 2), "eos_token_id": min(49407, rows - 1), "pad_token_id": min(49407, rows - 1)}
+    special = {
+        "attn_implementation": "eager",
+        "bos_token_id": min(49406, rows - 2),
+        "eos_token_id": min(49407, rows - 1),
+        "pad_token_id": min(49407, rows - 1),
+    }
     model = CLIPTextModel(CLIPTextConfig(**{**TEXT_ENCODER, "vocab_size": rows, **special}))
     with torch.no_grad():
         model.text_model.final_layer_norm.bias.fill_(FINAL_BIAS)

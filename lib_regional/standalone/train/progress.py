@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,16 +94,16 @@ class Log:
     def write(self, **values: float) -> None:
         self._append([f"{values[name]:.6g}" for name in self.columns])
 
-    def _append(self, row: object) -> None:
+    def _append(self, row: Iterable[object]) -> None:
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerow(row)
 
 
-def steps_of(run: Run, start: int, title: str) -> Iterator[int]:
+def steps_of(run: Run, start: int, title: str, quiet: bool = False) -> Iterator[int]:
     """The steps still to do, with a progress bar."""
     from tqdm import tqdm
 
-    yield from tqdm(range(start, run.steps), initial=start, total=run.steps, desc=title, mininterval=5, smoothing=0.05)
+    yield from tqdm(range(start, run.steps), initial=start, total=run.steps, desc=title, mininterval=5, smoothing=0.05, disable=quiet)
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -59,7 +59,7 @@ def double_prompts(count: int, seed: int = 3) -> list[tuple[str, tuple[str, str]
     return prompts
 
 
-def score_singles(pictures: Sequence[np.ndarray], prompts: Sequence[tuple[str, str, str]]) -> Score:
+def score_singles(pictures: Sequence[np.ndarray] | np.ndarray, prompts: Sequence[tuple[str, str, str]]) -> Score:
     """A picture is right when its biggest object is clear, of the colour and of the shape, and there is no second one."""
     rows = [_single(find_objects(picture), colour, shape) for picture, (_, colour, shape) in zip(pictures, prompts, strict=True)]
     right, colour, shape, alone = np.asarray(rows, float).mean(0)
@@ -74,7 +74,7 @@ def _single(found: list[Found], colour: str, shape: str) -> tuple[bool, bool, bo
     return alone and first.matches(colour, shape), first.colour == colour, first.shape == shape, alone
 
 
-def score_doubles(pictures: Sequence[np.ndarray], prompts: Sequence[tuple[str, tuple[str, str], tuple[str, str]]]) -> float:
+def score_doubles(pictures: Sequence[np.ndarray] | np.ndarray, prompts: Sequence[tuple[str, tuple[str, str], tuple[str, str]]]) -> float:
     """Share of the pictures with both objects as named, left and right."""
     halves = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0))
     rights = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPTokenizer
 
 from ..model import TOKENIZER
@@ -20,10 +20,14 @@ START, END = VOCABULARY - 2, VOCABULARY - 1
 
 
 def write_tokenizer(merges_file: Path, folder: Path = TOKENIZER) -> None:
-    """Writes vocab.json and merges.txt from `bpe_simple_vocab_16e6.txt.gz`, the vocabulary file of CLIP's own release (part of open_clip)."""
+    """Writes vocab.json and merges.txt from `bpe_simple_vocab_16e6.txt.gz`, the vocabulary file of CLIP's own release.
+
+    The package open_clip_torch contains that file.
+    """
     from transformers.models.clip.tokenization_clip import bytes_to_unicode
 
-    lines = gzip.open(merges_file, "rt", encoding="utf-8").read().split("\n")[1 : VOCABULARY - 512 - 2 + 1]
+    text = gzip.decompress(merges_file.read_bytes()).decode("utf-8")
+    lines = text.split("\n")[1 : VOCABULARY - 512 - 2 + 1]
     letters = list(bytes_to_unicode().values())
     words = letters + [letter + "</w>" for letter in letters] + ["".join(line.split()) for line in lines]
     words += ["<|startoftext|>", "<|endoftext|>"]
@@ -95,8 +99,3 @@ def widen(table: Tensor, names: tuple[str, ...] = (), seed: int = 7) -> Tensor:
 def rows_in_use() -> int:
     """Rows of the compact table."""
     return len(used_ids()) + 1
-
-
-def end_of_text_is_last(module: nn.Module) -> bool:
-    """Whether the highest row is the end of text, as the pooled output of the text model expects."""
-    return module.get_input_embeddings().num_embeddings == rows_in_use()

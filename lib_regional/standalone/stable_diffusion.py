@@ -19,6 +19,7 @@ from ..ports import ModelCall
 from . import networks
 from .clip_text import ClipTower
 from .conditioning import Cond, CondValue, crossattn_of
+from .model import CHECKPOINT, DIFFUSERS
 from .noise_levels import NoiseLevels
 
 CELL = 8
@@ -171,10 +172,6 @@ def _lengthened(context: Tensor, length: int) -> Tensor:
     return torch.cat([context, context[-1:].expand(length - len(context), -1)])
 
 
-MODEL_FOLDER = Path(__file__).parent / "model"
-SMALL_MODEL = MODEL_FOLDER / "regional-small.safetensors"
-SMALL_CONFIG = MODEL_FOLDER / "diffusers"
-TOKENIZER = SMALL_CONFIG / "tokenizer"
 CONFIGS = Path(__file__).parent / "configs"
 
 
@@ -194,7 +191,7 @@ def load_model(checkpoint: Path | None = None, device: torch.device | str | None
     place = torch.device(device) if device is not None else best_device()
     with _quiet():
         if checkpoint is None:
-            return load(SMALL_MODEL, SMALL_CONFIG, place)
+            return load(CHECKPOINT, DIFFUSERS, place)
         return load(Path(checkpoint), _config_beside(Path(checkpoint)), place)
 
 

@@ -1,0 +1,191 @@
+"""AUTOMATIC1111: hooks on the instances of an ``ldm`` or ``sgm`` UNet, roles from the denoiser's callback.
+
+Attention optimisers replace class attributes and work under these hooks; whatever is hooked here is hooked per instance and
+taken back when sampling ends. The host swallows what a callback raises, so faults found there are raised from inside the UNet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..core.errors import RegionalError
+from ..ports import AttentionHook, ContextSchedule, Grid, Hooks, ModelCall, Site
+from . import a1111_texts
+from .a1111_attention import check_shape, left_to_host, run_hook, sites_of, transformer_of
+from .a1111_model import identity_of, interrupt, loaded_model, refuse_replaced_unet
+from .a1111_rows import Announced, read_rows, read_step
+from .patching import patched_forward
+
+_UNHEARD = (
+    "The UNet that makes this picture is not the one of the loaded checkpoint (another extension runs its own): "
+    "the regions had no effect, so the picture was dropped."
+)
+
+
+class A1111Host:
+    """A loaded checkpoint, and the processing object ``p`` whose sampling is meant (None: any)."""
+
+    name = "a1111"
+
+    def __init__(self, model: Any, p: Any = None) -> None:
+        self._model = model
+        self._p = p
+
+    def encode(
+        self, texts: Sequence[str], *, steps: int, negative: bool, size: tuple[int, int], hires_steps: int | None = None
+    ) -> list[ContextSchedule]:
+        """See `ports.Host.encode`; ``hires_steps`` for the hires pass, whose schedules count on after the first pass' ``steps``."""
+        counted = a1111_texts.schedule_steps(self._p, steps, hires_steps)
+        return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
+
+    def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
+        """Hook the UNet until exit; see `ports.Host.patched`. Raises `RegionalError` where the UNet cannot be hooked."""
+        return _patched(self._model, _Sampling(self._p, hooks))
+
+
+class _Sampling:
+    """What is hooked while one ``p.sample`` runs."""
+
+    def __init__(self, p: Any, hooks: Hooks) -> None:
+        self._p = p
+        self._hooks = hooks
+        self._grids: dict[str, Grid] = {}
+        self._unet: nn.Module | None = None
+        self._identity: tuple[Any, ...] = ()
+        self._installed = ExitStack()
+        self._announced: Announced | None = None
+        self._fault: Exception | None = None
+        self._now: ModelCall | None = None
+
+    def begin(self, model: Any) -> None:
+        """Hook ``model``'s UNet."""
+        refuse_replaced_unet()
+        self._identity = identity_of(model)
+        self._hook(model.model.diffusion_model)
+
+    def end(self) -> None:
+        """Take everything back."""
+        self._installed.pop_all().close()
+        self._announced = self._now = self._unet = None
+
+    def raise_fault(self) -> None:
+        """Raise what the callbacks found and nobody heard of."""
+        self._check_heard()
+        if self._fault is not None:
+            raise self._fault
+
+    def on_cfg_denoiser(self, params: Any) -> None:
+        """The host is about to call the UNet."""
+        self._now = None
+        try:
+            self._check_heard()
+            self._announced = None
+            if self._p is None or params.denoiser.p is self._p:
+                self._follow()
+                self._announced = Announced(read_rows(params), read_step(params))
+        except Exception as error:  # the host would log it and go on without the regions
+            self._fail(error)
+
+    def on_cfg_denoised(self, params: Any) -> None:
+        """The UNet has answered: calls that follow are not announced."""
+        self._check_heard()
+        self._announced = self._now = None
+
+    def _check_heard(self) -> None:
+        if self._announced is not None and not self._announced.taken:
+            self._fail(RegionalError(_UNHEARD))
+
+    def _fail(self, error: Exception) -> None:
+        """Keep the first fault for the UNet's next call to raise, or for the end of sampling, which is called for."""
+        self._fault = self._fault or error
+        interrupt()
+
+    def _follow(self) -> None:
+        """Hook the UNet that runs now, and renew what was made with the old weights, if a refiner or the hires pass changed them."""
+        model = loaded_model()
+        refuse_replaced_unet()
+        identity = identity_of(model)
+        if identity == self._identity:
+            return
+        self._identity = identity
+        self._hook(model.model.diffusion_model)
+        if self._hooks.renew is None:
+            raise RegionalError(
+                "The weights changed during sampling (refiner, hires checkpoint or LoRAs), which this method cannot follow."
+            )
+        self._hooks.renew()
+
+    def _hook(self, unet: nn.Module) -> None:
+        if unet is self._unet:
+            return
+        self._installed.pop_all().close()
+        self._unet = unet
+        with ExitStack() as stack:
+            stack.callback(unet.register_forward_pre_hook(self._begin_call, with_kwargs=True).remove)
+            self._hook_sites(unet, stack)
+            self._installed = stack.pop_all()
+
+    def _hook_sites(self, unet: nn.Module, stack: ExitStack) -> None:
+        sites = sites_of(unet)
+        if not any(site.kind == "cross" for site, _ in sites):
+            raise RegionalError(f"Regional cannot work with this model: its UNet ({type(unet).__name__}) has no cross-attention layers.")
+        for name in dict.fromkeys(transformer_of(site) for site, _ in sites):
+            stack.callback(unet.get_submodule(name).register_forward_pre_hook(self._grid_hook(name), with_kwargs=True).remove)
+        for site, attn in sites:
+            hook = self._hooks.cross_attention if site.kind == "cross" else self._hooks.self_attention
+            if hook is not None:
+                stack.enter_context(patched_forward(attn, self._around(site, attn, hook)))
+
+    def _begin_call(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Forward pre-hook of the UNet: x (B, C, H, W)."""
+        if self._fault is not None:
+            raise self._fault
+        if self._announced is None:
+            return
+        x = args[0] if args else kwargs["x"]
+        self._grids.clear()
+        self._now = self._announced.take(x.shape[0], (x.shape[-2], x.shape[-1]))
+
+    def _grid_hook(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+        def remember(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            x = args[0] if args else kwargs["x"]
+            self._grids[name] = (x.shape[-2], x.shape[-1])
+
+        return remember
+
+    def _around(self, site: Site, attn: Any, hook: AttentionHook) -> Callable[..., Tensor]:
+        def around(inner: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+            done = self._ask(site, attn, hook, *args, **kwargs)
+            return inner(*args, **kwargs) if done is None else done
+
+        return around
+
+    def _ask(
+        self, site: Site, attn: Any, hook: AttentionHook, x: Tensor, context: Tensor | None = None, mask: Any = None, **rest: Any
+    ) -> Tensor | None:
+        model, grid = self._now, self._grids.get(transformer_of(site))
+        if model is None or left_to_host(mask, rest) or not check_shape(site, x, grid, model):
+            return None
+        assert grid is not None
+        return run_hook(hook, site, attn, grid, model, x, context)
+
+
+@contextmanager
+def _patched(model: Any, sampling: _Sampling) -> Iterator[None]:
+    from modules import script_callbacks
+
+    with ExitStack() as stack:
+        stack.callback(sampling.end)
+        sampling.begin(model)
+        for register, listener in (
+            (script_callbacks.on_cfg_denoiser, sampling.on_cfg_denoiser),
+            (script_callbacks.on_cfg_denoised, sampling.on_cfg_denoised),
+        ):
+            stack.callback(script_callbacks.remove_callbacks_for_function, listener)
+            register(listener)
+        yield
+        sampling.raise_fault()

@@ -1,0 +1,59 @@
+"""Which row of the UNet's batch is what in AUTOMATIC1111: read from the sampler's conditioning, never guessed from sizes.
+
+The whole batch of one denoiser call is image 0's ``AND`` parts, image 1's, …, then one negative row per image (twice for
+InstructPix2Pix). The host may run it in several UNet calls, in this order, and may leave out the negative rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..core.errors import RegionalError
+from ..ports import Grid, ModelCall, Row, RowRoles, StepInfo
+
+
+def rows_of(parts: Sequence[int], total: int) -> RowRoles:
+    """Roles of ``total`` rows for images of ``parts[i]`` ``AND`` parts each; what follows the positive rows is negative."""
+    cond = tuple(Row(image, "cond", part) for image, count in enumerate(parts) for part in range(count))
+    return cond + tuple(Row(n % len(parts), "uncond") for n in range(total - len(cond)))
+
+
+def read_rows(params: Any) -> RowRoles:
+    """Roles of a denoiser call from its ``CFGDenoiserParams``."""
+    parts = [len(image) for image in params.denoiser.sampler.sampler_extra_args["cond"].batch]
+    told = len(params.text_cond["crossattn"] if isinstance(params.text_cond, dict) else params.text_cond)
+    if sum(parts) != told:
+        raise RegionalError(f"Another extension changed this batch's prompts ({told} instead of {sum(parts)}); Regional cannot follow it.")
+    return rows_of(parts, len(params.x))
+
+
+def read_step(params: Any) -> StepInfo:
+    """Where sampling stands. ``sigma`` is the timestep for samplers that count in timesteps (DDIM, PLMS, UniPC).
+
+    Adaptive samplers call more often than they announce; their total grows with them.
+    """
+    denoiser = params.denoiser
+    total = max(int(denoiser.total_steps), denoiser.step + 1)
+    return StepInfo(denoiser.step, total, float(params.sigma[0]), bool(getattr(denoiser.p, "is_hr_pass", False)))
+
+
+class Announced:
+    """One denoiser call and the UNet calls that it is carried out in."""
+
+    def __init__(self, rows: RowRoles, step: StepInfo) -> None:
+        self._rows = rows
+        self._step = step
+        self.taken = 0
+        """Rows that the UNet has run so far."""
+
+    def take(self, count: int, latent: Grid) -> ModelCall:
+        """The next ``count`` rows."""
+        rows = self._rows[self.taken : self.taken + count]
+        self.taken += count
+        if len(rows) != count:
+            raise RegionalError(
+                f"The UNet runs {self.taken} rows where the sampler told of {len(self._rows)}: another extension (a tiled one?) "
+                "calls it in its own way, which Regional cannot follow."
+            )
+        return ModelCall(rows, self._step, latent)

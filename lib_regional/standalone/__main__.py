@@ -1,0 +1,74 @@
+"""``python -m lib_regional.standalone``: the host with its page and API on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import threading
+import time
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import uvicorn
+
+PORT = 7860
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m lib_regional.standalone",
+        description="A small host for Regional: a page and the WebUI's API on a small model, or on a Stable Diffusion 1 or XL checkpoint.",
+    )
+    made.add_argument("--port", type=int, default=PORT, help=f"port to listen on; the next free one if it is busy (default {PORT})")
+    made.add_argument("--checkpoint", type=Path, help="a Stable Diffusion 1 or XL checkpoint (.safetensors, or .ckpt with weights only)")
+    made.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    made.add_argument("--nowebui", action="store_true", help="the API alone, without the page")
+    made.add_argument("--output", type=Path, default=Path.cwd(), help="folder under which pictures are saved (default: this folder)")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until stopped; the exit status."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    from ..core.errors import RegionalError
+    from .app import ADDRESS, create, free_port, has_page, server
+
+    print("Starting…", flush=True)
+    try:
+        app, host = create(options.checkpoint, options.nowebui, output=options.output)
+        port = free_port(options.port)
+    except (RegionalError, OSError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    if port != options.port:
+        print(f"Port {options.port} is busy, taking {port} instead.", flush=True)
+    url = f"http://{ADDRESS}:{port}"
+    running = server(app, port)
+    page = not options.nowebui and has_page()
+    threading.Thread(target=announce, args=(running, url, page and not options.no_browser), daemon=True).start()
+    try:
+        running.run()
+    except KeyboardInterrupt:
+        print("Stopped.")
+    finally:
+        host.close()
+    return 0
+
+
+def announce(running: uvicorn.Server, url: str, browser: bool) -> None:
+    """Say where the host is as soon as it answers, and show it."""
+    while not running.started:
+        time.sleep(0.05)
+    print(f"Running on {url}  (Ctrl+C stops it)", flush=True)
+    if browser:
+        webbrowser.open(url)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Errors as HTTP answers: a user's mistake is a 422 with its text, anything else a 500 in the WebUI's form."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import JSONResponse
+
+from ...core.errors import RegionalError
+
+logger = logging.getLogger("regional.standalone")
+
+UNPROCESSABLE = 422
+
+
+def described(error: Exception) -> dict[str, Any]:
+    """The WebUI's error object."""
+    return {
+        "error": type(error).__name__,
+        "detail": getattr(error, "detail", "") or "",
+        "body": getattr(error, "body", ""),
+        "errors": str(error),
+    }
+
+
+def regional(error: RegionalError) -> dict[str, Any]:
+    """A user's mistake, with its problems one by one if there are any."""
+    told = error.to_dict() if hasattr(error, "to_dict") else {"error": type(error).__name__, "detail": str(error)}
+    return {"problems": [], **told}
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer errors as described above."""
+
+    @app.exception_handler(RegionalError)
+    async def mistake(_: Request, error: RegionalError) -> JSONResponse:
+        return JSONResponse(jsonable_encoder(regional(error)), UNPROCESSABLE)
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse(jsonable_encoder(described(error)), error.status_code)
+
+    @app.middleware("http")
+    async def failed(request: Request, call_next: Any) -> Any:
+        try:
+            return await call_next(request)
+        except RegionalError as error:
+            return JSONResponse(jsonable_encoder(regional(error)), UNPROCESSABLE)
+        except Exception as error:  # every failure must reach the client as the WebUI's JSON
+            logger.exception("API error: %s: %s", request.method, request.url)
+            return JSONResponse(jsonable_encoder({**described(error), "detail": str(error)}), 500)

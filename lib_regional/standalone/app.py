@@ -1,0 +1,166 @@
+"""Putting the host together: model, scripts, API and page in one application, and a server for it."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
+    from .host import Host
+    from .stable_diffusion import StandaloneModel
+
+logger = logging.getLogger("regional.standalone")
+
+WEBUI = Path(__file__).resolve().parent / "webui"
+ROOT = Path(__file__).resolve().parents[2]
+
+ADDRESS = "127.0.0.1"
+
+
+def default_scripts() -> list[Path]:
+    """The extension's own entry."""
+    return sorted((ROOT / "scripts").glob("*.py"))
+
+
+def create(
+    checkpoint: Path | str | None = None,
+    nowebui: bool = True,
+    *,
+    model: StandaloneModel | None = None,
+    scripts: Sequence[Path] | None = None,
+    device: str | None = None,
+    output: Path | None = None,
+) -> tuple[FastAPI, Host]:
+    """The application and its host. ``scripts`` are script files to load instead of the extension's own.
+
+    Raises `CheckpointError` for a checkpoint that cannot be used.
+    """
+    from .host import Host
+    from .stable_diffusion import load_model
+
+    put_modules_on_path()
+    loaded = model or load_model(Path(checkpoint) if checkpoint else None, device)
+    host = Host(loaded, output=output or Path.cwd())
+    host.load_scripts(default_scripts() if scripts is None else scripts)
+    return _application(host, nowebui), host
+
+
+def put_modules_on_path() -> None:
+    """Make ``import modules`` find the small package beside this file."""
+    if str(WEBUI) not in sys.path:
+        sys.path.insert(0, str(WEBUI))
+
+
+def has_page() -> bool:
+    """Whether the page is there."""
+    return importlib.util.find_spec("lib_regional.standalone.page") is not None
+
+
+def _application(host: Host, nowebui: bool) -> FastAPI:
+    from fastapi import FastAPI
+
+    from .api import add_api
+
+    app = FastAPI(title="Regional, standalone host", docs_url="/docs")
+    add_api(app, host)
+    demo = None
+    if nowebui or not has_page():
+        host.build_controls()
+    else:
+        from . import page
+
+        demo = page.mount(app, host)
+    for is_img2img in (False, True):
+        host.default_args(is_img2img)
+    host.callbacks.call("model_loaded", host.model)
+    _before_page(app, lambda: host.callbacks.call("app_started", demo, app))
+    return app
+
+
+def _before_page(app: FastAPI, add: Callable[[], object]) -> None:
+    """Routes that scripts add come before the page, which answers every path."""
+    routes = app.router.routes
+    pages = [route for route in routes if getattr(route, "path", None) == ""]
+    routes[:] = [route for route in routes if route not in pages]
+    add()
+    routes.extend(pages)
+
+
+def free_port(wanted: int, attempts: int = 100) -> int:
+    """``wanted`` or the next port that is free. OSError when none of them is."""
+    for port in range(wanted, min(wanted + attempts, 65536)):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((ADDRESS, port))
+            except OSError:
+                continue
+            return port
+    raise OSError(f"No free port between {wanted} and {wanted + attempts - 1}.")
+
+
+def server(app: FastAPI, port: int) -> uvicorn.Server:
+    """A server for the application that listens on this machine only."""
+    import uvicorn
+
+    return uvicorn.Server(uvicorn.Config(app, host=ADDRESS, port=port, log_level="warning"))
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running host."""
+
+    url: str
+    app: FastAPI
+    host: Host
+
+
+@contextmanager
+def serve(
+    checkpoint: Path | str | None = None,
+    nowebui: bool = True,
+    *,
+    port: int = 0,
+    model: StandaloneModel | None = None,
+    scripts: Sequence[Path] | None = None,
+    device: str | None = None,
+    output: Path | None = None,
+) -> Iterator[Served]:
+    """Run the host in a thread for the time of the block; ``port`` 0 takes any free one."""
+    app, host = create(checkpoint, nowebui, model=model, scripts=scripts, device=device, output=output)
+    running = server(app, free_port(port) if port else _any_port())
+    thread = threading.Thread(target=running.run, name="regional-standalone", daemon=True)
+    thread.start()
+    try:
+        _wait(running, thread)
+        yield Served(f"http://{ADDRESS}:{running.config.port}", app, host)
+    finally:
+        running.should_exit = True
+        host.close()
+        thread.join(timeout=10)
+
+
+def _any_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(running: uvicorn.Server, thread: threading.Thread, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not running.started:
+        if not thread.is_alive() or time.monotonic() > end:
+            raise RuntimeError("The server did not start.")
+        time.sleep(0.01)

@@ -1,0 +1,166 @@
+"""The host: one model, its scripts, its options and state, and one generation at a time."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from . import binding, preview
+from .callbacks import CallbackRegistry
+from .generate import process_images
+from .img2img import StableDiffusionProcessingImg2Img
+from .options import Options
+from .processing import Processed, StableDiffusionProcessing
+from .script import Script
+from .scripting import ScriptClass, ScriptRunner, load_script
+from .stable_diffusion import StandaloneModel
+from .state import State
+from .txt2img import StableDiffusionProcessingTxt2Img
+
+logger = logging.getLogger("regional.standalone")
+
+EXTENSION_ROOT = Path(__file__).resolve().parents[2]
+
+_generating = threading.RLock()
+"""One generation at a time in the whole process: the ``modules`` package speaks for one host."""
+
+
+@dataclass
+class Host:
+    """Everything that a generation needs."""
+
+    model: StandaloneModel
+    options: Options = field(default_factory=Options)
+    state: State = field(default_factory=State)
+    callbacks: CallbackRegistry = field(default_factory=CallbackRegistry)
+    txt2img: ScriptRunner = field(default_factory=lambda: ScriptRunner(False))
+    img2img: ScriptRunner = field(default_factory=lambda: ScriptRunner(True))
+    output: Path = field(default_factory=Path)
+    script_classes: list[ScriptClass] = field(default_factory=list)
+    loading: Path | None = None
+    """The extension whose script file is being executed."""
+    _defaults: dict[bool, list[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.options.data["sd_model_checkpoint"] = self.model.title
+        self.state.preview = lambda latent: preview.picture(latent, self.model)
+        binding.bind(self)
+
+    def load_scripts(self, files: Sequence[Path]) -> None:
+        """Execute script files and make their objects for both tabs. A file that fails is logged and left out."""
+        binding.bind(self)
+        self.callbacks.call("script_unloaded")
+        self.callbacks.clear()
+        self.script_classes.clear()
+        for file in files:
+            self._load_script(file)
+        for runner in (self.txt2img, self.img2img):
+            runner.initialize_scripts(self.script_classes)
+        self.callbacks.call("before_ui")
+        self.callbacks.call("ui_settings")
+
+    def _load_script(self, file: Path) -> None:
+        self.loading = file.parent.parent
+        try:
+            self.script_classes += load_script(file)
+        except Exception:  # a broken script must not stop the host
+            logger.exception("Error loading script %s", file)
+        finally:
+            self.loading = None
+
+    def build_controls(self) -> None:
+        """Make all scripts' controls where no page is built, so that their arguments have their places."""
+        import gradio as gr
+
+        with gr.Blocks():
+            for runner in (self.txt2img, self.img2img):
+                runner.setup_ui()
+
+    def runner(self, is_img2img: bool) -> ScriptRunner:
+        """The scripts of one tab."""
+        return self.img2img if is_img2img else self.txt2img
+
+    def default_args(self, is_img2img: bool) -> list[Any]:
+        """Default arguments of all scripts of a tab; a fresh list."""
+        if is_img2img not in self._defaults:
+            self._defaults[is_img2img] = self.runner(is_img2img).default_args()
+        return list(self._defaults[is_img2img])
+
+    @contextmanager
+    def busy(self, job: str) -> Iterator[None]:
+        """Wait for the running generation to end, then be the one that runs."""
+        with _generating:
+            binding.bind(self)
+            self.state.begin(job)
+            try:
+                yield
+            finally:
+                self.state.end()
+
+    def run(self, p: StableDiffusionProcessing, job: str = "generation") -> Processed:
+        """Make pictures; whatever happens, nothing of it stays behind."""
+        with self.busy(job):
+            return self.run_busy(p)
+
+    def run_busy(self, p: StableDiffusionProcessing) -> Processed:
+        """`run` for who already is the one that runs."""
+        failed = True
+        try:
+            result = self._selected_script(p) or process_images(p)
+            failed = False
+            return result
+        finally:
+            p.close()
+            if failed:
+                self._free()
+
+    def _selected_script(self, p: StableDiffusionProcessing) -> Processed | None:
+        if p.scripts is None or not p.script_args or not p.script_args[0]:
+            return None
+        result = p.scripts.run(p, *p.script_args)
+        return result if isinstance(result, Processed) else None
+
+    def _free(self) -> None:
+        gc.collect()
+        if self.model.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def processing(self, is_img2img: bool = False, **fields: Any) -> StableDiffusionProcessing:
+        """A generation's parameters with this tab's scripts and their default arguments."""
+        binding.bind(self)
+        kind = StableDiffusionProcessingImg2Img if is_img2img else StableDiffusionProcessingTxt2Img
+        p = kind(sd_model=self.model, **fields)
+        p.scripts = self.runner(is_img2img)
+        p.script_args = self.default_args(is_img2img)
+        return p
+
+    def folder(self, is_img2img: bool) -> str:
+        """Where pictures of a tab are saved."""
+        name = self.options.outdir_img2img_samples if is_img2img else self.options.outdir_txt2img_samples
+        return str(self.output / (self.options.outdir_samples or name))
+
+    def script(self, title: str, is_img2img: bool = False) -> Script | None:
+        """A script of a tab by its title in any case."""
+        return self.runner(is_img2img).find(title)
+
+    def live_picture(self, latent: Tensor) -> Image.Image:
+        """A quick picture of a latent (B,4,H,W) that is still being sampled."""
+        return preview.picture(latent, self.model)
+
+    def close(self) -> None:
+        """Stop what runs and let the scripts go."""
+        self.state.interrupt()
+        with _generating:
+            self.callbacks.call("script_unloaded")
+            self.callbacks.clear()
+            binding.unbind(self)

@@ -1,0 +1,122 @@
+// The page itself: progress with a live preview, interrupt and skip, the example, switching tabs.
+(function () {
+    "use strict";
+
+    const POLL = 250;
+    const find = (selector) => gradioApp().querySelector(selector);
+    const running = {};
+
+    function element(tag, className, text) {
+        const node = document.createElement(tag);
+        node.className = className;
+        if (text !== undefined) node.textContent = text;
+        return node;
+    }
+
+    // ---------------------------------------------------------------- progress
+
+    /** Called with the values of all fields when Generate is pressed; gives them on. */
+    function submit(tab, args) {
+        done(tab);
+        const content = find(`#tab_${tab}`), container = find(`#${tab}_gallery_container`);
+        const bar = element("div", "progressDiv"), fill = element("div", "progress"), text = element("div", "text"), preview = element("div", "livePreview");
+        bar.setAttribute("role", "progressbar");
+        bar.setAttribute("aria-label", "Progress");
+        bar.append(fill, text);
+        container.prepend(bar);
+        container.append(preview);
+        content.classList.add("page-running");
+        const log = find(`#html_log_${tab} .page-error, #html_log_${tab} .page-note`);
+        if (log) log.remove();
+        running[tab] = {bar, fill, text, preview, content, timer: setTimeout(() => poll(tab, running[tab]), POLL)};
+        return args;
+    }
+
+    async function poll(tab, job) {
+        if (running[tab] !== job) return;
+        try {
+            const response = await fetch("./sdapi/v1/progress?skip_current_image=false");
+            if (response.ok && running[tab] === job) draw(job, await response.json());
+        } catch (error) {
+            console.warn("progress", error);
+        }
+        if (running[tab] === job) job.timer = setTimeout(() => poll(tab, job), POLL);
+    }
+
+    function draw(job, {progress, state, current_image: image, eta_relative: eta}) {
+        const percent = Math.round(Math.min(1, progress || 0) * 100);
+        job.fill.style.width = `${percent}%`;
+        job.bar.setAttribute("aria-valuenow", String(percent));
+        const step = state && state.sampling_steps ? ` · step ${state.sampling_step} of ${state.sampling_steps}` : "";
+        job.text.textContent = percent ? `${percent}%${step}${eta > 1 ? ` · ${Math.round(eta)} s left` : ""}` : "";
+        if (!image) return;
+        let picture = job.preview.firstChild;
+        if (!picture) {
+            picture = element("img", "");
+            picture.alt = "Live preview";
+            job.preview.append(picture);
+        }
+        picture.src = `data:image/png;base64,${image}`;
+    }
+
+    /** The pictures are there, or will not come. */
+    function done(tab) {
+        const job = running[tab];
+        if (!job) return;
+        delete running[tab];
+        clearTimeout(job.timer);
+        job.bar.remove();
+        job.preview.remove();
+        job.content.classList.remove("page-running");
+    }
+
+    function tell(action) {
+        fetch(`./sdapi/v1/${action}`, {method: "POST"}).catch((error) => console.warn(action, error));
+    }
+
+    // ---------------------------------------------------------------- tabs
+
+    function show(tab) {
+        const buttons = find("#tabs").querySelectorAll(":scope > .tab-nav button, :scope > .tab-wrapper button[role=tab]");
+        const button = [...buttons].find((candidate) => candidate.textContent.trim() === tab);
+        if (button) button.click();
+    }
+
+    // ---------------------------------------------------------------- the example
+
+    const EXAMPLES = [
+        {prompt: "grass", settings: {enabled: true, regions: [{prompt: "a red circle on grass"}, {prompt: "a blue square on grass"}], grid: {ratios: "1,1", direction: "columns"}}},
+        {prompt: "night", settings: {enabled: true, regions: [{prompt: "a yellow circle on night"}, {prompt: "a purple triangle on night"}], grid: {ratios: "1,1", direction: "rows"}}},
+        {prompt: "sand", settings: {enabled: true, regions: [{prompt: "a green diamond on sand", box: [0, 0, 0.5, 1]}, {prompt: "a cyan ring on sand", box: [0.5, 0, 1, 1]}]}},
+    ];
+    let nextExample = 0;
+
+    /** Fill prompt and panel, open the panel, and make the picture. */
+    function example() {
+        const {prompt, settings} = EXAMPLES[nextExample++ % EXAMPLES.length];
+        show("txt2img");
+        openPanel();
+        const box = find("#txt2img_prompt textarea"), state = find("#regional_txt2img_state textarea");
+        box.value = prompt;
+        updateInput(box);
+        state.value = JSON.stringify({version: 1, method: "attention_couple", ...settings});
+        updateInput(state);
+        setTimeout(() => find("#txt2img_generate").click(), 300);
+    }
+
+    function openPanel() {
+        const label = find("#regional_txt2img .label-wrap");
+        if (label && !label.classList.contains("open")) label.click();
+    }
+
+    onUiLoaded(() => {
+        const button = find("#page_example");
+        if (button) button.addEventListener("click", example);
+        for (const tab of ["txt2img", "img2img"]) {
+            find(`#${tab}_interrupt`).addEventListener("click", () => tell("interrupt"));
+            find(`#${tab}_skip`).addEventListener("click", () => tell("skip"));
+        }
+    });
+
+    window.RegionalPage = {submit, done, show, example};
+})();

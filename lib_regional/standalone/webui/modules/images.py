@@ -1,0 +1,5 @@
+"""Pictures."""
+
+from lib_regional.standalone.pictures import flatten, image_grid, resize_image
+
+__all__ = ["flatten", "image_grid", "resize_image"]

@@ -1,0 +1,71 @@
+"""A tiny model with random weights, and hosts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+pytest.importorskip("gradio")
+
+from fastapi.testclient import TestClient  # noqa: E402
+
+from lib_regional.standalone import binding  # noqa: E402
+from lib_regional.standalone.app import create  # noqa: E402
+from lib_regional.standalone.host import Host  # noqa: E402
+from tests.standalone.random_model import random_model  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The networks of the small model with random weights."""
+    return random_model()
+
+
+@pytest.fixture(scope="session")
+def bare_application(model, tmp_path_factory):
+    """Application and host without any script."""
+    return create(model=model, scripts=[], output=tmp_path_factory.mktemp("output"))
+
+
+@pytest.fixture
+def host(bare_application) -> Iterator[Host]:
+    """The bare host; callbacks and options that a test leaves are taken away."""
+    own = bare_application[1]
+    binding.bind(own)
+    options = dict(own.options.data)
+    yield own
+    own.callbacks.clear()
+    own.model.call_listeners.clear()
+    own.options.data.clear()
+    own.options.data.update(options)
+
+
+@pytest.fixture
+def client(bare_application, host) -> TestClient:
+    """HTTP to the bare host."""
+    return TestClient(bare_application[0], raise_server_exceptions=False)
+
+
+@pytest.fixture
+def with_scripts(model, tmp_path) -> Callable[..., tuple[TestClient, Host]]:
+    """Makes a host whose extension has script files with the given texts."""
+
+    def made(*texts: str) -> tuple[TestClient, Host]:
+        files = written(tmp_path / "extension" / "scripts", texts)
+        app, own = create(model=model, scripts=files, output=tmp_path)
+        return TestClient(app, raise_server_exceptions=False), own
+
+    return made
+
+
+def written(folder: Path, texts: Sequence[str]) -> list[Path]:
+    """The texts as script files in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"probe_{number}.py" for number in range(len(texts))]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text, encoding="utf-8")
+    return files

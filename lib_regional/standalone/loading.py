@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .checkpoints import CheckpointError, kind_of, read
 from .clip_text import Chunker, ClipTower
-from .model import TOKENIZER
+from .model import TOKENIZER, whole
 from .noise_levels import NoiseLevels
 from .stable_diffusion import CONFIGS, StandaloneModel
 
@@ -21,7 +21,7 @@ Weights = Mapping[str, Tensor]
 
 def load(path: Path, config: Path | None, device: torch.device) -> StandaloneModel:
     """Load ``path``; ``config`` is a folder of diffusers configurations, None for those of the kind found in the file."""
-    weights = read(path)
+    weights = whole(read(path))
     kind = kind_of({key: tuple(value.shape) for key, value in weights.items()}, path.name)
     folder = config or CONFIGS / kind
     dtype = torch.float16 if device.type == "cuda" else torch.float32

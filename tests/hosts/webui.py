@@ -180,11 +180,14 @@ class Processing(SimpleNamespace):
         ]
         return SimpleNamespace(batch=batch), get_learned_conditioning(model, SdConditioning(self.negative_prompts), steps)
 
-    def sample(self, steps=1):
+    def sample(self, steps=1, switch=(None, None)):
         denoiser = Denoiser(self)
         x = torch.randn(len(self.prompts), 4, self.height // 8, self.width // 8, generator=torch.Generator().manual_seed(3))
         with contextlib.suppress(Interrupted):
-            for _ in range(steps):
+            for step in range(steps):
+                if step == switch[0]:
+                    self.webui.load(switch[1])
+                    denoiser.update()
                 x = denoiser(x)
         return x
 
@@ -200,10 +203,15 @@ class Denoiser:
         self.p, self.webui = p, p.webui
         self.together, self.skip_uncond, self.edit = together, skip_uncond, edit
         self.step, self.total_steps = 0, p.steps
-        cond, uncond = p.conds()
-        self.sampler = SimpleNamespace(sampler_extra_args={"cond": cond, "uncond": uncond})
+        self.sampler = SimpleNamespace(sampler_extra_args={})
+        self.update()
         self.ran = []
         """Rows of each call of the UNet, by the context that the host gave them."""
+
+    def update(self):
+        """Conditionings of the loaded checkpoint."""
+        cond, uncond = self.p.conds()
+        self.sampler.sampler_extra_args.update(cond=cond, uncond=uncond)
 
     def __call__(self, x, scale=3.0):
         if self.webui.state.interrupted:

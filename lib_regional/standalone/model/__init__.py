@@ -1,19 +1,39 @@
-"""Where the files of the small model are, and how a WebUI gets them. Standard library only."""
+"""Where the files of the small model are, and how a WebUI gets them.
+
+The shipped checkpoint keeps one row of the token table for each word that the model knows (49 408 rows are a third of a small model);
+`whole` gives every id its row again, and `install` writes such a file for programs that read checkpoints in the original layout.
+"""
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FOLDER = Path(__file__).resolve().parent
 CHECKPOINT = FOLDER / "regional-small.safetensors"
 CONFIG = FOLDER / "regional-small.yaml"
 DIFFUSERS = FOLDER / "diffusers"
-"""Configuration folder for `StableDiffusionPipeline.from_single_file(CHECKPOINT, config=DIFFUSERS, local_files_only=True)`."""
+"""Configuration folder for `StableDiffusionPipeline.from_single_file(install(…), config=DIFFUSERS, local_files_only=True)`."""
 TOKENIZER = DIFFUSERS / "tokenizer"
 
 PLACEHOLDER = "TOKENIZER_FOLDER"
 """Stands in the shipped yaml for the absolute path that a WebUI needs."""
+
+TABLE = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
+ROWS = "token_rows"
+"""(49408,) in the shipped file: the row of its short table that each id has."""
+
+
+def whole(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of the shipped file -> weights in the original layout, the token table (49408, C). Other files stay as they are."""
+    rest = {name: value for name, value in weights.items() if name != ROWS}
+    if ROWS in weights:
+        rest[TABLE] = weights[TABLE][weights[ROWS].long()]
+    return rest
 
 
 def webui_config(tokenizer: Path = TOKENIZER) -> str:
@@ -21,14 +41,13 @@ def webui_config(tokenizer: Path = TOKENIZER) -> str:
     return CONFIG.read_text(encoding="utf-8").replace(PLACEHOLDER, tokenizer.resolve().as_posix())
 
 
-def install(models: Path, link: bool = False) -> Path:
-    """Puts the checkpoint and its yaml into a WebUI's folder `models/Stable-diffusion`; `link` saves the copy. Returns the checkpoint."""
+def install(models: Path) -> Path:
+    """Writes the checkpoint and its yaml into a WebUI's folder `models/Stable-diffusion`. Returns the checkpoint's path."""
+    from safetensors.torch import load_file, save_file
+
     models.mkdir(parents=True, exist_ok=True)
     target = models / CHECKPOINT.name
-    target.unlink(missing_ok=True)
-    if link:
-        target.symlink_to(CHECKPOINT)
-    else:
-        shutil.copyfile(CHECKPOINT, target)
+    save_file(whole(load_file(CHECKPOINT)), target, metadata={"format": "pt", "model": "regional-small"})
+    target.chmod(0o644)  # safetensors keeps it to its owner, which a shared installation cannot use
     target.with_suffix(".yaml").write_text(webui_config(), encoding="utf-8")
     return target

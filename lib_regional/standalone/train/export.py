@@ -10,14 +10,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..model import CHECKPOINT, CONFIG, FOLDER, PLACEHOLDER
+from ..model import CHECKPOINT, CONFIG, FOLDER, PLACEHOLDER, ROWS
+from ..model import TABLE as WHOLE_TABLE
 from .diffusion import load_models
 from .latents import scaled_autoencoder
 from .ldm_keys import autoencoder_weights, text_weights, unet_weights
 from .networks import AUTOENCODER, CONTEXT_WIDTH, LATENT_SCALE, TEXT_ENCODER, TOKENS, UNET
 from .sampling import alphas_cumprod
 from .scene import EXTRA_SHAPES
-from .vocabulary import widen
+from .vocabulary import compact_rows, widen
 
 TABLE = "text_model.embeddings.token_embedding.weight"
 
@@ -152,6 +153,14 @@ def checkpoint_weights(unet: nn.Module, autoencoder: nn.Module, text: nn.Module)
     return {**halves, **schedule_weights()}
 
 
+def shortened(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights with one row of the token table for each word in use; `model.whole` is the inverse."""
+    rows = torch.from_numpy(compact_rows())
+    table = weights[WHOLE_TABLE].new_zeros(int(rows.max()) + 1, weights[WHOLE_TABLE].shape[1])
+    table[rows] = weights[WHOLE_TABLE]
+    return {**weights, WHOLE_TABLE: table, ROWS: rows.to(torch.int16)}
+
+
 def write_configs(folder: Path = FOLDER) -> None:
     """Writes the yaml and the small files of the diffusers folder; the tokenizer's own files stay as they are."""
     (folder / CONFIG.name).write_text(yaml_text(), encoding="utf-8")
@@ -177,7 +186,7 @@ def export_model(out: Path, folder: Path | None = None) -> Path:
     weights = checkpoint_weights(models.unet, scaled_autoencoder(out), models.text)
     path = folder / CHECKPOINT.name
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(weights, path, metadata={"format": "pt", "model": "regional-small"})
+    save_file(shortened(weights), path, metadata={"format": "pt", "model": "regional-small"})
     path.chmod(0o644)  # safetensors keeps it to its owner, which a shared installation cannot use
     write_configs(folder)
     return path

@@ -38,7 +38,7 @@ def disabled(rounds: int) -> dict[str, float]:
 
     from lib_regional.standalone import binding
     from lib_regional.standalone.app import create
-    from lib_regional.standalone.model import load_model
+    from lib_regional.standalone.stable_diffusion import load_model
 
     model = load_model(None, None)
     bare, bare_host = create(model=model, scripts=[])

@@ -26,7 +26,7 @@ def test_hires_keeps_the_regions(webui):
         for right in rights
     ]  # fmt: skip
     changed, middle = abs(made[0] - made[1]), made[0].shape[1] // 2
-    assert changed[:, middle:].mean() > 2 * changed[:, :middle].mean()
+    assert changed[:, middle:].mean() > 1.4 * changed[:, :middle].mean()
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_img2img_places_what_the_regions_say(webui, init):
     one, other = (webui.make(regional([left, {**HALVES[1], "prompt": right, "feather": 0, "base_share": 0}]), **more).pixels[0]
                   for right in ("a blue square on snow", "a red circle on night"))  # fmt: skip
     changed, middle = abs(one - other), one.shape[1] // 2
-    assert changed[:, middle:].mean() > 2 * changed[:, :middle].mean()
+    assert changed[:, middle:].mean() > 1.4 * changed[:, :middle].mean()
 
 
 def test_inpainting_leaves_what_is_not_masked(webui, init, plain):

@@ -1,6 +1,6 @@
 """The whole suite on the small model: a table and picture sheets.
 
-    python tests/fidelity/run.py [--methods plain attention_couple] [--share 1.0] [--webui-url URL] [--out docs]
+    python tests/fidelity/run.py [--methods plain attention_couple] [--share 1.0] [--webui-url URL …] [--out docs]
 
 Writes ``fidelity.md`` and ``images/fidelity_<method>.png`` into ``--out``.
 """
@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import base64
 import io
+import queue
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,16 +26,23 @@ from tqdm import tqdm
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 from measure import Figures, Make, Picture, Result, figures, run  # noqa: E402
-from suite import KINDS, SAMPLING, Case, cases, singles  # noqa: E402
+from suite import KINDS, SAMPLING, VARIANTS, Case, cases, singles  # noqa: E402
 
 COMMAND = "python tests/fidelity/run.py"
 
 
-def over_http(url: str) -> Make:
-    """Make pictures through a WebUI's API."""
+def over_http(*urls: str) -> Make:
+    """Make pictures through the API of one WebUI or of several, each of which makes one picture at a time."""
+    free: queue.Queue[str] = queue.Queue()
+    for url in urls:
+        free.put(url.rstrip("/"))
 
     def make(request: dict[str, Any]) -> Picture:
-        answer = requests.post(f"{url}/sdapi/v1/txt2img", json=request, timeout=600)
+        url = free.get()
+        try:
+            answer = requests.post(f"{url}/sdapi/v1/txt2img", json=request, timeout=600)
+        finally:
+            free.put(url)
         answer.raise_for_status()
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0]))).convert("RGB"))
 
@@ -41,10 +50,10 @@ def over_http(url: str) -> Make:
 
 
 @contextmanager
-def served(url: str | None) -> Iterator[Make]:
-    """The WebUI at ``url``, or the project's own host for as long as the context lasts."""
-    if url:
-        yield over_http(url.rstrip("/"))
+def served(urls: Sequence[str] = ()) -> Iterator[Make]:
+    """The WebUIs at ``urls``, or the project's own host for as long as the context lasts."""
+    if urls:
+        yield over_http(*urls)
         return
     from lib_regional.standalone.app import serve
 
@@ -86,10 +95,15 @@ def document(results: dict[str, list[Result]], single: Figures, command: str) ->
             "",
             LEGEND,
             "",
-            *[f"![{method}](images/fidelity_{method}.png)" for method in results],
+            *[f"![{method}](images/{picture_name(method)})" for method in results],
             "",
         ]
     )
+
+
+def picture_name(method: str) -> str:
+    """File name of a method's sheet."""
+    return f"fidelity_{re.sub(r'[^a-z0-9]+', '_', method)}.png"
 
 
 def annotated(result: Result) -> Image.Image:
@@ -126,20 +140,20 @@ def sheet(results: list[Result], columns: int = 6) -> Image.Image:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", default=["plain", "attention_couple"])
+    parser.add_argument("--methods", nargs="+", default=["plain", *VARIANTS], choices=["plain", *VARIANTS])
     parser.add_argument("--share", type=float, default=1.0, help="share of every kind of layout to make")
     parser.add_argument("--singles", type=int, default=144)
-    parser.add_argument("--webui-url")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--webui-url", nargs="+", default=[], help="running WebUIs to share the work; default: the project's own host")
     parser.add_argument("--out", type=Path, default=Path("docs"))
     args = parser.parse_args()
     wanted: list[Case] = list(cases(args.share))
+    workers = max(1, len(args.webui_url))
     with served(args.webui_url) as make, tqdm(total=args.singles + len(wanted) * len(args.methods), unit="picture") as bar:
-        single = figures(run(singles(args.singles), "plain", make, args.workers, bar.update))
-        results = {m: run(wanted, m, make, args.workers, bar.update) for m in args.methods}
+        single = figures(run(singles(args.singles), "plain", make, workers, bar.update))
+        results = {m: run(wanted, m, make, workers, bar.update) for m in args.methods}
     (args.out / "images").mkdir(parents=True, exist_ok=True)
     for method, made in results.items():
-        sheet(made).quantize(128).save(args.out / "images" / f"fidelity_{method}.png", optimize=True)
+        sheet(made).quantize(128).save(args.out / "images" / picture_name(method), optimize=True)
     text = document(results, single, " ".join([COMMAND, *sys.argv[1:]]))
     (args.out / "fidelity.md").write_text(text, encoding="utf-8")
     print(text)

@@ -126,11 +126,18 @@ def payload(case: Case, method: str) -> dict[str, Any]:
     """txt2img request of ``case``: the plain joined prompt, or regions through ``method``."""
     request = {"prompt": case.joined, "negative_prompt": "", "width": case.size[0], "height": case.size[1], "seed": case.seed, **SAMPLING}
     if method != "plain":
-        request["alwayson_scripts"] = {"Regional": {"args": [regional(case, method)]}}
+        request["alwayson_scripts"] = {"Regional": {"args": [regional(case, *VARIANTS[method])]}}
     return request
 
 
-def regional(case: Case, method: str) -> dict[str, Any]:
+VARIANTS: dict[str, tuple[str, float]] = {
+    "attention_couple": ("attention_couple", 0.0),
+    "attention_couple, base share 0.2": ("attention_couple", 0.2),
+}
+"""name -> (method, base share). The base is told the background alone here, so its share only takes from the objects."""
+
+
+def regional(case: Case, method: str, base_share: float) -> dict[str, Any]:
     """Settings of ``case``: every region is told its object and the background, the base the background alone."""
-    regions = [{**wish.shape, "prompt": f"{wish.text} on {case.background}"} for wish in case.wishes]
+    regions = [{**wish.shape, "prompt": f"{wish.text} on {case.background}", "base_share": base_share} for wish in case.wishes]
     return {"enabled": True, "method": method, "regions": regions, "base": {"prompt": case.background}}

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.fidelity
 
 @pytest.fixture(scope="module")
 def make():
-    with served(None) as made:
+    with served() as made:
         yield made
 
 

@@ -17,10 +17,11 @@ def read_log(path: Path) -> dict[str, list[float]]:
 
 
 def smooth(values: list[float], weight: float = 0.9) -> list[float]:
-    """Exponential moving average that starts at the first value."""
+    """Exponential moving average with a short memory at the start, where the loss falls steeply."""
     result: list[float] = []
-    for value in values:
-        result.append(value if not result else weight * result[-1] + (1 - weight) * value)
+    for i, value in enumerate(values):
+        keep = min(weight, i / (i + 8))
+        result.append(value if not result else keep * result[-1] + (1 - keep) * value)
     return result
 
 

@@ -60,7 +60,7 @@ def double_prompts(count: int, seed: int = 3) -> list[tuple[str, tuple[str, str]
 
 
 def score_singles(pictures: Sequence[np.ndarray] | np.ndarray, prompts: Sequence[tuple[str, str, str]]) -> Score:
-    """A picture is right when its biggest object is clear, of the colour and of the shape, and there is no second one."""
+    """A picture is right when its biggest object is clear, of the colour and of the shape; `alone` counts those with just one object."""
     rows = [_single(find_objects(picture), colour, shape) for picture, (_, colour, shape) in zip(pictures, prompts, strict=True)]
     right, colour, shape, alone = np.asarray(rows, float).mean(0)
     return Score(len(rows), right, colour, shape, alone)
@@ -71,7 +71,7 @@ def _single(found: list[Found], colour: str, shape: str) -> tuple[bool, bool, bo
         return False, False, False, False
     first = found[0]
     alone = len(found) == 1
-    return alone and first.matches(colour, shape), first.colour == colour, first.shape == shape, alone
+    return first.matches(colour, shape), first.colour == colour, first.shape == shape, alone
 
 
 def score_doubles(pictures: Sequence[np.ndarray] | np.ndarray, prompts: Sequence[tuple[str, tuple[str, str], tuple[str, str]]]) -> float:

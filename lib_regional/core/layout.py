@@ -18,7 +18,7 @@ REGION_FIELDS: Mapping[str, Field] = {
     "negative": Text("What to avoid here, after the negative prompt of the whole picture.", ""),
     "name": Text("A name to find the region again.", "", longest=200),
     "weight": Number("Strength against other regions at the same place.", 1.0, high=1000.0),
-    "base_share": Number("Share of the base prompt inside the region: 0 is the region alone, 1 the base alone.", 0.2),
+    "base_share": Number("Share of the base prompt inside the region: 0 is the region alone, 1 the base alone.", 0.0),
     "feather": Number("Width of the soft border as a share of the picture's shorter side.", 0.05, high=0.5),
     "priority": Number('With overlap "over" a higher one covers a lower one.', 0, low=-1000, high=1000, whole=True),
     "steps": Span("The region acts from the first to the second, as fractions of the sampling steps.", (0.0, 1.0)),
@@ -35,7 +35,7 @@ class RegionSettings:
     negative: str = ""
     name: str = ""
     weight: float = 1.0
-    base_share: float = 0.2
+    base_share: float = 0.0
     feather: float = 0.05
     priority: int = 0
     steps: tuple[float, float] = (0.0, 1.0)

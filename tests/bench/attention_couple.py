@@ -78,12 +78,12 @@ class NaiveProcessor:
     def __init__(self, before, contexts, weights) -> None:
         self.before, self.contexts, self.weights = before, contexts, weights
 
-    def __call__(self, attn, x, context=None, *rest):
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, temb=None, **rest):
+        x, main = hidden_states, encoder_hidden_states
         maps = self.weights(x.shape[1])
-        cond = sum(
-            self.before(attn, x[:1], c[None], *rest) * w[None, :, None] for c, w in zip((context[0], *self.contexts), maps, strict=True)
-        )
-        return torch.cat([cond, self.before(attn, x[1:], context[1:], *rest)])
+        texts = zip((main[0], *self.contexts), maps, strict=True)
+        cond = sum(self.before(attn, x[:1], text[None], **rest) * weight[None, :, None] for text, weight in texts)
+        return torch.cat([cond, self.before(attn, x[1:], main[1:], **rest)])
 
 
 @contextmanager
@@ -124,14 +124,21 @@ def flops(model: RandomModel, latent: torch.Tensor, index: int) -> float:
     return counter.get_total_flops()
 
 
+def counted(model: RandomModel, count: int, size: int) -> dict[str, float]:
+    """FLOPs of the first step and of a later one ÷ plain; ``model`` is on the meta device, which computes shapes alone."""
+    latent = torch.randn(1, 4, size // 8, size // 8, device=model.device)
+    plain = flops(model, latent, 0)
+    with Session(DiffusersHost(model), plan_of(count, size)):
+        return {"flops_first": flops(model, latent, 0) / plain, "flops": flops(model, latent, 1) / plain}
+
+
 def measure(model: RandomModel, count: int, size: int, rounds: int) -> dict[str, float]:
     latent = torch.randn(1, 4, size // 8, size // 8, device=model.device, dtype=model.dtype)
     plan = plan_of(count, size)
     ours, slow, plain_times = [], [], []
     with ExitStack() as stack:
-        plain_flops = flops(model, latent, 0)
         session = stack.enter_context(Session(DiffusersHost(model), plan))
-        first, later = flops(model, latent, 0), flops(model, latent, 1)
+        model.step(latent, 0)  # makes keys and values, as the first of many steps does
         hooks = {m: m.processor for n, m in model.unet.named_modules() if n.endswith(".attn2")}
         for index in range(rounds):
             for module, processor in hooks.items():
@@ -146,7 +153,7 @@ def measure(model: RandomModel, count: int, size: int, rounds: int) -> dict[str,
         session.close()
     return {
         "regions": count, "size": size, "plain_s": statistics.median(plain_times), "ours": statistics.median(ours), "ours_max": max(ours),
-        "naive": statistics.median(slow), "flops_first": first / plain_flops, "flops": later / plain_flops,
+        "naive": statistics.median(slow),
     }  # fmt: skip
 
 
@@ -198,11 +205,12 @@ def main() -> None:
         print(peak_rss(args.rss, args.sizes[0]))
         return
     model = RandomModel(args.device, torch.float16 if args.device == "cuda" else torch.float32)
+    shapes = RandomModel("meta", torch.float32)
     rows = []
     with torch.inference_mode():
         for size in args.sizes:
             for count in args.regions:
-                rows.append(measure(model, count, size, args.rounds))
+                rows.append({**measure(model, count, size, args.rounds), **counted(shapes, count, size)})
                 print(rows[-1], memory(model, count, size) or "", flush=True)
     machine = f"{args.device} ({platform.machine()}, {torch.get_num_threads()} threads)"
     text = f"{table(rows)}\n\ntorch {torch.__version__}, {machine}, {args.rounds} rounds\n"

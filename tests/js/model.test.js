@@ -28,7 +28,7 @@ test("JSON comes back as it was, short and with unknown keys kept", () => {
 
 test("defaults that are written out vanish", () => {
     const long = {enabled: true, version: 1, method: "attention_couple", overlap: "blend", grid: null, base: {prompt: null, negative: null}, common: "",
-        text_from: "regions", options: {}, regions: [{box: [0, 0, 1, 1], weight: 1.0, base_share: 0.2, feather: 0.05, priority: 0, steps: [0, 1], enabled: true, name: "", negative: ""}]};
+        text_from: "regions", options: {}, regions: [{box: [0, 0, 1, 1], weight: 1.0, base_share: 0, feather: 0.05, priority: 0, steps: [0, 1], enabled: true, name: "", negative: ""}]};
     assert.deepEqual(plain(R.fromJson(long)), {version: 1, enabled: true, method: "attention_couple", regions: [{box: [0, 0, 1, 1]}]});
 });
 

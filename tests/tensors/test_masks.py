@@ -140,7 +140,7 @@ def test_occlusion_is_by_priority_alone():
 
 
 def test_inactive_regions_leave_their_place_to_the_base():
-    layout = Layout((Region(Box(0, 0, 0.5, 1), feather=0), Region(Box(0.5, 0, 1, 1), feather=0)))
+    layout = Layout((Region(Box(0, 0, 0.5, 1), feather=0), Region(Box(0.5, 0, 1, 1), base_share=0.2, feather=0)))
     maps = weight_maps(layout, 4, 4, active=(1,))
     assert maps.base[:, :2].eq(1).all() and maps.regions[1, :, 2:].allclose(torch.tensor(0.8))
 

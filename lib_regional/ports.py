@@ -111,8 +111,13 @@ class Host(Protocol):
 
     name: str
 
-    def encode(self, texts: Sequence[str], *, steps: int, negative: bool, size: tuple[int, int]) -> list[ContextSchedule]:
-        """Contexts of prompts in the host's own syntax; ``size`` is (width, height) in pixels."""
+    def encode(
+        self, texts: Sequence[str], *, steps: int, negative: bool, size: tuple[int, int], hires_steps: int | None = None
+    ) -> list[ContextSchedule]:
+        """Contexts of prompts in the host's own syntax; ``size`` is (width, height) in pixels.
+
+        ``steps`` of the first pass; with ``hires_steps`` the schedules are those of the hires pass.
+        """
         ...
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:

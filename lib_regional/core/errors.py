@@ -67,7 +67,16 @@ class Problem:
 
 
 class RegionalError(Exception):
-    """Something the user can mend; ``str()`` is the text to show."""
+    """Something the user can mend; ``str()`` is the text to show.
+
+    ``status_code``, ``detail`` and ``body`` are what a WebUI's API puts into its answer to a request that raised.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.status_code = 422
+        self.detail = text
+        self.body: list[dict[str, object]] = []
 
     def to_dict(self) -> dict[str, object]:
         """The body of an API answer."""
@@ -80,6 +89,7 @@ class SettingsError(RegionalError, ValueError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(problem.message for problem in self.problems))
+        self.body = [problem.to_dict() for problem in self.problems]
 
     def __reduce__(self) -> tuple[type[SettingsError], tuple[tuple[Problem, ...]]]:
         return type(self), (self.problems,)
@@ -90,7 +100,7 @@ class SettingsError(RegionalError, ValueError):
 
     def to_dict(self) -> dict[str, object]:
         """The body of an API answer: error, detail, problems."""
-        return {"error": "SettingsError", "detail": str(self), "problems": [problem.to_dict() for problem in self.problems]}
+        return {"error": "SettingsError", "detail": str(self), "problems": self.body}
 
 
 def settings_error(field: str, value: object, allowed: str, *, where: str = "", text: str = "") -> SettingsError:

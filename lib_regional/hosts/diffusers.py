@@ -63,9 +63,11 @@ class DiffusersHost:
         self._grids: dict[str, Grid] = {}
         self.now: ModelCall | None = None
 
-    def encode(self, texts: Sequence[str], *, steps: int, negative: bool, size: tuple[int, int]) -> list[ContextSchedule]:
+    def encode(
+        self, texts: Sequence[str], *, steps: int, negative: bool, size: tuple[int, int], hires_steps: int | None = None
+    ) -> list[ContextSchedule]:
         """See `ports.Host.encode`."""
-        schedules = self._model.encode_schedules(list(texts), steps, negative=negative, size=size)
+        schedules = self._model.encode_schedules(list(texts), hires_steps or steps, negative=negative, size=size)
         return [tuple((end, cond.crossattn) for end, cond in schedule) for schedule in schedules]
 
     def grid_of(self, site: Site) -> Grid | None:

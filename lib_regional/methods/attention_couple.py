@@ -59,6 +59,13 @@ class _Couple:
         self._cache = cache
         self._recipes: dict[tuple[object, ...], Recipe] = {}
 
+    def renew(self, contexts: Contexts) -> None:
+        """The model's weights have changed: speak with new contexts, and forget what the old weights made."""
+        self._contexts = contexts
+        self._recipes.clear()
+        if self._cache is not None:
+            self._cache.clear()
+
     def __call__(self, call: AttentionCall) -> Tensor | None:
         active = self._plan.active(call.model.step)
         keyed = [self._row_keys(row, active, call) for row in call.model.rows]
@@ -139,4 +146,8 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
     options = dict(plan.settings.options.get("attention_couple", {}))
     cache = KeyValueCache() if options.get("cache", True) else None
     couple = _Couple(plan, encode_plan(plan, host), cache)
-    return Hooks(cross_attention=couple, close=cache.clear if cache is not None else None)
+    return Hooks(
+        cross_attention=couple,
+        renew=lambda: couple.renew(encode_plan(plan, host)),
+        close=cache.clear if cache is not None else None,
+    )

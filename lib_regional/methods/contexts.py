@@ -49,7 +49,8 @@ def encode_plan(plan: Plan, host: Host) -> Contexts:
         for role in roles:
             texts = list(dict.fromkeys(_texts(plan, part, role)))
             if texts:
-                found = host.encode(texts, steps=part.steps, negative=role == "uncond", size=plan.size)
+                hires_steps = part.steps if hires else None
+                found = host.encode(texts, steps=plan.first.steps, negative=role == "uncond", size=plan.size, hires_steps=hires_steps)
                 schedules.update({(hires, role, text): schedule for text, schedule in zip(texts, found, strict=True)})
     return Contexts(plan, schedules)
 

@@ -84,7 +84,7 @@ def test_and_keeps_its_parts(webui):
 def test_every_image_of_a_batch_has_its_own_texts(webui):
     split = {"text_from": "break", "grid": {"ratios": "1,1", "direction": "columns"}}
     both = generate(Processing(webui, ["a BREAK b", "c BREAK c"], ["n", "n"]), {}, {}, **split)
-    plain = generate(Processing(webui, ["d", "c, c"], ["n", "n"]), {"box": [0, 0, 1, 1], "prompt": "c", "base_share": 0.2, "feather": 0.05})
+    plain = generate(Processing(webui, ["d", "c, c"], ["n", "n"]), {"box": [0, 0, 1, 1], "prompt": "c", "base_share": 0.0, "feather": 0.05})
     close(both[1], plain[1])
     assert (both[0] - plain[0]).abs().max() > 1e-3
 
@@ -109,3 +109,17 @@ def test_a_replaced_unet_is_an_error_and_no_picture(webui):
         generate(Processing(webui), {**FULL, "prompt": "x"})
     webui.sd_unet.current_unet = None
     assert torch.equal(generate(Processing(webui)), generate(Processing(webui)))
+
+
+def test_a_checkpoint_that_changes_is_followed(webui):
+    """Refiner: from the second step on another checkpoint, with its own text encoder."""
+    region, other = {**FULL, "prompt": "a red hat"}, checkpoint("two.safetensors", width=24, seed=1)
+
+    def refined(p, *regions):
+        webui.load(MODEL)
+        processing.begin(p, {"enabled": True, "regions": list(regions)} if regions else None)
+        processing.begin_batch(p)
+        return p.sample(steps=3, switch=(1, other))
+
+    close(refined(Processing(webui, ["something else"]), region), refined(Processing(webui, ["a red hat"])))
+    webui.load(MODEL)

@@ -68,7 +68,7 @@ def test_the_documented_example() -> None:
         "enabled": True,
         "method": "attention_couple",
         "regions": [
-            {"box": [0, 0, 0.5, 1], "prompt": "a red circle on grass"},
+            {"box": [0, 0, 0.5, 1], "prompt": "a red circle on grass", "base_share": 0.2},
             {"polygon": [[0.5, 0], [1, 0], [1, 1]], "prompt": "a blue square"},
             {"mask": "rle:2x1:0,255", "prompt": "x"},
             {"ellipse": [0.1, 0.1, 0.4, 0.4], "prompt": "y"},

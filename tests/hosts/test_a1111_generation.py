@@ -29,7 +29,7 @@ def generate(p, *regions, **more):
     return p.sample(steps=2)
 
 
-def close(a, b):
+def assert_close(a, b):
     torch.testing.assert_close(a, b, atol=2e-4, rtol=1e-3)
 
 
@@ -37,12 +37,12 @@ def close(a, b):
 def test_one_region_over_the_whole_canvas_is_the_plain_prompt(webui, monkeypatch, optimiser):
     monkeypatch.setattr(CrossAttention, "forward", OPTIMISERS[optimiser])
     plain = generate(Processing(webui, ["a red hat"]))
-    close(generate(Processing(webui, ["something else"]), {**FULL, "prompt": "a red hat"}), plain)
+    assert_close(generate(Processing(webui, ["something else"]), {**FULL, "prompt": "a red hat"}), plain)
 
 
 def test_one_text_everywhere_is_the_plain_prompt(webui):
     regions = [{**LEFT, "prompt": "main"}, {**RIGHT, "prompt": "main"}]
-    close(generate(Processing(webui), *regions), generate(Processing(webui)))
+    assert_close(generate(Processing(webui), *regions), generate(Processing(webui)))
 
 
 def test_two_texts_are_another_picture(webui):
@@ -52,12 +52,12 @@ def test_two_texts_are_another_picture(webui):
 
 def test_a_schedule_switches_where_the_hosts_own_does(webui):
     text = "[a:b:0.25] c"
-    close(generate(Processing(webui), {**FULL, "prompt": text}), generate(Processing(webui, [text])))
+    assert_close(generate(Processing(webui), {**FULL, "prompt": text}), generate(Processing(webui, [text])))
 
 
 def test_the_order_of_regions_is_no_matter(webui):
     regions = [{**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"}]
-    close(generate(Processing(webui), *regions), generate(Processing(webui), *reversed(regions)))
+    assert_close(generate(Processing(webui), *regions), generate(Processing(webui), *reversed(regions)))
 
 
 def test_cond_and_uncond_apart_are_the_same_as_together(webui, monkeypatch):
@@ -66,26 +66,26 @@ def test_cond_and_uncond_apart_are_the_same_as_together(webui, monkeypatch):
     monkeypatch.setattr(
         Denoiser, "_chunks", lambda self, x, told, _: torch.cat([self.unet(a, b) for a, b in zip(x.split(1), told.split(1))])
     )
-    close(generate(Processing(webui), *regions), together)
+    assert_close(generate(Processing(webui), *regions), together)
 
 
 def test_hypernetworks_act_on_the_regions_texts_too(webui, monkeypatch):
     monkeypatch.setattr(CrossAttention, "forward", plain_forward)
     webui.shared.loaded_hypernetworks.append(SimpleNamespace(keys=lambda t: t * 0.5, values=lambda t: t + 0.25))
-    close(generate(Processing(webui, ["else"]), {**FULL, "prompt": "a red hat"}), generate(Processing(webui, ["a red hat"])))
+    assert_close(generate(Processing(webui, ["else"]), {**FULL, "prompt": "a red hat"}), generate(Processing(webui, ["a red hat"])))
 
 
 def test_and_keeps_its_parts(webui):
     """Base share 1: the regions have no say, and a prompt with AND is what it is without them."""
     p = Processing(webui, ["a AND b:0.5", "c"], ["n", "m"])
-    close(generate(p, {**FULL, "base_share": 1.0, "prompt": "x"}), generate(Processing(webui, ["a AND b:0.5", "c"], ["n", "m"])))
+    assert_close(generate(p, {**FULL, "base_share": 1.0, "prompt": "x"}), generate(Processing(webui, ["a AND b:0.5", "c"], ["n", "m"])))
 
 
 def test_every_image_of_a_batch_has_its_own_texts(webui):
     split = {"text_from": "break", "grid": {"ratios": "1,1", "direction": "columns"}}
     both = generate(Processing(webui, ["a BREAK b", "c BREAK c"], ["n", "n"]), {}, {}, **split)
     plain = generate(Processing(webui, ["d", "c, c"], ["n", "n"]), {"box": [0, 0, 1, 1], "prompt": "c", "base_share": 0.0, "feather": 0.05})
-    close(both[1], plain[1])
+    assert_close(both[1], plain[1])
     assert (both[0] - plain[0]).abs().max() > 1e-3
 
 
@@ -98,8 +98,8 @@ def test_disabled_and_afterwards_are_the_host_alone(webui):
 def test_a_copied_or_reused_p_samples_itself(webui):
     region, p = {**FULL, "prompt": "x"}, Processing(webui)
     first = generate(p, region)
-    close(generate(p, region), first)
-    close(generate(copy.copy(p), region), first)
+    assert_close(generate(p, region), first)
+    assert_close(generate(copy.copy(p), region), first)
     assert not any(webui.callbacks.lists.values())
 
 
@@ -121,5 +121,5 @@ def test_a_checkpoint_that_changes_is_followed(webui):
         processing.begin_batch(p)
         return p.sample(steps=3, switch=(1, other))
 
-    close(refined(Processing(webui, ["something else"]), region), refined(Processing(webui, ["a red hat"])))
+    assert_close(refined(Processing(webui, ["something else"]), region), refined(Processing(webui, ["a red hat"])))
     webui.load(MODEL)

@@ -284,12 +284,17 @@ def test_stopping_stops_the_child_too(run: ModuleType, tmp_path: Path, number: i
         f"run.demo = lambda known: run.run_child([sys.executable, '-c', {child!r}])\n"
         "sys.exit(run.main(['demo']))"
     )
-    parent = subprocess.Popen([sys.executable, "-c", program], start_new_session=True, stderr=subprocess.DEVNULL)
+    parent = subprocess.Popen([sys.executable, "-c", program], start_new_session=True, stderr=subprocess.DEVNULL, preexec_fn=hear_ctrl_c)
     pid = wait_for(tmp_path / "pid")
     os.killpg(parent.pid, number) if number == signal.SIGINT else parent.send_signal(number)
     assert parent.wait(timeout=30) == code
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def hear_ctrl_c() -> None:
+    """A shell starts what it puts in the background deaf to Ctrl-C, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(file: Path) -> int:

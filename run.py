@@ -269,7 +269,7 @@ def advise_on_torch() -> None:
     if any(key in told for key in ("index-url", "index_url", "find-links", "find_links")):
         return
     say("No NVIDIA card is seen here. pip's usual torch for Linux brings some gigabytes of CUDA libraries; it works, they are not used.")
-    say("To leave them out, stop this and give the address of PyTorch's CPU index, which its \"Start Locally\" page names:")
+    say('To leave them out, stop this and give the address of PyTorch\'s CPU index, which its "Start Locally" page names:')
     say("    python run.py demo --torch-index ADDRESS")
 
 

@@ -6,9 +6,9 @@ an attention site sees). Neither imports the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -33,12 +33,13 @@ RowRoles = tuple[Row, ...]
 
 @dataclass(frozen=True)
 class StepInfo:
-    """Where sampling stands: step ``index`` of ``total`` (from 0), the noise level, and whether this is the hires pass."""
+    """Where sampling stands: step ``index`` of ``total`` (from 0), the noise level, whether this is the hires pass, the CFG scale."""
 
     index: int
     total: int
     sigma: float = 0.0
     hires: bool = False
+    cfg_scale: float = 1.0
 
     @property
     def progress(self) -> float:
@@ -48,11 +49,15 @@ class StepInfo:
 
 @dataclass(frozen=True)
 class ModelCall:
-    """One call of the UNet, told by the host before it happens. ``latent`` is (H, W) of the latent in cells."""
+    """One call of the UNet, told by the host before it happens. ``latent`` is (H, W) of the latent in cells.
+
+    ``tags`` has a method's own mark for every row of a call that the method makes (`UNetRow.tag`); it is empty on the host's calls.
+    """
 
     rows: RowRoles
     step: StepInfo
     latent: Grid
+    tags: tuple[Hashable, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,21 +94,104 @@ AttentionHook = Callable[[AttentionCall], "Tensor | None"]
 
 
 @dataclass(frozen=True)
-class Hooks:
-    """What a method wants to be called for. A slot that is None costs nothing.
+class LayerCall:
+    """One linear, convolution or norm layer of the UNet that has just run: module ``name``, input ``x`` and output ``y``.
 
-    ``renew``: the model's weights changed during sampling (another checkpoint, other LoRAs): encode anew, forget projections.
-    A method without it cannot be followed by a host whose weights change.
+    Token layers have x (B, L, C) with L = h·w of ``grid``; spatial ones (B, C, h, w); layers without a place (time embedding) have
+    ``grid`` None. A layer that reads the context (``attn2.to_k``, ``attn2.to_v``) has x (B, T, D) and ``grid`` None too.
+    """
+
+    name: str
+    grid: Grid | None
+    model: ModelCall
+    x: Tensor
+    y: Tensor
+
+
+LayerHook = Callable[[LayerCall], "Tensor | None"]
+"""Returns what takes the place of ``y``, or None to leave it."""
+
+
+@dataclass(frozen=True)
+class UNetRow:
+    """One row that a method wants predicted: row ``source`` of the host's call with its timestep and all else the host tells it.
+
+    ``x`` (C, h, w) replaces its latent, ``conditioning`` its text; None keeps them. ``tag`` comes back in `ModelCall.tags`.
+    """
+
+    source: int
+    x: Tensor | None = None
+    conditioning: Conditioning | None = None
+    tag: Hashable = None
+
+
+@dataclass(frozen=True)
+class UNetCall:
+    """The host is about to run its UNet. ``x`` (B, C, H, W) is the UNet's own input (scaled for the noise level).
+
+    ``run(rows)`` predicts any rows instead, (N, C, h, w), as often as wanted; rows of one ``run`` share one latent size and one
+    context length. ``native()`` is the call as the host meant it. Attention and layer hooks act in both.
+    """
+
+    model: ModelCall
+    x: Tensor
+    run: Callable[[Sequence[UNetRow]], Tensor]
+    native: Callable[[], Tensor]
+
+
+UNetHook = Callable[[UNetCall], "Tensor | None"]
+"""Returns the UNet's output (B, C, H, W), or None to leave the call to the host."""
+
+
+@dataclass(frozen=True)
+class DenoiserCall:
+    """One guided prediction of the whole batch: ``x`` (B, C, H, W) = ``alpha`` · clean + ``beta`` · noise.
+
+    ``x`` is the sampler's own tensor: what is written into it in place is where sampling goes on from. ``run()`` gives the clean
+    prediction (B, C, H, W) after guidance; it sees what was written into ``x`` before. A hook calls it once: hosts count steps in it.
+    """
+
+    x: Tensor
+    step: StepInfo
+    alpha: float
+    beta: float
+    run: Callable[[], Tensor]
+
+
+DenoiserHook = Callable[[DenoiserCall], "Tensor"]
+"""Returns the clean prediction (B, C, H, W) that the sampler goes on with."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a method wants to be called for. A slot that is None or empty costs nothing.
+
+    ``layers``: hooks by module name. ``renew``: the model's weights changed during sampling (another checkpoint, other LoRAs): encode
+    anew, forget projections. A method without it cannot be followed by a host whose weights change.
     """
 
     cross_attention: AttentionHook | None = None
     self_attention: AttentionHook | None = None
+    layers: Mapping[str, LayerHook] = field(default_factory=dict)
+    unet: UNetHook | None = None
+    denoiser: DenoiserHook | None = None
     renew: Callable[[], None] | None = None
     close: Callable[[], None] | None = None
 
 
-ContextSchedule = tuple[tuple[int, "Tensor"], ...]
-"""``((end_step, context (T, D)), …)``: a context holds for steps below its ``end_step``; the last one holds to the end."""
+@dataclass(frozen=True)
+class Conditioning:
+    """One encoded text: ``crossattn`` (T, D), and what some models are told beside it.
+
+    ``vector`` (V,) is the pooled text with the sizes (SDXL) or the pooled text alone (Flux); None for models without one.
+    """
+
+    crossattn: Tensor
+    vector: Tensor | None = None
+
+
+ContextSchedule = tuple[tuple[int, Conditioning], ...]
+"""``((end_step, conditioning), …)``: each holds for steps below its ``end_step``; the last one holds to the end."""
 
 
 class Host(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..ports import ContextSchedule
+from ..ports import Conditioning, ContextSchedule
 
 logger = logging.getLogger("regional")
 
@@ -20,7 +20,7 @@ _FOREVER = 2**31
 def encode(
     model: Any, texts: Sequence[str], *, steps: tuple[int, int | None], negative: bool, size: tuple[int, int]
 ) -> list[ContextSchedule]:
-    """Contexts (T, D) of ``texts`` for schedules that refer to ``steps`` (first pass, hires pass or None)."""
+    """Conditionings of ``texts`` for schedules that refer to ``steps`` (first pass, hires pass or None)."""
     from modules import devices, prompt_parser, shared
 
     told = prompt_parser.SdConditioning(_without_tags(texts), is_negative_prompt=negative, width=size[0], height=size[1])
@@ -60,9 +60,9 @@ def _calls(sampler: str, steps: int) -> int:
 
 def _schedule(entries: Sequence[Any]) -> ContextSchedule:
     """The host's ``end_at_step`` is the last step of an entry, ours the first after it; past all ends it starts over."""
-    found = tuple((entry.end_at_step + 1, _tokens(entry.cond)) for entry in entries)
+    found = tuple((entry.end_at_step + 1, _conditioning(entry.cond)) for entry in entries)
     return found if len(found) == 1 else (*found, (_FOREVER, found[0][1]))
 
 
-def _tokens(cond: Tensor | dict[str, Tensor]) -> Tensor:
-    return cond["crossattn"] if isinstance(cond, dict) else cond
+def _conditioning(cond: Tensor | dict[str, Tensor]) -> Conditioning:
+    return Conditioning(cond["crossattn"], cond.get("vector")) if isinstance(cond, dict) else Conditioning(cond)

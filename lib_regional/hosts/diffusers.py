@@ -1,18 +1,40 @@
 """diffusers: attention processors on a ``UNet2DConditionModel``.
 
-Serves the standalone host and any host whose model offers ``unet``, ``encode_schedules`` and ``call_listeners``.
+Serves the standalone host and any host whose model offers ``unet``, ``encode_schedules``, ``call_listeners`` and, for methods that
+guide the whole prediction, ``denoiser_hooks``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor, nn
 
 from ..core.errors import RegionalError
-from ..ports import AttentionCall, AttentionHook, ContextSchedule, Grid, Hooks, ModelCall, Site
+from ..ports import (
+    AttentionCall,
+    AttentionHook,
+    Conditioning,
+    ContextSchedule,
+    Grid,
+    Hooks,
+    LayerCall,
+    LayerHook,
+    ModelCall,
+    Site,
+    UNetCall,
+    UNetHook,
+    UNetRow,
+)
+from .patching import patched_forward
+
+_CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
+"""Layers that read the context, which has no place in the picture."""
 
 
 class RegionalProcessor:
@@ -68,7 +90,7 @@ class DiffusersHost:
     ) -> list[ContextSchedule]:
         """See `ports.Host.encode`."""
         schedules = self._model.encode_schedules(list(texts), hires_steps or steps, negative=negative, size=size)
-        return [tuple((end, cond.crossattn) for end, cond in schedule) for schedule in schedules]
+        return [tuple((end, Conditioning(cond.crossattn, cond.vector)) for end, cond in schedule) for schedule in schedules]
 
     def grid_of(self, site: Site) -> Grid | None:
         """Token grid that ``site`` sees in the running call."""
@@ -91,6 +113,12 @@ class DiffusersHost:
                 hook = hooks.cross_attention if site.kind == "cross" else hooks.self_attention
                 if hook is not None:
                     stack.enter_context(_processor(attn, RegionalProcessor(self, site, hook, attn.processor)))
+            for name, layer_hook in hooks.layers.items():
+                stack.callback(unet.get_submodule(name).register_forward_hook(self._layer_hook(name, layer_hook)).remove)
+            if hooks.unet is not None:
+                stack.enter_context(patched_forward(unet, self._unet_hook(hooks.unet)))
+            if hooks.denoiser is not None:
+                stack.enter_context(_listening(self._model.denoiser_hooks, hooks.denoiser))
             yield
 
     def _begin(self, call: ModelCall) -> None:
@@ -104,6 +132,84 @@ class DiffusersHost:
 
         return remember
 
+    def _layer_hook(self, name: str, hook: LayerHook) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
+        transformer = _transformer(name) if ".transformer_blocks." in name else None
+
+        def answer(_: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
+            if self.now is None:
+                return None
+            reads_context = name.endswith(_CONTEXT_LAYERS)
+            grid = None if transformer is None or reads_context else self._grids.get(transformer)
+            return hook(LayerCall(name, grid, self.now, args[0], y))
+
+        return answer
+
+    def _unet_hook(self, hook: UNetHook) -> Callable[..., Any]:
+        def around(inner: Callable[..., Any], x: Tensor, steps: Tensor | float, context: Tensor | None = None, **rest: Any) -> Any:
+            told = rest.pop("encoder_hidden_states", context)
+            outer = self.now
+            if outer is None or told is None:
+                return inner(x, steps, encoder_hidden_states=told, **rest)
+            batch = _Batch(x, torch.as_tensor(steps, device=x.device).expand(len(x)), told, rest)
+
+            def run(rows: Sequence[UNetRow]) -> Tensor:
+                part = batch.rows(rows)
+                roles = tuple(outer.rows[row.source] for row in rows)
+                self._begin(replace(outer, rows=roles, latent=_grid_of(part.x), tags=tuple(row.tag for row in rows)))
+                try:
+                    return _sample(inner(part.x, part.steps, encoder_hidden_states=part.context, **part.rest))
+                finally:
+                    self._begin(outer)
+
+            def native() -> Tensor:
+                return _sample(inner(x, steps, encoder_hidden_states=told, **rest))
+
+            done = hook(UNetCall(outer, x, run, native))
+            if done is None:
+                return inner(x, steps, encoder_hidden_states=told, **rest)
+            return UNet2DConditionOutput(done) if rest.get("return_dict", True) else (done,)
+
+        return around
+
+
+def _grid_of(x: Tensor) -> Grid:
+    return (x.shape[-2], x.shape[-1])
+
+
+def _sample(output: Any) -> Tensor:
+    found: Tensor = output[0]
+    return found
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The arguments of one UNet call: x (B, C, H, W), steps (B,), context (B, T, D), and what else it was given."""
+
+    x: Tensor
+    steps: Tensor
+    context: Tensor
+    rest: dict[str, Any]
+
+    def rows(self, rows: Sequence[UNetRow]) -> _Batch:
+        """The call of other rows: each takes from its source what it does not bring itself."""
+        sources = [row.source for row in rows]
+        x = torch.stack([self.x[row.source] if row.x is None else row.x.to(self.x) for row in rows])
+        given = [self.context[row.source] if row.conditioning is None else row.conditioning.crossattn.to(self.context) for row in rows]
+        rest = dict(self.rest)
+        added = rest.get("added_cond_kwargs")
+        if added is not None:
+            rest["added_cond_kwargs"] = _added({key: value[sources] for key, value in added.items()}, rows)
+        return _Batch(x, self.steps[sources], torch.stack(given), rest)
+
+
+def _added(added: dict[str, Tensor], rows: Sequence[UNetRow]) -> dict[str, Tensor]:
+    """SDXL's pooled texts (B, V) and sizes (B, 6) with those of the rows' own texts: `Conditioning.vector` is both in a row."""
+    texts, sizes = added["text_embeds"].clone(), added["time_ids"].clone()
+    for at, row in enumerate(rows):
+        if row.conditioning is not None and row.conditioning.vector is not None:
+            texts[at], sizes[at] = row.conditioning.vector[:-6].to(texts), row.conditioning.vector[-6:].to(sizes)
+    return {**added, "text_embeds": texts, "time_ids": sizes}
+
 
 def _sites(unet: nn.Module) -> list[tuple[str, Any]]:
     return [(name, module) for name, module in unet.named_modules() if name.endswith((".attn1", ".attn2"))]
@@ -115,7 +221,7 @@ def _transformer(site: str) -> str:
 
 
 @contextmanager
-def _listening(listeners: list[Callable[[ModelCall], None]], listener: Callable[[ModelCall], None]) -> Iterator[None]:
+def _listening(listeners: list[Any], listener: Callable[..., Any]) -> Iterator[None]:
     listeners.append(listener)
     try:
         yield

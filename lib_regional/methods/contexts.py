@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..core.texts import ImageTexts
 from ..plan import PassPlan, Plan
-from ..ports import ContextSchedule, Host, Role, Row, StepInfo, context_at
+from ..ports import Conditioning, ContextSchedule, Host, Role, Row, StepInfo, context_at
 
 ContextKey = tuple[bool, Role, str, int]
 """(hires, role, text, position in the text's schedule): equal keys mean the same context."""
@@ -35,9 +35,13 @@ class Contexts:
             return None
         return (hires, row.role, text, context_at(self.schedules[hires, row.role, text], step.index))
 
+    def conditioning(self, key: ContextKey) -> Conditioning:
+        """All that the model is told of ``key``'s text."""
+        return self.schedules[key[:3]][key[3]][1]
+
     def tensor(self, key: ContextKey) -> Tensor:
         """Context (T, D) of ``key``."""
-        return self.schedules[key[:3]][key[3]][1]
+        return self.conditioning(key).crossattn
 
 
 def encode_plan(plan: Plan, host: Host) -> Contexts:

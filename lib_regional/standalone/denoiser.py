@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
-from ..ports import ModelCall, Row, RowRoles, StepInfo
+from ..ports import DenoiserCall, ModelCall, Row, RowRoles, StepInfo
 from .callbacks import AfterCFGCallbackParams, CFGDenoisedParams, CFGDenoiserParams
 from .conditioning import (
     CondValue,
@@ -42,8 +44,16 @@ class Space(Protocol):
         """The predicted clean latent."""
         ...
 
+    def prediction(self, x: Tensor, clean: Tensor, level: Tensor) -> Tensor:
+        """What the sampler is given for a predicted clean latent; the inverse of ``denoised``."""
+        ...
+
     def noised(self, clean: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """A clean latent with noise of this level."""
+        ...
+
+    def shares(self, level: float) -> tuple[float, float]:
+        """(alpha, beta) of x = alpha · clean + beta · noise."""
         ...
 
     def sigma(self, level: float) -> float:
@@ -75,9 +85,17 @@ class SigmaSpace:
         """See `Space`."""
         return output
 
+    def prediction(self, x: Tensor, clean: Tensor, level: Tensor) -> Tensor:
+        """See `Space`."""
+        return clean
+
     def noised(self, clean: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """See `Space`."""
         return clean + _wide(level) * noise
+
+    def shares(self, level: float) -> tuple[float, float]:
+        """See `Space`."""
+        return 1.0, level
 
     def sigma(self, level: float) -> float:
         """See `Space`."""
@@ -108,10 +126,20 @@ class TimestepSpace:
         alpha = self._alpha(level)
         return (x - (1 - alpha).sqrt() * output) / alpha.sqrt()
 
+    def prediction(self, x: Tensor, clean: Tensor, level: Tensor) -> Tensor:
+        """See `Space`."""
+        alpha = self._alpha(level)
+        return (x - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+
     def noised(self, clean: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """See `Space`."""
         alpha = self._alpha(level)
         return alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
+
+    def shares(self, level: float) -> tuple[float, float]:
+        """See `Space`."""
+        alpha = float(self.levels.alphas_cumprod[int(level)])
+        return math.sqrt(alpha), math.sqrt(1 - alpha)
 
     def sigma(self, level: float) -> float:
         """See `Space`."""
@@ -168,6 +196,23 @@ class CFGDenoiser:
 
     def __call__(self, x: Tensor, level: float) -> Tensor:
         """x (B,4,H,W) at a noise level -> the guided prediction in the sampler's space. Raises `Interrupted`."""
+        if not self.model.denoiser_hooks:
+            return self._guided(x, level)
+        levels = x.new_full((len(x),), level)
+        alpha, beta = self.space.shares(level)
+
+        def run() -> Tensor:
+            return self.space.denoised(x, self._guided(x, level), levels)
+
+        for hook in self.model.denoiser_hooks:
+            run = functools.partial(hook, DenoiserCall(x, self._step_info(level), alpha, beta, run))
+        return self.space.prediction(x, run(), levels)
+
+    def _step_info(self, level: float) -> StepInfo:
+        hires = bool(getattr(self.p, "is_hr_pass", False))
+        return StepInfo(self.step, self.total_steps, self.space.sigma(level), hires, float(self.cond_scale))
+
+    def _guided(self, x: Tensor, level: float) -> Tensor:
         host = self.p.host
         if host.state.interrupted or host.state.skipped:
             raise Interrupted
@@ -204,7 +249,7 @@ class CFGDenoiser:
         rows = row_roles([len(parts) for parts in images], len(x))
         n_cond, same = len(rows) - len(x), crossattn_of(cond).shape[1] == crossattn_of(uncond).shape[1]
         both = joined(cond, uncond) if same else None
-        step = StepInfo(self.step, self.total_steps, self.space.sigma(level), bool(getattr(self.p, "is_hr_pass", False)))
+        step = self._step_info(level)
         done = []
         for part in runs(n_cond, len(x), bool(host.options.batch_cond_uncond), same):
             told = rows_of(both, part) if both is not None else _apart(cond, uncond, part, n_cond)

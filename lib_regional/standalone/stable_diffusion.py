@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.schedule import prompt_schedule
-from ..ports import ModelCall
+from ..ports import DenoiserHook, ModelCall
 from . import networks
 from .clip_text import ClipTower
 from .conditioning import Cond, CondValue, crossattn_of
@@ -44,6 +44,8 @@ class StandaloneModel:
     dtype: torch.dtype = torch.float32
     call_listeners: list[Callable[[ModelCall], None]] = field(default_factory=list)
     """Each is called before every UNet call with the rows of that very call."""
+    denoiser_hooks: list[DenoiserHook] = field(default_factory=list)
+    """Each is asked around every guided prediction; the last one is asked first."""
 
     @property
     def text_encoders(self) -> tuple[nn.Module, ...]:

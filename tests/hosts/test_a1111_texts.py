@@ -23,7 +23,7 @@ def encode(webui, p, texts, steps=10, negative=False, **more):
 
 def test_every_text_has_its_context(webui):
     (one,), (two,) = encode(webui, None, ["a", "b " * 80])
-    assert torch.equal(one[1], context("a")) and two[1].shape[0] == 154
+    assert torch.equal(one[1].crossattn, context("a")) and two[1].crossattn.shape[0] == 154
     assert webui.model.encoded == [(["a", "b " * 80], 10, None, False, (64, 80))]
 
 
@@ -34,8 +34,8 @@ def test_negatives_are_told_as_such(webui):
 
 def test_sdxl_conds_give_their_tokens(webui):
     webui.model.rich = True
-    ((_, tokens),) = encode(webui, None, ["a"])[0]
-    assert torch.equal(tokens, context("a"))
+    ((_, told),) = encode(webui, None, ["a"])[0]
+    assert torch.equal(told.crossattn, context("a")) and told.vector is not None
 
 
 @pytest.mark.parametrize("text", ["[a:b:0.5]", "[a:b:3] c", "[a|b]", "[[a:b:0.2]:c:0.8]"])
@@ -45,7 +45,7 @@ def test_a_context_holds_at_the_very_steps_at_which_the_host_would_use_it(webui,
     own = get_learned_conditioning(webui.model, SdConditioning([text]), 10)[0]
     schedule = encode(webui, None, [text])[0]
     for step in range(15):
-        assert torch.equal(schedule[context_at(schedule, step)][1], at(own, step)), step
+        assert torch.equal(schedule[context_at(schedule, step)][1].crossattn, at(own, step)), step
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The diffusers adapter: what it tells the hooks, and that it leaves nothing behind."""
 
+import contextlib
+
 import pytest
 import torch
 from toy import WIDTH, rows, toy_model
@@ -7,7 +9,7 @@ from toy import WIDTH, rows, toy_model
 from lib_regional.core.errors import RegionalError
 from lib_regional.hosts.detect import find_host
 from lib_regional.hosts.diffusers import DiffusersHost
-from lib_regional.ports import Hooks
+from lib_regional.ports import Conditioning, Hooks, Row, UNetRow
 
 
 @pytest.fixture(scope="module")
@@ -124,4 +126,81 @@ def test_rows_that_do_not_match_stop_the_picture(model):
 def test_contexts_come_with_their_schedules(model):
     first, second = DiffusersHost(model).encode(["a [b:c:0.5]", "d"], steps=10, negative=False, size=(64, 64))
     assert [end for end, _ in first] == [5, 10] and [end for end, _ in second] == [10]
-    assert torch.equal(second[0][1], model.context("d"))
+    assert torch.equal(second[0][1].crossattn, model.context("d"))
+
+
+def scaled(hook_calls):
+    """A UNet hook that predicts the host's own rows by ``run`` and records what it was told."""
+
+    def hook(call):
+        hook_calls.append(call)
+        return call.run([UNetRow(source) for source in range(len(call.x))])
+
+    return hook
+
+
+def test_the_unet_hook_can_predict_the_very_same_rows(model):
+    calls = []
+    plain = run(model)
+    with DiffusersHost(model).patched(Hooks(unet=scaled(calls))):
+        torch.testing.assert_close(run(model), plain)
+    assert len(calls) == 1 and calls[0].model.tags == () and torch.equal(calls[0].x, latent())
+    assert torch.equal(run(model), plain)
+
+
+def test_the_unet_hook_may_decline_or_ask_the_host(model):
+    plain = run(model)
+    for hook in (lambda call: None, lambda call: call.native()):
+        with DiffusersHost(model).patched(Hooks(unet=hook)):
+            assert torch.equal(run(model), plain)
+
+
+def test_rows_of_their_own_are_crops_with_texts_of_their_own(model):
+    x = latent()
+    with torch.no_grad():
+        expected = model.predict(x[[1, 0], :, :4], [rows()[1], rows()[0]], ["a", "b"])
+    seen = []
+
+    def hook(call):
+        told = [UNetRow(n, x[n, :, :4], Conditioning(model.context(text)), text) for n, text in ((1, "a"), (0, "b"))]
+        crop = call.run(told)
+        out = call.native()
+        out[:, :, :4] = crop
+        return out
+
+    def attention(call):
+        seen.append((call.model.rows, call.model.tags, call.model.latent))
+
+    with DiffusersHost(model).patched(Hooks(unet=hook, cross_attention=attention)):
+        made = run(model, x)
+    torch.testing.assert_close(made[:, :, :4], expected)
+    assert dict.fromkeys(seen) == dict.fromkeys(
+        [((Row(0, "uncond"), Row(0, "cond")), ("a", "b"), (4, 8)), ((Row(0, "cond"), Row(0, "uncond")), (), (8, 8))]
+    )
+
+
+def test_layers_are_told_where_they_are(model):
+    names = ["down_blocks.0.attentions.0.transformer_blocks.0." + end for end in ("attn1.to_q", "attn2.to_k", "ff.net.2")]
+    names += ["down_blocks.0.resnets.0.conv1", "time_embedding.linear_1"]
+    seen = {}
+    plain = run(model)
+    with DiffusersHost(model).patched(Hooks(layers={name: lambda call: seen.setdefault(call.name, call) and None for name in names})):
+        assert torch.equal(run(model), plain)
+    assert [seen[name].grid for name in names] == [(8, 8), None, (8, 8), None, None]
+    assert seen[names[0]].x.shape == (2, 64, 32) and seen[names[1]].x.shape == (2, 77, WIDTH) and seen[names[3]].x.shape == (2, 32, 8, 8)
+    with DiffusersHost(model).patched(Hooks(layers={names[0]: lambda call: call.y * 2})):
+        assert not torch.allclose(run(model), plain)
+
+
+@pytest.mark.parametrize("fault", [None, RuntimeError, KeyboardInterrupt])
+def test_all_slots_leave_nothing_behind(model, fault):
+    def hook(call):
+        if fault is not None:
+            raise fault
+        return call.native()
+
+    before = snapshot(model)
+    hooks = Hooks(unet=hook, layers={"conv_in": lambda call: None}, cross_attention=lambda call: None)
+    with contextlib.suppress(RuntimeError, KeyboardInterrupt), DiffusersHost(model).patched(hooks):
+        run(model)
+    assert snapshot(model) == before

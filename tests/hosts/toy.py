@@ -16,6 +16,7 @@ WIDTH = 16
 @dataclass(frozen=True)
 class Cond:
     crossattn: torch.Tensor
+    vector: torch.Tensor | None = None
 
 
 @dataclass

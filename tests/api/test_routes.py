@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 
@@ -203,10 +204,17 @@ def test_preview_of_odd_sizes(client, size, scale):
 def test_preview_of_a_mask(client):
     buffer = io.BytesIO()
     Image.linear_gradient("L").save(buffer, "PNG")
-    import base64
-
     mask = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-    picture(post(client, "preview", settings={"enabled": True, "regions": [{"mask": mask}]}))
+    settings = {"enabled": True, "regions": [{"mask": mask, "feather": 0}]}
+    image = picture(post(client, "preview", settings=settings, width=512, height=512, labels=False)).convert("RGB")
+    strengths = [
+        distance(image.getpixel((image.width // 2, image.height * part // 8)), BASE_COLOUR) for part in (1, 2, 3, 5, 6, 7)
+    ]  # the outline runs through the middle
+    assert strengths == sorted(strengths) and 0 < strengths[0] < strengths[-1] / 4
+
+
+def distance(a, b):
+    return sum(abs(x - y) for x, y in zip(a, b, strict=True))
 
 
 def test_preview_of_settings_that_are_off(client):

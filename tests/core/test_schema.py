@@ -138,7 +138,9 @@ def test_what_a_schema_cannot_say(data: dict[str, Any]) -> None:
 
 
 def test_schema_is_one() -> None:
-    Draft202012Validator.check_schema(json_schema())
+    schema = json_schema()
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
 
 
 def test_every_key_is_described() -> None:

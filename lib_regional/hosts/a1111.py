@@ -6,24 +6,29 @@ taken back when sampling ends. The host swallows what a callback raises, so faul
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from ..core.errors import RegionalError
-from ..ports import AttentionHook, ContextSchedule, Grid, Hooks, ModelCall, Site
+from ..ports import AttentionHook, ContextSchedule, Grid, Hooks, ModelCall, Site, UNetRow
 from . import a1111_texts
 from .a1111_attention import check_shape, left_to_host, run_hook, sites_of, transformer_of
-from .a1111_model import identity_of, interrupt, loaded_model, refuse_replaced_unet
+from .a1111_denoiser import around_denoiser
+from .a1111_model import has_ended, identity_of, interrupt, loaded_model, refuse_replaced_unet
 from .a1111_rows import Announced, read_rows, read_step
+from .a1111_unet import around_unet, layer_hook, layer_of, transformer_around
 from .patching import patched_forward
 
 _UNHEARD = (
     "The UNet that makes this picture is not the one of the loaded checkpoint (another extension runs its own): "
     "the regions had no effect, so the picture was dropped."
 )
+_NOT_BEGUN = "This WebUI does not announce its passes (AUTOMATIC1111 does since 1.9), which this method needs: choose another one."
 
 
 class A1111Host:
@@ -34,6 +39,7 @@ class A1111Host:
     def __init__(self, model: Any, p: Any = None) -> None:
         self._model = model
         self._p = p
+        self._sampling: _Sampling | None = None
 
     def encode(
         self, texts: Sequence[str], *, steps: int, negative: bool, size: tuple[int, int], hires_steps: int | None = None
@@ -44,7 +50,21 @@ class A1111Host:
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the UNet until exit; see `ports.Host.patched`. Raises `RegionalError` where the UNet cannot be hooked."""
-        return _patched(self._model, _Sampling(self._p, hooks))
+        return self._patched(_Sampling(self._p, hooks))
+
+    def begin_pass(self, p: Any) -> None:
+        """The sampler of the next pass (first or hires) of ``p`` is made and about to run. Raises nothing: faults show in the pass."""
+        if self._sampling is not None:
+            self._sampling.begin_pass(p.sampler.model_wrap_cfg)
+
+    @contextmanager
+    def _patched(self, sampling: _Sampling) -> Iterator[None]:
+        with _listening(self._model, sampling):
+            before, self._sampling = self._sampling, sampling
+            try:
+                yield
+            finally:
+                self._sampling = before
 
 
 class _Sampling:
@@ -57,6 +77,8 @@ class _Sampling:
         self._unet: nn.Module | None = None
         self._identity: tuple[Any, ...] = ()
         self._installed = ExitStack()
+        self._pass = ExitStack()
+        self._denoiser: Any = None
         self._announced: Announced | None = None
         self._fault: Exception | None = None
         self._now: ModelCall | None = None
@@ -69,8 +91,20 @@ class _Sampling:
 
     def end(self) -> None:
         """Take everything back."""
+        self._pass.pop_all().close()
         self._installed.pop_all().close()
-        self._announced = self._now = self._unet = None
+        self._announced = self._now = self._unet = self._denoiser = None
+
+    def begin_pass(self, denoiser: Any) -> None:
+        """Hook the pass' own ``CFGDenoiser``, in place of the one of the pass before."""
+        self._pass.pop_all().close()
+        self._denoiser = denoiser
+        if self._hooks.denoiser is not None:
+            around = around_denoiser(denoiser, self._hooks.denoiser, self._ended)
+            self._pass.enter_context(patched_forward(denoiser, around))
+
+    def _ended(self) -> bool:
+        return self._fault is not None or has_ended()
 
     def raise_fault(self) -> None:
         """Raise what the callbacks found and nobody heard of."""
@@ -86,6 +120,8 @@ class _Sampling:
             self._announced = None
             if self._p is None or params.denoiser.p is self._p:
                 self._follow()
+                if self._hooks.denoiser is not None and params.denoiser is not self._denoiser:
+                    raise RegionalError(_NOT_BEGUN)
                 self._announced = Announced(read_rows(params), read_step(params))
         except Exception as error:  # the host would log it and go on without the regions
             self._fail(error)
@@ -133,12 +169,39 @@ class _Sampling:
         sites = sites_of(unet)
         if not any(site.kind == "cross" for site, _ in sites):
             raise RegionalError(f"Regional cannot work with this model: its UNet ({type(unet).__name__}) has no cross-attention layers.")
-        for name in dict.fromkeys(transformer_of(site) for site, _ in sites):
+        transformers = list(dict.fromkeys(transformer_of(site) for site, _ in sites))
+        for name in transformers:
             stack.callback(unet.get_submodule(name).register_forward_pre_hook(self._grid_hook(name), with_kwargs=True).remove)
+        self._hook_layers(unet, transformers, stack)
         for site, attn in sites:
             hook = self._hooks.cross_attention if site.kind == "cross" else self._hooks.self_attention
             if hook is not None:
                 stack.enter_context(patched_forward(attn, self._around(site, attn, hook)))
+
+    def _hook_layers(self, unet: nn.Module, transformers: Sequence[str], stack: ExitStack) -> None:
+        for name, hook in self._hooks.layers.items():
+            around = transformer_around(name, transformers)
+            grid = functools.partial(self._grids.get, around or "")
+            handle = layer_of(unet, name).register_forward_hook(layer_hook(name, hook, self._call, grid), with_kwargs=True)
+            stack.callback(handle.remove)
+        if self._hooks.unet is not None:
+            stack.enter_context(patched_forward(unet, around_unet(unet, self._hooks.unet, self._call, self._nested)))
+
+    def _call(self) -> ModelCall | None:
+        return self._now
+
+    @contextmanager
+    def _nested(self, rows: Sequence[UNetRow], latent: Grid) -> Iterator[None]:
+        """A method's own call of the UNet within the announced one."""
+        outer, grids = self._now, dict(self._grids)
+        assert outer is not None
+        roles, tags = tuple(outer.rows[row.source] for row in rows), tuple(row.tag for row in rows)
+        self._now = replace(outer, rows=roles, latent=latent, tags=tags)
+        try:
+            yield
+        finally:
+            self._now = outer
+            self._grids.update(grids)
 
     def _begin_call(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Forward pre-hook of the UNet: x (B, C, H, W)."""
@@ -175,7 +238,7 @@ class _Sampling:
 
 
 @contextmanager
-def _patched(model: Any, sampling: _Sampling) -> Iterator[None]:
+def _listening(model: Any, sampling: _Sampling) -> Iterator[None]:
     from modules import script_callbacks
 
     with ExitStack() as stack:

@@ -63,3 +63,10 @@ def interrupt() -> None:
     from modules import shared
 
     shared.state.interrupted = True
+
+
+def has_ended() -> bool:
+    """Whether the user has stopped or skipped this picture; the host ends sampling at its next step."""
+    from modules import shared
+
+    return bool(shared.state.interrupted or getattr(shared.state, "skipped", False))

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core.errors import RegionalError
 from ..ports import Grid, ModelCall, Row, RowRoles, StepInfo
+from .a1111_denoiser import step_of
 
 
 def rows_of(parts: Sequence[int], total: int) -> RowRoles:
@@ -29,13 +30,8 @@ def read_rows(params: Any) -> RowRoles:
 
 
 def read_step(params: Any) -> StepInfo:
-    """Where sampling stands. ``sigma`` is the timestep for samplers that count in timesteps (DDIM, PLMS, UniPC).
-
-    Adaptive samplers call more often than they announce; their total grows with them.
-    """
-    denoiser = params.denoiser
-    total = max(int(denoiser.total_steps), denoiser.step + 1)
-    return StepInfo(denoiser.step, total, float(params.sigma[0]), bool(getattr(denoiser.p, "is_hr_pass", False)))
+    """Where sampling stands, from ``CFGDenoiserParams``."""
+    return step_of(params.denoiser, float(params.sigma[0]))
 
 
 class Announced:

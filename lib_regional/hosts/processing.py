@@ -27,6 +27,7 @@ class Generation:
         self._settings = settings
         self._layout = settings.layout()
         self._batch: tuple[PassPlan, PassPlan | None] | None = None
+        self._host: Any = None
 
     def check(self, p: Any) -> None:
         """Raise for prompts that do not pair with the regions, for every image, before any of them is sampled."""
@@ -57,7 +58,14 @@ class Generation:
         first, hires = self._batch
         plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires)
         self._batch = None
-        return Session(find_host(p.sd_model, p), plan)
+        self._host = find_host(p.sd_model, p)
+        return Session(self._host, plan)
+
+    def begin_pass(self, p: Any) -> None:
+        """The sampler of the first or hires pass is ready: tell adapters that patch it, or that patch anew for each pass."""
+        tell = getattr(self._host, "begin_pass", None)
+        if tell is not None:
+            tell(p)
 
 
 def _like(before: Sequence[str] | None, texts: list[str]) -> list[str]:
@@ -90,6 +98,13 @@ def begin_batch(p: Any) -> None:
     generation = getattr(p, ATTRIBUTE, None)
     if generation is not None:
         generation.begin_batch(p)
+
+
+def begin_pass(p: Any) -> None:
+    """Hook for ``process_before_every_sampling``; does nothing when `begin` found nothing to do."""
+    generation = getattr(p, ATTRIBUTE, None)
+    if generation is not None:
+        generation.begin_pass(p)
 
 
 def forget(p: Any) -> None:

@@ -112,7 +112,7 @@ class WebUI:
         self.model = model or checkpoint()
         self.callbacks = Callbacks()
         self.opts = SimpleNamespace(upcast_attn=False, use_old_scheduling=False)
-        self.state = SimpleNamespace(interrupted=False)
+        self.state = SimpleNamespace(interrupted=False, skipped=False)
         samplers = {"Euler": 1, "Heun": 2}
         named = {
             "shared": {"sd_model": self.model, "opts": self.opts, "state": self.state, "loaded_hypernetworks": []},
@@ -163,6 +163,13 @@ class Processing(SimpleNamespace):
         }  # fmt: skip
         super().__init__(**{**given, **more}, webui=webui)
         self.all_prompts, self.all_negative_prompts = list(self.prompts), list(self.negative_prompts)
+        self.before_sampling = []
+        """Scripts' ``process_before_every_sampling``, called with p when the sampler of a pass is ready."""
+
+    def begin_pass(self, denoiser):
+        self.sampler = SimpleNamespace(model_wrap_cfg=denoiser)
+        for script in self.before_sampling:
+            script(self)
 
     @property
     def sd_model(self):
@@ -182,6 +189,7 @@ class Processing(SimpleNamespace):
 
     def sample(self, steps=1, switch=(None, None)):
         denoiser = Denoiser(self)
+        self.begin_pass(denoiser)
         x = torch.randn(len(self.prompts), 4, self.height // 8, self.width // 8, generator=torch.Generator().manual_seed(3))
         with contextlib.suppress(Interrupted):
             for step in range(steps):
@@ -214,6 +222,13 @@ class Denoiser:
         self.sampler.sampler_extra_args.update(cond=cond, uncond=uncond)
 
     def __call__(self, x, scale=3.0):
+        """k-diffusion's samplers and the timestep ones call with one level for each image."""
+        return self.forward(x, torch.full((len(x),), self.level()), cond_scale=scale)
+
+    def level(self):
+        return 7.0 - self.step
+
+    def forward(self, x, sigma, cond_scale):
         if self.webui.state.interrupted:
             raise Interrupted
         parts = self.sampler.sampler_extra_args["cond"].batch
@@ -221,12 +236,12 @@ class Denoiser:
         uncond = self._stack([at(schedule, self.step) for schedule in self.sampler.sampler_extra_args["uncond"]])
         repeats = [n for n, image in enumerate(parts) for _ in image]
         rows = torch.cat([x[repeats], *[x] * (2 if self.edit else 1)])
-        params = Params(rows, torch.full((len(rows),), 7.0 - self.step), cond, uncond, self)
+        params = Params(rows, sigma[:1].expand(len(rows)), cond, uncond, self)
         self.webui.callbacks.call("denoiser", params)
         out = self._run(rows, cond, uncond, len(x))
         self.webui.callbacks.call("denoised", params)
         self.step += 1
-        return self._combine(out, parts, len(x), scale)
+        return self._combine(out, parts, len(x), cond_scale)
 
     def _stack(self, conds):
         if isinstance(conds[0], dict):
@@ -264,6 +279,15 @@ class Denoiser:
                 result[image] += (out[row] - negative[image]) * part.weight * scale
                 row += 1
         return result
+
+
+class TimestepsDenoiser(Denoiser):
+    """``CFGDenoiserTimesteps``: levels are training timesteps, the answer is the noise."""
+
+    alphas = torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2, 0).float()
+
+    def level(self):
+        return 801.0 - 200 * self.step
 
 
 class DictWithShape(dict):

@@ -17,16 +17,20 @@ from torch import Tensor, nn
 from ..core.errors import RegionalError
 from ..ports import AttentionHook, ContextSchedule, Grid, Hooks, ModelCall, Site, UNetRow
 from . import a1111_texts
-from .a1111_attention import check_shape, left_to_host, run_hook, sites_of, transformer_of
+from .a1111_attention import beside, check_shape, left_to_host, run_hook, sites_of, transformer_of
 from .a1111_denoiser import around_denoiser
 from .a1111_model import has_ended, identity_of, interrupt, loaded_model, refuse_replaced_unet
 from .a1111_rows import Announced, read_rows, read_step
 from .a1111_unet import around_unet, layer_hook, layer_of, transformer_around
-from .patching import patched_forward
+from .patching import foreign_forward, owner_of, patched_forward
 
 _UNHEARD = (
     "The UNet that makes this picture is not the one of the loaded checkpoint (another extension runs its own): "
     "the regions had no effect, so the picture was dropped."
+)
+_REPLACED = (
+    "Another extension put its own cross-attention in place of Regional's: the regions had no effect, so the picture was dropped. "
+    "Disable one of the two."
 )
 _NOT_BEGUN = "This WebUI does not announce its passes (AUTOMATIC1111 does since 1.9), which this method needs: choose another one."
 
@@ -74,6 +78,7 @@ class _Sampling:
         self._p = p
         self._hooks = hooks
         self._grids: dict[str, Grid] = {}
+        self._unasked: set[str] = set()
         self._unet: nn.Module | None = None
         self._identity: tuple[Any, ...] = ()
         self._installed = ExitStack()
@@ -122,13 +127,16 @@ class _Sampling:
                 self._follow()
                 if self._hooks.denoiser is not None and params.denoiser is not self._denoiser:
                     raise RegionalError(_NOT_BEGUN)
-                self._announced = Announced(read_rows(params), read_step(params))
+                latent = (params.x.shape[-2], params.x.shape[-1])
+                self._announced = Announced(read_rows(params), read_step(params), latent)
         except Exception as error:  # the host would log it and go on without the regions
             self._fail(error)
 
     def on_cfg_denoised(self, params: Any) -> None:
         """The UNet has answered: calls that follow are not announced."""
         self._check_heard()
+        if self._announced is not None and self._unasked:
+            self._fail(RegionalError(_REPLACED))
         self._announced = self._now = None
 
     def _check_heard(self) -> None:
@@ -173,6 +181,7 @@ class _Sampling:
         for name in transformers:
             stack.callback(unet.get_submodule(name).register_forward_pre_hook(self._grid_hook(name), with_kwargs=True).remove)
         self._hook_layers(unet, transformers, stack)
+        self._unasked = {site.name for site, _ in sites if site.kind == "cross" and self._hooks.cross_attention is not None}
         for site, attn in sites:
             hook = self._hooks.cross_attention if site.kind == "cross" else self._hooks.self_attention
             if hook is not None:
@@ -185,6 +194,7 @@ class _Sampling:
             handle = layer_of(unet, name).register_forward_hook(layer_hook(name, hook, self._call, grid), with_kwargs=True)
             stack.callback(handle.remove)
         if self._hooks.unet is not None:
+            _refuse_foreign(unet)
             stack.enter_context(patched_forward(unet, around_unet(unet, self._hooks.unet, self._call, self._nested)))
 
     def _call(self) -> ModelCall | None:
@@ -221,9 +231,12 @@ class _Sampling:
         return remember
 
     def _around(self, site: Site, attn: Any, hook: AttentionHook) -> Callable[..., Tensor]:
+        foreign = foreign_forward(attn)
+
         def around(inner: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+            self._unasked.discard(site.name)
             done = self._ask(site, attn, hook, *args, **kwargs)
-            return inner(*args, **kwargs) if done is None else done
+            return inner(*args, **kwargs) if done is None else beside(attn, inner, foreign, done, *args, **kwargs)
 
         return around
 
@@ -235,6 +248,15 @@ class _Sampling:
             return None
         assert grid is not None
         return run_hook(hook, site, attn, grid, model, x, context)
+
+
+def _refuse_foreign(unet: nn.Module) -> None:
+    foreign = foreign_forward(unet)
+    if foreign is not None:
+        raise RegionalError(
+            f"Another extension ({owner_of(foreign)}; ControlNet does so) runs the UNet in its own way, and this method calls the UNet for "
+            "single regions, which that extension cannot follow. Use attention_couple, or disable that extension."
+        )
 
 
 @contextmanager

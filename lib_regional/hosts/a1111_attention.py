@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from ..core.errors import RegionalError
 from ..ports import AttentionCall, AttentionHook, Grid, ModelCall, Site
+from .patching import owner_of
 
-Project = Callable[[Tensor], Tensor]
+Project = Callable[..., Tensor]
 
 
 def sites_of(unet: nn.Module) -> list[tuple[Site, Any]]:
@@ -60,6 +61,29 @@ def run_hook(hook: AttentionHook, site: Site, attn: Any, grid: Grid, model: Mode
     call = AttentionCall(site, grid, model, x, x if context is None else context, attn.heads, _scale(attn), to_q, to_k, to_v, out)
     with devices.without_autocast(disable=not wide):
         return hook(call)
+
+
+def beside(attn: Any, inner: Project, foreign: object | None, done: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """``done``, the hook's answer, with what a ``foreign`` forward below it adds to this layer.
+
+    IP-Adapters (ControlNet's list them on the layer) add an image's attention before the output projection, which is linear: the layer
+    with the list and with it empty differ by that alone. Raises `RegionalError` for a replacement of another kind, which the hook's
+    answer would undo.
+    """
+    if foreign is None:
+        return done
+    adapters = getattr(attn, "ipadapter_hacks", None)
+    if not adapters:
+        raise RegionalError(
+            f"Another extension ({owner_of(foreign)}) has its own cross-attention, which Regional would undo: disable one of the two."
+        )
+    theirs = inner(*args, **kwargs)
+    attn.ipadapter_hacks = []
+    try:
+        added: Tensor = theirs - inner(*args, **kwargs)
+    finally:
+        attn.ipadapter_hacks = adapters
+    return done + added
 
 
 def _projection(project: Project, wide: bool, ambient: Callable[[], AbstractContextManager[Any]]) -> Project:

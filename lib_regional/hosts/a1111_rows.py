@@ -37,9 +37,10 @@ def read_step(params: Any) -> StepInfo:
 class Announced:
     """One denoiser call and the UNet calls that it is carried out in."""
 
-    def __init__(self, rows: RowRoles, step: StepInfo) -> None:
+    def __init__(self, rows: RowRoles, step: StepInfo, latent: Grid) -> None:
         self._rows = rows
         self._step = step
+        self._latent = latent
         self.taken = 0
         """Rows that the UNet has run so far."""
 
@@ -47,6 +48,11 @@ class Announced:
         """The next ``count`` rows."""
         rows = self._rows[self.taken : self.taken + count]
         self.taken += count
+        if latent != self._latent:
+            raise RegionalError(
+                f"The UNet runs {latent[0]}×{latent[1]} cells where the sampler told of {self._latent[0]}×{self._latent[1]}: another "
+                "extension (a tiled one?) calls it in its own way, which Regional cannot follow."
+            )
         if len(rows) != count:
             raise RegionalError(
                 f"The UNet runs {self.taken} rows where the sampler told of {len(self._rows)}: another extension (a tiled one?) "

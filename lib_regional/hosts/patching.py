@@ -73,6 +73,18 @@ def _living(forward: object) -> object:
     return forward
 
 
+def foreign_forward(module: Any) -> object | None:
+    """What somebody else has put in place of ``module``'s own ``forward`` on the instance; None where its class answers."""
+    found = _living(vars(module).get("forward", _NOTHING))
+    return None if found is _NOTHING or isinstance(found, Patch) else found
+
+
+def owner_of(forward: object) -> str:
+    """Where a replacement comes from, for a message: the module of its function."""
+    function = getattr(forward, "__func__", getattr(forward, "func", forward))
+    return str(getattr(function, "__module__", None) or type(function).__module__)
+
+
 @contextmanager
 def patched_forward(module: Any, around: Around) -> Iterator[None]:
     """Let ``around(inner, *args, **kwargs)`` answer the calls of ``module``."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .progress import Run
 
-DEFAULTS = {"autoencoder": (1500, 4, 1e-3, 0.45), "polish": (700, 4, 6e-4, 0.3), "unet": (8000, 32, 1e-3, 0.6)}
+DEFAULTS = {"autoencoder": (1500, 4, 1e-3, 0.45), "polish": (700, 4, 6e-4, 0.3), "unet": (8000, 32, 1e-3, 0.6), "lora": (900, 16, 1.5e-3, 0.5)}
 """Steps, batch, learning rate and where its decay starts, as a share of the steps."""
 
 
@@ -64,6 +64,12 @@ def unet(arguments: argparse.Namespace) -> None:
     train_unet(_run(arguments))
 
 
+def lora(arguments: argparse.Namespace) -> None:
+    from .lora import train_lora
+
+    print(train_lora(_run(arguments), arguments.name, arguments.count, arguments.model))
+
+
 def polish(arguments: argparse.Namespace) -> None:
     from .autoencoder import train_autoencoder
 
@@ -94,6 +100,7 @@ STAGES: dict[str, tuple[Callable[[argparse.Namespace], None], str, int]] = {
     "autoencoder": (autoencoder, "train the autoencoder", 0),
     "latents": (latents, "encode the training pictures once", 9000),
     "unet": (unet, "train the UNet and the text encoder", 0),
+    "lora": (lora, "train a LoRA for the shipped model", 2400),
     "polish": (polish, "train the decoder further with the encoder frozen", 0),
     "export": (export, "write the model's files in original key layout", 0),
     "curves": (curves, "draw the loss logs", 0),
@@ -118,7 +125,9 @@ def parser() -> argparse.ArgumentParser:
             stage.add_argument("--rate", type=float, help="learning rate")
             stage.add_argument("--decay-from", type=float, help="share of the steps after which the rate falls")
             stage.add_argument("--save-every", type=int, default=250, help="steps between checkpoints")
-        if name == "export":
+        if name == "lora":
+            stage.add_argument("name", choices=("outlines", "shift", "star"), help="what it learns")
+        if name in ("export", "lora"):
             stage.add_argument("--model", type=Path, help="folder to write to (default: the one of the project)")
         if name == "curves":
             stage.add_argument("--images", type=Path, help="folder to write to (default: the one of the checkpoints)")

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from .core.networks import LoraTag
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -108,6 +110,38 @@ class LayerCall:
     y: Tensor
 
 
+@dataclass(frozen=True)
+class LayerKind:
+    """How a layer uses its weight. Numbers that its kind does not have stay at their defaults; pairs are (rows, columns)."""
+
+    kind: Literal["linear", "conv", "group_norm", "layer_norm"]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    eps: float = 1e-5
+
+
+@dataclass(frozen=True)
+class LayerDelta:
+    """What one LoRA adds to one layer at strength 1: factors (``down``, maybe ``mid``, ``up``) or a whole ``weight``, and maybe a ``bias``.
+
+    Linear: down (r, in), up (out, r), weight (out, in). Convolution: down (r, in, kh, kw), mid (r, r, kh, kw), up (out, r, 1, 1), weight
+    (out, in, kh, kw); with a mid, down is 1×1 and mid has the layer's stride and padding. Norm: weight and bias (C,). ``up`` carries
+    the scale alpha/rank.
+    """
+
+    layer: LayerKind
+    weight: Tensor | None = None
+    down: Tensor | None = None
+    mid: Tensor | None = None
+    up: Tensor | None = None
+    bias: Tensor | None = None
+
+
+NetworkDeltas = Mapping[str, LayerDelta]
+"""Deltas of one LoRA by the UNet's module names, as in `LayerCall.name`."""
+
 LayerHook = Callable[[LayerCall], "Tensor | None"]
 """Returns what takes the place of ``y``, or None to leave it."""
 
@@ -200,11 +234,27 @@ class Host(Protocol):
     name: str
 
     def encode(
-        self, texts: Sequence[str], *, steps: int, negative: bool, size: tuple[int, int], hires_steps: int | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        steps: int,
+        negative: bool,
+        size: tuple[int, int],
+        hires_steps: int | None = None,
+        loras: Sequence[LoraTag] = (),
     ) -> list[ContextSchedule]:
-        """Contexts of prompts in the host's own syntax; ``size`` is (width, height) in pixels.
+        """Contexts of prompts in the host's own syntax, without LoRA tags; ``size`` is (width, height) in pixels.
 
-        ``steps`` of the first pass; with ``hires_steps`` the schedules are those of the hires pass.
+        ``steps`` of the first pass; with ``hires_steps`` the schedules are those of the hires pass. ``loras`` act on the text encoder for
+        these texts alone, each with its ``te``, beside those that act on the whole picture.
+        """
+        ...
+
+    def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
+        """What each LoRA adds to the UNet's layers at strength 1 (``te`` and ``unet`` are for the caller, ``dyn`` is for the host).
+
+        Deltas that depend on the layer's weight take the one without any LoRA. Raises `RegionalError` that names the file for one that is
+        missing, damaged, refused or made for another model. Nothing of it stays loaded in the host's own list of networks.
         """
         ...
 

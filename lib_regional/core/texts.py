@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .errors import settings_error
 from .layout import RegionSettings
+from .networks import split_tags, without_tags
 from .prompt import PromptParts, join_texts, joined, split_prompt
 from .settings import Settings
 
@@ -13,6 +14,8 @@ from .settings import Settings
 @dataclass(frozen=True)
 class ImageTexts:
     """Texts of one picture: base, negative of the base, and per region its text and its own negative (None: the main one).
+
+    Regions' texts keep their own LoRA tags. Base and common texts have none: their LoRAs act on the whole picture, through the host.
 
     ``weights`` are factors for the regions' weights that the prompt itself gave (``a AND b:0.5``), 1.0 elsewhere.
     """
@@ -27,27 +30,36 @@ class ImageTexts:
 def plan_texts(settings: Settings, prompt: str, negative: str) -> ImageTexts:
     """Texts for one picture with the host's ``prompt`` and ``negative``.
 
-    Raises SettingsError (field ``text_from``) where the prompt has another number of parts than there are regions.
+    Raises SettingsError (field ``text_from``) where the prompt has another number of parts than there are regions, and for a region's
+    LoRA tag that cannot be read.
     """
-    regions = settings.filled_regions()
+    texts = _plan_texts(settings, prompt, negative)
+    for index, (region, text) in enumerate(zip(settings.filled_regions(), texts.regions, strict=True)):
+        split_tags(text, region.label(index), f"regions[{index}].prompt")
+    return texts
+
+
+def _plan_texts(settings: Settings, prompt: str, negative: str) -> ImageTexts:
+    regions, common = settings.filled_regions(), without_tags(settings.common)
     if settings.text_from == "regions":
-        base = settings.base.prompt if settings.base.prompt is not None else prompt
-        texts = tuple(join_texts(settings.common, region.prompt) for region in regions)
+        base = without_tags(settings.base.prompt if settings.base.prompt is not None else prompt)
+        texts = tuple(join_texts(common, region.prompt) for region in regions)
         main = settings.base.negative if settings.base.negative is not None else negative
         return ImageTexts(base, main, texts, _own_negatives(main, regions), (1.0,) * len(regions))
     parts = split_prompt(prompt, settings.text_from)
     _check_count(settings.text_from, "prompt", len(parts.regions), len(regions))
     _check_weights(parts)
     dealt = zip(parts.regions, regions, strict=True)
-    texts = tuple(join_texts(parts.common, settings.common, text, region.prompt) for text, region in dealt)
+    shared = without_tags(parts.common or "")
+    texts = tuple(join_texts(shared, common, text, region.prompt) for text, region in dealt)
     main, negatives = _split_negatives(settings, negative, regions)
     return ImageTexts(_base_text(settings, parts), main, texts, negatives, parts.weights)
 
 
 def _base_text(settings: Settings, parts: PromptParts) -> str:
     if settings.base.prompt is not None:
-        return settings.base.prompt
-    return joined(parts) if parts.base is None else join_texts(parts.common, parts.base)
+        return without_tags(settings.base.prompt)
+    return without_tags(joined(parts) if parts.base is None else join_texts(parts.common, parts.base))
 
 
 def _own_negatives(main: str, regions: tuple[RegionSettings, ...]) -> tuple[str | None, ...]:

@@ -1,13 +1,14 @@
 """diffusers: attention processors on a ``UNet2DConditionModel``.
 
 Serves the standalone host and any host whose model offers ``unet``, ``encode_schedules``, ``call_listeners`` and, for methods that
-guide the whole prediction, ``denoiser_hooks``.
+guide the whole prediction, ``denoiser_hooks``; for regions' LoRAs also ``loras``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor, nn
 
 from ..core.errors import RegionalError
+from ..core.networks import LoraTag
 from ..ports import (
     AttentionCall,
     AttentionHook,
@@ -26,6 +28,7 @@ from ..ports import (
     LayerCall,
     LayerHook,
     ModelCall,
+    NetworkDeltas,
     Site,
     UNetCall,
     UNetHook,
@@ -33,6 +36,7 @@ from ..ports import (
 )
 from .patching import patched_forward
 
+_IN_TRANSFORMER = re.compile(r".*?\.attentions\.\d+(?=\.)")
 _CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
 """Layers that read the context, which has no place in the picture."""
 
@@ -86,11 +90,29 @@ class DiffusersHost:
         self.now: ModelCall | None = None
 
     def encode(
-        self, texts: Sequence[str], *, steps: int, negative: bool, size: tuple[int, int], hires_steps: int | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        steps: int,
+        negative: bool,
+        size: tuple[int, int],
+        hires_steps: int | None = None,
+        loras: Sequence[LoraTag] = (),
     ) -> list[ContextSchedule]:
         """See `ports.Host.encode`."""
-        schedules = self._model.encode_schedules(list(texts), hires_steps or steps, negative=negative, size=size)
+        with self._store().on_texts(loras) if loras else nullcontext():
+            schedules = self._model.encode_schedules(list(texts), hires_steps or steps, negative=negative, size=size)
         return [tuple((end, Conditioning(cond.crossattn, cond.vector)) for end, cond in schedule) for schedule in schedules]
+
+    def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
+        """See `ports.Host.loras`."""
+        return [self._store().unet_deltas(lora) for lora in loras]
+
+    def _store(self) -> Any:
+        store = getattr(self._model, "loras", None)
+        if store is None:
+            raise RegionalError("this host has no LoRAs for regions.")
+        return store
 
     def grid_of(self, site: Site) -> Grid | None:
         """Token grid that ``site`` sees in the running call."""
@@ -104,7 +126,7 @@ class DiffusersHost:
     def _patched(self, hooks: Hooks) -> Iterator[None]:
         unet = self._model.unet
         with ExitStack() as stack:
-            stack.enter_context(_listening(self._model.call_listeners, self._begin))
+            stack.enter_context(_listening(self._model.call_listeners, self._follow(hooks)))
             transformers = {_transformer(name): unet.get_submodule(_transformer(name)) for name, _ in _sites(unet)}
             for name, transformer in transformers.items():
                 stack.callback(transformer.register_forward_pre_hook(self._grid_hook(name), with_kwargs=True).remove)
@@ -121,6 +143,24 @@ class DiffusersHost:
                 stack.enter_context(_listening(self._model.denoiser_hooks, hooks.denoiser))
             yield
 
+    def _follow(self, hooks: Hooks) -> Callable[[ModelCall], None]:
+        """A listener that begins a call, and renews what was made with other weights if LoRAs on the whole picture have changed."""
+        version = self._weights()
+
+        def begin(call: ModelCall) -> None:
+            nonlocal version
+            if self._weights() != version:
+                version = self._weights()
+                if hooks.renew is None:
+                    raise RegionalError("The LoRAs changed during sampling (hires pass), which this method cannot follow.")
+                hooks.renew()
+            self._begin(call)
+
+        return begin
+
+    def _weights(self) -> int:
+        return int(getattr(getattr(self._model, "loras", None), "version", 0))
+
     def _begin(self, call: ModelCall) -> None:
         self.now = call
         self._grids.clear()
@@ -133,7 +173,7 @@ class DiffusersHost:
         return remember
 
     def _layer_hook(self, name: str, hook: LayerHook) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
-        transformer = _transformer(name) if ".transformer_blocks." in name else None
+        transformer = name[: within.end()] if (within := _IN_TRANSFORMER.match(name)) else None
 
         def answer(_: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
             if self.now is None:

@@ -13,6 +13,7 @@ from ..ports import AttentionCall, Hooks, Host, Row
 from ..tensors.attention import Part, Recipe, attend, make_recipe, split_heads
 from ..tensors.pyramid import Pyramid
 from .contexts import ContextKey, Contexts, encode_plan
+from .region_lora import ByPlace, Networks, layer_hooks, load_networks
 
 CACHE_LIMIT = 512 * 2**20
 """Bytes of cached keys and values above which the cache is emptied and begun anew."""
@@ -52,10 +53,11 @@ class KeyValueCache:
 class _Couple:
     """State of one generation: contexts, weight maps, recipes and cached keys and values."""
 
-    def __init__(self, plan: Plan, contexts: Contexts, cache: KeyValueCache | None) -> None:
+    def __init__(self, plan: Plan, contexts: Contexts, networks: Networks, pyramid: Pyramid, cache: KeyValueCache | None) -> None:
         self._plan = plan
         self._contexts = contexts
-        self._pyramid = Pyramid(plan.layout)
+        self._networks = networks
+        self._pyramid = pyramid
         self._cache = cache
         self._recipes: dict[tuple[object, ...], Recipe] = {}
 
@@ -121,8 +123,15 @@ class _Couple:
             return {}
         tensors = [self._contexts.tensor(key).to(call.context.device, call.context.dtype) for key in keys]
         together = torch.cat(tensors)[None]
-        k, v = _heads(call, call.to_k(together), call.to_v(together))
         lengths = [len(t) for t in tensors]
+        loras = [self._contexts.loras(key) for key in keys]
+        site = call.site.name
+        keys_, values = call.to_k(together), call.to_v(together)
+        k, v = _heads(
+            call,
+            self._networks.on_pieces(f"{site}.to_k", loras, together, keys_, lengths),
+            self._networks.on_pieces(f"{site}.to_v", loras, together, values, lengths),
+        )
         return dict(zip(keys, zip(k[0].split(lengths, 1), v[0].split(lengths, 1), strict=True), strict=True))
 
     def _stack(self, call: AttentionCall, keys: tuple[ContextKey, ...], fresh: dict[ContextKey, KeysValues]) -> KeysValues:
@@ -145,9 +154,16 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
     """Hooks for one generation. ``options.attention_couple.cache`` (default true) keeps keys and values over the steps."""
     options = dict(plan.settings.options.get("attention_couple", {}))
     cache = KeyValueCache() if options.get("cache", True) else None
-    couple = _Couple(plan, encode_plan(plan, host), cache)
+    networks, pyramid = load_networks(plan, host), Pyramid(plan.layout)
+    couple = _Couple(plan, encode_plan(plan, host), networks, pyramid, cache)
+
+    def renew() -> None:
+        networks.renew(plan, host)
+        couple.renew(encode_plan(plan, host))
+
     return Hooks(
         cross_attention=couple,
-        renew=lambda: couple.renew(encode_plan(plan, host)),
+        layers=layer_hooks(networks, ByPlace(plan, pyramid), contexts=False),
+        renew=renew,
         close=cache.clear if cache is not None else None,
     )

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..core.networks import LoraTag, split_tags, with_tags, without_tags
 from ..core.texts import ImageTexts
 from ..plan import PassPlan, Plan
 from ..ports import Conditioning, ContextSchedule, Host, Role, Row, StepInfo, context_at
 
 ContextKey = tuple[bool, Role, str, int]
-"""(hires, role, text, position in the text's schedule): equal keys mean the same context."""
+"""(hires, role, text with LoRA tags, position in the text's schedule): equal keys mean the same context and the same deltas on it."""
+
+
+def region_loras(texts: ImageTexts, region: int) -> tuple[LoraTag, ...]:
+    """The LoRAs that ``region``'s text names."""
+    return split_tags(texts.regions[region]).loras
 
 
 def region_text(texts: ImageTexts, region: int, role: Role) -> str | None:
-    """What ``region`` says on rows of ``role``; None where it has nothing of its own to say and the base speaks."""
-    return (texts.regions[region] or None) if role == "cond" else texts.region_negatives[region]
+    """What ``region`` says on rows of ``role``, with its LoRA tags; None where it has nothing of its own to say and the base speaks.
+
+    A LoRA that a host loads acts on its negative as well, so a region with LoRAs has a negative of its own; and one with LoRAs but without
+    words says what the base says, through its LoRAs.
+    """
+    own, negative = texts.regions[region], texts.region_negatives[region]
+    told = split_tags(own)
+    if not told.loras:
+        return (own or None) if role == "cond" else negative
+    if role == "cond":
+        return own if told.text.strip() else with_tags(texts.base, told.loras)
+    return with_tags(without_tags(texts.negative if negative is None else negative), told.loras)
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,10 @@ class Contexts:
         """All that the model is told of ``key``'s text."""
         return self.schedules[key[:3]][key[3]][1]
 
+    def loras(self, key: ContextKey) -> tuple[LoraTag, ...]:
+        """LoRAs that act on ``key``'s context."""
+        return split_tags(key[2]).loras
+
     def tensor(self, key: ContextKey) -> Tensor:
         """Context (T, D) of ``key``."""
         return self.conditioning(key).crossattn
@@ -52,11 +72,21 @@ def encode_plan(plan: Plan, host: Host) -> Contexts:
     for hires, part in passes:
         for role in roles:
             texts = list(dict.fromkeys(_texts(plan, part, role)))
-            if texts:
-                hires_steps = part.steps if hires else None
-                found = host.encode(texts, steps=plan.first.steps, negative=role == "uncond", size=plan.size, hires_steps=hires_steps)
-                schedules.update({(hires, role, text): schedule for text, schedule in zip(texts, found, strict=True)})
+            hires_steps = part.steps if hires else None
+            schedules.update(((hires, role, text), schedule) for text, schedule in _encoded(plan, host, texts, role, hires_steps))
     return Contexts(plan, schedules)
+
+
+def _encoded(plan: Plan, host: Host, texts: Sequence[str], role: Role, hires_steps: int | None) -> Iterator[tuple[str, ContextSchedule]]:
+    """Schedules of texts, those with the same LoRAs on the text encoder together."""
+    groups: dict[tuple[LoraTag, ...], list[str]] = {}
+    for text in texts:
+        groups.setdefault(tuple(lora for lora in split_tags(text).loras if lora.te), []).append(text)
+    for loras, members in groups.items():
+        plain = [split_tags(text).text for text in members]
+        more = {"loras": loras} if loras else {}
+        found = host.encode(plain, steps=plan.first.steps, negative=role == "uncond", size=plan.size, hires_steps=hires_steps, **more)
+        yield from zip(members, found, strict=True)
 
 
 def _texts(plan: Plan, part: PassPlan, role: Role) -> Iterable[str]:

@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--port", type=int, default=PORT, help=f"port to listen on; the next free one if it is busy (default {PORT})")
     made.add_argument("--checkpoint", type=Path, help="a Stable Diffusion 1 or XL checkpoint (.safetensors, or .ckpt with weights only)")
+    made.add_argument("--lora-dir", type=Path, help="a folder of LoRAs (.safetensors) beside those that come with the small model")
     made.add_argument("--no-browser", action="store_true", help="do not open a browser")
     made.add_argument("--nowebui", action="store_true", help="the API alone, without the page")
     made.add_argument("--output", type=Path, default=Path.cwd(), help="folder under which pictures are saved (default: this folder)")
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     print("Starting…", flush=True)
     try:
-        app, host = create(options.checkpoint, options.nowebui, output=options.output)
+        app, host = create(options.checkpoint, options.nowebui, output=options.output, loras=options.lora_dir)
         port = free_port(options.port)
     except (RegionalError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)

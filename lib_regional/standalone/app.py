@@ -42,8 +42,9 @@ def create(
     scripts: Sequence[Path] | None = None,
     device: str | None = None,
     output: Path | None = None,
+    loras: Path | None = None,
 ) -> tuple[FastAPI, Host]:
-    """The application and its host. ``scripts`` are script files to load instead of the extension's own.
+    """The application and its host. ``scripts`` are script files to load instead of the extension's own, ``loras`` is a folder of LoRAs.
 
     Raises `CheckpointError` for a checkpoint that cannot be used.
     """
@@ -52,6 +53,9 @@ def create(
 
     put_modules_on_path()
     loaded = model or load_model(Path(checkpoint) if checkpoint else None, device)
+    if loras is not None:
+        loaded.lora_shelf.folders = (loras, *loaded.lora_shelf.folders)
+        loaded.lora_shelf.refresh()
     host = Host(loaded, output=output or Path.cwd())
     host.load_scripts(default_scripts() if scripts is None else scripts)
     return _application(host, nowebui), host
@@ -137,9 +141,10 @@ def serve(
     scripts: Sequence[Path] | None = None,
     device: str | None = None,
     output: Path | None = None,
+    loras: Path | None = None,
 ) -> Iterator[Served]:
     """Run the host in a thread for the time of the block; ``port`` 0 takes any free one."""
-    app, host = create(checkpoint, nowebui, model=model, scripts=scripts, device=device, output=output)
+    app, host = create(checkpoint, nowebui, model=model, scripts=scripts, device=device, output=output, loras=loras)
     running = server(app, free_port(port) if port else _any_port())
     thread = threading.Thread(target=running.run, name="regional-standalone", daemon=True)
     thread.start()

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from . import networks, pictures
+from . import pictures
 from .infotext import create_infotext
 from .processing import Processed, StableDiffusionProcessing
 from .script import PostprocessBatchListArgs, PostprocessImageArgs, PostprocessMaskOverlayArgs, PostSampleArgs
@@ -75,7 +75,14 @@ def _batch(p: StableDiffusionProcessing, number: int) -> list[tuple[Image.Image,
     if not p.prompts:
         return []
     p.parse_extra_network_prompts()
-    networks.warn(p.extra_network_data)
+    try:
+        return _with_networks(p, number, told)
+    finally:
+        p.model.loras.deactivate()
+
+
+def _with_networks(p: StableDiffusionProcessing, number: int, told: dict[str, Any]) -> list[tuple[Image.Image, str]]:
+    p.activate_networks(p.extra_network_data)
     told["prompts"] = p.prompts
     if p.scripts is not None:
         p.scripts.after_extra_networks_activate(p, **told, extra_network_data=p.extra_network_data)
@@ -91,6 +98,7 @@ def _batch(p: StableDiffusionProcessing, number: int) -> list[tuple[Image.Image,
         subseed_strength=p.subseed_strength,
         prompts=p.prompts,
     )
+    p.note_loras()
     decoded = _decoded(p, samples)
     p.host.state.nextjob()
     return _finished(p, decoded, number)

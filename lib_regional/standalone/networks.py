@@ -1,10 +1,12 @@
-"""``<name:arguments>`` in prompts: this host has no extra networks, so they are taken out and said aloud."""
+"""``<name:arguments>`` in prompts: LoRAs are put to work, tags of other kinds are taken out and said aloud."""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections.abc import Iterable
+
+from ..core.networks import KINDS, LoraTag, split_tags
 
 logger = logging.getLogger("regional.standalone")
 
@@ -31,12 +33,22 @@ def parse_prompts(prompts: Iterable[str]) -> tuple[list[str], NetworkData]:
 def warn(networks: NetworkData) -> None:
     """Say which tags have no effect here."""
     for kind, uses in networks.items():
+        if kind in KINDS:
+            continue
         names = ", ".join(sorted({use[0] for use in uses}))
         logger.warning("<%s:…> has no effect on the standalone host and was left out: %s", kind, names)
 
 
+def loras(networks: NetworkData) -> tuple[LoraTag, ...]:
+    """The LoRAs among the tags, in their order. Raises SettingsError for a tag that cannot be read."""
+    uses = [use for kind in KINDS for use in networks.get(kind, ())]
+    return tuple(lora for use in uses for lora in split_tags(f"<lora:{':'.join(use)}>").loras)
+
+
 def strip(prompt: str) -> str:
-    """The prompt without its tags, with a warning if there were any."""
+    """A text for the encoder without tags, with a warning if there are any: those of a prompt have been taken out before."""
     text, networks = parse_prompt(prompt)
     warn(networks)
+    if any(kind in networks for kind in KINDS):
+        logger.warning("A LoRA has no effect in a negative prompt and was left out: %s", prompt)
     return text

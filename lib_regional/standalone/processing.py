@@ -208,6 +208,18 @@ class StableDiffusionProcessing:
         """Take ``<…:…>`` tags out of the prompts."""
         self.prompts, self.extra_network_data = networks.parse_prompts(self.prompts)
 
+    def activate_networks(self, found: networks.NetworkData) -> None:
+        """Put the LoRAs of a pass to work on the whole picture, and say which tags have no effect."""
+        networks.warn(found)
+        self.model.loras.activate(() if self.disable_extra_networks else networks.loras(found))
+
+    def note_loras(self) -> None:
+        """Write the hashes of the LoRAs that were used, by anyone, for the infotext."""
+        assert self.extra_generation_params is not None
+        used = self.model.loras.used
+        if used:
+            self.extra_generation_params["Lora hashes"] = ", ".join(f"{name}: {short}" for name, short in used.items())
+
     def setup_conds(self) -> None:
         """Encode the batch's prompts, negatives first."""
         steps = find_sampler(self.sampler_name or "Euler").total_steps(self.steps)

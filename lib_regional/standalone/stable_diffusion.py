@@ -19,6 +19,8 @@ from ..ports import DenoiserHook, ModelCall
 from . import networks
 from .clip_text import ClipTower
 from .conditioning import Cond, CondValue, crossattn_of
+from .lora_files import LoraShelf
+from .loras import Loras
 from .model import CHECKPOINT, DIFFUSERS
 from .noise_levels import NoiseLevels
 
@@ -46,6 +48,12 @@ class StandaloneModel:
     """Each is called before every UNet call with the rows of that very call."""
     denoiser_hooks: list[DenoiserHook] = field(default_factory=list)
     """Each is asked around every guided prediction; the last one is asked first."""
+    lora_shelf: LoraShelf = field(default_factory=LoraShelf)
+
+    @cached_property
+    def loras(self) -> Loras:
+        """The LoRAs that prompts may name."""
+        return Loras(self.unet, self.text_encoders, self.lora_shelf)
 
     @property
     def text_encoders(self) -> tuple[nn.Module, ...]:

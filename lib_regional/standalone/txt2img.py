@@ -168,7 +168,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
         self.host.state.nextjob()
         self.rng = self.noise_for(samples.shape[1:])
         noise = self.rng.next()
-        networks.warn(self.hr_extra_network_data)
+        self.activate_networks(self.hr_extra_network_data)
         self.calculate_hr_conds()
         if self.scripts is not None:
             self.scripts.before_hr(self)

@@ -40,7 +40,7 @@ def add_api(app: FastAPI, host: Host) -> None:
         "options": api.set_options,
         "refresh-checkpoints": api.nothing,
         "refresh-vae": api.nothing,
-        "refresh-loras": api.nothing,
+        "refresh-loras": api.refresh_loras,
     }
     gets: dict[str, Callable[..., Any]] = {
         "progress": api.progress,
@@ -55,7 +55,7 @@ def add_api(app: FastAPI, host: Host) -> None:
         "cmd-flags": api.cmd_flags,
         "memory": api.memory,
         "sd-vae": api.empty,
-        "loras": api.empty,
+        "loras": api.loras,
         "hypernetworks": api.empty,
         "face-restorers": api.empty,
         "realesrgan-models": api.empty,
@@ -112,6 +112,17 @@ class Api:
             parameters["init_images"] = parameters["mask"] = None
         parameters.pop("include_init_images", None)
         return models.ImageResponse(images=images, parameters=parameters, info=processed.js())
+
+    def loras(self) -> list[dict[str, Any]]:
+        """The LoRAs that prompts may name."""
+        return [
+            {"name": file.name, "alias": file.alias, "path": str(file.path), "metadata": file.metadata}
+            for file in self._host.model.loras.listed()
+        ]
+
+    def refresh_loras(self) -> None:
+        """Look for LoRA files anew."""
+        self._host.model.loras.shelf.refresh()
 
     def png_info(self, request: models.PngInfoRequest) -> models.PngInfoResponse:
         """The parameters in a picture."""

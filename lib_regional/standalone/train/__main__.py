@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .progress import Run
 
-DEFAULTS = {"autoencoder": (1500, 4, 1e-3, 0.45), "polish": (700, 4, 6e-4, 0.3), "unet": (8000, 32, 1e-3, 0.6), "lora": (900, 16, 1.5e-3, 0.5)}
+DEFAULTS = {
+    "autoencoder": (1500, 4, 1e-3, 0.45),
+    "polish": (700, 4, 6e-4, 0.3),
+    "unet": (8000, 32, 1e-3, 0.6),
+    "lora": (1400, 16, 1.5e-3, 0.5),
+}
 """Steps, batch, learning rate and where its decay starts, as a share of the steps."""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,9 @@ class LowRank(nn.Module):
         super().__init__()
         self.rank = rank
         if isinstance(layer, nn.Conv2d):
-            self.down: nn.Module = nn.Conv2d(layer.in_channels, rank, layer.kernel_size, layer.stride, layer.padding, bias=False)
+            self.down: nn.Module = nn.Conv2d(
+                layer.in_channels, rank, _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding), bias=False
+            )
             self.up: nn.Module = nn.Conv2d(rank, layer.out_channels, 1, bias=False)
         else:
             assert isinstance(layer, nn.Linear)
@@ -58,6 +61,10 @@ class LowRank(nn.Module):
     def attach(self, layer: nn.Module) -> None:
         """Add to ``layer``'s output from now on."""
         layer.register_forward_hook(lambda _, args, y: y + self(args[0]))
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return int(value[0]), int(value[1])
 
 
 def targets(model: StandaloneModel, conv_rank: int) -> Iterator[tuple[str, nn.Module, int]]:
@@ -181,5 +188,3 @@ def write_lora(weights: dict[str, Tensor], name: str, folder: Path) -> Path:
     save_file(parts, path, metadata=metadata)
     path.chmod(0o644)
     return path
-
-

@@ -70,4 +70,3 @@ SUBJECTS: dict[str, Subject] = {
     "star": Subject(draw, _mostly_stars),
 }
 """Name of the LoRA's file -> what it learns: a style, a colour shift, a shape that the base model does not know."""
-

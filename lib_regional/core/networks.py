@@ -1,0 +1,109 @@
+"""``<lora:name:te:unet:dyn>`` in prompts: what the tags mean, and texts without them, as AUTOMATIC1111 reads them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .errors import settings_error, shown
+
+KINDS = ("lora", "lyco")
+"""Kinds of tag that name a LoRA; ``lyco`` is the older name."""
+
+_TAG = re.compile(r"<(\w+):([^>]+)>")
+_STRENGTH = "a number"
+_DYN = "a whole number of 1 or more"
+
+
+@dataclass(frozen=True)
+class LoraTag:
+    """One LoRA as a prompt asks for it: strength in the text encoder and in the UNet, and how many ranks to use (None: all)."""
+
+    name: str
+    te: float = 1.0
+    unet: float = 1.0
+    dyn: int | None = None
+
+    def __str__(self) -> str:
+        dyn = "" if self.dyn is None else f":{self.dyn}"
+        return f"<lora:{self.name}:{self.te!r}:{self.unet!r}{dyn}>"
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A text without its LoRA tags, and the LoRAs in the order of their tags. Tags of other kinds stay in the text."""
+
+    text: str
+    loras: tuple[LoraTag, ...] = field(default=())
+
+
+def split_tags(text: str, where: str = "", path: str = "prompt") -> Tagged:
+    """Take the LoRA tags out of ``text``. Raises SettingsError for a tag that cannot be read, at ``path`` in ``where``."""
+    loras: list[LoraTag] = []
+
+    def take(match: re.Match[str]) -> str:
+        if match[1] not in KINDS:
+            return match[0]
+        loras.append(_read(match[0], match[2], where, path))
+        return ""
+
+    plain = _TAG.sub(take, text)
+    return Tagged(plain, tuple(loras))
+
+
+def with_tags(text: str, loras: Iterable[LoraTag]) -> str:
+    """``text`` with the tags of ``loras`` behind it; `split_tags` takes them out again."""
+    return text + "".join(map(str, loras))
+
+
+def without_tags(text: str) -> str:
+    """``text`` without its LoRA tags, whatever they say."""
+    return _TAG.sub(lambda match: "" if match[1] in KINDS else match[0], text)
+
+
+def raw_tags(text: str) -> tuple[str, ...]:
+    """The LoRA tags of ``text`` as they are written."""
+    return tuple(match[0] for match in _TAG.finditer(text) if match[1] in KINDS)
+
+
+def _read(tag: str, arguments: str, where: str, path: str) -> LoraTag:
+    """``name:te:unet:dyn`` by place, or ``te=``, ``unet=``, ``dyn=`` by name; te is 1 by default and unet the same as te."""
+    placed: list[str] = []
+    named: dict[str, str] = {}
+    for item in arguments.split(":"):
+        key, equals, value = item.partition("=")
+        if equals and "=" not in value:
+            named[key] = value
+        else:
+            placed.append(item)
+    if not placed or not placed[0].strip():
+        raise settings_error(path, tag, "<lora:name:strength>", where=where, text=f"{tag} names no LoRA.")
+
+    def told(key: str, place: int) -> str | None:
+        return named.get(key, placed[place] if len(placed) > place else None)
+
+    te = _number(told("te", 1), 1.0, tag, where, path)
+    unet = _number(told("unet", 2), te, tag, where, path)
+    return LoraTag(placed[0], te, unet, _whole(told("dyn", 3), tag, where, path))
+
+
+def _number(text: str | None, default: float, tag: str, where: str, path: str) -> float:
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise settings_error(path, tag, _STRENGTH, where=where, text=f"the strength in {tag} must be {_STRENGTH}, got {shown(text)}.")
+    return value
+
+
+def _whole(text: str | None, tag: str, where: str, path: str) -> int | None:
+    if text is None:
+        return None
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise settings_error(path, tag, _DYN, where=where, text=f"the number of ranks in {tag} must be {_DYN}, got {shown(text)}.")
+    return int(text)

@@ -1,0 +1,255 @@
+"""LoRAs per region in one UNet pass: y(p) = W x(p) + Σ_r ŵ'_r(p) · s_r · ΔW_r x(p).
+
+Design, section 2: ŵ'_r is the region's own map, before the base share. A LoRA that several regions name is computed once, with its
+strengths added up place by place. For any method: `load_networks` reads the files before sampling starts, `layer_hooks` puts the deltas
+where a *placement* says: `ByPlace` by the regions' maps (one pass for all), `ByTag` on whole rows (one prediction per region).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..core.errors import RegionalError, SettingsError, settings_error
+from ..core.networks import LoraTag
+from ..plan import PassPlan, Plan
+from ..ports import Grid, Host, LayerCall, LayerDelta, LayerHook, ModelCall, NetworkDeltas
+from ..tensors.attention import SUPPORT
+from ..tensors.lowrank import Box, add_everywhere, add_in_box, add_on_tokens, added, moved
+from ..tensors.pyramid import Pyramid
+from .contexts import region_loras
+
+NetworkKey = tuple[str, int | None]
+"""(name, ranks used): LoRAs of one key have the same deltas."""
+Strengths = Mapping[NetworkKey, Tensor]
+"""Strength of every LoRA: (B, h, w) at places, or (B,) on whole rows."""
+
+CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
+"""Layers whose input is a context, which has no place in the picture."""
+
+
+def key_of(lora: LoraTag) -> NetworkKey:
+    """What ``lora``'s deltas depend on."""
+    return lora.name, lora.dyn
+
+
+class Networks:
+    """The deltas of all LoRAs of a plan, by LoRA and layer."""
+
+    def __init__(self, deltas: dict[NetworkKey, NetworkDeltas]) -> None:
+        self._deltas = deltas
+        self._moved: dict[tuple[NetworkKey, str, torch.device, torch.dtype], LayerDelta] = {}
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of all layers that any LoRA changes."""
+        return tuple(dict.fromkeys(name for deltas in self._deltas.values() for name in deltas))
+
+    def renew(self, plan: Plan, host: Host) -> None:
+        """Read everything anew for a model whose weights changed. Raises `RegionalError` if the LoRAs fit other layers now."""
+        deltas = load_networks(plan, host)._deltas
+        if {name for layers in deltas.values() for name in layers} - set(self.layers):
+            raise RegionalError("The model was exchanged during sampling for one of another build: the regions' LoRAs cannot follow.")
+        self._deltas = deltas
+        self._moved.clear()
+
+    def at(self, key: NetworkKey, layer: str, like: Tensor) -> LayerDelta | None:
+        """The delta of one LoRA for one layer, on the device and in the precision of ``like``."""
+        delta = self._deltas[key].get(layer)
+        if delta is None:
+            return None
+        place = (key, layer, like.device, like.dtype)
+        if place not in self._moved:
+            self._moved[place] = moved(delta, like)
+        return self._moved[place]
+
+    def on_pieces(self, layer: str, loras: Sequence[Sequence[LoraTag]], x: Tensor, y: Tensor, lengths: Sequence[int]) -> Tensor:
+        """``y`` (1, Σ T, out) of a layer whose input ``x`` (1, Σ T, in) is contexts of ``lengths`` side by side, with LoRAs for each."""
+        if not any(loras):
+            return y
+        done = y.clone()
+        for tags, piece, out in zip(loras, x.split(list(lengths), 1), done.split(list(lengths), 1), strict=True):
+            for lora in tags:
+                delta = self.at(key_of(lora), layer, y) if lora.unet else None
+                if delta is not None:
+                    out += (lora.unet * added(delta, piece)).to(y.dtype)
+        return done
+
+
+def load_networks(plan: Plan, host: Host) -> Networks:
+    """The deltas of every LoRA that an enabled region of the plan names.
+
+    Raises `SettingsError` that names file and region for one that cannot be used; to be called before sampling starts.
+    """
+    return load_loras(
+        host, [(lora, f"regions[{region}].prompt", plan.layout.regions[region].label(region)) for region, lora in _named(plan)]
+    )
+
+
+def load_loras(host: Host, loras: Sequence[tuple[LoraTag, str, str]]) -> Networks:
+    """Deltas of LoRAs, each named with its field and its place in the user's terms."""
+    deltas: dict[NetworkKey, NetworkDeltas] = {}
+    for lora, path, where in loras:
+        if key_of(lora) in deltas:
+            continue
+        try:
+            deltas[key_of(lora)] = host.loras([lora])[0]
+        except SettingsError:
+            raise
+        except RegionalError as error:
+            raise settings_error(path, str(lora), "a LoRA that this model can use", where=where, text=str(error)) from error
+    return Networks(deltas)
+
+
+def _named(plan: Plan) -> Iterator[tuple[int, LoraTag]]:
+    for part in (plan.first, plan.hires):
+        for texts in part.texts if part is not None else ():
+            for index, region in enumerate(plan.layout.regions):
+                yield from ((index, lora) for lora in region_loras(texts, index) if region.enabled)
+
+
+class Placement(Protocol):
+    """Says how strong every LoRA is where."""
+
+    def state(self, model: ModelCall) -> Hashable:
+        """What the strengths depend on besides the grid: equal states, equal strengths."""
+        ...
+
+    def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
+        """On ``grid``; whole rows where it is None (a layer without a place)."""
+        ...
+
+
+class ByPlace:
+    """Regions' LoRAs in the regions' places, on conditional and unconditional rows alike, as hosts mean LoRAs."""
+
+    def __init__(self, plan: Plan, pyramid: Pyramid) -> None:
+        self._plan = plan
+        self._pyramid = pyramid
+
+    def state(self, model: ModelCall) -> Hashable:
+        """See `Placement`."""
+        return (self._plan.active(model.step), model.step.hires, model.latent, tuple(row.image for row in model.rows))
+
+    def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
+        """See `Placement`. A layer without a place takes every LoRA by its share of the canvas."""
+        active, part = self._plan.active(model.step), self._plan.pass_of(model.step)
+        found: dict[NetworkKey, Tensor] = {}
+        for number, row in enumerate(model.rows):
+            maps = self._maps(active, part, row.image, model.latent, grid)
+            for region in active:
+                for lora in region_loras(part.texts[row.image], region):
+                    here = maps[region] * lora.unet if grid is not None else maps[region].mean() * lora.unet
+                    rows = found.setdefault(key_of(lora), torch.zeros(len(model.rows), *here.shape))
+                    rows[number] += here
+        return found
+
+    def _maps(self, active: tuple[int, ...], part: PassPlan, image: int, latent: Grid, grid: Grid | None) -> Tensor:
+        return self._pyramid.at(active, latent, grid or latent, part.texts[image].weights).share
+
+
+class ByTag:
+    """LoRA sets on whole rows, by the mark that a method gave each row (`ports.UNetRow.tag`); rows with another mark have none."""
+
+    def __init__(self, sets: Mapping[Hashable, Sequence[LoraTag]]) -> None:
+        self._sets = {tag: tuple(loras) for tag, loras in sets.items()}
+
+    def state(self, model: ModelCall) -> Hashable:
+        """See `Placement`."""
+        return model.tags
+
+    def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
+        """See `Placement`."""
+        found: dict[NetworkKey, Tensor] = {}
+        for number, tag in enumerate(model.tags):
+            for lora in self._sets.get(tag, ()):
+                found.setdefault(key_of(lora), torch.zeros(len(model.tags)))[number] += lora.unet
+        return found
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """Where one LoRA acts in one kind of layer; ``add`` adds its delta to an output in place."""
+
+    key: NetworkKey
+    add: Callable[[LayerDelta, Tensor, Tensor], None]
+
+
+class _Spots:
+    """Spots of a placement, made once per state, grid and kind of input, and looked up per layer."""
+
+    def __init__(self, placement: Placement) -> None:
+        self._placement = placement
+        self._known: dict[Hashable, tuple[_Spot, ...]] = {}
+
+    def of(self, call: LayerCall) -> tuple[_Spot, ...]:
+        flat = call.x.dim() != 4
+        grid = call.grid if flat else (call.y.shape[-2], call.y.shape[-1])
+        name = (self._placement.state(call.model), grid, flat, call.y.device, call.y.dtype)
+        if name not in self._known:
+            strengths = self._placement.strengths(call.model, grid)
+            self._known[name] = tuple(spot for key, map_ in strengths.items() if (spot := _spot(key, map_, flat, call.y)) is not None)
+        return self._known[name]
+
+
+def _spot(key: NetworkKey, strengths: Tensor, flat: bool, like: Tensor) -> _Spot | None:
+    """Strengths (B,) or (B, h, w) prepared for layers like ``like``; None where there are none."""
+    if not bool((strengths.abs() > SUPPORT).any()):
+        return None
+    if strengths.dim() == 1:
+        rows = strengths.to(like.device)
+        return _Spot(key, lambda delta, x, y: add_everywhere(delta, x, y, rows))
+    if flat:
+        support = torch.nonzero(strengths.flatten().abs() > SUPPORT)[:, 0]
+        values = strengths.flatten()[support].to(like.device, like.dtype)
+        places = support.to(like.device)
+        return _Spot(key, lambda delta, x, y: add_on_tokens(delta, x, y, places, values))
+    chosen, box = _bounds(strengths)
+    inside = strengths[chosen, None, box[0] : box[2], box[1] : box[3]].to(like.device, like.dtype)
+    index = chosen.to(like.device)
+    return _Spot(key, lambda delta, x, y: add_in_box(delta, x, y, index, box, inside))
+
+
+def _bounds(strengths: Tensor) -> tuple[Tensor, Box]:
+    """Rows of (B, h, w) in which anything is, and the box that holds all of it."""
+    here = strengths.abs() > SUPPORT
+    rows, columns = torch.nonzero(here.any(0).any(1))[:, 0], torch.nonzero(here.any(0).any(0))[:, 0]
+    box = (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    return torch.nonzero(here.flatten(1).any(1))[:, 0], box
+
+
+def layer_hooks(networks: Networks, placement: Placement, *, contexts: bool = True) -> dict[str, LayerHook]:
+    """Hooks for `ports.Hooks.layers` that add the LoRAs' deltas where ``placement`` says.
+
+    ``contexts`` False leaves out the layers that read the context, for methods that project their contexts themselves
+    (`Networks.on_pieces`).
+    """
+    spots = _Spots(placement)
+
+    def hook(call: LayerCall) -> Tensor | None:
+        done: Tensor | None = None
+        for spot in spots.of(call):
+            delta = networks.at(spot.key, call.name, call.y)
+            if delta is not None:
+                done = call.y.clone(memory_format=torch.contiguous_format) if done is None else done
+                _check_rows(call)
+                spot.add(delta, call.x, done)
+        return done
+
+    return {name: hook for name in networks.layers if contexts or not name.endswith(CONTEXT_LAYERS)}
+
+
+def tagged_hooks(networks: Networks, sets: Mapping[Hashable, Sequence[LoraTag]]) -> dict[str, LayerHook]:
+    """Hooks that apply the LoRA set of a row's tag to the whole row, contexts included; rows of other tags stay as they are."""
+    return layer_hooks(networks, ByTag(sets))
+
+
+def _check_rows(call: LayerCall) -> None:
+    if call.x.shape[0] != len(call.model.rows):
+        raise RegionalError(
+            f"Regional was told of {len(call.model.rows)} rows, but the layer {call.name} runs {call.x.shape[0]}; the picture was stopped."
+        )

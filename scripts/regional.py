@@ -37,6 +37,10 @@ class Script(scripts.Script):
         """Once per generation, before anything is sampled."""
         processing.begin(p, state)
 
+    def before_process_batch(self, p: Any, *_: Any, **__: Any) -> None:
+        """Once per batch, before the host takes the tags out of its prompts."""
+        processing.deal_batch(p)
+
     def process_batch(self, p: Any, *_: Any, **__: Any) -> None:
         """Once per batch, when its prompts are known and not yet encoded."""
         processing.begin_batch(p)

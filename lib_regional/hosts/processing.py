@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+from ..core.dealing import Dealt, deal_tags, with_dealt
 from ..core.errors import RegionalError
 from ..core.infotext import to_infotext
 from ..core.settings import Settings, is_off
@@ -28,14 +30,33 @@ class Generation:
         self._layout = settings.layout()
         self._batch: tuple[PassPlan, PassPlan | None] | None = None
         self._host: Any = None
+        self._dealt: list[Dealt] = []
+        self._dealt_hires: list[Dealt] = []
+        self._raw_hires: list[str] = []
 
     def check(self, p: Any) -> None:
         """Raise for prompts that do not pair with the regions, for every image, before any of them is sampled."""
         plan_pass(self._settings, p.all_prompts, p.all_negative_prompts, p.steps)
 
+    def deal_batch(self, p: Any) -> None:
+        """Before the host reads its prompts' tags: keep the regions' LoRAs from it, and show it those of the base and common texts."""
+        self._dealt = [deal_tags(self._settings, prompt) for prompt in p.prompts]
+        p.prompts = _like(p.prompts, [dealt.prompt for dealt in self._dealt])
+        start = getattr(p, "iteration", 0) * len(p.prompts)
+        hires = (getattr(p, "all_hr_prompts", None) or [])[start : start + len(p.prompts)] if getattr(p, "enable_hr", False) else []
+        self._dealt_hires = [deal_tags(self._settings, prompt) for prompt in hires]
+        self._raw_hires = list(hires)
+
+    def _deal_hires(self, p: Any) -> None:
+        """The host took the hires prompts' tags for its own: give it those that are."""
+        if self._dealt_hires and [dealt.prompt for dealt in self._dealt_hires] != self._raw_hires:
+            from modules import extra_networks
+
+            p.hr_extra_network_data = extra_networks.parse_prompt(self._dealt_hires[0].prompt)[1]
+
     def begin_batch(self, p: Any) -> None:
         """Plan the batch from its prompts, and leave in ``p`` only what the base is told."""
-        first = plan_pass(self._settings, p.prompts, p.negative_prompts, p.steps)
+        first = _with_tags(plan_pass(self._settings, p.prompts, p.negative_prompts, p.steps), self._dealt)
         hires = None
         if getattr(p, "enable_hr", False):
             steps = getattr(p, "hr_second_pass_steps", 0) or p.steps
@@ -43,7 +64,8 @@ class Generation:
                 getattr(p, "hr_prompts", None) or p.prompts,
                 getattr(p, "hr_negative_prompts", None) or p.negative_prompts,
             )
-            hires = plan_hires(self._settings, first, prompts, negatives, steps)
+            hires = _with_tags(plan_hires(self._settings, first, prompts, negatives, steps), self._dealt_hires)
+            self._deal_hires(p)
             p.hr_prompts = _like(getattr(p, "hr_prompts", None), [t.base for t in hires.texts])
             p.hr_negative_prompts = _like(getattr(p, "hr_negative_prompts", None), [t.negative for t in hires.texts])
         p.prompts = _like(p.prompts, [t.base for t in first.texts])
@@ -66,6 +88,13 @@ class Generation:
         tell = getattr(self._host, "begin_pass", None)
         if tell is not None:
             tell(p)
+
+
+def _with_tags(part: PassPlan, dealt: Sequence[Dealt]) -> PassPlan:
+    """A pass with the LoRA tags that `Generation.deal_batch` kept from the host."""
+    if len(dealt) != len(part.texts):
+        return part
+    return replace(part, texts=tuple(with_dealt(texts, own.tags) for texts, own in zip(part.texts, dealt, strict=True)))
 
 
 def _like(before: Sequence[str] | None, texts: list[str]) -> list[str]:
@@ -91,6 +120,13 @@ def begin(p: Any, argument: Any) -> None:
     setattr(p, ATTRIBUTE, generation)
     p.extra_generation_params.update(to_infotext(settings))
     _wrap(p, functools.partial(_sample, p, generation))
+
+
+def deal_batch(p: Any) -> None:
+    """Hook for ``before_process_batch``; does nothing when `begin` found nothing to do."""
+    generation = getattr(p, ATTRIBUTE, None)
+    if generation is not None:
+        generation.deal_batch(p)
 
 
 def begin_batch(p: Any) -> None:

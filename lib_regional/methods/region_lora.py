@@ -17,7 +17,7 @@ from torch import Tensor
 from ..core.errors import RegionalError, SettingsError, settings_error
 from ..core.networks import LoraTag
 from ..plan import PassPlan, Plan
-from ..ports import Grid, Host, LayerCall, LayerDelta, LayerHook, ModelCall, NetworkDeltas
+from ..ports import Grid, Host, LayerCall, LayerDelta, LayerHook, ModelCall, NetworkDeltas, Row, StepInfo
 from ..tensors.attention import SUPPORT
 from ..tensors.lowrank import Box, add_everywhere, add_in_box, add_on_tokens, added, moved
 from ..tensors.pyramid import Pyramid
@@ -152,23 +152,38 @@ class ByPlace:
         return self._pyramid.at(active, latent, grid or latent, part.texts[image].weights).share
 
 
-class ByTag:
-    """LoRA sets on whole rows, by the mark that a method gave each row (`ports.UNetRow.tag`); rows with another mark have none."""
+LorasOf = Callable[[Hashable, Row, StepInfo], Sequence[LoraTag]]
+"""(mark of a row, the row, the step) -> its LoRAs."""
 
-    def __init__(self, sets: Mapping[Hashable, Sequence[LoraTag]]) -> None:
-        self._sets = {tag: tuple(loras) for tag, loras in sets.items()}
+
+class ByTag:
+    """LoRA sets on whole rows, by the mark that a method gave each row (`ports.UNetRow.tag`)."""
+
+    def __init__(self, loras_of: LorasOf) -> None:
+        self._loras_of = loras_of
 
     def state(self, model: ModelCall) -> Hashable:
         """See `Placement`."""
-        return model.tags
+        return tuple(tuple(self._loras_of(tag, row, model.step)) for tag, row in zip(model.tags, model.rows, strict=bool(model.tags)))
 
     def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
         """See `Placement`."""
         found: dict[NetworkKey, Tensor] = {}
-        for number, tag in enumerate(model.tags):
-            for lora in self._sets.get(tag, ()):
-                found.setdefault(key_of(lora), torch.zeros(len(model.tags)))[number] += lora.unet
+        for number, (tag, row) in enumerate(zip(model.tags, model.rows, strict=bool(model.tags))):
+            for lora in self._loras_of(tag, row, model.step):
+                found.setdefault(key_of(lora), torch.zeros(len(model.rows)))[number] += lora.unet
         return found
+
+
+def loras_of_regions(plan: Plan) -> LorasOf:
+    """LoRAs of rows marked ``("region", number)``: those of that region of the row's image. Other marks have none."""
+
+    def loras_of(tag: Hashable, row: Row, step: StepInfo) -> Sequence[LoraTag]:
+        if not isinstance(tag, tuple) or tag[:1] != ("region",):
+            return ()
+        return region_loras(plan.pass_of(step).texts[row.image], tag[1])
+
+    return loras_of
 
 
 @dataclass(frozen=True)
@@ -243,9 +258,12 @@ def layer_hooks(networks: Networks, placement: Placement, *, contexts: bool = Tr
     return {name: hook for name in networks.layers if contexts or not name.endswith(CONTEXT_LAYERS)}
 
 
-def tagged_hooks(networks: Networks, sets: Mapping[Hashable, Sequence[LoraTag]]) -> dict[str, LayerHook]:
-    """Hooks that apply the LoRA set of a row's tag to the whole row, contexts included; rows of other tags stay as they are."""
-    return layer_hooks(networks, ByTag(sets))
+def tagged_hooks(networks: Networks, loras_of: LorasOf) -> dict[str, LayerHook]:
+    """Hooks that apply the LoRAs of a row's mark to the whole row, contexts included; rows of other marks stay as they are.
+
+    For regions that are rows of their own: ``tagged_hooks(load_networks(plan, host), loras_of_regions(plan))``.
+    """
+    return layer_hooks(networks, ByTag(loras_of))
 
 
 def _check_rows(call: LayerCall) -> None:

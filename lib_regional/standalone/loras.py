@@ -122,7 +122,7 @@ def _put(module: nn.Module, copies: tuple[Tensor, Tensor | None]) -> None:
     assert isinstance(weight, Tensor)
     weight.copy_(copies[0])
     if copies[1] is None:
-        module.bias = None
+        module.register_parameter("bias", None)
     elif isinstance(bias, Tensor):
         bias.copy_(copies[1])
 

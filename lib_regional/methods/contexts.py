@@ -91,7 +91,7 @@ def _encoded(plan: Plan, host: Host, texts: Sequence[str], role: Role, hires_ste
 
 def _texts(plan: Plan, part: PassPlan, role: Role) -> Iterable[str]:
     for texts in part.texts:
-        for region, _ in enumerate(plan.layout.regions):
-            text = region_text(texts, region, role)
+        for index, region in enumerate(plan.layout.regions):
+            text = region_text(texts, index, role) if region.enabled else None
             if text is not None:
                 yield text

@@ -10,7 +10,8 @@
     const VERSION = 1;
     const SHAPE_KINDS = ["box", "ellipse", "polygon", "mask"];
     const REGION_DEFAULTS = Object.freeze({
-        prompt: "", negative: "", name: "", weight: 1, base_share: 0, feather: 0.05, priority: 0, steps: Object.freeze([0, 1]), enabled: true,
+        prompt: "", negative: "", name: "", weight: 1, base_share: 0, feather: 0.05, priority: 0, steps: Object.freeze([0, 1]), cfg_scale: null, seed: null,
+        enabled: true,
     });
     const SETTINGS_DEFAULTS = Object.freeze({
         method: "attention_couple", grid: null, base: Object.freeze({prompt: null, negative: null}), common: "", overlap: "blend",

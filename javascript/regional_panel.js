@@ -458,7 +458,9 @@
                 number("feather", "Feather", {step: 0.01, min: 0, max: 0.5, title: "Width of the soft border as a share of the picture's shorter side"}),
                 number("priority", "Priority", {step: 1, title: "Which region covers which, when higher priority covers"}),
                 this.numberField(`${path}.steps[0]`, "From step", {min: 0, max: 1, fallback: 0, whenEmpty: 0, title: "Share of the steps after which this region begins, 0 to 1"}),
-                this.numberField(`${path}.steps[1]`, "To step", {min: 0, max: 1, fallback: 1, whenEmpty: 1, title: "Share of the steps after which this region ends, 0 to 1"})));
+                this.numberField(`${path}.steps[1]`, "To step", {min: 0, max: 1, fallback: 1, whenEmpty: 1, title: "Share of the steps after which this region ends, 0 to 1"}),
+                this.numberField(`${path}.cfg_scale`, "CFG scale", {step: 0.5, min: 0, max: 100, fallback: "as picture", whenEmpty: null, title: "CFG scale of this region alone; not with attention couple"}),
+                this.numberField(`${path}.seed`, "Seed", {step: 1, min: 0, fallback: "as picture", whenEmpty: null, title: "Seed of this region's part of the first noise"})));
             return more;
         }
 

@@ -40,7 +40,8 @@ class Plan:
 
 
 def plan_pass(settings: Settings, prompts: Sequence[str], negatives: Sequence[str], steps: int) -> PassPlan:
-    """Texts of a batch. Raises `SettingsError` where prompts and regions do not pair."""
+    """Texts of a batch. Raises `SettingsError` where prompts and regions do not pair, or a region asks for what the method cannot do."""
+    settings.check_method()
     return PassPlan(tuple(plan_texts(settings, p, n) for p, n in zip(prompts, negatives, strict=True)), steps)
 
 

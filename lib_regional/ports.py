@@ -147,6 +147,14 @@ LayerHook = Callable[[LayerCall], "Tensor | None"]
 
 
 @dataclass(frozen=True)
+class ModelFacts:
+    """What a host may know of its model: the side of the latents it was trained on, in cells, and what it predicts."""
+
+    trained: int = 64
+    prediction: Literal["epsilon", "v"] = "epsilon"
+
+
+@dataclass(frozen=True)
 class UNetRow:
     """One row that a method wants predicted: row ``source`` of the host's call with its timestep and all else the host tells it.
 
@@ -164,13 +172,15 @@ class UNetCall:
     """The host is about to run its UNet. ``x`` (B, C, H, W) is the UNet's own input (scaled for the noise level).
 
     ``run(rows)`` predicts any rows instead, (N, C, h, w), as often as wanted; rows of one ``run`` share one latent size and one
-    context length. ``native()`` is the call as the host meant it. Attention and layer hooks act in both.
+    context length. ``native()`` is the call as the host meant it. Attention and layer hooks act in both. ``tokens`` is the length of
+    the host's own contexts; None where the host does not tell, then rows with a text of their own run apart from those without.
     """
 
     model: ModelCall
     x: Tensor
     run: Callable[[Sequence[UNetRow]], Tensor]
     native: Callable[[], Tensor]
+    tokens: int | None = None
 
 
 UNetHook = Callable[[UNetCall], "Tensor | None"]
@@ -183,6 +193,7 @@ class DenoiserCall:
 
     ``x`` is the sampler's own tensor: what is written into it in place is where sampling goes on from. ``run()`` gives the clean
     prediction (B, C, H, W) after guidance; it sees what was written into ``x`` before. A hook calls it once: hosts count steps in it.
+    ``noise`` (B, C, H, W), of unit variance, is what the pass set out with: told at its first step, by hosts that know it.
     """
 
     x: Tensor
@@ -190,6 +201,7 @@ class DenoiserCall:
     alpha: float
     beta: float
     run: Callable[[], Tensor]
+    noise: Tensor | None = None
 
 
 DenoiserHook = Callable[[DenoiserCall], "Tensor"]
@@ -229,7 +241,7 @@ ContextSchedule = tuple[tuple[int, Conditioning], ...]
 
 
 class Host(Protocol):
-    """A host adapter: four answers as data, and one context manager."""
+    """A host adapter: four answers as data, and one context manager. It may have ``facts``, see `facts_of`."""
 
     name: str
 
@@ -261,6 +273,12 @@ class Host(Protocol):
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Install hooks on entry, restore what was there before on exit."""
         ...
+
+
+def facts_of(host: Host) -> ModelFacts:
+    """What ``host`` tells of its model by an attribute ``facts``; the usual case (SD1) where it tells nothing."""
+    facts = getattr(host, "facts", None)
+    return facts if isinstance(facts, ModelFacts) else ModelFacts()
 
 
 def context_at(schedule: ContextSchedule, index: int) -> int:

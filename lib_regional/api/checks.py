@@ -26,6 +26,7 @@ def validate(settings: Settings, prompt: str, negative: str, size: tuple[int, in
     """
     if not settings.enabled:
         return {"ok": True, "settings": settings.to_json(), "texts": None, "warnings": []}
+    settings.check_method()
     texts = plan_texts(settings, prompt, negative)
     warnings = list(find_warnings(settings, texts, prompt, size))
     return {"ok": True, "settings": settings.to_json(), "texts": asdict(texts), "warnings": warnings}

@@ -53,27 +53,34 @@ class Flag(Field):
 
 @dataclass(frozen=True)
 class Number(Field):
-    """A finite number from ``low`` to ``high``; integers are fine, booleans are none."""
+    """A finite number from ``low`` to ``high``; integers are fine, booleans are none; null where ``optional``."""
 
     low: float = 0.0
     high: float = 1.0
     whole: bool = False
+    optional: bool = False
 
     def fault(self, value: object) -> str | None:
+        if value is None and self.optional:
+            return None
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-            return f"{'a whole number' if self.whole else 'a number'} from {self.low:g} to {self.high:g}"
+            number = "a whole number" if self.whole else "a number"
+            return f"{number} from {to_plain(self.low)} to {to_plain(self.high)}{' or null' if self.optional else ''}"
         if value < self.low:
-            return f"{self.low:g} or more"
+            return f"{to_plain(self.low)} or more"
         if value > self.high:
-            return f"{self.high:g} or less"
+            return f"{to_plain(self.high)} or less"
         return "a whole number" if self.whole and value != int(value) else None
 
     def read(self, value: object) -> object:
+        if value is None:
+            return None
         assert isinstance(value, (int, float))
         return int(value) if self.whole else float(value)
 
     def shape(self) -> dict[str, object]:
-        return {"type": "integer" if self.whole else "number", "minimum": to_plain(self.low), "maximum": to_plain(self.high)}
+        kind = "integer" if self.whole else "number"
+        return {"type": [kind, "null"] if self.optional else kind, "minimum": to_plain(self.low), "maximum": to_plain(self.high)}
 
 
 @dataclass(frozen=True)

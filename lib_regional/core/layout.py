@@ -22,6 +22,10 @@ REGION_FIELDS: Mapping[str, Field] = {
     "feather": Number("Width of the soft border as a share of the picture's shorter side.", 0.05, high=0.5),
     "priority": Number('With overlap "over" a higher one covers a lower one.', 0, low=-1000, high=1000, whole=True),
     "steps": Span("The region acts from the first to the second, as fractions of the sampling steps.", (0.0, 1.0)),
+    "cfg_scale": Number("CFG scale of the region alone; null is the picture's.", None, high=100.0, optional=True),
+    "seed": Number(
+        "Seed of the region's part of the first noise; null leaves it to the picture's.", None, high=2**32 - 1, whole=True, optional=True
+    ),
     "enabled": Flag("A region that is off leaves its place to the base.", True),
 }
 
@@ -39,6 +43,8 @@ class RegionSettings:
     feather: float = 0.05
     priority: int = 0
     steps: tuple[float, float] = (0.0, 1.0)
+    cfg_scale: float | None = None
+    seed: int | None = None
     enabled: bool = True
 
     def __post_init__(self) -> None:

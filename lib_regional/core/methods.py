@@ -4,12 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .fields import Field, Flag
+from .fields import Choice, Field, Flag, Number
 
-METHODS: Mapping[str, str] = {"attention_couple": "Attention couple"}
+METHODS: Mapping[str, str] = {
+    "attention_couple": "Attention couple",
+    "latent_couple": "Latent couple",
+    "multidiffusion": "MultiDiffusion",
+    "latent_composite": "Latent composite",
+    "mask_conditioning": "Mask conditioning",
+}
 """Name in the settings -> label for people."""
+
+_MEMORY = Number("Latent cells predicted at once, as a multiple of what the host itself predicts at once; less is slower.", 1.0, 0.1, 64)
 
 OPTIONS: Mapping[str, Mapping[str, Field]] = {
     "attention_couple": {"cache": Flag("Keep keys and values over the steps: faster, for some memory.", True)},
+    "latent_couple": {
+        "mode": Choice("What a region's prediction sees: the full canvas, or a crop around the region.", "full", ("full", "crop")),
+        "halo": Number("With crop: latent cells (8 pixels each) seen around the region's own.", 8, high=128, whole=True),
+        "memory": _MEMORY,
+    },
+    "multidiffusion": {
+        "window": Number("Longest side of a window in pixels; 0 is the size the model was trained on.", 0, high=4096, whole=True),
+        "overlap": Number("Share of a window that the next one overlaps at least.", 0.5, high=0.9),
+        "crop": Choice("What a region's windows see: its own box, or all that fits into a window.", "box", ("box", "window")),
+        "bootstrap": Number("Share of the steps in which a region sees a plain colour outside its own place.", 0.2),
+        "total": Number("Share of a prediction of the whole canvas by all prompts together.", 0.0),
+        "total_from": Number("Share of the steps after which that prediction joins in.", 0.5),
+        "memory": _MEMORY,
+    },
+    "latent_composite": {
+        "alone": Number("Share of the steps in which every region is made on its own.", 0.2),
+        "after": Choice(
+            "What the regions' prompts do once the regions are pasted.",
+            "attention_couple",
+            ("attention_couple", "latent_couple", "nothing"),
+        ),
+        "memory": _MEMORY,
+    },
+    "mask_conditioning": {
+        "base_strength": Number("Strength of the base prompt where regions are; elsewhere it is 1.", 0.0, high=1000),
+        "memory": _MEMORY,
+    },
 }
 """Name of a method -> its options."""
+
+ONE_PREDICTION = ("attention_couple",)
+"""Methods with one prediction for the whole picture, in which no region can have a CFG scale of its own."""

@@ -12,7 +12,7 @@ from .geometry import Shape, shape_schemas
 from .grid import GRID_FIELDS, Grid
 from .grid import PATTERN as GRID_PATTERN
 from .layout import MAX_REGIONS, OVERLAPS, REGION_FIELDS, Layout, Region, RegionSettings
-from .methods import METHODS, OPTIONS
+from .methods import METHODS, ONE_PREDICTION, OPTIONS
 from .prompt import SPLIT_MODES
 from .reading import count_problems, place_problems, read_json, read_options, read_part, read_regions
 
@@ -120,7 +120,21 @@ class Settings:
 
     def option(self, name: str) -> Any:
         """An option of the chosen method, its default where it was not given."""
-        return self.options.get(self.method, {}).get(name, OPTIONS[self.method][name].default)
+        return self.option_of(self.method)(name)
+
+    def option_of(self, method: str) -> Callable[[str], Any]:
+        """The options of a ``method`` by name, defaults where they were not given."""
+        given = self.options.get(method, {})
+        return lambda name: given.get(name, OPTIONS[method][name].default)
+
+    def check_method(self) -> None:
+        """Raise SettingsError where a region asks for what the chosen method cannot do."""
+        if self.method not in ONE_PREDICTION:
+            return
+        others = ", ".join(name for name in METHODS if name not in ONE_PREDICTION)
+        allowed = f"null with the method {self.method}, which predicts all regions at once (methods that can: {others})"
+        own = ((at, region) for at, region in enumerate(self.regions) if region.cfg_scale is not None)
+        raise_any(Problem(f"regions[{at}].cfg_scale", region.cfg_scale, allowed, region.label(at)) for at, region in own)
 
     def filled_regions(self) -> tuple[RegionSettings, ...]:
         """The regions, filled up with defaults to the cells of the grid where the texts come from the prompt.

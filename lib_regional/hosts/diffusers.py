@@ -28,6 +28,7 @@ from ..ports import (
     LayerCall,
     LayerHook,
     ModelCall,
+    ModelFacts,
     NetworkDeltas,
     Site,
     UNetCall,
@@ -88,6 +89,11 @@ class DiffusersHost:
         self._model = model
         self._grids: dict[str, Grid] = {}
         self.now: ModelCall | None = None
+
+    @property
+    def facts(self) -> ModelFacts:
+        """See `ports.ModelFacts`; only models that predict the noise are served."""
+        return ModelFacts(int(self._model.unet.config.sample_size or 64))
 
     def encode(
         self,
@@ -204,7 +210,7 @@ class DiffusersHost:
             def native() -> Tensor:
                 return _sample(inner(x, steps, encoder_hidden_states=told, **rest))
 
-            done = hook(UNetCall(outer, x, run, native))
+            done = hook(UNetCall(outer, x, run, native, told.shape[1]))
             if done is None:
                 return inner(x, steps, encoder_hidden_states=told, **rest)
             return UNet2DConditionOutput(done) if rest.get("return_dict", True) else (done,)

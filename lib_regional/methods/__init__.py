@@ -7,7 +7,15 @@ from collections.abc import Callable
 from ..plan import Plan
 from ..ports import Hooks, Host
 from .attention_couple import attention_couple
+from .latent_composite import latent_composite
+from .latent_couple import latent_couple
+from .mask_conditioning import mask_conditioning
+from .multidiffusion import multidiffusion
 
 METHODS: dict[str, Callable[[Plan, Host], Hooks]] = {
     "attention_couple": attention_couple,
+    "latent_couple": latent_couple,
+    "multidiffusion": multidiffusion,
+    "latent_composite": latent_composite,
+    "mask_conditioning": mask_conditioning,
 }

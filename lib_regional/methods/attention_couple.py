@@ -14,6 +14,7 @@ from ..tensors.attention import Part, Recipe, attend, make_recipe, split_heads
 from ..tensors.pyramid import Pyramid
 from .contexts import ContextKey, Contexts, encode_plan
 from .region_lora import ByPlace, Networks, layer_hooks, load_networks
+from .region_noise import region_noise
 
 CACHE_LIMIT = 512 * 2**20
 """Bytes of cached keys and values above which the cache is emptied and begun anew."""
@@ -164,6 +165,7 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
     return Hooks(
         cross_attention=couple,
         layers=layer_hooks(networks, ByPlace(plan, pyramid), contexts=False),
+        denoiser=region_noise(plan),
         renew=renew,
         close=cache.clear if cache is not None else None,
     )

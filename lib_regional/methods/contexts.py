@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -49,7 +49,14 @@ class Contexts:
         text = region_text(self.plan.pass_of(step).texts[row.image], region, row.role)
         if text is None:
             return None
-        return (hires, row.role, text, context_at(self.schedules[hires, row.role, text], step.index))
+        return self._at(hires, row.role, text, step)
+
+    def spoken(self, text: str, role: Role, step: StepInfo) -> ContextKey:
+        """The context of a ``text`` that is no region's, at ``step``; it was among the ``others`` when the plan was encoded."""
+        return self._at(step.hires and self.plan.hires is not None, role, text, step)
+
+    def _at(self, hires: bool, role: Role, text: str, step: StepInfo) -> ContextKey:
+        return (hires, role, text, context_at(self.schedules[hires, role, text], step.index))
 
     def conditioning(self, key: ContextKey) -> Conditioning:
         """All that the model is told of ``key``'s text."""
@@ -64,14 +71,19 @@ class Contexts:
         return self.conditioning(key).crossattn
 
 
-def encode_plan(plan: Plan, host: Host) -> Contexts:
-    """Encode every text that a region of the plan needs, each once."""
+Others = Callable[[ImageTexts, Role], Iterable[str]]
+"""Texts that a method needs beside those of the regions."""
+
+
+def encode_plan(plan: Plan, host: Host, others: Others | None = None) -> Contexts:
+    """Encode every text that a region of the plan needs, and the ``others``, each once."""
     schedules: dict[tuple[bool, Role, str], ContextSchedule] = {}
     passes: list[tuple[bool, PassPlan]] = [(False, plan.first), *([(True, plan.hires)] if plan.hires is not None else [])]
     roles: tuple[Role, ...] = ("cond", "uncond")
     for hires, part in passes:
         for role in roles:
-            texts = list(dict.fromkeys(_texts(plan, part, role)))
+            more = [text for told in part.texts for text in others(told, role)] if others is not None else []
+            texts = list(dict.fromkeys([*_texts(plan, part, role), *more]))
             hires_steps = part.steps if hires else None
             schedules.update(((hires, role, text), schedule) for text, schedule in _encoded(plan, host, texts, role, hires_steps))
     return Contexts(plan, schedules)

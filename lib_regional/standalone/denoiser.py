@@ -200,12 +200,13 @@ class CFGDenoiser:
             return self._guided(x, level)
         levels = x.new_full((len(x),), level)
         alpha, beta = self.space.shares(level)
+        noise = self.init_noise if self.step == 0 else None
 
         def run() -> Tensor:
             return self.space.denoised(x, self._guided(x, level), levels)
 
         for hook in self.model.denoiser_hooks:
-            run = functools.partial(hook, DenoiserCall(x, self._step_info(level), alpha, beta, run))
+            run = functools.partial(hook, DenoiserCall(x, self._step_info(level), alpha, beta, run, noise))
         return self.space.prediction(x, run(), levels)
 
     def _step_info(self, level: float) -> StepInfo:

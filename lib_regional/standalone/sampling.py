@@ -43,7 +43,8 @@ class Sampler:
         levels = self._levels(steps or p.steps)
         x = x.to(self.model.device)
         start = x if self.spec.timesteps else x * levels[0]
-        return self._run(p, start, levels, conditioning, unconditional_conditioning, len(levels) - (not self.spec.timesteps))
+        steps = len(levels) - (not self.spec.timesteps)
+        return self._run(p, start, levels, conditioning, unconditional_conditioning, steps, init_noise=x)
 
     def sample_img2img(
         self, p: Any, x: Tensor, noise: Tensor, conditioning: Any, unconditional_conditioning: Any, steps: int | None = None, **_: Any

@@ -6,6 +6,7 @@ weight maps ``ŵ_r = (1 − b_r) · u_r`` and ``ŵ_base = 1 − Σ ŵ_r``: never
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,23 +44,44 @@ def weight_maps(layout: Layout, height: int, width: int, active: Sequence[int] |
 
     ``active`` are the positions of the regions that take part (default: the enabled ones); the others get weight 0.
     """
+    full = _shares(layout, height, width, active, relative_shares)
+    loud = 1 - torch.tensor([region.base_share for region in layout.regions])
+    weights = full * loud[:, None, None]
+    return WeightMaps(weights, (1 - weights.sum(0)).clamp_min(0), full)
+
+
+def strength_maps(layout: Layout, height: int, width: int, active: Sequence[int] | None = None, base_strength: float = 0.0) -> WeightMaps:
+    """Maps of conditionings with masks and strengths s_r (the regions' weights): ``s_r m_r / (base + Σ s m)`` at every cell.
+
+    The base has strength 1 in the holes and ``base_strength`` where regions are: ``base = (1 − c) + base_strength · c``. With
+    ``base_strength`` 1 this is the sum that hosts with masks for conditionings form natively. A base share moves strength to the base.
+    """
+    shares = _shares(layout, height, width, active, functools.partial(_strengths, base_strength=base_strength))
+    loud = 1 - torch.tensor([region.base_share for region in layout.regions])
+    weights = shares * loud[:, None, None]
+    return WeightMaps(weights, (1 - weights.sum(0)).clamp_min(0), shares)
+
+
+def _strengths(masks: Tensor, strengths: Tensor, base_strength: float) -> Tensor:
+    cover = masks[strengths > 0].sum(0).clamp_max(1)
+    told = masks * strengths[:, None, None]
+    return told / (1 - cover + base_strength * cover + told.sum(0)).clamp_min(1e-12)
+
+
+def _shares(layout: Layout, height: int, width: int, active: Sequence[int] | None, rule: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """``rule(masks (n, …), weights (n,))`` of the active regions, drawn finely and averaged -> (R, height, width), 0 for the others."""
     chosen = [i for i, region in enumerate(layout.regions) if region.enabled] if active is None else list(active)
-    total = len(layout.regions)
+    full = torch.zeros(len(layout.regions), height, width)
     if not chosen:
-        empty = torch.zeros(total, height, width)
-        return WeightMaps(empty, torch.ones(height, width), empty.clone())
+        return full
     regions = [layout.regions[i] for i in chosen]
     scale = raster_scale(height, width)
     masks = torch.stack([region_mask(region, height * scale, width * scale) for region in regions])
     if layout.overlap == "over":
         masks = occlude(masks, [region.priority for region in regions])
-    share = relative_shares(masks, torch.tensor([region.weight for region in regions]))
-    share = F.avg_pool2d(share[None], scale)[0] if scale > 1 else share
-    full = torch.zeros(total, height, width)
-    full[chosen] = share
-    loud = 1 - torch.tensor([region.base_share for region in layout.regions])
-    weights = full * loud[:, None, None]
-    return WeightMaps(weights, (1 - weights.sum(0)).clamp_min(0), full)
+    share = rule(masks, torch.tensor([region.weight for region in regions]))
+    full[chosen] = F.avg_pool2d(share[None], scale)[0] if scale > 1 else share
+    return full
 
 
 def raster_scale(height: int, width: int) -> int:

@@ -77,6 +77,14 @@ def _centroid_cell(mask: Tensor, grid: tuple[int, int]) -> tuple[int, int]:
     return (min(grid[0] - 1, int((row + 0.5) * grid[0] / mask.shape[0])), min(grid[1] - 1, int((column + 0.5) * grid[1] / mask.shape[1])))
 
 
+def scaled_layout(layout: Layout, factors: Factors) -> Layout:
+    """``layout`` with its regions' weights multiplied by ``factors``."""
+    if all(factor == 1 for factor in factors):
+        return layout
+    regions = [replace(region, weight=region.weight * factor) for region, factor in zip(layout.regions, factors, strict=True)]
+    return replace(layout, regions=tuple(regions))
+
+
 class Pyramid:
     """Weight maps of one layout by (active regions, latent size, grid)."""
 
@@ -93,13 +101,7 @@ class Pyramid:
         key = (active, factors, latent, grid)
         if key not in self._sites:
             if key[:3] not in self._full:
-                self._full[key[:3]] = weight_maps(self._scaled(factors), *latent, active)
+                self._full[key[:3]] = weight_maps(scaled_layout(self._layout, factors), *latent, active)
             full = self._full[key[:3]]
             self._sites[key] = full if grid == latent else reduce_weights(full, grid)
         return self._sites[key]
-
-    def _scaled(self, factors: Factors) -> Layout:
-        if all(factor == 1 for factor in factors):
-            return self._layout
-        regions = [replace(region, weight=region.weight * factor) for region, factor in zip(self._layout.regions, factors, strict=True)]
-        return replace(self._layout, regions=tuple(regions))

@@ -29,6 +29,11 @@ BAD_FIELDS = [
     pytest.param({"prompt": None}, "prompt must be a text, got null.", id="no prompt"),
     pytest.param({"prompt": "\ud800"}, "broken characters", id="lone surrogate"),
     pytest.param({"name": "x" * 201}, "name must be at most 200 characters", id="long name"),
+    pytest.param({"cfg_scale": -1}, "cfg_scale must be 0 or more, got -1.", id="negative scale"),
+    pytest.param({"cfg_scale": "7"}, 'cfg_scale must be a number from 0 to 100 or null, got "7".', id="scale as text"),
+    pytest.param({"seed": 1.5}, "seed must be a whole number, got 1.5.", id="seed between"),
+    pytest.param({"seed": 2**32}, "seed must be 4294967295 or less, got 4294967296.", id="large seed"),
+    pytest.param({"seed": True}, "seed must be a whole number from 0 to 4294967295 or null, got true.", id="seed as boolean"),
     pytest.param({"enabled": 1}, "enabled must be true or false, got 1.", id="enabled as number"),
 ]
 

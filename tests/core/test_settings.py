@@ -91,7 +91,7 @@ BAD = [
     pytest.param({"enabled": True, "version": 2}, "made by a newer Regional: this one reads up to 1", "version", id="newer version"),
     pytest.param({"enabled": True, "version": 0}, "version must be 1 or more", "version", id="version zero"),
     pytest.param({"enabled": True, "version": "1"}, "version must be a whole number", "version", id="version as text"),
-    pytest.param({"enabled": True, "method": "magic"}, 'method must be "attention_couple", got "magic".', "method", id="unknown method"),
+    pytest.param({"enabled": True, "method": "magic"}, 'or "mask_conditioning", got "magic".', "method", id="unknown method"),
     pytest.param({"enabled": True, "overlap": "under"}, 'overlap must be "blend" or "over"', "overlap", id="overlap"),
     pytest.param(
         {"enabled": True, "text_from": "words"}, 'text_from must be "regions", "break", "lines" or "and"', "text_from", id="text_from"
@@ -214,6 +214,27 @@ def test_settings_are_values() -> None:
     assert settings.option("cache") is False
     assert Settings(True).option("cache") is True
     assert hash(settings) == hash(Settings.parse(settings.to_json()))
+
+
+def test_scales_and_seeds_of_regions_are_kept_and_left_out_where_there_are_none() -> None:
+    data = {"enabled": True, "method": "latent_couple", "regions": [{"box": BOX, "cfg_scale": 4, "seed": 7}, {"box": BOX, "seed": None}]}
+    settings = Settings.parse(data)
+    assert (settings.regions[0].cfg_scale, settings.regions[0].seed, settings.regions[1].seed) == (4.0, 7, None)
+    assert settings.to_json()["regions"] == [{"box": BOX, "cfg_scale": 4, "seed": 7}, {"box": BOX}]
+    assert Settings.parse(settings.to_json()) == settings and settings.layout().regions[0].seed == 7
+
+
+def test_what_a_method_cannot_do_is_said_with_the_region() -> None:
+    regions = [{"box": BOX}, {"box": BOX, "prompt": "red hat", "cfg_scale": 4}]
+    with pytest.raises(SettingsError, match=r'Region 2 \("red hat"\): cfg_scale must be null with the method attention_couple') as caught:
+        Settings.parse({"enabled": True, "regions": regions}).check_method()
+    assert caught.value.problems[0].field == "regions[1].cfg_scale"
+    Settings.parse({"enabled": True, "method": "latent_couple", "regions": regions}).check_method()
+
+
+def test_options_of_any_method_by_name() -> None:
+    option = Settings.parse({"enabled": True, "options": {"latent_couple": {"halo": 3}}}).option_of("latent_couple")
+    assert (option("halo"), option("mode")) == (3, "full")
 
 
 def test_every_method_has_options() -> None:

@@ -25,6 +25,7 @@ class ToyModel:
 
     unet: UNet2DConditionModel
     call_listeners: list = field(default_factory=list)
+    denoiser_hooks: list = field(default_factory=list)
     encoded: list = field(default_factory=list)
 
     def context(self, text: str) -> torch.Tensor:

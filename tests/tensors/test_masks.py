@@ -14,7 +14,7 @@ from lib_regional.core.geometry import Box, Ellipse, MaskImage, Polygon
 from lib_regional.core.layout import Layout, Region
 from lib_regional.core.mask_data import encode_rle
 from lib_regional.tensors.mask_image import decode_mask
-from lib_regional.tensors.masks import feather, occlude, raster_scale, region_mask, relative_shares, shape_mask, weight_maps
+from lib_regional.tensors.masks import feather, occlude, raster_scale, region_mask, relative_shares, shape_mask, strength_maps, weight_maps
 
 
 @st.composite
@@ -171,3 +171,31 @@ def test_every_kind_of_mask_string_gives_the_same_mask(data):
 
 def test_large_canvases_are_drawn_with_fewer_pixels_a_cell():
     assert [raster_scale(n, n) for n in (64, 128, 256, 512, 1024)] == [8, 8, 4, 2, 1]
+
+
+@pytest.mark.parametrize("base", [0.0, 0.4, 1.0])
+def test_strength_maps_are_the_normalised_sum_of_strengths(base):
+    layout = Layout(
+        (Region(Box(0, 0, 0.6, 1), weight=2, feather=0.3, base_share=0.25), Region(Ellipse(0.3, 0.1, 1, 0.9), weight=0.5, feather=0))
+    )
+    maps = strength_maps(layout, 16, 24, base_strength=base)
+    scale = raster_scale(16, 24)
+    masks = [region_mask(region, 16 * scale, 24 * scale) for region in layout.regions]
+    for row, column in ((0, 0), (8, 12), (8, 16), (15, 23), (3, 15)):
+        cells = []
+        for pixel in [(row * scale + i, column * scale + j) for i in range(scale) for j in range(scale)]:
+            m = [float(mask[pixel]) for mask in masks]
+            cover = min(1.0, sum(m))
+            loud = [m[0] * 2 * 0.75, m[1] * 0.5]
+            quiet = (1 - cover) + base * cover + m[0] * 2 * 0.25
+            cells.append([part / (sum(loud) + quiet) for part in (*loud, quiet)])
+        expected = torch.tensor(cells).mean(0)
+        found = torch.stack([*maps.regions[:, row, column], maps.base[row, column]])
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_strength_over_the_whole_canvas_leaves_nothing_to_the_base():
+    maps = strength_maps(Layout((Region(Box(0, 0, 1, 1), feather=0),)), 5, 7)
+    assert torch.equal(maps.regions[0], torch.ones(5, 7)) and not maps.base.any()
+    halved = strength_maps(Layout((Region(Box(0, 0, 1, 1), feather=0),)), 5, 7, base_strength=1.0)
+    torch.testing.assert_close(halved.base, torch.full((5, 7), 0.5))

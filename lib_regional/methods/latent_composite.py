@@ -1,0 +1,148 @@
+"""Latent composite: every region is made on its own for the first steps and pasted by its mask; then all is sampled on together.
+
+A region's own latent is the box around it. Where the region is the one that shows, its latent is the picture's and the host's sampler
+moves it, whatever the sampler. What does not show, the rest of the box and the base under the regions, is kept here and follows by
+Euler's method on the probability-flow ODE (Karras et al. 2022, algorithm 2). A region that fills its box thus is, cell by cell, the
+picture of that size that its prompt alone would give, as long as it is alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..plan import Plan
+from ..ports import AttentionCall, DenoiserCall, Hooks, Host, ModelFacts, Role, Row, StepInfo, UNetCall, facts_of
+from ..tensors.latent import LATENT_CHANNELS, noise_slope, unet_input
+from ..tensors.windows import Window, canvas_of, fitted, support
+from .attention_couple import attention_couple
+from .contexts import encode_plan
+from .latent_couple import latent_couple, shares_of, speakers
+from .prediction import RegionalPrediction, Scene, View, Voice, Voices, others_of
+from .region_noise import region_noise
+from .rows import Passes
+
+Owner = tuple[int, int | None]
+"""Image of the batch, and region or None for the base."""
+
+_BASE_RANK = -2e-3
+"""Added to the base's weight where cells are given away: a region as heavy as the base gets the cell, whatever its priority."""
+
+AFTER: dict[str, Callable[[Plan, Host], Hooks]] = {
+    "attention_couple": attention_couple,
+    "latent_couple": latent_couple,
+    "nothing": lambda plan, host: Hooks(),
+}
+"""What the regions do once they are pasted."""
+
+
+def owned_voices(plan: Plan) -> Voices:
+    """Every cell belongs to one: the heaviest, then the one of higher priority, then the later one. Regions are seen in their boxes."""
+    maps = shares_of(plan)
+    known: dict[Scene, tuple[Voice, ...]] = {}
+
+    def voices(scene: Scene, step: StepInfo) -> tuple[Voice, ...]:
+        if scene not in known:
+            found = speakers(maps(scene), scene)
+            ranks = [_BASE_RANK if r is None else plan.layout.regions[r].priority * 1e-6 + r * 1e-10 for r, _ in found]
+            votes = torch.stack([weight.double() + rank for (_, weight), rank in zip(found, ranks, strict=True)])
+            owner = votes.argmax(0)
+            known[scene] = tuple(_voice(r, (owner == at).float(), scene) for at, (r, _) in enumerate(found) if (owner == at).any())
+        return known[scene]
+
+    return voices
+
+
+def _voice(region: int | None, mine: Tensor, scene: Scene) -> Voice:
+    box = None if region is None else support(mine)
+    window = canvas_of(scene.latent) if box is None else fitted(box, scene.latent)
+    return Voice(region, (View(window, window.of(mine)),))
+
+
+class Hidden:
+    """Latents of one generation that do not show, as ``clean + sigma · noise``, and what the model last said of them."""
+
+    def __init__(self, plan: Plan, facts: ModelFacts) -> None:
+        self._plan = plan
+        self._facts = facts
+        self._latents: dict[Owner, Tensor] = {}
+        self._seen: dict[Owner, tuple[Tensor, StepInfo]] = {}
+        self._said: dict[Owner, dict[tuple[Role, int], Tensor]] = {}
+
+    def clear(self) -> None:
+        """Forget all: a pass begins, or the regions are no longer alone."""
+        self._latents.clear()
+        self._seen.clear()
+        self._said.clear()
+
+    def see(self, x: Tensor, voice: Voice, window: Window, call: UNetCall, row: Row) -> Tensor | None:
+        """The picture's latent where the voice shows, its own hidden one elsewhere; see `prediction.See`."""
+        shows = voice.views[0].weight.to(x.device) > 0
+        if shows.all():
+            return None
+        owner, sigma = (row.image, voice.region), call.model.step.sigma
+        latent, rest = x[:LATENT_CHANNELS], x[LATENT_CHANNELS:]
+        hidden = self._latents.setdefault(owner, latent * math.sqrt(sigma**2 + 1))
+        seen = torch.where(shows, latent, unet_input(hidden, sigma).to(x))
+        self._seen[owner] = (seen, call.model.step)
+        return torch.cat([seen, rest])
+
+    def hear(self, call: UNetCall, row: Row, voice: Voice, said: Tensor) -> None:
+        """See `prediction.Hear`."""
+        if (row.image, voice.region) in self._seen:
+            self._said.setdefault((row.image, voice.region), {})[row.role, row.part] = said
+
+    def advance(self, sigma: float) -> None:
+        """Bring all hidden latents to the noise level ``sigma`` by an Euler step from where they were seen last."""
+        for owner, (seen, step) in self._seen.items():
+            guided = self._guided(self._said[owner], owner[1], step)
+            slope = noise_slope(seen, guided, step.sigma, self._facts.prediction)
+            self._latents[owner] = seen * math.sqrt(step.sigma**2 + 1) + slope * (sigma - step.sigma)
+        self._seen.clear()
+        self._said.clear()
+
+    def _guided(self, said: dict[tuple[Role, int], Tensor], region: int | None, step: StepInfo) -> Tensor:
+        """Guidance with all ``AND`` parts of the prompt counting 1, as they do unless the prompt says otherwise."""
+        conds = [made.float() for (role, _), made in said.items() if role == "cond"]
+        uncond = said.get(("uncond", 0))
+        if uncond is None:
+            return torch.stack(conds).mean(0)
+        own = None if region is None else self._plan.layout.regions[region].cfg_scale
+        scale, start = step.cfg_scale if own is None else own, uncond.float()
+        return start + scale * sum((cond - start for cond in conds), torch.zeros_like(start))
+
+
+def latent_composite(plan: Plan, host: Host) -> Hooks:
+    """Hooks for one generation; options: ``alone``, ``after``, ``memory``. A hires pass has no steps alone."""
+    option = plan.settings.option_of("latent_composite")
+    others, hidden, then = others_of(plan), Hidden(plan, facts_of(host)), AFTER[option("after")](plan, host)
+    noise = region_noise(plan)
+    apart = RegionalPrediction(plan, encode_plan(plan, host, others), owned_voices(plan), Passes(option("memory")), hidden.see, hidden.hear)
+
+    def alone(step: StepInfo) -> bool:
+        return not step.hires and step.progress < option("alone")
+
+    def unet(call: UNetCall) -> Tensor | None:
+        if alone(call.model.step):
+            return apart(call)
+        return then.unet(call) if then.unet is not None else None
+
+    def attention(call: AttentionCall) -> Tensor | None:
+        return None if then.cross_attention is None or alone(call.model.step) else then.cross_attention(call)
+
+    def denoiser(call: DenoiserCall) -> Tensor:
+        if call.step.index == 0 or not alone(call.step):
+            hidden.clear()
+        hidden.advance(call.beta / call.alpha)
+        return noise(call) if noise is not None else call.run()
+
+    def renew() -> None:
+        apart.contexts = encode_plan(plan, host, others)
+        if then.renew is not None:
+            then.renew()
+
+    listens = attention if then.cross_attention is not None else None
+    return Hooks(cross_attention=listens, unet=unet, denoiser=denoiser, renew=renew, close=then.close)

@@ -1,0 +1,89 @@
+"""Latent couple: every region is a prediction of its own, and the picture's is their weighted sum (design, section 3).
+
+*full*: every region sees the whole canvas. *crop*: a region sees its bounding box and a halo, which costs as much as the box is large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ..plan import Plan
+from ..ports import Hooks, Host, StepInfo
+from ..tensors.masks import WeightMaps
+from ..tensors.pyramid import Pyramid
+from ..tensors.windows import NEGLIGIBLE, Window, canvas_of, fitted, support
+from .contexts import encode_plan
+from .prediction import RegionalPrediction, Scene, View, Voice, Voices, others_of
+from .region_noise import region_noise
+from .rows import Passes
+
+Maps = Callable[[Scene], WeightMaps]
+Place = Callable[[Tensor, Scene], Window]
+"""The window in which a region of a weight map (H, W) is predicted."""
+
+
+def full(weight: Tensor, scene: Scene) -> Window:
+    """The whole canvas."""
+    return canvas_of(scene.latent)
+
+
+def cropped(halo: int) -> Place:
+    """The box around the region, grown by ``halo`` cells."""
+
+    def place(weight: Tensor, scene: Scene) -> Window:
+        box = support(weight)
+        return canvas_of(scene.latent) if box is None else fitted(box, scene.latent, halo)
+
+    return place
+
+
+def speakers(maps: WeightMaps, scene: Scene) -> list[tuple[int | None, Tensor]]:
+    """(region or None for the base, weight (H, W)) of all who are heard somewhere; the weights of a cell sum to 1.
+
+    Regions without a text leave their place to the base.
+    """
+    base = maps.base + sum((maps.regions[r] for r in scene.silent), maps.base.new_zeros(()))
+    told: list[tuple[int | None, Tensor]] = [(None, base), *((r, maps.regions[r]) for r in scene.active if r not in scene.silent)]
+    heard = [(region, weight) for region, weight in told if float(weight.max()) > NEGLIGIBLE]
+    total = sum((weight for _, weight in heard), base.new_zeros(()))
+    return [(region, weight / total) for region, weight in heard]
+
+
+def shares_of(plan: Plan) -> Maps:
+    """The weight maps that all methods share."""
+    pyramid = Pyramid(plan.layout)
+    return lambda scene: pyramid.at(scene.active, scene.latent, scene.latent, scene.factors)
+
+
+def couple_voices(maps: Maps, place: Place) -> Voices:
+    """Every region in the window that ``place`` gives it, the base on the whole canvas; worked out once per scene."""
+    known: dict[Scene, tuple[Voice, ...]] = {}
+
+    def voices(scene: Scene, step: StepInfo) -> tuple[Voice, ...]:
+        if scene not in known:
+            found = speakers(maps(scene), scene)
+            windows = [(r, weight, canvas_of(scene.latent) if r is None else place(weight, scene)) for r, weight in found]
+            known[scene] = tuple(Voice(r, (View(window, window.of(weight)),)) for r, weight, window in windows)
+        return known[scene]
+
+    return voices
+
+
+def predicted(plan: Plan, host: Host, voices: Voices, memory: float) -> Hooks:
+    """Hooks of a method whose regions are predictions of their own."""
+    others = others_of(plan)
+    prediction = RegionalPrediction(plan, encode_plan(plan, host, others), voices, Passes(memory))
+
+    def renew() -> None:
+        prediction.contexts = encode_plan(plan, host, others)
+
+    return Hooks(unet=prediction, denoiser=region_noise(plan), renew=renew)
+
+
+def latent_couple(plan: Plan, host: Host) -> Hooks:
+    """Hooks for one generation; options: ``mode``, ``halo``, ``memory``."""
+    option = plan.settings.option_of("latent_couple")
+    place = full if option("mode") == "full" else cropped(option("halo"))
+    return predicted(plan, host, couple_voices(shares_of(plan), place), option("memory"))

@@ -1,0 +1,24 @@
+"""Conditionings with masks and strengths: predictions of the whole canvas, mixed by strength where their masks lie.
+
+"Conditioning (Set Mask)" of node-based hosts: ``Σ s_r m_r D_r / Σ s_r m_r``, see `tensors.masks.strength_maps`. A region's weight is
+its strength, also against the base at its soft border and, with ``base_strength``, everywhere.
+"""
+
+from __future__ import annotations
+
+from ..plan import Plan
+from ..ports import Hooks, Host
+from ..tensors.masks import WeightMaps, strength_maps
+from ..tensors.pyramid import scaled_layout
+from .latent_couple import couple_voices, full, predicted
+from .prediction import Scene
+
+
+def mask_conditioning(plan: Plan, host: Host) -> Hooks:
+    """Hooks for one generation; options: ``base_strength``, ``memory``."""
+    option = plan.settings.option_of("mask_conditioning")
+
+    def maps(scene: Scene) -> WeightMaps:
+        return strength_maps(scaled_layout(plan.layout, scene.factors), *scene.latent, scene.active, option("base_strength"))
+
+    return predicted(plan, host, couple_voices(maps, full), option("memory"))

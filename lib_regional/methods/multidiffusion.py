@@ -1,0 +1,139 @@
+"""MultiDiffusion with regions (Bar-Tal et al. 2023; region boxes and a total prompt as in Li et al., AAAI-24; design, section 4).
+
+Every region is predicted on the box around it, everything larger than a window on overlapping windows, and the predictions are fused
+with pixel weights that fade towards the windows' borders. Fusing predictions instead of latents is the same for every sampler step
+that is linear in them, whatever the sampler. Memory follows the window, not the canvas.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..plan import Plan
+from ..ports import Hooks, Host, Row, StepInfo, UNetCall, facts_of
+from ..tensors.latent import LATENT_CHANNELS, seeded_noise, unet_input
+from ..tensors.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, support, tile_weights, tiles
+from .contexts import encode_plan
+from .latent_couple import shares_of, speakers
+from .prediction import RegionalPrediction, Scene, View, Voice, Voices, others_of
+from .region_noise import region_noise
+from .rows import Passes
+
+_COLOUR = 0.5
+"""Standard deviation of the channels of a bootstrapping colour, over clean latents of unit variance."""
+
+_COLOUR_SEED = 0
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Windows of ``side`` cells that overlap by a share ``overlap``; regions get theirs on their ``boxes`` or in whole windows."""
+
+    side: int
+    overlap: float
+    boxes: bool
+
+    def area(self, weight: Tensor) -> Window:
+        """Cells that a region's windows cover."""
+        rows, columns = weight.shape
+        near = fitted(support(weight) or Window(0, 0, rows, columns), (rows, columns))
+        if self.boxes:
+            return near
+        top, bottom = _widened(near.top, near.bottom, rows, self.side)
+        left, right = _widened(near.left, near.right, columns, self.side)
+        return Window(top, left, bottom, right)
+
+    def views(self, area: Window, weight: Tensor) -> tuple[View, ...]:
+        """Windows of ``area`` in which ``weight`` (H, W) is heard."""
+        windows = tiles(area, self.side, self.overlap)
+        shares = [window.of(weight) * soft for window, soft in zip(windows, tile_weights(windows), strict=True)]
+        return tuple(View(w, share) for w, share in zip(windows, shares, strict=True) if float(share.max()) > NEGLIGIBLE)
+
+
+def _widened(first: int, last: int, size: int, side: int) -> tuple[int, int]:
+    """At least ``side`` cells (or all ``size``) around ``first`` to ``last``, these in the middle where there is room."""
+    length = max(last - first, min(side, size))
+    start = min(max(0, (first + last - length) // 2), size - length)
+    return start, start + length
+
+
+def windowed_voices(plan: Plan, tiling: Tiling, total: float, total_from: float) -> Voices:
+    """Regions on their boxes, the base on the canvas, and from ``total_from`` on all prompts together with share ``total``."""
+    maps = shares_of(plan)
+    known: dict[tuple[Scene, bool], tuple[Voice, ...]] = {}
+
+    def voices(scene: Scene, step: StepInfo) -> tuple[Voice, ...]:
+        joined = total > 0 and step.progress >= total_from
+        if (scene, joined) not in known:
+            canvas = canvas_of(scene.latent)
+            rest = 1 - total if joined else 1.0
+            found = speakers(maps(scene), scene)
+            made = [Voice(r, tiling.views(canvas if r is None else tiling.area(weight), weight * rest)) for r, weight in found]
+            if joined:
+                made.append(Voice(None, tiling.views(canvas, torch.full(scene.latent, total)), together=True))
+            known[scene, joined] = tuple(voice for voice in made if voice.views)
+        return known[scene, joined]
+
+    return voices
+
+
+class Bootstrap:
+    """For the first ``share`` of the steps a region sees, where it is not heard itself, a plain colour with the noise of the step.
+
+    Bar-Tal et al. 2023, section 5: so its object forms inside the mask. The colour is the same for all regions and another in each
+    step; it is a latent that is constant over the picture, drawn rather than encoded (*choice*: a method has no autoencoder).
+    """
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+
+    def __call__(self, x: Tensor, voice: Voice, window: Window, call: UNetCall, row: Row) -> Tensor | None:
+        """What the region sees: (C, h, w), see `prediction.See`."""
+        step = call.model.step
+        if voice.region is None or step.progress >= self._share:
+            return None
+        heard = torch.zeros(window.grid)
+        for view in voice.views:
+            _add_shared(heard, view, window)
+        outside = (heard <= NEGLIGIBLE).to(x.device)
+        if not outside.any():
+            return None
+        latent, rest = x[:LATENT_CHANNELS], x[LATENT_CHANNELS:]
+        return torch.cat([torch.where(outside, window.of(_background(call, len(latent))).to(x), latent), rest])
+
+
+def _add_shared(heard: Tensor, view: View, window: Window) -> None:
+    """Add ``view.weight`` to the cells of ``heard`` (those of ``window``) that lie in the view."""
+    other = view.window
+    top, left = max(other.top, window.top), max(other.left, window.left)
+    bottom, right = min(other.bottom, window.bottom), min(other.right, window.right)
+    if top < bottom and left < right:
+        part = view.weight[top - other.top : bottom - other.top, left - other.left : right - other.left]
+        heard[top - window.top : bottom - window.top, left - window.left : right - window.left] += part
+
+
+def _background(call: UNetCall, channels: int) -> Tensor:
+    """A constant colour with noise as the UNet is given it (channels, H, W); the noise is the same in every step."""
+    colour = seeded_noise((channels, 1, 1), _COLOUR_SEED + 1 + call.model.step.index) * _COLOUR
+    noise = seeded_noise((channels, *call.model.latent), _COLOUR_SEED)
+    return unet_input(colour + call.model.step.sigma * noise, call.model.step.sigma)
+
+
+def multidiffusion(plan: Plan, host: Host) -> Hooks:
+    """Hooks for one generation; options: ``window``, ``overlap``, ``crop``, ``bootstrap``, ``total``, ``total_from``, ``memory``."""
+    option = plan.settings.option_of("multidiffusion")
+    side = max(ALIGN, math.floor((option("window") / 8 or facts_of(host).trained) / ALIGN) * ALIGN)
+    tiling = Tiling(side, option("overlap"), option("crop") == "box")
+    voices = windowed_voices(plan, tiling, option("total"), option("total_from"))
+    others = others_of(plan, whole=option("total") > 0)
+    see = Bootstrap(option("bootstrap")) if option("bootstrap") > 0 else None
+    prediction = RegionalPrediction(plan, encode_plan(plan, host, others), voices, Passes(option("memory")), see, always=True)
+
+    def renew() -> None:
+        prediction.contexts = encode_plan(plan, host, others)
+
+    return Hooks(unet=prediction, denoiser=region_noise(plan), renew=renew)

@@ -1,0 +1,209 @@
+"""The prediction of a picture out of the predictions of its regions, in the UNet's own output.
+
+Every voice (a region, the base, all prompts together) is predicted on windows of the latent; a row's output is their weighted sum. The
+weights of a cell sum to 1 and the clean prediction is affine in the output, so the guided predictions are summed alike:
+``D = Σ ŵ_r D_r`` (design, section 3). Where regions have CFG scales s_r of their own, and the picture has s, guidance over
+
+    uncond = Σ ŵ_r n_r        cond = Σ ŵ_r ((s_r/s) c_r + (1 − s_r/s) n_r)
+
+is ``uncond + s (cond − uncond) = Σ ŵ_r (n_r + s_r (c_r − n_r))``, every region guided by its own scale.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..core.errors import RegionalError
+from ..core.texts import ImageTexts
+from ..plan import Plan
+from ..ports import Conditioning, Grid, Role, Row, StepInfo, UNetCall, UNetRow
+from ..tensors.pyramid import Active, Factors
+from ..tensors.windows import Window, canvas_of
+from .contexts import Contexts
+from .rows import Passes
+
+_TAG = re.compile(r"<[^<>:]+:[^<>]*>")
+"""``<lora:name:1>`` and the like: what a region's networks are told by."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One window of a voice; ``weight`` (h, w) is what its prediction counts for at each cell of the picture."""
+
+    window: Window
+    weight: Tensor
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One who speaks: a region, or ``region`` None for the base, or for all prompts ``together``."""
+
+    region: int | None
+    views: tuple[View, ...]
+    together: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What voices depend on: latent (H, W), the active regions, those of them with nothing to say, and the prompt's own weights."""
+
+    latent: Grid
+    active: Active
+    silent: frozenset[int]
+    factors: Factors
+
+
+Voices = Callable[[Scene, StepInfo], tuple[Voice, ...]]
+
+See = Callable[[Tensor, Voice, Window, UNetCall, Row], "Tensor | None"]
+"""What a voice sees in place of the row's latent crop (C, h, w); None where it sees just that."""
+
+Hear = Callable[[UNetCall, Row, Voice, Tensor], None]
+"""Is told what the model said in a voice's window, as an image's row of a role: (C, h, w)."""
+
+
+@dataclass(frozen=True)
+class _Use:
+    """``factor`` times a prediction of ``role`` is part of row ``at`` of the call, in a view of a voice."""
+
+    at: int
+    factor: float
+    role: Role
+    view: View
+    voice: Voice
+
+
+@dataclass
+class _Job:
+    """One prediction to make, and where it counts."""
+
+    row: UNetRow
+    uses: list[_Use] = field(default_factory=list)
+
+
+class RegionalPrediction:
+    """A UNet hook for one generation."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        contexts: Contexts,
+        voices: Voices,
+        passes: Passes,
+        see: See | None = None,
+        hear: Hear | None = None,
+        always: bool = False,
+    ) -> None:
+        """``always``: also where no region is active, since the base alone is more than the host's own call."""
+        self._plan = plan
+        self.contexts = contexts
+        self._voices = voices
+        self._passes = passes
+        self._see = see
+        self._hear = hear
+        self._always = always
+
+    def __call__(self, call: UNetCall) -> Tensor | None:
+        step = call.model.step
+        active = self._plan.active(step)
+        if not active and not self._always:
+            return None
+        jobs: dict[Hashable, _Job] = {}
+        largest = 0
+        for at, row in enumerate(call.model.rows):
+            for voice in self._voices(self._scene(call, row, active), step):
+                largest = max([largest, *(view.window.cells for view in voice.views)])
+                for view in voice.views:
+                    for factor, role in self._shares(row, voice, step):
+                        key, job = self._job(call, at, voice, view.window, role)
+                        jobs.setdefault(key, job).uses.append(_Use(at, factor, role, view, voice))
+        return self._summed(call, list(jobs.values()), largest)
+
+    def _scene(self, call: UNetCall, row: Row, active: Active) -> Scene:
+        texts = self._texts(row, call.model.step)
+        silent = (r for r in active if not texts.regions[r] and texts.region_negatives[r] is None and self._scale(r) is None)
+        return Scene(call.model.latent, active, frozenset(silent), texts.weights)
+
+    def _texts(self, row: Row, step: StepInfo) -> ImageTexts:
+        return self._plan.pass_of(step).texts[row.image]
+
+    def _scale(self, region: int | None) -> float | None:
+        return None if region is None else self._plan.layout.regions[region].cfg_scale
+
+    def _shares(self, row: Row, voice: Voice, step: StepInfo) -> Iterator[tuple[float, Role]]:
+        """(factor, role) of the predictions that a voice's part in ``row`` is made of."""
+        own = self._scale(voice.region)
+        if row.role == "uncond" or own is None or own == step.cfg_scale:
+            yield 1.0, row.role
+            return
+        if step.cfg_scale == 0:
+            raise RegionalError("A region has a CFG scale of its own; this needs a CFG scale above 0 for the picture, which has 0.")
+        yield own / step.cfg_scale, "cond"
+        yield 1 - own / step.cfg_scale, "uncond"
+
+    def _job(self, call: UNetCall, at: int, voice: Voice, window: Window, role: Role) -> tuple[Hashable, _Job]:
+        row = call.model.rows[at]
+        source, told, conditioning = self._told(call, at, voice, role)
+        x = window.of(call.x[source])
+        seen = self._see(x, voice, window, call, row) if self._see is not None else None
+        networks = self._networks(voice, row, call.model.step)
+        place: Hashable = (row.image, window, networks, voice.region if seen is not None else None)
+        whole = seen is None and window == canvas_of(call.model.latent)
+        tag = None if voice.region is None else ("region", voice.region)
+        return (place, told), _Job(UNetRow(source, None if whole else x if seen is None else seen, conditioning, tag))
+
+    def _told(self, call: UNetCall, at: int, voice: Voice, role: Role) -> tuple[int, Hashable, Conditioning | None]:
+        """(source row, what it is told, conditioning or None for the source row's own)."""
+        row, step = call.model.rows[at], call.model.step
+        wanted = Row(row.image, role, row.part)
+        key = None if voice.region is None else self.contexts.key(wanted, voice.region, step)
+        if voice.together and role == "cond":
+            key = self.contexts.spoken(together(self._texts(row, step)), role, step)
+        if key is None and role != row.role:
+            others = [n for n, other in enumerate(call.model.rows) if other.image == row.image and other.role == role]
+            if others:
+                return others[0], ("row", others[0]), None
+            key = self.contexts.spoken(self._texts(row, step).negative, role, step)
+        return (at, ("row", at), None) if key is None else (at, key, self.contexts.conditioning(key))
+
+    def _networks(self, voice: Voice, row: Row, step: StepInfo) -> tuple[str, ...]:
+        """What sets the weights of the model for this voice apart from those for the base."""
+        return () if voice.region is None else tuple(sorted(_TAG.findall(self._texts(row, step).regions[voice.region])))
+
+    def _summed(self, call: UNetCall, jobs: list[_Job], largest: int) -> Tensor | None:
+        rows = [job.row for job in jobs]
+        total: Tensor | None = None
+        for at, made in self._passes(call, rows, largest):
+            if total is None:
+                total = torch.zeros(len(call.x), made.shape[0], *call.model.latent, device=made.device)
+                kind = made.dtype
+            for use in jobs[at].uses:
+                use.view.window.of(total[use.at]).add_(made.float() * (use.view.weight * use.factor).to(made.device))
+                if self._hear is not None:
+                    row = call.model.rows[use.at]
+                    self._hear(call, replace(row, role=use.role), use.voice, made)
+        return None if total is None else total.to(kind)
+
+
+def together(texts: ImageTexts) -> str:
+    """All prompts of a picture in one, each once."""
+    return ", ".join(dict.fromkeys(text for text in (texts.base, *texts.regions) if text))
+
+
+def others_of(plan: Plan, whole: bool = False) -> Callable[[ImageTexts, Literal["cond", "uncond"]], Iterator[str]]:
+    """Texts that a prediction needs beside the regions': the main negative for CFG scales of regions, and with ``whole`` all in one."""
+    scales = any(region.cfg_scale is not None for region in plan.layout.regions)
+
+    def others(texts: ImageTexts, role: Role) -> Iterator[str]:
+        if role == "uncond" and scales:
+            yield texts.negative
+        if role == "cond" and whole:
+            yield together(texts)
+
+    return others

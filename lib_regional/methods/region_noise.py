@@ -1,0 +1,58 @@
+"""Seeds of regions: the noise that a pass sets out with is a region's own inside it.
+
+``ε = Σ ŵ_r ε_r / sqrt(Σ ŵ_r²)`` keeps its variance at soft borders. The picture's own noise is that of the base and of all regions
+without a seed. A region's seed gives the same noise to every picture of a batch.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..core.errors import RegionalError
+from ..plan import Plan
+from ..ports import DenoiserCall, DenoiserHook
+from ..tensors.latent import joined_noise, seeded_noise
+from ..tensors.pyramid import Pyramid
+
+_SAME = 1e-3
+"""Two noises that differ less are one and the same, and share their weight."""
+
+
+def region_noise(plan: Plan) -> DenoiserHook | None:
+    """Writes the regions' noise into the latent at the first step of each pass; None where no region has a seed."""
+    seeds = {r: region.seed for r, region in enumerate(plan.layout.regions) if region.seed is not None and region.enabled}
+    if not seeds:
+        return None
+    pyramid = Pyramid(plan.layout)
+
+    def write(call: DenoiserCall) -> Tensor:
+        if call.step.index == 0:
+            if call.noise is None:
+                raise RegionalError(
+                    "This host does not tell which noise sampling begins with: regions cannot have seeds of their own here."
+                )
+            active = plan.active(call.step)
+            grid = (call.x.shape[-2], call.x.shape[-1])
+            for image, texts in enumerate(plan.pass_of(call.step).texts):
+                maps = pyramid.at(active, grid, grid, texts.weights)
+                noise = call.noise[image].to(call.x)
+                joined = _joined(noise, {r: maps.regions[r].to(noise) for r in seeds if r in active}, seeds)
+                call.x[image].add_(call.beta * (joined - noise))
+        return call.run()
+
+    return write
+
+
+def _joined(noise: Tensor, weights: dict[int, Tensor], seeds: dict[int, int]) -> Tensor:
+    """noise (C, H, W) of the picture, weights (H, W) by region -> noise (C, H, W)."""
+    noises, shares = [noise], [1 - sum(weights.values(), torch.zeros_like(noise[0]))]
+    for region, weight in weights.items():
+        own = seeded_noise(noise.shape, seeds[region]).to(noise)
+        same = next((at for at, other in enumerate(noises) if float((own - other).abs().max()) < _SAME), None)
+        if same is None:
+            noises.append(own)
+            shares.append(weight)
+        else:
+            shares[same] = shares[same] + weight
+    return joined_noise(torch.stack(noises), torch.stack(shares).clamp_min(0))

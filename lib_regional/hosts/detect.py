@@ -17,7 +17,7 @@ def _is_diffusers(model: Any) -> bool:
 
 
 _ADAPTERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Any], Host]], ...] = (
-    (_is_diffusers, lambda model, _: DiffusersHost(model)),
+    (_is_diffusers, DiffusersHost),
     (is_a1111, A1111Host),
 )
 

@@ -85,8 +85,10 @@ class DiffusersHost:
 
     name = "diffusers"
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, p: Any = None) -> None:
+        """``p`` may say how often steps call the model (``model_calls``): prompt schedules count calls."""
         self._model = model
+        self._calls = getattr(p, "model_calls", lambda steps, hires: steps)
         self._grids: dict[str, Grid] = {}
         self.now: ModelCall | None = None
 
@@ -106,8 +108,9 @@ class DiffusersHost:
         loras: Sequence[LoraTag] = (),
     ) -> list[ContextSchedule]:
         """See `ports.Host.encode`."""
+        calls = self._calls(hires_steps or steps, hires_steps is not None)
         with self._store().on_texts(loras) if loras else nullcontext():
-            schedules = self._model.encode_schedules(list(texts), hires_steps or steps, negative=negative, size=size)
+            schedules = self._model.encode_schedules(list(texts), calls, negative=negative, size=size)
         return [tuple((end, Conditioning(cond.crossattn, cond.vector)) for end, cond in schedule) for schedule in schedules]
 
     def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:

@@ -220,9 +220,13 @@ class StableDiffusionProcessing:
         if used:
             self.extra_generation_params["Lora hashes"] = ", ".join(f"{name}: {short}" for name, short in used.items())
 
+    def model_calls(self, steps: int, hires: bool = False) -> int:
+        """Calls of the model in ``steps`` steps, as the WebUI counts them for prompt schedules: two a step with second-order samplers."""
+        return find_sampler(self.sampler_name or "Euler").total_steps(steps)
+
     def setup_conds(self) -> None:
         """Encode the batch's prompts, negatives first."""
-        steps = find_sampler(self.sampler_name or "Euler").total_steps(self.steps)
+        steps = self.model_calls(self.steps)
         self.uc, self.c = self.encoded(self.prompts, self.negative_prompts, steps, (self.width, self.height))
 
     def encoded(

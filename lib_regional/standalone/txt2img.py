@@ -128,10 +128,14 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
         super().setup_conds()
         self.hr_c = self.hr_uc = None
 
+    def model_calls(self, steps: int, hires: bool = False) -> int:
+        """See `StableDiffusionProcessing.model_calls`; the hires pass may have a sampler of its own."""
+        return find_sampler(self._hires_sampler()[0]).total_steps(steps) if hires else super().model_calls(steps)
+
     def calculate_hr_conds(self) -> None:
         """Encode for the hires pass."""
         if self.hr_c is None:
-            steps = find_sampler(self._hires_sampler()[0]).total_steps(self.hr_second_pass_steps or self.steps)
+            steps = self.model_calls(self.hr_second_pass_steps or self.steps, hires=True)
             size = (self.hr_upscale_to_x, self.hr_upscale_to_y)
             self.hr_uc, self.hr_c = self.encoded(self.hr_prompts, self.hr_negative_prompts, steps, size)
 

@@ -16,7 +16,10 @@ TEXTS = [
     pytest.param("a (blue:1.3) square, [snow]", id="emphasis"),
     pytest.param("a [red|blue] square", id="alternation"),
 ]
-SAMPLERS = ["DDIM", "Euler", "Euler a", "DPM++ 2M Karras"]
+SAMPLERS = ["DDIM", "Euler", "Euler a", "DPM++ 2M Karras", "Heun"]
+METHODS = ["attention_couple", "latent_couple", "multidiffusion", "latent_composite", "mask_conditioning"]
+ONE_CANVAS = ["attention_couple", "latent_couple", "mask_conditioning"]
+"""Methods in which every region sees the whole canvas: the same text everywhere is the plain picture."""
 
 
 def halves(left, right, **more):
@@ -38,8 +41,9 @@ def test_a_region_over_the_whole_canvas_is_the_plain_prompt(webui, text):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_so_it_is_with_every_sampler(webui, sampler):
-    region = webui.make(regional([{**FULL, "prompt": "a blue square"}]), prompt="other", sampler_name=sampler)
-    assert difference(region, webui.make(prompt="a blue square", sampler_name=sampler)) <= SAME
+    text = "a [red:blue:0.5] square"
+    region = webui.make(regional([{**FULL, "prompt": text}]), prompt="other", sampler_name=sampler)
+    assert difference(region, webui.make(prompt=text, sampler_name=sampler)) <= SAME
 
 
 def test_a_regions_negative_over_the_whole_canvas_is_the_plain_negative(webui):
@@ -47,6 +51,48 @@ def test_a_regions_negative_over_the_whole_canvas_is_the_plain_negative(webui):
     assert difference(region, webui.make(prompt="a circle", negative_prompt="red, snow")) <= SAME
     both = webui.make(regional([{**FULL, "prompt": "a circle", "negative": "snow"}]), prompt="x", negative_prompt="red")
     assert difference(both, webui.make(prompt="a circle", negative_prompt="red, snow")) <= SAME
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_so_it_is_with_every_method(webui, method):
+    region = webui.make(regional([{**FULL, "prompt": "a blue [square:ring:0.5]", "negative": "snow"}], method=method), prompt="x")
+    assert difference(region, webui.make(prompt="a blue [square:ring:0.5]", negative_prompt="snow")) <= SAME
+
+
+@pytest.mark.parametrize("method", ONE_CANVAS[1:])
+def test_the_same_text_everywhere_is_the_plain_prompt_with_every_such_method(webui, plain, method):
+    text = webui.common["prompt"]
+    assert difference(webui.make(regional(halves(text, text, feather=0.2), method=method)), plain) <= SAME
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_images_order_and_batching_do_not_matter_to_any_method(webui, method):
+    """Image k of a batch, regions the other way round, cond and uncond apart: the same pictures."""
+    regions = [
+        {"box": [0, 0, 0.6, 1], "prompt": "a red circle", "priority": 1, "negative": "snow", "seed": 7},
+        {"ellipse": [0.3, 0.2, 0.9, 0.9], "prompt": LONG, "weight": 2},
+    ]
+    single = webui.make(regional(regions, method=method), seed=webui.common["seed"] + 1)
+    apart = {"return_grid": False, "batch_cond_uncond": False}
+    batch = webui.make(regional(regions[::-1], method=method), batch_size=2, override_settings=apart)
+    assert abs(batch.pixels[-1] - single.pixels[0]).max() <= SAME
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_a_method_before_its_steps_and_after_them_is_the_plain_picture(webui, plain, method):
+    late = webui.make(regional(halves("a blue square", "a green ring", steps=[0.99, 1.0]), method=method))
+    assert difference(late, plain) <= SAME
+
+
+def test_a_regions_scale_and_seed_over_the_whole_canvas_are_the_pictures(webui):
+    told = [{**FULL, "prompt": "a blue square", "cfg_scale": 3, "seed": 99}]
+    plain = webui.make(prompt="a blue square", cfg_scale=3, seed=99)
+    assert difference(webui.make(regional(told, method="latent_couple"), prompt="x"), plain) <= SAME
+
+
+def test_a_scale_that_the_method_cannot_have_is_refused(webui):
+    text = webui.refused(regional([{**FULL, "prompt": "a", "name": "hat", "cfg_scale": 3}]))
+    assert "Region 1" in text and "cfg_scale" in text and "latent_couple" in text
 
 
 @pytest.mark.parametrize("more", [{}, {"base_share": 0.0, "feather": 0.2}, {"weight": 3.0}], ids=["default", "feather", "weight"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 SHAPES = ("circle", "square", "triangle", "diamond", "ring", "cross")
@@ -126,18 +126,39 @@ def payload(case: Case, method: str) -> dict[str, Any]:
     """txt2img request of ``case``: the plain joined prompt, or regions through ``method``."""
     request = {"prompt": case.joined, "negative_prompt": "", "width": case.size[0], "height": case.size[1], "seed": case.seed, **SAMPLING}
     if method != "plain":
-        request["alwayson_scripts"] = {"Regional": {"args": [regional(case, *VARIANTS[method])]}}
+        request["alwayson_scripts"] = {"Regional": {"args": [regional(case, VARIANTS[method])]}}
     return request
 
 
-VARIANTS: dict[str, tuple[str, float]] = {
-    "attention_couple": ("attention_couple", 0.0),
-    "attention_couple, base share 0.2": ("attention_couple", 0.2),
+@dataclass(frozen=True)
+class Variant:
+    """A method as the suite asks for it. The base is told the background alone, so its share only takes from the objects."""
+
+    method: str
+    base_share: float = 0.0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+VARIANTS: dict[str, Variant] = {
+    "attention_couple": Variant("attention_couple"),
+    "attention_couple, base share 0.2": Variant("attention_couple", 0.2),
+    "latent_couple": Variant("latent_couple"),
+    "latent_couple, crop": Variant("latent_couple", options={"mode": "crop", "halo": 2}),
+    "multidiffusion": Variant("multidiffusion"),
+    "multidiffusion, windows": Variant("multidiffusion", options={"crop": "window"}),
+    "multidiffusion, windows, no bootstrap": Variant("multidiffusion", options={"crop": "window", "bootstrap": 0}),
+    "multidiffusion, total": Variant("multidiffusion", options={"total": 0.3}),
+    "latent_composite": Variant("latent_composite"),
+    "latent_composite, 0.4": Variant("latent_composite", options={"alone": 0.4}),
+    "latent_composite, latent couple": Variant("latent_composite", options={"after": "latent_couple"}),
+    "mask_conditioning": Variant("mask_conditioning"),
+    "mask_conditioning, base 1": Variant("mask_conditioning", options={"base_strength": 1}),
 }
-"""name -> (method, base share). The base is told the background alone here, so its share only takes from the objects."""
+"""How each method is asked, by name. Crops have a halo of 2 cells: with the 8 of the default they would be the whole of these pictures."""
 
 
-def regional(case: Case, method: str, base_share: float) -> dict[str, Any]:
+def regional(case: Case, variant: Variant) -> dict[str, Any]:
     """Settings of ``case``: every region is told its object and the background, the base the background alone."""
-    regions = [{**wish.shape, "prompt": f"{wish.text} on {case.background}", "base_share": base_share} for wish in case.wishes]
-    return {"enabled": True, "method": method, "regions": regions, "base": {"prompt": case.background}}
+    regions = [{**wish.shape, "prompt": f"{wish.text} on {case.background}", "base_share": variant.base_share} for wish in case.wishes]
+    options = {"options": {variant.method: variant.options}} if variant.options else {}
+    return {"enabled": True, "method": variant.method, "regions": regions, "base": {"prompt": case.background}, **options}

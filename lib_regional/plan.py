@@ -22,13 +22,14 @@ class PassPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """The regional part of one batch. ``size`` is (width, height) in pixels of the first pass."""
+    """The regional part of one batch. ``size`` is (width, height) in pixels of the first pass, ``sampler`` its label where known."""
 
     settings: Settings
     layout: Layout
     size: tuple[int, int]
     first: PassPlan
     hires: PassPlan | None = None
+    sampler: str = ""
 
     def pass_of(self, step: StepInfo) -> PassPlan:
         """The pass that ``step`` belongs to."""

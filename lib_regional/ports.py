@@ -236,6 +236,18 @@ class Conditioning:
     vector: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Token:
+    """One piece of a tokenised text: its ``position`` in the context, its letters, and the number of the word it is part of."""
+
+    position: int
+    text: str
+    word: int
+
+
+GuidanceModel = Callable[["Tensor", Sequence[Sequence[str]]], "Tensor"]
+"""pictures (B, 3, H, W) in -1..1 and R lists of words -> maps (B, R, H, W) in 0..1 of where the words are seen; differentiable."""
+
 ContextSchedule = tuple[tuple[int, Conditioning], ...]
 """``((end_step, conditioning), …)``: each holds for steps below its ``end_step``; the last one holds to the end."""
 
@@ -279,6 +291,26 @@ def facts_of(host: Host) -> ModelFacts:
     """What ``host`` tells of its model by an attribute ``facts``; the usual case (SD1) where it tells nothing."""
     facts = getattr(host, "facts", None)
     return facts if isinstance(facts, ModelFacts) else ModelFacts()
+
+
+class EditingHost(Host, Protocol):
+    """What methods that edit pictures ask of a host beyond `Host`; one that lacks it is refused with a message."""
+
+    def tokens(self, text: str) -> list[Token]:
+        """The pieces of ``text`` as `Host.encode` lays them out, without marks and padding; of a schedule, those of its last text."""
+        ...
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, 3, H, W) around -1..1, with a gradient where autograd is on."""
+        ...
+
+    def encode_picture(self, picture: Tensor) -> Tensor:
+        """(B, 3, H, W) in -1..1 -> (B, C, h, w), the mean of the posterior."""
+        ...
+
+    def guidance_model(self, name: str) -> GuidanceModel | None:
+        """The host's own model that finds words in pictures, by name; None where it has none of that name."""
+        ...
 
 
 def context_at(schedule: ContextSchedule, index: int) -> int:

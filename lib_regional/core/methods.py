@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .edit_fields import MRGD_FIELDS, P2P_FIELDS
 from .fields import Choice, Field, Flag, Number
 
 METHODS: Mapping[str, str] = {
@@ -12,6 +13,8 @@ METHODS: Mapping[str, str] = {
     "multidiffusion": "MultiDiffusion",
     "latent_composite": "Latent composite",
     "mask_conditioning": "Mask conditioning",
+    "mrgd": "Edit: multi-region guided diffusion",
+    "p2p": "Edit: prompt-to-prompt per region",
 }
 """Name in the settings -> label for people."""
 
@@ -46,6 +49,8 @@ OPTIONS: Mapping[str, Mapping[str, Field]] = {
         "base_strength": Number("Strength of the base prompt where regions are; elsewhere it is 1.", 0.0, high=1000),
         "memory": _MEMORY,
     },
+    "mrgd": MRGD_FIELDS,
+    "p2p": P2P_FIELDS,
 }
 """Name of a method -> its options."""
 

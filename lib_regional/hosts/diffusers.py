@@ -24,6 +24,7 @@ from ..ports import (
     Conditioning,
     ContextSchedule,
     Grid,
+    GuidanceModel,
     Hooks,
     LayerCall,
     LayerHook,
@@ -31,6 +32,7 @@ from ..ports import (
     ModelFacts,
     NetworkDeltas,
     Site,
+    Token,
     UNetCall,
     UNetHook,
     UNetRow,
@@ -122,6 +124,25 @@ class DiffusersHost:
         if store is None:
             raise RegionalError("this host has no LoRAs for regions.")
         return store
+
+    def tokens(self, text: str) -> list[Token]:
+        """See `ports.EditingHost.tokens`."""
+        return [Token(*piece) for piece in self._model.token_pieces(text)]
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """See `ports.EditingHost.decode`."""
+        pictures: Tensor = self._model.decode_latents(latent)
+        return pictures
+
+    def encode_picture(self, picture: Tensor) -> Tensor:
+        """See `ports.EditingHost.encode_picture`."""
+        latents: Tensor = self._model.encode_images(picture)
+        return latents
+
+    def guidance_model(self, name: str) -> GuidanceModel | None:
+        """See `ports.EditingHost.guidance_model`."""
+        models: dict[str, GuidanceModel] = getattr(self._model, "guidance_models", {})
+        return models.get(name)
 
     def grid_of(self, site: Site) -> Grid | None:
         """Token grid that ``site`` sees in the running call."""

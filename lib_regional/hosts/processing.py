@@ -78,7 +78,7 @@ class Generation:
             self.begin_batch(p)
         assert self._batch is not None
         first, hires = self._batch
-        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires)
+        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, str(getattr(p, "sampler_name", None) or ""))
         self._batch = None
         self._host = find_host(p.sd_model, p)
         return Session(self._host, plan)

@@ -10,6 +10,7 @@ from .attention_couple import attention_couple
 from .latent_composite import latent_composite
 from .latent_couple import latent_couple
 from .mask_conditioning import mask_conditioning
+from .mrgd import mrgd, p2p
 from .multidiffusion import multidiffusion
 
 METHODS: dict[str, Callable[[Plan, Host], Hooks]] = {
@@ -18,4 +19,6 @@ METHODS: dict[str, Callable[[Plan, Host], Hooks]] = {
     "multidiffusion": multidiffusion,
     "latent_composite": latent_composite,
     "mask_conditioning": mask_conditioning,
+    "mrgd": mrgd,
+    "p2p": p2p,
 }

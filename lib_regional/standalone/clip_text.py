@@ -68,6 +68,17 @@ class Chunker:
             done.append(current)
         return [chunk.closed(self._start, self._end) for chunk in done]
 
+    def pieces(self, text: str) -> list[tuple[int, str, int]]:
+        """(position in the context, letters, number of the word) of every token of a prompt in emphasis syntax, without marks."""
+        found: list[tuple[int, str, int]] = []
+        word = 0
+        for number, chunk in enumerate(self.chunks(text)):
+            last = chunk.tokens.index(self._end)
+            for at, letters in enumerate(self.tokenizer.convert_ids_to_tokens(chunk.tokens[1:last]), 1):
+                found.append((number * (CHUNK + 2) + at, letters.removesuffix("</w>"), word))
+                word += letters.endswith("</w>")
+        return found
+
 
 def _split(chunk: Chunk, at: int) -> tuple[Chunk, Chunk]:
     return Chunk(chunk.tokens[:at], chunk.weights[:at]), Chunk(chunk.tokens[at:], chunk.weights[at:])

@@ -170,6 +170,15 @@ class StandaloneModel:
             scaled = latents.to(self.device, self.vae.dtype) / self.vae.config.scaling_factor
             return torch.cat([self.vae.decode(one[None], return_dict=False)[0] for one in scaled]).to(torch.float32)
 
+    def decode_latents(self, latents: Tensor) -> Tensor:
+        """As `decode`, all at once and with a gradient where autograd is on."""
+        scaled = latents.to(self.device, self.vae.dtype) / self.vae.config.scaling_factor
+        return self.vae.decode(scaled, return_dict=False)[0].to(torch.float32)
+
+    def token_pieces(self, text: str) -> list[tuple[int, str, int]]:
+        """(position in the context, letters, number of the word) of each token of a text; of a schedule, those of its last text."""
+        return self.towers[0].chunker.pieces(prompt_schedule(networks.strip(text), 1)[-1][1])
+
     def encode_images(self, images: Tensor) -> Tensor:
         """Pictures (B,3,8H,8W) in -1..1 -> latents (B,4,H,W): the mean of the posterior."""
         with torch.no_grad():

@@ -1,0 +1,116 @@
+"""Options of the methods that edit: those of prompt-to-prompt, and those of multi-region guided diffusion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .fields import Choice, Field, Flag, Number, Text, is_unicode, to_plain
+
+GUIDES = ("attention", "segmenter", "clipseg")
+GRADIENTS = ("linear", "decoder")
+
+
+@dataclass(frozen=True)
+class Given(Field):
+    """A JSON object or null; what is in it is checked by who uses it."""
+
+    def fault(self, value: object) -> str | None:
+        return None if value is None or isinstance(value, Mapping) else "an object or null"
+
+    def read(self, value: object) -> object:
+        return to_plain(value) if value is not None else None
+
+    def shape(self) -> dict[str, object]:
+        return {"type": ["object", "null"]}
+
+
+@dataclass(frozen=True)
+class WordLists(Field):
+    """A list of lists of words."""
+
+    def fault(self, value: object) -> str | None:
+        allowed = "a list with a list of words for every region"
+        if not isinstance(value, (list, tuple)) or not all(isinstance(words, (list, tuple)) for words in value):
+            return allowed
+        good = all(isinstance(word, str) and word.strip() and is_unicode(word) for words in value for word in words)
+        return None if good else allowed
+
+    def read(self, value: object) -> object:
+        assert isinstance(value, (list, tuple))
+        return tuple(tuple(words) for words in value)
+
+    def shape(self) -> dict[str, object]:
+        return {"type": "array", "items": {"type": "array", "items": {"type": "string", "pattern": r"\S"}}}
+
+
+@dataclass(frozen=True)
+class Pairs(Field):
+    """A list of pairs of region numbers from 0, null for none."""
+
+    def fault(self, value: object) -> str | None:
+        allowed = "a list of pairs [source, target] of region numbers or null"
+        if not isinstance(value, (list, tuple)) or not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in value):
+            return allowed
+        return None if all(_is_position(part) for pair in value for part in pair) else allowed
+
+    def read(self, value: object) -> object:
+        assert isinstance(value, (list, tuple))
+        return tuple(tuple(None if part is None else int(part) for part in pair) for pair in value)
+
+    def shape(self) -> dict[str, object]:
+        part = {"type": ["integer", "null"], "minimum": 0}
+        return {"type": "array", "items": {"type": "array", "items": part, "minItems": 2, "maxItems": 2}}
+
+
+def _is_position(value: object) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value) and value >= 0)
+
+
+@dataclass(frozen=True)
+class Factors(Field):
+    """Words with a factor of 0 to 10 each."""
+
+    def fault(self, value: object) -> str | None:
+        factor = Number("", high=10.0)
+        good = isinstance(value, Mapping) and all(isinstance(word, str) and factor.fault(number) is None for word, number in value.items())
+        return None if good else "an object of words with a factor from 0 to 10 each"
+
+    def read(self, value: object) -> object:
+        assert isinstance(value, Mapping)
+        return {word: float(number) for word, number in value.items()}
+
+    def shape(self) -> dict[str, object]:
+        return {"type": "object", "additionalProperties": {"type": "number", "minimum": 0, "maximum": 10}}
+
+
+SHARED: Mapping[str, Field] = {
+    "source": Given("The layout that the picture was made from: regions, grid, base, common, overlap. null: nothing is edited.", None),
+    "pairs": Pairs("Pairs [source, target] of region numbers from 0 where those found are wrong; null for a region without partner.", ()),
+    "control": Flag("Attention control: inherent regions take the source's maps, edited texts those of the words in common.", True),
+    "tau": Number("Share of the steps in which edited texts follow the source's maps.", 0.5),
+    "self_until": Number("Share of the steps in which edited texts follow the source's self-attention.", 0.4),
+    "reweight": Factors("Words of the target with the factor of their cross-attention.", {}),
+    "total": Flag("Whether the whole picture is also predicted with all texts joined.", True),
+    "t_total": Number("Share of the steps after which that prediction joins the regions' ones.", 0.3),
+    "halo": Number("Cells around each region's box that its prediction also sees.", 0, high=64, whole=True),
+    "lock": Flag("Inherent lock: the inherent area is the source's, cell by cell.", False),
+}  # fmt: skip
+"""Options of both methods."""
+
+P2P_FIELDS: Mapping[str, Field] = SHARED
+
+MRGD_FIELDS: Mapping[str, Field] = {
+    **SHARED,
+    "lambda_rs": Number("Weight of the region-specific loss: an object stays in its region.", 1000.0, high=1e6),
+    "lambda_is": Number("Weight of the inter-image similarity of the regions' maps.", 2000.0, high=1e6),
+    "lambda_ip": Number("Weight of the preservation of the inherent area.", 300.0, high=1e6),
+    "guided": Number("Share of the steps that are guided, from the first on.", 1.0),
+    "guidance": Choice("What finds the keywords in the picture.", "attention", GUIDES),
+    "guidance_path": Text("Folder of the guidance model on disk, for clipseg.", ""),
+    "gradient": Choice("How the latent becomes a picture in the losses: one linear map, or the decoder itself.", "linear", GRADIENTS),
+    "keywords": WordLists("Keywords for every region of the target, used before those found.", ()),
+    "keyword_count": Number("Keywords per region: those whose attention is most concentrated.", 15, high=75, whole=True),
+    "keyword_choice": Flag("Choose keywords by the entropy of their attention; otherwise every word is one.", True),
+    "kssa_gain": Number("Factor of the keywords' image tokens as keys of self-attention; 1 is off.", 1.25, low=0.1, high=10.0),
+}

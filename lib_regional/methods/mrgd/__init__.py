@@ -1,0 +1,114 @@
+"""Editing by layout: multi-region guided diffusion (Li et al., AAAI-24) and prompt-to-prompt per region, one engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ...core.edit import Pair, layout_regions, pair_regions, read_source
+from ...core.errors import RegionalError, settings_error
+from ...plan import Plan, plan_pass
+from ...ports import EditingHost, GuidanceModel, Hooks, Host
+from .edit import Edit, Options
+from .guide import Weights
+from .keywords import Keywords, Words, check_keywords
+from .scenes import Scenes
+from .sides import Side
+from .texts import Texts, check_texts, encode_sides
+from .trajectory import SAMPLERS
+
+_ASKED = ("tokens", "decode", "encode_picture", "guidance_model")
+
+
+def mrgd(plan: Plan, host: Host) -> Hooks:
+    """Hooks of multi-region guided diffusion; see `core.edit_fields.MRGD_FIELDS` for its options."""
+    return _edit(plan, host, _guidance)
+
+
+def p2p(plan: Plan, host: Host) -> Hooks:
+    """Hooks of prompt-to-prompt per region: attention control without guidance."""
+    return _edit(plan, host, lambda *_: (Options(), (), None))
+
+
+def _edit(plan: Plan, host: Host, guidance: Any) -> Hooks:
+    editing = _check(plan, host)
+    option = plan.settings.option
+    total = float(option("t_total")) if option("total") else None
+    target = Side("target", plan, int(option("halo")), total)
+    source, pairs = _source(plan, target)
+    sides = [side for side in (source, target) if side is not None]
+    texts = Texts(editing, encode_sides(editing, sides))
+    guided, keywords, scenes = guidance(editing, plan, source, target, pairs, texts)
+    options = Options(
+        control=bool(option("control")), tau=float(option("tau")), self_until=float(option("self_until")),
+        reweight=cast("Mapping[str, float]", option("reweight")), lock=bool(option("lock")),
+        weights=guided.weights, guided=guided.guided, gain=guided.gain,
+    )  # fmt: skip
+    return Edit(editing, target, source, pairs, texts, options, keywords, scenes).hooks()
+
+
+def _check(plan: Plan, host: Host) -> EditingHost:
+    """Raise for what cannot be edited before anything is sampled."""
+    missing = [name for name in _ASKED if not hasattr(host, name)]
+    if missing:
+        raise RegionalError(f"Edits do not work with this host ({host.name}): it offers no {', '.join(missing)}.")
+    if plan.hires is not None:
+        raise RegionalError("Edits work on the first pass alone: switch off hires fix and enlarge the edited picture afterwards.")
+    if plan.sampler and plan.sampler.lower() not in SAMPLERS:
+        raise RegionalError(f'Edits need the sampler DDIM or Euler, got "{plan.sampler}": the others add noise or look further back.')
+    check_texts(plan)
+    return cast(EditingHost, host)
+
+
+def _source(plan: Plan, target: Side) -> tuple[Side | None, tuple[Pair, ...]]:
+    """The source's trajectory and how its regions pair with the target's."""
+    given = plan.settings.option("source")
+    method = plan.settings.method
+    if given is None:
+        if plan.settings.option("pairs"):
+            raise settings_error(f"options.{method}.pairs", "given", "left out where there is no source layout")
+        return None, ()
+    settings = read_source(plan.settings, given, method)
+    texts = plan_pass(settings, [t.base for t in plan.first.texts], [t.negative for t in plan.first.texts], plan.first.steps)
+    own = Plan(settings, settings.layout(), plan.size, texts, None, plan.sampler)
+    check_texts(own)
+    pairs = pair_regions(layout_regions(settings), tuple(plan.layout.regions), plan.settings.option("pairs"), method)
+    return Side("source", own, target.halo, target.total), pairs
+
+
+def _guidance(
+    host: EditingHost, plan: Plan, source: Side | None, target: Side, pairs: tuple[Pair, ...], texts: Texts
+) -> tuple[Options, tuple[Keywords, ...], Scenes | None]:
+    option = plan.settings.option
+    given = check_keywords(option("keywords"), target, texts)
+    gain = float(option("kssa_gain"))
+    weights = Weights(float(option("lambda_rs")), float(option("lambda_is")), float(option("lambda_ip")))
+    model = guidance_model(host, str(option("guidance")), str(option("guidance_path")))
+    number, chooses = int(option("keyword_count")), bool(option("keyword_choice"))
+    ours = Keywords(target, texts, number, chooses, given)
+    if source is None:
+        return Options(gain=gain), (ours,), None
+    theirs = Keywords(source, texts, number, chooses, _paired_words(given, pairs, source))
+    scenes = Scenes(host, source, target, pairs, theirs, ours, model, option("gradient") == "decoder", weights.uses_maps)
+    return Options(weights=weights, guided=float(option("guided")), gain=gain), (theirs, ours), scenes
+
+
+def _paired_words(given: Words, pairs: tuple[Pair, ...], source: Side) -> Words:
+    """The source's keywords: those that the user gave its partner and that are in its own prompt."""
+    found: list[tuple[str, ...]] = [()] * len(source.plan.layout.regions)
+    for pair in pairs:
+        if pair.source is not None and pair.target is not None and pair.target < len(given):
+            own = source.plan.layout.regions[pair.source].prompt.lower()
+            found[pair.source] = tuple(word for word in given[pair.target] if word in own)
+    return tuple(found)
+
+
+def guidance_model(host: EditingHost, name: str, path: str) -> GuidanceModel | None:
+    """The model that finds keywords in pictures; None is `attention`. Raises SettingsError where the host has none of that name."""
+    if name == "attention":
+        return None
+    model = host.guidance_model(name) if name != "clipseg" else host.guidance_model(f"clipseg:{path}")
+    if model is None:
+        text = f'guidance "{name}" is not on disk here' + (f" (looked in {path!r})." if path else ": give its folder in guidance_path.")
+        raise settings_error("options.mrgd.guidance", name, '"attention", or a model that is there', text=text)
+    return model

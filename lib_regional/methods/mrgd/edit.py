@@ -1,0 +1,221 @@
+"""One generation that edits: both trajectories, attention control, guidance, and the inherent lock, as hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...core.edit import INHERENT, REWORDED, Pair, edited_shapes
+from ...plan import Plan
+from ...ports import DenoiserCall, EditingHost, Grid, Hooks, StepInfo, UNetCall
+from ...tensors.alignment import ColumnEdit, can_replace, refine, replace, reweight
+from ...tensors.masks import raster_scale, region_mask
+from ...tensors.metrics import inherent_area
+from .control import Columns, Control, Rule, by_columns, copied
+from .guide import Weights, guided
+from .keywords import Keywords
+from .rows import RegionWise
+from .scenes import Scenes
+from .sides import BASE, TOTAL, Key, Side, Tag, total_text
+from .texts import Texts
+from .trajectory import Conversion, Source, find_conversion
+
+LOCKED = 0.999
+"""Share of a cell that must be inherent for the lock to hold it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an edit does beside region-wise denoising."""
+
+    control: bool = True
+    tau: float = 0.5
+    self_until: float = 0.4
+    reweight: Mapping[str, float] | None = None
+    weights: Weights | None = None
+    guided: float = 1.0
+    lock: bool = False
+    gain: float = 1.0
+
+
+class Edit:
+    """State of one generation. Without a source it is region-wise denoising of the target alone."""
+
+    def __init__(
+        self,
+        host: EditingHost,
+        target: Side,
+        source: Side | None,
+        pairs: tuple[Pair, ...],
+        texts: Texts,
+        options: Options,
+        keywords: tuple[Keywords, ...] = (),
+        scenes: Scenes | None = None,
+    ) -> None:
+        self._sides = tuple(side for side in (source, target) if side is not None)
+        self._target, self._source, self._pairs, self._texts = target, source, pairs, texts
+        self._options, self._keywords, self._scenes = options, keywords, scenes
+        self.trajectory = Source()
+        self.rows = RegionWise(self._sides, texts)
+        self._step = StepInfo(0, 1)
+        self._convert: Conversion | None = None
+        self._areas: dict[Grid, Tensor] = {}
+        self._rules: dict[tuple[object, ...], dict[Key, Rule]] = {}
+        self.control = Control(options.gain, bool(keywords), keywords=self._keyword_positions, scales=self._scale)
+
+    def hooks(self) -> Hooks:
+        """The hooks of this generation."""
+        return Hooks(
+            cross_attention=self.control.cross,
+            self_attention=self.control.self_attention,
+            unet=self._unet,
+            denoiser=self._denoise,
+            close=self.control.close,
+        )
+
+    def _unet(self, call: UNetCall) -> Tensor:
+        self.control.begin_call()
+        return self.rows(call)
+
+    def _denoise(self, call: DenoiserCall) -> Tensor:
+        self._step = call.step
+        self.control.begin_step(call.step, self._rules_at(call.step))
+        self.rows.noise.clear()
+        if self._source is None:
+            clean = call.run()
+            self._learn(call.step)
+            return clean
+        own = self.trajectory.arrive(call)
+        self.rows.latents = {self._source.name: own / (call.alpha**2 + call.beta**2) ** 0.5}
+        clean = call.run()
+        source = self._source_clean(call, own, clean)
+        self._learn(call.step)
+        clean = self._locked(self._guided(call, clean, source), source)
+        self.trajectory.leave(call, source, clean)
+        return clean
+
+    def _source_clean(self, call: DenoiserCall, own: Tensor, clean: Tensor) -> Tensor:
+        """The source's clean prediction (B, C, H, W) after guidance, from what the UNet hook kept."""
+        if self._convert is None:
+            told = self._combined("target", call)
+            self._convert = find_conversion(call.x.to(told), told, clean.to(told), call.alpha, call.beta)
+        output = self._combined("source", call)
+        return self._convert(own, output.to(own), call.alpha, call.beta)
+
+    def _combined(self, side: str, call: DenoiserCall) -> Tensor:
+        images = range(call.x.shape[0])
+        cond = torch.stack([self.rows.noise[side, image, "cond"] for image in images])
+        if (side, 0, "uncond") not in self.rows.noise:
+            return cond
+        uncond = torch.stack([self.rows.noise[side, image, "uncond"] for image in images])
+        return uncond + (cond - uncond) * call.step.cfg_scale
+
+    def _learn(self, step: StepInfo) -> None:
+        for keywords in self._keywords:
+            keywords.learn(self.control.maps, step)
+
+    def _guided(self, call: DenoiserCall, clean: Tensor, source: Tensor) -> Tensor:
+        weights = self._options.weights
+        if weights is None or self._scenes is None or call.step.progress >= self._options.guided:
+            return clean
+        area = self.area((clean.shape[-2], clean.shape[-1]))
+        done = []
+        for image, (ours, theirs) in enumerate(zip(clean, source, strict=True)):
+            scene = self._scenes.scene(image, ours, theirs, area.to(ours), self.control.maps, call.step)
+            done.append(guided(ours, scene, weights, call.alpha, call.beta))
+        return torch.stack(done)
+
+    def _locked(self, clean: Tensor, source: Tensor) -> Tensor:
+        if not self._options.lock:
+            return clean
+        held = self.area((clean.shape[-2], clean.shape[-1])) >= LOCKED
+        return torch.where(held.to(clean.device), source, clean)
+
+    def area(self, latent: Grid) -> Tensor:
+        """The inherent area 𝓜 (H, W) on the latent's grid: 1 where no edited region reaches, feather included."""
+        if latent not in self._areas:
+            assert self._source is not None
+            self._areas[latent] = area_of(self._pairs, self._source.plan, self._target.plan, latent)
+        return self._areas[latent]
+
+    def _keyword_positions(self, tag: Tag) -> list[int]:
+        side = next((k for k in self._keywords if k.side.name == tag.side), None)
+        return side.own_positions(tag, self._step) if side is not None else []
+
+    def _scale(self, tag: Tag, length: int) -> Tensor | None:
+        factors = self._options.reweight
+        if not factors or tag.side != "target":
+            return None
+        told = self._target.plan.pass_of(self._step).texts[tag.image]
+        text = told.base if tag.key == BASE else told.regions[tag.key] if isinstance(tag.key, int) else total_text(told, self._active(tag))
+        return reweight(self._texts.tokens(text), factors, length)
+
+    def _active(self, tag: Tag) -> tuple[int, ...]:
+        return self._target.active(tag.image, self._step)
+
+    def _rules_at(self, step: StepInfo) -> dict[Key, Rule]:
+        """The three cases of equation 5 for every key of the target at ``step``."""
+        if self._source is None or not self._options.control:
+            return {}
+        early, early_self = step.progress < self._options.tau, step.progress < self._options.self_until
+        actives = tuple(side.active(0, step) for side in self._sides)
+        name = (early, early_self, actives)
+        if name not in self._rules:
+            self._rules[name] = dict(self._make_rules(step, early, early_self))
+        return self._rules[name]
+
+    def _make_rules(self, step: StepInfo, early: bool, early_self: bool) -> list[tuple[Key, Rule]]:
+        assert self._source is not None
+        rules: list[tuple[Key, Rule]] = []
+        ours, theirs = (side.plan.pass_of(step).texts for side in (self._target, self._source))
+        kept = all(a.base == b.base for a, b in zip(ours, theirs, strict=True))
+        rules += self._rule(BASE, BASE, kept, early, early_self, [(b.base, a.base) for a, b in zip(ours, theirs, strict=True)], step)
+        for pair in self._pairs:
+            if pair.source is None or pair.target is None or pair.kind not in (INHERENT, REWORDED):
+                continue
+            told = [(b.regions[pair.source], a.regions[pair.target]) for a, b in zip(ours, theirs, strict=True)]
+            rules += self._rule(pair.target, pair.source, pair.kind == INHERENT, early, early_self, told, step)
+        told = [
+            (total_text(b, self._source.active(image, step)), total_text(a, self._target.active(image, step)))
+            for image, (a, b) in enumerate(zip(ours, theirs, strict=True))
+        ]
+        return rules + self._rule(TOTAL, TOTAL, all(s == t for s, t in told), early, early_self, told, step)
+
+    def _rule(
+        self, target: Key, source: Key, kept: bool, early: bool, early_self: bool, told: list[tuple[str, str]], step: StepInfo
+    ) -> list[tuple[Key, Rule]]:
+        if kept:
+            return [(target, Rule(source, copied, True))]
+        if not early and not early_self:
+            return []
+        return [(target, Rule(source, self._columns(told, step) if early else None, early_self))]
+
+    def _columns(self, told: list[tuple[str, str]], step: StepInfo) -> Columns:
+        return by_columns([self._edit_of(source, target, step) for source, target in told])
+
+    def _edit_of(self, source: str, target: str, step: StepInfo) -> ColumnEdit:
+        """Word swap where the texts have as many words, refinement elsewhere."""
+        old, new = self._texts.tokens(source), self._texts.tokens(target)
+        first, second = (len(self._texts.conditioning("cond", text, step).crossattn) for text in (source, target))
+        make: Callable[..., ColumnEdit] = replace if can_replace(old, new) else refine
+        return make(old, new, (first, second))
+
+
+def area_of(pairs: tuple[Pair, ...], source: Plan, target: Plan, latent: Grid) -> Tensor:
+    """The inherent area (H, W) of an edit on a grid; everything outside the inherent regions' own places if the base was re-worded."""
+    regions = edited_shapes(pairs, source.layout.regions, target.layout.regions)
+    scale = raster_scale(*latent)
+
+    def masks(these: Sequence[Any]) -> Tensor:
+        drawn = [region_mask(region, latent[0] * scale, latent[1] * scale) for region in these]
+        return torch.stack(drawn) if drawn else torch.zeros(0, latent[0] * scale, latent[1] * scale)
+
+    area = inherent_area(masks(regions))
+    if any(a.base != b.base for a, b in zip(source.first.texts, target.first.texts, strict=True)):
+        kept = [target.layout.regions[pair.target] for pair in pairs if pair.kind == INHERENT and pair.target is not None]
+        area = area * (1 - inherent_area(masks(kept)))
+    return torch.nn.functional.avg_pool2d(area[None, None], scale)[0, 0] if scale > 1 else area

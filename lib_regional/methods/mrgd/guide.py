@@ -1,0 +1,93 @@
+"""Guidance of the target's clean prediction: the three losses, their gradient, the step against it.
+
+The step is ``ẑ ← ẑ − Σ·κ·N·∇L(ẑ)`` with L in the paper's weights λ, N the number of the latent's values (so that the losses, which
+are means, give each cell the same push at every size), κ = 1/1000 (the unit of the paper's λ), and Σ the variance of ẑ_0 given z_t.
+The gradient flows to the latent through the fitted maps or through decoder and guidance model, never through the UNet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...tensors.losses import inherent, inter_image, posterior_variance, region_specific
+from ...tensors.maps import normalised
+
+SCALE = 1e-3
+LONGEST = 0.5
+"""Largest root mean square of a step, in standard deviations of a latent."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """λ_RS, λ_IS, λ_IP in the paper's units."""
+
+    rs: float = 1000.0
+    inter: float = 2000.0
+    ip: float = 300.0
+
+    @property
+    def uses_maps(self) -> bool:
+        """Whether a loss asks where keywords are."""
+        return self.rs > 0 or self.inter > 0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What one image's losses compare. Regions are those of the target (R_t) and of the source (R_s).
+
+    ``maps`` gives the target's maps (R_t, H, W) of a latent (C, H, W) and its picture; ``source_maps`` (R_s, H, W) are fixed.
+    ``masks`` (R_t, H, W), ``area`` (H, W) the inherent area, ``pairs`` positions (in R_s, in R_t) of the same region.
+    """
+
+    source: Tensor
+    maps: Callable[[Tensor], Tensor] | None
+    source_maps: Tensor | None
+    masks: Tensor
+    area: Tensor
+    pairs: Sequence[tuple[int, int]]
+    picture: Callable[[Tensor], Tensor] | None = None
+    source_picture: Tensor | None = None
+
+
+def total_loss(latent: Tensor, scene: Scene, weights: Weights) -> Tensor:
+    """L = λ_RS·L_RS + λ_IS·L_IS + λ_IP·L_IP of the target's clean latent (C, H, W)."""
+    loss = latent.sum() * 0
+    if weights.uses_maps and scene.maps is not None and scene.source_maps is not None:
+        maps = scene.maps(latent)
+        loss = loss + weights.rs * region_specific(maps, scene.masks)
+        loss = loss + weights.inter * inter_image(scene.source_maps, maps, scene.pairs)
+    if weights.ip > 0:
+        loss = loss + weights.ip * inherent(scene.area, scene.source, latent)
+        if scene.picture is not None and scene.source_picture is not None:
+            picture = scene.picture(latent)
+            area = torch.nn.functional.interpolate(
+                scene.area[None, None], picture.shape[-2:], mode="area" if _shrinks(scene, picture) else "nearest"
+            )
+            loss = loss + weights.ip * inherent(area[0, 0], scene.source_picture, picture)
+    return loss
+
+
+def _shrinks(scene: Scene, picture: Tensor) -> bool:
+    return picture.shape[-1] < scene.area.shape[-1]
+
+
+def guided(latent: Tensor, scene: Scene, weights: Weights, alpha: float, beta: float) -> Tensor:
+    """One step against the gradient: the target's clean latent (C, H, W) -> the same."""
+    with torch.enable_grad():
+        z = latent.detach().float().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(total_loss(z, scene, weights), z)
+    step = gradient * (SCALE * latent.numel() * posterior_variance(alpha, beta))
+    size = float(step.square().mean().sqrt())
+    return latent - (step * min(1.0, LONGEST / max(size, 1e-12))).to(latent)
+
+
+def keyword_maps(total: Tensor, positions: Sequence[Sequence[int]], grid: tuple[int, int]) -> Tensor:
+    """The `attention` guidance model: maps (T, h, w) -> per region the mean of its keywords' maps, 0..1, (R, H, W)."""
+    if not positions:
+        return total.new_zeros(0, *grid)
+    chosen = torch.stack([total[list(where)].mean(0) if where else total.new_zeros(total.shape[1:]) for where in positions])
+    return torch.nn.functional.interpolate(normalised(chosen)[None], grid, mode="bilinear", align_corners=False)[0]

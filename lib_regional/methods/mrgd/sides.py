@@ -1,0 +1,114 @@
+"""One trajectory of an edit: what is predicted where, with which text and which weight.
+
+``R = {base, r_1 … r_n, total}`` of MultiDiffusion with regions (design, section 4; Bar-Tal et al. 2023; Li et al., AAAI-24).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from ...core.layout import Layout
+from ...core.prompt import join_texts
+from ...core.texts import ImageTexts
+from ...plan import Plan
+from ...ports import Grid, Role, StepInfo
+from ...tensors.masks import WeightMaps, weight_maps
+from .windows import Window, whole, window_of
+
+Key = int | str
+"""A region by its position in the layout, or one of the two below."""
+BASE, TOTAL = "base", "total"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One prediction: ``key`` says whose, ``weight`` (h, w) how much it counts at each cell of its window."""
+
+    key: Key
+    text: str
+    window: Window
+    weight: Tensor
+
+
+@dataclass(frozen=True)
+class Tag:
+    """Mark of a row that the method has predicted: which trajectory, whose text, which image, which role."""
+
+    side: str
+    key: Key
+    image: int
+    role: Role
+
+
+def total_text(texts: ImageTexts, regions: tuple[int, ...]) -> str:
+    """The prompt that names everything: the base's and all regions' texts."""
+    return join_texts(texts.base, *(texts.regions[i] for i in regions))
+
+
+@dataclass
+class Side:
+    """The source's or the target's trajectory. ``total`` is None without the joined prediction, else the share of steps before it."""
+
+    name: str
+    plan: Plan
+    halo: int = 0
+    total: float | None = None
+    _maps: dict[tuple[object, ...], tuple[WeightMaps, dict[int, Window]]] = field(default_factory=dict)
+
+    def active(self, image: int, step: StepInfo) -> tuple[int, ...]:
+        """Regions that take part and have something to say."""
+        texts = self.plan.pass_of(step).texts[image]
+        return tuple(i for i in self.plan.active(step) if texts.regions[i])
+
+    def jobs(self, image: int, role: Role, step: StepInfo, latent: Grid) -> list[Job]:
+        """What is predicted for ``image``. Weights are positive somewhere, or the joined prediction's before it counts."""
+        texts, active = self.plan.pass_of(step).texts[image], self.active(image, step)
+        maps, windows = self.maps(image, step, latent)
+        base = texts.base if role == "cond" else texts.negative
+        jobs = [Job(BASE, base, whole(latent), maps.base)] if bool((maps.base > 1e-3).any()) or not active else []
+        for i in active:
+            text = texts.regions[i] if role == "cond" else texts.region_negatives[i]
+            jobs.append(Job(i, texts.negative if text is None else text, windows[i], windows[i].of(maps.regions[i])))
+        if self.total is not None and active:
+            weight = torch.full(latent, float(step.progress >= self.total))
+            text = total_text(texts, active) if role == "cond" else texts.negative
+            if role == "cond" or float(weight[0, 0]) > 0:
+                jobs.append(Job(TOTAL, text, whole(latent), weight))
+        return jobs
+
+    def maps(self, image: int, step: StepInfo, latent: Grid) -> tuple[WeightMaps, dict[int, Window]]:
+        """Weight maps, cut to the regions' windows (what is cut off goes to the base), and the windows."""
+        active, factors = self.active(image, step), self.plan.pass_of(step).texts[image].weights
+        name = (active, factors, latent)
+        if name not in self._maps:
+            layout = self.plan.layout
+            windows = {i: window_of(layout.regions[i].shape, latent, self.halo) for i in active}
+            full = weight_maps(_weighted(self.plan, factors), *latent, active)
+            seen = torch.zeros_like(full.regions)
+            for i, window in windows.items():
+                window.of(seen[i]).fill_(1)
+            cut = full.regions * seen
+            self._maps[name] = (WeightMaps(cut, (1 - cut.sum(0)).clamp_min(0), full.share), windows)
+        return self._maps[name]
+
+
+def _weighted(plan: Plan, factors: tuple[float, ...]) -> Layout:
+    if all(factor == 1 for factor in factors):
+        return plan.layout
+    regions = [replace(region, weight=region.weight * factor) for region, factor in zip(plan.layout.regions, factors, strict=True)]
+    return replace(plan.layout, regions=tuple(regions))
+
+
+def fuse(parts: list[tuple[Job, Tensor]], latent: Grid) -> Tensor:
+    """``Σ w_i ⊗ F_i⁻¹(y_i) / Σ w_j`` of predictions y (C, h, w) -> (C, H, W)."""
+    first = parts[0][1]
+    total = first.new_zeros(first.shape[0], *latent)
+    weight = first.new_zeros(latent)
+    for job, y in parts:
+        w = job.weight.to(y)
+        job.window.of(total).add_(w * y)
+        job.window.of(weight).add_(w)
+    return total / weight.clamp_min(1e-6)

@@ -1,0 +1,60 @@
+"""Maps and pictures as functions of the clean latent, cheap enough to take gradients of at every step.
+
+Cross-attention maps come from the UNet; a gradient through it would cost more than the step itself. So the maps that the UNet has
+just given are fitted by ridge regression on each cell's neighbourhood in the clean latent, and the fit is what is differentiated.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+RIDGE = 1e-2
+
+
+def neighbourhoods(latent: Tensor) -> Tensor:
+    """latent (B, C, H, W) -> (B, H·W, 9C + 1): each cell's 3×3 neighbourhood, and a constant."""
+    padded = F.pad(latent, (1, 1, 1, 1), mode="replicate")
+    patches = F.unfold(padded, 3).transpose(1, 2)
+    return torch.cat([patches, patches.new_ones(*patches.shape[:2], 1)], 2)
+
+
+def fit(features: Tensor, values: Tensor, ridge: float = RIDGE) -> Tensor:
+    """Ridge regression: features (N, F), values (N, R) -> weights (F, R) of least Σ‖fw − v‖² + ridge·N·‖w‖²."""
+    gram = features.T @ features + ridge * len(features) * torch.eye(features.shape[1], device=features.device, dtype=features.dtype)
+    return torch.linalg.solve(gram, features.T @ values)
+
+
+class FittedMaps:
+    """Maps (R, H, W) of given clean latents, made a function of the latent."""
+
+    def __init__(self, latents: Tensor, maps: Tensor) -> None:
+        """latents (B, C, H, W), maps (B, R, H, W)."""
+        values = maps.flatten(2).transpose(1, 2).flatten(0, 1)
+        self._weights = fit(neighbourhoods(latents).flatten(0, 1), values)
+
+    def __call__(self, latent: Tensor) -> Tensor:
+        """(C, H, W) -> (R, H, W), 0 at least; differentiable."""
+        flat = neighbourhoods(latent[None])[0] @ self._weights
+        return flat.T.unflatten(1, latent.shape[-2:]).clamp_min(0)
+
+
+class LinearPictures:
+    """The autoencoder's decoder as one linear map from a cell's channels to the mean colour of its pixels."""
+
+    def __init__(self, latents: Tensor, pictures: Tensor) -> None:
+        """latents (B, C, h, w), pictures (B, 3, H, W) that they decode to."""
+        colours = F.adaptive_avg_pool2d(pictures, (latents.shape[-2], latents.shape[-1]))
+        self._weights = fit(_cells(latents), colours.flatten(2).transpose(1, 2).flatten(0, 1), 1e-4)
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, 3, h, w)."""
+        flat = _cells(latents) @ self._weights
+        return flat.unflatten(0, (len(latents), -1)).transpose(1, 2).unflatten(2, latents.shape[-2:])
+
+
+def _cells(latents: Tensor) -> Tensor:
+    """(B, C, h, w) -> (B·h·w, C + 1)"""
+    flat = latents.flatten(2).transpose(1, 2).flatten(0, 1)
+    return torch.cat([flat, flat.new_ones(len(flat), 1)], 1)

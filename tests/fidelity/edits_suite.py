@@ -1,0 +1,134 @@
+"""The fixed suite of edits: 61 pairs of layouts in the proportions of the MRGD paper, and how each method is asked.
+
+25 additions, 24 removals, 12 changed attributes (8 colours, 4 shapes). Everything follows from the seed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from suite import BACKGROUNDS, COLOURS, SEED, SHAPES, Wish, box, cells, nested
+
+KINDS = {"add": 25, "remove": 24, "attribute": 12}
+QUALITY = "masterpiece, best quality, highly detailed"
+
+Shape = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One pair: ``before`` and ``after`` are the objects of the source and the target, ``edited`` the one place that differs."""
+
+    kind: str
+    number: int
+    size: tuple[int, int]
+    background: str
+    before: tuple[Wish, ...]
+    after: tuple[Wish, ...]
+    edited: Shape
+    seed: int
+
+    @property
+    def wanted(self) -> Wish | None:
+        """What the edited place shall show; None after a removal."""
+        return next((wish for wish in self.after if wish.shape == self.edited), None)
+
+
+def free_pair(rng: random.Random, size: tuple[int, int]) -> list[Shape]:
+    """Two or three boxes of 64 by 96 to 128 pixels, or of 96 by 64, that do not touch."""
+    for _ in range(1000):
+        found: list[tuple[int, int, int, int]] = []
+        for _ in range(rng.choice((2, 2, 3))):
+            w, h = rng.choice(((64, 96), (64, 128), (72, 112)))
+            x, y = rng.randrange(0, size[0] - w + 1, 4), rng.randrange(0, size[1] - h + 1, 4)
+            if all(x >= b[2] or x + w <= b[0] for b in found):
+                found.append((x, y, x + w, y + h))
+        if len(found) >= 2:
+            return [box(x0 / size[0], y0 / size[1], x1 / size[0], y1 / size[1]) for x0, y0, x1, y1 in found]
+    raise AssertionError("no free place found")
+
+
+LAYOUTS: tuple[tuple[tuple[int, int], Any], ...] = (
+    ((128, 128), lambda rng, size: cells(2, 1)),
+    ((128, 128), lambda rng, size: cells(1, 2)),
+    ((192, 128), lambda rng, size: cells(3, 1)),
+    ((192, 128), nested),
+    ((192, 128), free_pair),
+)
+
+
+def edits(per_kind: int | None = None) -> Iterator[Edit]:
+    """The whole suite, or the first ``per_kind`` of every kind."""
+    for kind, count in KINDS.items():
+        rng = random.Random(f"{SEED}-{kind}")
+        for number in range(count):
+            edit = _edit(rng, kind, number)
+            if per_kind is None or number < per_kind:
+                yield edit
+
+
+def _edit(rng: random.Random, kind: str, number: int) -> Edit:
+    size, shapes = LAYOUTS[number % len(LAYOUTS)]
+    places = shapes(rng, size)
+    colours = rng.sample(COLOURS, len(places) + 1)
+    wishes = tuple(Wish(colour, rng.choice(SHAPES), place) for colour, place in zip(colours, places, strict=False))
+    at = rng.randrange(len(wishes))
+    background, seed = rng.choice(BACKGROUNDS), rng.randrange(2**31)
+    without = wishes[:at] + wishes[at + 1 :]
+    changed = replace(wishes[at], colour=colours[-1]) if number % 3 else replace(wishes[at], form=rng.choice(_others(wishes[at].form)))
+    before, after = {
+        "add": (without, wishes),
+        "remove": (wishes, without),
+        "attribute": (wishes, (*wishes[:at], changed, *wishes[at + 1 :])),
+    }[kind]
+    return Edit(kind, number, size, background, before, after, places[at], seed)
+
+
+def _others(form: str) -> list[str]:
+    return [shape for shape in SHAPES if shape != form]
+
+
+SAMPLING: dict[str, Any] = {"sampler_name": "DDIM", "steps": 20, "cfg_scale": 5.0}
+
+PLAIN = {"control": False, "lambda_rs": 0, "lambda_is": 0, "lambda_ip": 0, "kssa_gain": 1}
+UNGUIDED = {"lambda_rs": 0, "lambda_is": 0, "lambda_ip": 0, "kssa_gain": 1}
+COMMON: dict[str, Any] = {"keyword_count": 3}
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "MultiDiffusion": PLAIN,
+    "P2P*": UNGUIDED,
+    "MRGD": {},
+    "MRGD + lock": {"lock": True},
+}
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "without RS": {"lambda_rs": 0},
+    "without IS": {"lambda_is": 0},
+    "without IP": {"lambda_ip": 0},
+    "without keyword choice": {"keyword_choice": False},
+    "without KSSA": {"kssa_gain": 1},
+    "without total": {"total": False},
+    "without attention control": {"control": False},
+}
+"""name -> options of ``mrgd`` that differ from the defaults."""
+
+
+def regions(edit: Edit, wishes: tuple[Wish, ...]) -> list[dict[str, Any]]:
+    """Regions of a layout: each is told its object, the background and words of praise."""
+    return [{**wish.shape, "prompt": f"{wish.text} on {edit.background}, {QUALITY}"} for wish in wishes]
+
+
+def payload(edit: Edit, options: dict[str, Any], *, edited: bool) -> dict[str, Any]:
+    """txt2img request of the source picture, or of the edited one."""
+    base = {"base": {"prompt": edit.background}}
+    own = {**COMMON, **options}
+    if edited:
+        own["source"] = {"regions": regions(edit, edit.before), **base}
+    elif "lock" in own:
+        del own["lock"]
+    wishes = edit.after if edited else edit.before
+    settings = {"enabled": True, "method": "mrgd", "regions": regions(edit, wishes), **base, "options": {"mrgd": own}}
+    request = {"prompt": edit.background, "negative_prompt": "", "width": edit.size[0], "height": edit.size[1], "seed": edit.seed}
+    return {**request, **SAMPLING, "alwayson_scripts": {"Regional": {"args": [settings]}}}

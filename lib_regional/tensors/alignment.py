@@ -71,12 +71,7 @@ def _trace(first: Sequence[str], second: Sequence[str], score: list[list[int]]) 
 
 def refine(source: Sequence[Token], target: Sequence[Token], lengths: tuple[int, int]) -> ColumnEdit:
     """Every token common to both takes the source's column, a new one keeps its own. ``lengths`` are (T_s, T_t)."""
-    matrix, alpha = _identity(source, target, lengths)
-    for s, t in needleman_wunsch([token.text for token in source], [token.text for token in target]):
-        if s is not None and t is not None and source[s].text == target[t].text:
-            matrix[source[s].position, target[t].position] = 1
-            alpha[target[t].position] = 1
-    return ColumnEdit(matrix, alpha)
+    return by_parts([(source, target)], source, target, lengths, swap=False)
 
 
 def can_replace(source: Sequence[Token], target: Sequence[Token]) -> bool:
@@ -89,17 +84,49 @@ def replace(source: Sequence[Token], target: Sequence[Token], lengths: tuple[int
 
     Raises ValueError where the texts differ in their number of words.
     """
-    old, new = words(source), words(target)
-    if len(old) != len(new):
-        raise ValueError(f"the texts must have as many words as each other, got {len(old)} and {len(new)}")
-    matrix, alpha = _identity(source, target, lengths)
-    for (_, from_positions), (_, to_positions) in zip(old, new, strict=True):
-        if len(from_positions) == len(to_positions):
-            matrix[list(from_positions), list(to_positions)] = 1
-        else:
-            matrix[torch.tensor(from_positions)[:, None], torch.tensor(to_positions)] = 1 / len(to_positions)
-        alpha[list(to_positions)] = 1
+    if not can_replace(source, target):
+        raise ValueError(f"the texts must have as many words as each other, got {len(words(source))} and {len(words(target))}")
+    return by_parts([(source, target)], source, target, lengths)
+
+
+def by_parts(
+    parts: Sequence[tuple[Sequence[Token], Sequence[Token]]],
+    source: Sequence[Token],
+    target: Sequence[Token],
+    lengths: tuple[int, int],
+    swap: bool = True,
+) -> ColumnEdit:
+    """One edit for two texts of which it is known which ``parts`` (source's tokens, target's tokens) correspond.
+
+    A part with as many words in both is swapped word by word if ``swap``, another one refined; tokens outside of all parts keep their
+    own columns, positions without a token correspond to themselves.
+    """
+    taken = {token.position for token in (*source, *target)}
+    free = [position for position in range(min(lengths)) if position not in taken]
+    matrix, alpha = torch.zeros(lengths), torch.zeros(lengths[1])
+    matrix[free, free] = 1
+    alpha[free] = 1
+    for old, new in parts:
+        for from_positions, to_positions in _swapped(old, new) if swap and can_replace(old, new) else _common(old, new):
+            if len(from_positions) == len(to_positions):
+                matrix[list(from_positions), list(to_positions)] = 1
+            else:
+                matrix[torch.tensor(from_positions)[:, None], torch.tensor(to_positions)] = 1 / len(to_positions)
+            alpha[list(to_positions)] = 1
     return ColumnEdit(matrix, alpha)
+
+
+Positions = tuple[int, ...]
+
+
+def _common(old: Sequence[Token], new: Sequence[Token]) -> list[tuple[Positions, Positions]]:
+    aligned = needleman_wunsch([token.text for token in old], [token.text for token in new])
+    both = [(old[s], new[t]) for s, t in aligned if s is not None and t is not None]
+    return [((s.position,), (t.position,)) for s, t in both if s.text == t.text]
+
+
+def _swapped(old: Sequence[Token], new: Sequence[Token]) -> list[tuple[Positions, Positions]]:
+    return [(old_places, new_places) for (_, old_places), (_, new_places) in zip(words(old), words(new), strict=True)]
 
 
 def reweight(tokens: Sequence[Token], factors: Mapping[str, float], length: int) -> Tensor:
@@ -108,13 +135,3 @@ def reweight(tokens: Sequence[Token], factors: Mapping[str, float], length: int)
     for word, positions in words(tokens):
         scale[list(positions)] = factors.get(word, 1.0)
     return scale
-
-
-def _identity(source: Sequence[Token], target: Sequence[Token], lengths: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """M and α in which positions without a token, on both sides, correspond to themselves."""
-    taken = {token.position for token in source} | {token.position for token in target}
-    free = [position for position in range(min(lengths)) if position not in taken]
-    matrix, alpha = torch.zeros(lengths), torch.zeros(lengths[1])
-    matrix[free, free] = 1
-    alpha[free] = 1
-    return matrix, alpha

@@ -91,7 +91,7 @@ BAD = [
     pytest.param({"enabled": True, "version": 2}, "made by a newer Regional: this one reads up to 1", "version", id="newer version"),
     pytest.param({"enabled": True, "version": 0}, "version must be 1 or more", "version", id="version zero"),
     pytest.param({"enabled": True, "version": "1"}, "version must be a whole number", "version", id="version as text"),
-    pytest.param({"enabled": True, "method": "magic"}, 'or "mask_conditioning", got "magic".', "method", id="unknown method"),
+    pytest.param({"enabled": True, "method": "magic"}, 'method must be "attention_couple", ', "method", id="unknown method"),
     pytest.param({"enabled": True, "overlap": "under"}, 'overlap must be "blend" or "over"', "overlap", id="overlap"),
     pytest.param(
         {"enabled": True, "text_from": "words"}, 'text_from must be "regions", "break", "lines" or "and"', "text_from", id="text_from"

@@ -1,6 +1,6 @@
 """The fixed suite of edits: 61 pairs of layouts in the proportions of the MRGD paper, and how each method is asked.
 
-25 additions, 24 removals, 12 changed attributes (8 colours, 4 shapes). Everything follows from the seed.
+25 additions, 24 removals, 12 changed attributes (colours). Everything follows from the seed.
 """
 
 from __future__ import annotations
@@ -78,17 +78,13 @@ def _edit(rng: random.Random, kind: str, number: int) -> Edit:
     at = rng.randrange(len(wishes))
     background, seed = rng.choice(BACKGROUNDS), rng.randrange(2**31)
     without = wishes[:at] + wishes[at + 1 :]
-    changed = replace(wishes[at], colour=colours[-1]) if number % 3 else replace(wishes[at], form=rng.choice(_others(wishes[at].form)))
+    changed = replace(wishes[at], colour=colours[-1])
     before, after = {
         "add": (without, wishes),
         "remove": (wishes, without),
         "attribute": (wishes, (*wishes[:at], changed, *wishes[at + 1 :])),
     }[kind]
     return Edit(kind, number, size, background, before, after, places[at], seed)
-
-
-def _others(form: str) -> list[str]:
-    return [shape for shape in SHAPES if shape != form]
 
 
 SAMPLING: dict[str, Any] = {"sampler_name": "DDIM", "steps": 20, "cfg_scale": 5.0}

@@ -26,11 +26,22 @@ Columns = Callable[[int, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Rule:
-    """What the target's rows of one key take from which of the source's, at one step."""
+    """What the target's rows of one key take from which of the source's, at one step.
+
+    ``where`` gives for a grid the cells (h, w), 0..1, whose queries take them; None is all.
+    """
 
     source: Key
     cross: Columns | None
     copies_self: bool
+    where: Callable[[Grid], Tensor] | None = None
+
+    def blend(self, taken: Tensor, own: Tensor, grid: Grid) -> Tensor:
+        """taken, own (heads, L, T): the one where the rule acts, the other elsewhere."""
+        if self.where is None:
+            return taken
+        share = self.where(grid).flatten()[:, None].to(own)
+        return taken * share + own * (1 - share)
 
 
 @dataclass
@@ -121,7 +132,7 @@ class Control:
             elif rule is not None and rule.copies_self:
                 kept = self._kept.get((call.site.name, rule.source, tag.image))
                 if kept is not None and kept.shape == p[at].shape:
-                    p[at] = kept
+                    p[at] = rule.blend(kept, p[at], call.grid)
         return call.out(attended(p, call.to_v(call.x)))
 
     @property
@@ -138,7 +149,7 @@ class Control:
         kept = self._kept.get((call.site.name, rule.source, tag.image))
         if kept is None or rule.cross is None or kept.shape[1] != own.shape[1]:
             return own
-        return rule.cross(tag.image, kept, own)
+        return rule.blend(rule.cross(tag.image, kept, own), own, call.grid)
 
     def _scale(self, p: Tensor, at: int, tag: Tag) -> None:
         scale = self.scales(tag, p.shape[-1])

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...core.edit import INHERENT, REWORDED, Pair, edited_shapes
+from ...core.edit import INHERENT, Pair, edited_shapes
 from ...plan import Plan
 from ...ports import DenoiserCall, EditingHost, Grid, Hooks, StepInfo, UNetCall
-from ...tensors.alignment import ColumnEdit, can_replace, refine, replace, reweight
+from ...tensors.alignment import reweight
 from ...tensors.masks import raster_scale, region_mask
 from ...tensors.metrics import inherent_area
-from .control import Columns, Control, Rule, by_columns, copied
+from .control import Control, Rule
 from .guide import Weights, guided
 from .keywords import Keywords
 from .rows import RegionWise
+from .rules import Rules
 from .scenes import Scenes
-from .sides import BASE, TOTAL, Key, Side, Tag, total_text
+from .sides import BASE, Key, Side, Tag, total_text
 from .texts import Texts
 from .trajectory import Conversion, Source, find_conversion
 
@@ -64,7 +65,8 @@ class Edit:
         self._step = StepInfo(0, 1)
         self._convert: Conversion | None = None
         self._areas: dict[Grid, Tensor] = {}
-        self._rules: dict[tuple[object, ...], dict[Key, Rule]] = {}
+        self._steady: dict[Grid, Tensor] = {}
+        self._rules = Rules(source or target, target, pairs, texts, self.steady_area, options.tau, options.self_until)
         self.control = Control(options.gain, bool(keywords), keywords=self._keyword_positions, scales=self._scale)
 
     def hooks(self) -> Hooks:
@@ -142,6 +144,14 @@ class Edit:
             self._areas[latent] = area_of(self._pairs, self._source.plan, self._target.plan, latent)
         return self._areas[latent]
 
+    def steady_area(self, grid: Grid) -> Tensor:
+        """Where nothing was added or removed (h, w), on the grid of an attention layer of the whole picture."""
+        if grid not in self._steady:
+            assert self._source is not None
+            moved = tuple(pair for pair in self._pairs if pair.source is None or pair.target is None)
+            self._steady[grid] = area_of(moved, self._source.plan, self._target.plan, grid, texts=False)
+        return self._steady[grid]
+
     def _keyword_positions(self, tag: Tag) -> list[int]:
         side = next((k for k in self._keywords if k.side.name == tag.side), None)
         return side.own_positions(tag, self._step) if side is not None else []
@@ -157,56 +167,14 @@ class Edit:
     def _active(self, tag: Tag) -> tuple[int, ...]:
         return self._target.active(tag.image, self._step)
 
-    def _rules_at(self, step: StepInfo) -> dict[Key, Rule]:
-        """The three cases of equation 5 for every key of the target at ``step``."""
+    def _rules_at(self, step: StepInfo) -> Mapping[Key, Rule]:
         if self._source is None or not self._options.control:
             return {}
-        early, early_self = step.progress < self._options.tau, step.progress < self._options.self_until
-        actives = tuple(side.active(0, step) for side in self._sides)
-        name = (early, early_self, actives)
-        if name not in self._rules:
-            self._rules[name] = dict(self._make_rules(step, early, early_self))
-        return self._rules[name]
-
-    def _make_rules(self, step: StepInfo, early: bool, early_self: bool) -> list[tuple[Key, Rule]]:
-        assert self._source is not None
-        rules: list[tuple[Key, Rule]] = []
-        ours, theirs = (side.plan.pass_of(step).texts for side in (self._target, self._source))
-        kept = all(a.base == b.base for a, b in zip(ours, theirs, strict=True))
-        rules += self._rule(BASE, BASE, kept, early, early_self, [(b.base, a.base) for a, b in zip(ours, theirs, strict=True)], step)
-        for pair in self._pairs:
-            if pair.source is None or pair.target is None or pair.kind not in (INHERENT, REWORDED):
-                continue
-            told = [(b.regions[pair.source], a.regions[pair.target]) for a, b in zip(ours, theirs, strict=True)]
-            rules += self._rule(pair.target, pair.source, pair.kind == INHERENT, early, early_self, told, step)
-        told = [
-            (total_text(b, self._source.active(image, step)), total_text(a, self._target.active(image, step)))
-            for image, (a, b) in enumerate(zip(ours, theirs, strict=True))
-        ]
-        return rules + self._rule(TOTAL, TOTAL, all(s == t for s, t in told), early, early_self, told, step)
-
-    def _rule(
-        self, target: Key, source: Key, kept: bool, early: bool, early_self: bool, told: list[tuple[str, str]], step: StepInfo
-    ) -> list[tuple[Key, Rule]]:
-        if kept:
-            return [(target, Rule(source, copied, True))]
-        if not early and not early_self:
-            return []
-        return [(target, Rule(source, self._columns(told, step) if early else None, early_self))]
-
-    def _columns(self, told: list[tuple[str, str]], step: StepInfo) -> Columns:
-        return by_columns([self._edit_of(source, target, step) for source, target in told])
-
-    def _edit_of(self, source: str, target: str, step: StepInfo) -> ColumnEdit:
-        """Word swap where the texts have as many words, refinement elsewhere."""
-        old, new = self._texts.tokens(source), self._texts.tokens(target)
-        first, second = (len(self._texts.conditioning("cond", text, step).crossattn) for text in (source, target))
-        make: Callable[..., ColumnEdit] = replace if can_replace(old, new) else refine
-        return make(old, new, (first, second))
+        return self._rules.at(step)
 
 
-def area_of(pairs: tuple[Pair, ...], source: Plan, target: Plan, latent: Grid) -> Tensor:
-    """The inherent area (H, W) of an edit on a grid; everything outside the inherent regions' own places if the base was re-worded."""
+def area_of(pairs: tuple[Pair, ...], source: Plan, target: Plan, latent: Grid, *, texts: bool = True) -> Tensor:
+    """The inherent area (H, W) of an edit on a grid. With ``texts``, a re-worded base leaves only the inherent regions' own places."""
     regions = edited_shapes(pairs, source.layout.regions, target.layout.regions)
     scale = raster_scale(*latent)
 
@@ -215,7 +183,7 @@ def area_of(pairs: tuple[Pair, ...], source: Plan, target: Plan, latent: Grid) -
         return torch.stack(drawn) if drawn else torch.zeros(0, latent[0] * scale, latent[1] * scale)
 
     area = inherent_area(masks(regions))
-    if any(a.base != b.base for a, b in zip(source.first.texts, target.first.texts, strict=True)):
+    if texts and any(a.base != b.base for a, b in zip(source.first.texts, target.first.texts, strict=True)):
         kept = [target.layout.regions[pair.target] for pair in pairs if pair.kind == INHERENT and pair.target is not None]
         area = area * (1 - inherent_area(masks(kept)))
     return torch.nn.functional.avg_pool2d(area[None, None], scale)[0, 0] if scale > 1 else area

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...core.errors import RegionalError
@@ -34,24 +34,32 @@ class Texts:
 
     def positions(self, text: str) -> dict[str, tuple[int, ...]]:
         """Words of ``text`` -> positions of all their pieces, over all occurrences."""
-        found: dict[str, tuple[int, ...]] = {}
-        for word, where in words(self.tokens(text)):
-            found[word] = found.get(word, ()) + where
+        return _places(self.tokens(text))
+
+    def tokens_within(self, whole: str, parts: Sequence[str]) -> list[list[Token]]:
+        """Per part, its tokens in ``whole``, in which the parts follow each other; from the first to the last word of each."""
+        rest, cursor, found = self.tokens(whole), 0, []
+        runs = words(rest)
+        for part in parts:
+            places: list[int] = []
+            for word, _ in words(self.tokens(part)):
+                at = next((i for i in range(cursor, len(runs)) if runs[i][0] == word), None)
+                if at is not None:
+                    places += runs[at][1]
+                    cursor = at + 1
+            found.append([token for token in rest if places and places[0] <= token.position <= places[-1]])
         return found
 
-    def positions_within(self, whole: str, parts: list[str]) -> list[dict[str, tuple[int, ...]]]:
-        """Per part, where its words stand in ``whole``, in which the parts follow each other."""
-        rest, found = words(self.tokens(whole)), []
-        for part in parts:
-            here: dict[str, tuple[int, ...]] = {}
-            for word, _ in words(self.tokens(part)):
-                while rest and rest[0][0] != word:
-                    rest = rest[1:]
-                if rest:
-                    here[word] = here.get(word, ()) + rest[0][1]
-                    rest = rest[1:]
-            found.append(here)
-        return found
+    def positions_within(self, whole: str, parts: Sequence[str]) -> list[dict[str, tuple[int, ...]]]:
+        """Per part, where its words stand in ``whole``."""
+        return [_places(tokens) for tokens in self.tokens_within(whole, parts)]
+
+
+def _places(tokens: Sequence[Token]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for word, where in words(tokens):
+        found[word] = found.get(word, ()) + where
+    return found
 
 
 def encode_sides(host: EditingHost, sides: Iterable[Side]) -> dict[tuple[Role, str], ContextSchedule]:

@@ -15,8 +15,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..core.errors import RegionalError
-from ..ports import AttentionHook, ContextSchedule, Grid, Hooks, ModelCall, Site, UNetRow
-from . import a1111_texts
+from ..core.networks import LoraTag
+from ..ports import AttentionHook, ContextSchedule, Grid, Hooks, ModelCall, NetworkDeltas, Site, UNetRow
+from . import a1111_loras, a1111_texts
 from .a1111_attention import beside, check_shape, left_to_host, run_hook, sites_of, transformer_of
 from .a1111_denoiser import around_denoiser
 from .a1111_model import has_ended, identity_of, interrupt, loaded_model, refuse_replaced_unet
@@ -46,11 +47,23 @@ class A1111Host:
         self._sampling: _Sampling | None = None
 
     def encode(
-        self, texts: Sequence[str], *, steps: int, negative: bool, size: tuple[int, int], hires_steps: int | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        steps: int,
+        negative: bool,
+        size: tuple[int, int],
+        hires_steps: int | None = None,
+        loras: Sequence[LoraTag] = (),
     ) -> list[ContextSchedule]:
         """See `ports.Host.encode`; ``hires_steps`` for the hires pass, whose schedules count on after the first pass' ``steps``."""
         counted = a1111_texts.schedule_steps(self._p, steps, hires_steps)
-        return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
+        with a1111_loras.on_texts(loras):
+            return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
+
+    def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
+        """See `ports.Host.loras`."""
+        return [a1111_loras.unet_deltas(loaded_model(), lora) for lora in loras]
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the UNet until exit; see `ports.Host.patched`. Raises `RegionalError` where the UNet cannot be hooked."""

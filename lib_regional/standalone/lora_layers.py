@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..ports import LayerDelta, LayerKind
+from ..ports import LayerDelta
+from ..tensors.layer_kinds import kind_of
 from ..tensors.network_keys import LayerName, NetworkError, split_network
 from ..tensors.network_types import Target, layer_delta
 from .lora_files import LoraError, LoraFile
@@ -21,24 +22,6 @@ Place = tuple[str, str]
 Deltas = dict[Place, LayerDelta]
 
 _LABELS = {"add_embedding.linear_1": "label_emb_0_0", "add_embedding.linear_2": "label_emb_0_2"}
-
-
-def kind_of(module: nn.Module) -> LayerKind | None:
-    """How a layer uses its weight; None for one that no LoRA changes."""
-    if isinstance(module, nn.Linear):
-        return LayerKind("linear")
-    if isinstance(module, nn.Conv2d):
-        stride, padding, dilation = (_pair(getattr(module, name)) for name in ("stride", "padding", "dilation"))
-        return LayerKind("conv", stride, padding, dilation, module.groups)
-    if isinstance(module, nn.GroupNorm) and module.affine:
-        return LayerKind("group_norm", groups=module.num_groups, eps=module.eps)
-    if isinstance(module, nn.LayerNorm) and module.elementwise_affine:
-        return LayerKind("layer_norm", eps=module.eps)
-    return None
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (int(value[0]), int(value[1])) if isinstance(value, tuple) else (int(value), int(value))
 
 
 class LayerIndex:

@@ -93,6 +93,8 @@ class DiffusersHost:
         self._calls = getattr(p, "model_calls", lambda steps, hires: steps)
         self._grids: dict[str, Grid] = {}
         self.now: ModelCall | None = None
+        self._renew: Callable[[], None] | None = None
+        self._version = 0
 
     @property
     def facts(self) -> ModelFacts:
@@ -156,7 +158,8 @@ class DiffusersHost:
     def _patched(self, hooks: Hooks) -> Iterator[None]:
         unet = self._model.unet
         with ExitStack() as stack:
-            stack.enter_context(_listening(self._model.call_listeners, self._follow(hooks)))
+            self._renew, self._version = hooks.renew, self._weights()
+            stack.enter_context(_listening(self._model.call_listeners, self._heard))
             transformers = {_transformer(name): unet.get_submodule(_transformer(name)) for name, _ in _sites(unet)}
             for name, transformer in transformers.items():
                 stack.callback(transformer.register_forward_pre_hook(self._grid_hook(name), with_kwargs=True).remove)
@@ -173,20 +176,14 @@ class DiffusersHost:
                 stack.enter_context(_listening(self._model.denoiser_hooks, hooks.denoiser))
             yield
 
-    def _follow(self, hooks: Hooks) -> Callable[[ModelCall], None]:
-        """A listener that begins a call, and renews what was made with other weights if LoRAs on the whole picture have changed."""
-        version = self._weights()
-
-        def begin(call: ModelCall) -> None:
-            nonlocal version
-            if self._weights() != version:
-                version = self._weights()
-                if hooks.renew is None:
-                    raise RegionalError("The LoRAs changed during sampling (hires pass), which this method cannot follow.")
-                hooks.renew()
-            self._begin(call)
-
-        return begin
+    def _heard(self, call: ModelCall) -> None:
+        """Begin a call; renew what was made with other weights if LoRAs on the whole picture have changed."""
+        if self._weights() != self._version:
+            self._version = self._weights()
+            if self._renew is None:
+                raise RegionalError("The LoRAs changed during sampling (hires pass), which this method cannot follow.")
+            self._renew()
+        self._begin(call)
 
     def _weights(self) -> int:
         return int(getattr(getattr(self._model, "loras", None), "version", 0))

@@ -30,7 +30,9 @@ def region_text(texts: ImageTexts, region: int, role: Role) -> str | None:
     own, negative = texts.regions[region], texts.region_negatives[region]
     told = split_tags(own)
     if not told.loras:
-        return (own or None) if role == "cond" else negative
+        if role == "cond":
+            return own or None
+        return None if negative is None else without_tags(negative)
     if role == "cond":
         return own if told.text.strip() else with_tags(texts.base, told.loras)
     return with_tags(without_tags(texts.negative if negative is None else negative), told.loras)

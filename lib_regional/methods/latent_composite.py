@@ -22,6 +22,7 @@ from .attention_couple import attention_couple
 from .contexts import encode_plan
 from .latent_couple import latent_couple, shares_of, speakers
 from .prediction import RegionalPrediction, Scene, View, Voice, Voices, others_of
+from .region_lora import by_marks, load_networks, row_hooks
 from .region_noise import region_noise
 from .rows import Passes
 
@@ -139,10 +140,14 @@ def latent_composite(plan: Plan, host: Host) -> Hooks:
         hidden.advance(call.beta / call.alpha)
         return noise(call) if noise is not None else call.run()
 
+    networks = load_networks(plan, host)
+
     def renew() -> None:
+        networks.renew(plan, host)
         apart.contexts = encode_plan(plan, host, others)
         if then.renew is not None:
             then.renew()
 
     listens = attention if then.cross_attention is not None else None
-    return Hooks(cross_attention=listens, unet=unet, denoiser=denoiser, renew=renew, close=then.close)
+    layers = by_marks(row_hooks(networks, plan), then.layers)
+    return Hooks(cross_attention=listens, layers=layers, unet=unet, denoiser=denoiser, renew=renew, close=then.close)

@@ -16,6 +16,7 @@ from ..tensors.pyramid import Pyramid
 from ..tensors.windows import NEGLIGIBLE, Window, canvas_of, fitted, support
 from .contexts import encode_plan
 from .prediction import RegionalPrediction, Scene, View, Voice, Voices, others_of
+from .region_lora import load_networks, row_hooks
 from .region_noise import region_noise
 from .rows import Passes
 
@@ -76,10 +77,13 @@ def predicted(plan: Plan, host: Host, voices: Voices, memory: float) -> Hooks:
     others = others_of(plan)
     prediction = RegionalPrediction(plan, encode_plan(plan, host, others), voices, Passes(memory))
 
+    networks = load_networks(plan, host)
+
     def renew() -> None:
+        networks.renew(plan, host)
         prediction.contexts = encode_plan(plan, host, others)
 
-    return Hooks(unet=prediction, denoiser=region_noise(plan), renew=renew)
+    return Hooks(unet=prediction, layers=row_hooks(networks, plan), denoiser=region_noise(plan), renew=renew)
 
 
 def latent_couple(plan: Plan, host: Host) -> Hooks:

@@ -20,6 +20,7 @@ from ..tensors.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, supp
 from .contexts import encode_plan
 from .latent_couple import shares_of, speakers
 from .prediction import RegionalPrediction, Scene, View, Voice, Voices, others_of
+from .region_lora import load_networks, row_hooks
 from .region_noise import region_noise
 from .rows import Passes
 
@@ -133,7 +134,10 @@ def multidiffusion(plan: Plan, host: Host) -> Hooks:
     see = Bootstrap(option("bootstrap")) if option("bootstrap") > 0 else None
     prediction = RegionalPrediction(plan, encode_plan(plan, host, others), voices, Passes(option("memory")), see, always=True)
 
+    networks = load_networks(plan, host)
+
     def renew() -> None:
+        networks.renew(plan, host)
         prediction.contexts = encode_plan(plan, host, others)
 
-    return Hooks(unet=prediction, denoiser=region_noise(plan), renew=renew)
+    return Hooks(unet=prediction, layers=row_hooks(networks, plan), denoiser=region_noise(plan), renew=renew)

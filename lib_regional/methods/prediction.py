@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import RegionalError
+from ..core.networks import without_tags
 from ..core.texts import ImageTexts
 from ..plan import Plan
 from ..ports import Conditioning, Grid, Role, Row, StepInfo, UNetCall, UNetRow
@@ -169,7 +170,7 @@ class RegionalPrediction:
             others = [n for n, other in enumerate(call.model.rows) if other.image == row.image and other.role == role]
             if others:
                 return others[0], ("row", others[0]), None
-            key = self.contexts.spoken(self._texts(row, step).negative, role, step)
+            key = self.contexts.spoken(without_tags(self._texts(row, step).negative), role, step)
         return (at, ("row", at), None) if key is None else (at, key, self.contexts.conditioning(key))
 
     def _networks(self, voice: Voice, row: Row, step: StepInfo) -> tuple[str, ...]:
@@ -193,7 +194,8 @@ class RegionalPrediction:
 
 def together(texts: ImageTexts) -> str:
     """All prompts of a picture in one, each once."""
-    return ", ".join(dict.fromkeys(text for text in (texts.base, *texts.regions) if text))
+    told = [without_tags(text) for text in (texts.base, *texts.regions)]
+    return ", ".join(dict.fromkeys(text for text in told if text.strip()))
 
 
 def others_of(plan: Plan, whole: bool = False) -> Callable[[ImageTexts, Literal["cond", "uncond"]], Iterator[str]]:
@@ -202,7 +204,7 @@ def others_of(plan: Plan, whole: bool = False) -> Callable[[ImageTexts, Literal[
 
     def others(texts: ImageTexts, role: Role) -> Iterator[str]:
         if role == "uncond" and scales:
-            yield texts.negative
+            yield without_tags(texts.negative)
         if role == "cond" and whole:
             yield together(texts)
 

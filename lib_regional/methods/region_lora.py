@@ -258,11 +258,23 @@ def layer_hooks(networks: Networks, placement: Placement, *, contexts: bool = Tr
     return {name: hook for name in networks.layers if contexts or not name.endswith(CONTEXT_LAYERS)}
 
 
-def tagged_hooks(networks: Networks, loras_of: LorasOf) -> dict[str, LayerHook]:
-    """Hooks that apply the LoRAs of a row's mark to the whole row, contexts included; rows of other marks stay as they are.
+def row_hooks(networks: Networks, plan: Plan) -> dict[str, LayerHook]:
+    """Hooks for regions that are rows of their own, marked ``("region", number)``: each row has its region's LoRAs, everywhere."""
+    return tagged_hooks(networks, loras_of_regions(plan))
 
-    For regions that are rows of their own: ``tagged_hooks(load_networks(plan, host), loras_of_regions(plan))``.
-    """
+
+def by_marks(marked: Mapping[str, LayerHook], others: Mapping[str, LayerHook]) -> dict[str, LayerHook]:
+    """``marked`` on calls whose rows a method marked, ``others`` on the host's own."""
+
+    def hook(call: LayerCall) -> Tensor | None:
+        found = (marked if call.model.tags else others).get(call.name)
+        return None if found is None else found(call)
+
+    return dict.fromkeys((*marked, *others), hook)
+
+
+def tagged_hooks(networks: Networks, loras_of: LorasOf) -> dict[str, LayerHook]:
+    """Hooks that apply the LoRAs of a row's mark to the whole row, contexts included; rows of other marks stay as they are."""
     return layer_hooks(networks, ByTag(loras_of))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -19,6 +20,22 @@ class Cond:
     vector: torch.Tensor | None = None
 
 
+class ToyLoras:
+    """LoRAs that are there under every name and change nothing; ``on_texts`` notes what acts on the text encoder."""
+
+    def __init__(self):
+        self.version = 0
+        self.told = []
+
+    @contextmanager
+    def on_texts(self, loras):
+        self.told.append(tuple(loras))
+        yield
+
+    def unet_deltas(self, lora):
+        return {}
+
+
 @dataclass
 class ToyModel:
     """Random weights; every text has its own random context, 77 rows for each 75 words begun."""
@@ -27,6 +44,7 @@ class ToyModel:
     call_listeners: list = field(default_factory=list)
     denoiser_hooks: list = field(default_factory=list)
     encoded: list = field(default_factory=list)
+    loras: ToyLoras = field(default_factory=lambda: ToyLoras())
 
     def context(self, text: str) -> torch.Tensor:
         generator = torch.Generator().manual_seed(sum(i * ord(c) for i, c in enumerate(text, 1)))

@@ -288,3 +288,10 @@ def test_the_api_lists_them(application: tuple[Any, Host]) -> None:
     settings = {"enabled": True, "regions": full("a<lora:missing:1>")}
     answer = client.post("/sdapi/v1/txt2img", json={**request, "alwayson_scripts": {"Regional": {"args": [settings]}}})
     assert answer.status_code == 422 and "missing" in json.dumps(answer.json()) and "Region 1" in json.dumps(answer.json())
+
+
+@pytest.mark.parametrize("method", ["latent_couple", "multidiffusion", "latent_composite", "mask_conditioning"])
+def test_regions_that_are_rows_of_their_own_have_their_loras(draw: Draw, method: str) -> None:
+    plain = draw(PROMPT + "<lora:lora:0.8>", negative_prompt="blue")
+    full_canvas = draw("night", full(PROMPT + "<lora:lora:0.8>"), {"method": method}, negative_prompt="blue")
+    assert np.abs(plain - full_canvas).max() <= 1

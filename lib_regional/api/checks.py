@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from ..core.cost import estimate
 from ..core.layout import Layout, RegionSettings
 from ..core.prompt import split_prompt
 from ..core.settings import Settings
@@ -20,16 +21,18 @@ _SEEN = 0.05
 
 
 def validate(settings: Settings, prompt: str, negative: str, size: tuple[int, int]) -> dict[str, Any]:
-    """Answer of the route: canonical settings, texts and warnings; both empty for settings that are off. Raises SettingsError.
+    """Answer of the route: canonical settings, texts, warnings and cost; all empty for settings that are off. Raises SettingsError.
 
     ``size`` is (width, height) in pixels.
     """
     if not settings.enabled:
-        return {"ok": True, "settings": settings.to_json(), "texts": None, "warnings": []}
+        return {"ok": True, "settings": settings.to_json(), "texts": None, "warnings": [], "cost": None}
     settings.check_method()
     texts = plan_texts(settings, prompt, negative)
+    cost = estimate(settings, size, texts)
+    costs = {"ratio": round(cost.ratio, 3), "text": cost.text}
     warnings = list(find_warnings(settings, texts, prompt, size))
-    return {"ok": True, "settings": settings.to_json(), "texts": asdict(texts), "warnings": warnings}
+    return {"ok": True, "settings": settings.to_json(), "texts": asdict(texts), "warnings": warnings, "cost": costs}
 
 
 def find_warnings(settings: Settings, texts: ImageTexts, prompt: str, size: tuple[int, int]) -> Iterator[str]:

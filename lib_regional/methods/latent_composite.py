@@ -81,13 +81,13 @@ class Hidden:
 
     def see(self, x: Tensor, voice: Voice, window: Window, call: UNetCall, row: Row) -> Tensor | None:
         """The picture's latent where the voice shows, its own hidden one elsewhere; see `prediction.See`."""
-        shows = voice.views[0].weight.to(x.device) > 0
+        shows = voice.views[0].weight > 0
         if shows.all():
             return None
         owner, sigma = (row.image, voice.region), call.model.step.sigma
         latent, rest = x[:LATENT_CHANNELS], x[LATENT_CHANNELS:]
         hidden = self._latents.setdefault(owner, latent * math.sqrt(sigma**2 + 1))
-        seen = torch.where(shows, latent, unet_input(hidden, sigma).to(x))
+        seen = torch.where(shows.to(x.device), latent, unet_input(hidden, sigma).to(x))
         self._seen[owner] = (seen, call.model.step)
         return torch.cat([seen, rest])
 

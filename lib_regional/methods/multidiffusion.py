@@ -16,7 +16,7 @@ from torch import Tensor
 from ..plan import Plan
 from ..ports import Hooks, Host, Row, StepInfo, UNetCall, facts_of
 from ..tensors.latent import LATENT_CHANNELS, seeded_noise, unet_input
-from ..tensors.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, support, tile_weights, tiles
+from ..tensors.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles
 from .contexts import encode_plan
 from .latent_couple import shares_of, speakers
 from .prediction import RegionalPrediction, Scene, View, Voice, Voices, others_of
@@ -48,9 +48,9 @@ class Tiling:
         left, right = _widened(near.left, near.right, columns, self.side)
         return Window(top, left, bottom, right)
 
-    def views(self, area: Window, weight: Tensor) -> tuple[View, ...]:
-        """Windows of ``area`` in which ``weight`` (H, W) is heard."""
-        windows = tiles(area, self.side, self.overlap)
+    def views(self, area: Window, weight: Tensor, own: bool = False) -> tuple[View, ...]:
+        """Windows of ``area`` in which ``weight`` (H, W) is heard; ``own``: it is a region's own area."""
+        windows = (region_tiles if own else tiles)(area, self.side, self.overlap)
         shares = [window.of(weight) * soft for window, soft in zip(windows, tile_weights(windows), strict=True)]
         return tuple(View(w, share) for w, share in zip(windows, shares, strict=True) if float(share.max()) > NEGLIGIBLE)
 
@@ -73,7 +73,8 @@ def windowed_voices(plan: Plan, tiling: Tiling, total: float, total_from: float)
             canvas = canvas_of(scene.latent)
             rest = 1 - total if joined else 1.0
             found = speakers(maps(scene), scene)
-            made = [Voice(r, tiling.views(canvas if r is None else tiling.area(weight), weight * rest)) for r, weight in found]
+            areas = [canvas if r is None else tiling.area(weight) for r, weight in found]
+            made = [Voice(r, tiling.views(area, w * rest, r is not None)) for area, (r, w) in zip(areas, found, strict=True)]
             if joined:
                 made.append(Voice(None, tiling.views(canvas, torch.full(scene.latent, total)), together=True))
             known[scene, joined] = tuple(voice for voice in made if voice.views)
@@ -100,11 +101,11 @@ class Bootstrap:
         heard = torch.zeros(window.grid)
         for view in voice.views:
             _add_shared(heard, view, window)
-        outside = (heard <= NEGLIGIBLE).to(x.device)
+        outside = heard <= NEGLIGIBLE
         if not outside.any():
             return None
         latent, rest = x[:LATENT_CHANNELS], x[LATENT_CHANNELS:]
-        return torch.cat([torch.where(outside, window.of(_background(call, len(latent))).to(x), latent), rest])
+        return torch.cat([torch.where(outside.to(x.device), window.of(_background(call, len(latent))).to(x), latent), rest])
 
 
 def _add_shared(heard: Tensor, view: View, window: Window) -> None:

@@ -37,6 +37,7 @@ ROWS = (Row(0, "cond"), Row(0, "uncond"))
 @dataclass(frozen=True)
 class Cond:
     crossattn: torch.Tensor
+    vector: None = None
 
 
 class RandomModel:
@@ -48,7 +49,7 @@ class RandomModel:
         torch.manual_seed(0)
         with torch.device(device):
             self.unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8).to(dtype).eval()
-        self.call_listeners = []
+        self.call_listeners, self.denoiser_hooks = [], []
         self.device, self.dtype = device, dtype
 
     def context(self, text: str) -> torch.Tensor:

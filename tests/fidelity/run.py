@@ -138,6 +138,12 @@ def sheet(results: list[Result], columns: int = 6) -> Image.Image:
     return canvas
 
 
+def keep(made: list[Result], method: str, out: Path) -> None:
+    """Write a method's sheet as soon as it is complete: a run that is stopped leaves what it has."""
+    (out / "images").mkdir(parents=True, exist_ok=True)
+    sheet(made).quantize(128).save(out / "images" / picture_name(method), optimize=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", default=["plain", *VARIANTS], choices=["plain", *VARIANTS])
@@ -150,10 +156,11 @@ def main() -> None:
     workers = max(1, len(args.webui_url))
     with served(args.webui_url) as make, tqdm(total=args.singles + len(wanted) * len(args.methods), unit="picture") as bar:
         single = figures(run(singles(args.singles), "plain", make, workers, bar.update))
-        results = {m: run(wanted, m, make, workers, bar.update) for m in args.methods}
-    (args.out / "images").mkdir(parents=True, exist_ok=True)
-    for method, made in results.items():
-        sheet(made).quantize(128).save(args.out / "images" / picture_name(method), optimize=True)
+        results: dict[str, list[Result]] = {}
+        for method in args.methods:
+            results[method] = run(wanted, method, make, workers, bar.update)
+            keep(results[method], method, args.out)
+            print("\n".join(rows({method: results[method]}, single)), flush=True)
     text = document(results, single, " ".join([COMMAND, *sys.argv[1:]]))
     (args.out / "fidelity.md").write_text(text, encoding="utf-8")
     print(text)

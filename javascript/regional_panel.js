@@ -550,6 +550,8 @@
                 const {ok, status, data} = await ask("validate", {method: "POST", body, signal: this.request("check")});
                 this.problems = ok ? [] : data.problems && data.problems.length ? data.problems : [{field: "", message: data.detail || `The checks answered ${status}.`}];
                 this.warnings = ok ? data.warnings || [] : [];
+                this.cost = ok && data.cost ? data.cost.text : "";
+                this.resizeStage();
             } catch (error) {
                 if (error.name === "AbortError") return;
                 this.problems = [];
@@ -579,7 +581,7 @@
             const {width, height} = this.size();
             this.stage.picture.style.aspectRatio = `${width} / ${height}`;
             this.stage.picture.style.setProperty("--rg-ratio", String(width / height));
-            this.stage.caption.textContent = `${width} × ${height}`;
+            this.stage.caption.textContent = [`${width} × ${height}`, this.cost].filter(Boolean).join(" · ");
             if (this.lastPreview) this.stage.image.src = this.lastPreview;
         }
 

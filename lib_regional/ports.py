@@ -208,21 +208,47 @@ DenoiserHook = Callable[[DenoiserCall], "Tensor"]
 """Returns the clean prediction (B, C, H, W) that the sampler goes on with."""
 
 
+VectorHook = Callable[[ModelCall, "Tensor"], "Tensor | None"]
+"""``(call, vectors (B, V))`` -> the rows' pooled texts (B, V) in place of the host's own, or None to leave them.
+
+Models with such a vector (SDXL, Flux) read it beside the context, everywhere at once; see `Conditioning.vector`.
+"""
+
+
+@dataclass(frozen=True)
+class TextShare:
+    """One text of a row in joint attention: ``context`` (T, D), None for the row's own, and where it is heard, (h, w) in [0, 1]."""
+
+    context: Tensor | None
+    weights: Tensor
+
+
+JointHook = Callable[[ModelCall, Grid], "Sequence[Sequence[TextShare]] | None"]
+"""For models whose text and picture tokens share one attention (Flux): each row's texts on the picture's token ``grid``.
+
+The weights of a row's texts sum to 1 at every token. None leaves the call to the host.
+"""
+
+
 @dataclass(frozen=True)
 class Hooks:
     """What a method wants to be called for. A slot that is None or empty costs nothing.
 
-    ``layers``: hooks by module name. ``renew``: the model's weights changed during sampling (another checkpoint, other LoRAs): encode
-    anew, forget projections. A method without it cannot be followed by a host whose weights change.
+    ``cross_attention`` is asked on models that have it, ``joint`` takes its place on those where text and picture share one attention.
+    ``layers``: hooks by module name. ``method`` is its name, for messages. ``renew``: the model's weights changed during sampling (another
+    checkpoint, other LoRAs): encode anew, forget projections. A method without it cannot be followed by a host whose weights change.
     """
 
     cross_attention: AttentionHook | None = None
+    joint: JointHook | None = None
+    vector: VectorHook | None = None
     self_attention: AttentionHook | None = None
     layers: Mapping[str, LayerHook] = field(default_factory=dict)
     unet: UNetHook | None = None
     denoiser: DenoiserHook | None = None
     renew: Callable[[], None] | None = None
     close: Callable[[], None] | None = None
+    method: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 
 from .methods import METHODS
@@ -20,7 +21,8 @@ class Session:
 
     def __enter__(self) -> Session:
         with ExitStack() as stack:
-            hooks = METHODS[self._plan.settings.method](self._plan, self._host)
+            method = self._plan.settings.method
+            hooks = replace(METHODS[method](self._plan, self._host), method=method)
             if hooks.close is not None:
                 stack.callback(hooks.close)
             stack.enter_context(self._host.patched(hooks))

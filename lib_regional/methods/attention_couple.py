@@ -15,6 +15,7 @@ from ..tensors.pyramid import Pyramid
 from .contexts import ContextKey, Contexts, encode_plan
 from .region_lora import ByPlace, Networks, layer_hooks, load_networks
 from .region_noise import region_noise
+from .whole_texts import WholeTexts
 
 CACHE_LIMIT = 512 * 2**20
 """Bytes of cached keys and values above which the cache is emptied and begun anew."""
@@ -152,18 +153,24 @@ def _heads(call: AttentionCall, k: Tensor, v: Tensor) -> KeysValues:
 
 
 def attention_couple(plan: Plan, host: Host) -> Hooks:
-    """Hooks for one generation. ``options.attention_couple.cache`` (default true) keeps keys and values over the steps."""
+    """Hooks for one generation, for models with cross-attention and for those where text and picture share one (`tensors.joint`).
+
+    ``options.attention_couple.cache`` (default true) keeps keys and values over the steps.
+    """
     options = dict(plan.settings.options.get("attention_couple", {}))
     cache = KeyValueCache() if options.get("cache", True) else None
-    networks, pyramid = load_networks(plan, host), Pyramid(plan.layout)
-    couple = _Couple(plan, encode_plan(plan, host), networks, pyramid, cache)
+    networks, pyramid, contexts = load_networks(plan, host), Pyramid(plan.layout), encode_plan(plan, host)
+    couple, whole = _Couple(plan, contexts, networks, pyramid, cache), WholeTexts(plan, contexts, pyramid)
 
     def renew() -> None:
         networks.renew(plan, host)
-        couple.renew(encode_plan(plan, host))
+        whole.contexts = encode_plan(plan, host)
+        couple.renew(whole.contexts)
 
     return Hooks(
         cross_attention=couple,
+        joint=whole.shares,
+        vector=whole.vectors,
         layers=layer_hooks(networks, ByPlace(plan, pyramid), contexts=False),
         denoiser=region_noise(plan),
         renew=renew,

@@ -1,0 +1,67 @@
+"""What the regions' texts say outside of cross-attention: in pooled vectors, and in attention shared with the picture.
+
+A pooled text (SDXL, Flux) acts on the whole picture at once. *choice*: the row's own and the regions' are mixed by the share of the canvas
+that each has, so that one region over the whole canvas is the plain prompt, exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..plan import Plan
+from ..ports import Grid, ModelCall, Row, TextShare
+from ..tensors.masks import WeightMaps
+from ..tensors.pyramid import Pyramid
+from .contexts import ContextKey, Contexts
+
+Told = dict[int, ContextKey]
+"""Region -> what it says; regions that say nothing of their own are left out."""
+
+
+class WholeTexts:
+    """One generation's texts by row, with their shares of the picture."""
+
+    def __init__(self, plan: Plan, contexts: Contexts, pyramid: Pyramid) -> None:
+        self._plan = plan
+        self._pyramid = pyramid
+        self.contexts = contexts
+
+    def vectors(self, call: ModelCall, own: Tensor) -> Tensor | None:
+        """Pooled texts (B, V) of the rows: each the mean of its own and its regions', by area."""
+        told = [self._told(row, call) for row in call.rows]
+        known = {key: self.contexts.conditioning(key).vector for keys in told for key in keys.values()}
+        vectors = {key: vector.to(own) for key, vector in known.items() if vector is not None}
+        if not vectors:
+            return None
+        mixed = [self._mixed(row, keys, call, vector, vectors) for row, keys, vector in zip(call.rows, told, own, strict=True)]
+        return torch.stack(mixed)
+
+    def shares(self, call: ModelCall, grid: Grid) -> list[Sequence[TextShare]] | None:
+        """Texts of the rows and where each is heard, for joint attention; None where only the rows' own texts are."""
+        told = [self._told(row, call) for row in call.rows]
+        if not any(told):
+            return None
+        return [self._row_shares(row, keys, call, grid) for row, keys in zip(call.rows, told, strict=True)]
+
+    def _told(self, row: Row, call: ModelCall) -> Told:
+        found = {region: self.contexts.key(row, region, call.step) for region in self._plan.active(call.step)}
+        return {region: key for region, key in found.items() if key is not None}
+
+    def _maps(self, row: Row, call: ModelCall, grid: Grid) -> WeightMaps:
+        factors = self._plan.pass_of(call.step).texts[row.image].weights
+        return self._pyramid.at(self._plan.active(call.step), call.latent, grid, factors)
+
+    def _mixed(self, row: Row, keys: Told, call: ModelCall, own: Tensor, vectors: dict[ContextKey, Tensor]) -> Tensor:
+        areas = self._maps(row, call, call.latent).regions.flatten(1).mean(1)
+        parts = [(float(areas[region]), vectors[key]) for region, key in keys.items() if key in vectors]
+        mixed = own * (1.0 - sum(area for area, _ in parts))
+        return sum((area * vector for area, vector in parts), mixed)
+
+    def _row_shares(self, row: Row, keys: Told, call: ModelCall, grid: Grid) -> list[TextShare]:
+        maps = self._maps(row, call, grid)
+        regions = [TextShare(self.contexts.tensor(key), maps.regions[region]) for region, key in keys.items()]
+        base = 1.0 - sum((share.weights for share in regions), torch.zeros(grid))
+        return [share for share in (TextShare(None, base.clamp_min(0)), *regions) if float(share.weights.max()) > 0]

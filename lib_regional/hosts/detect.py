@@ -10,6 +10,8 @@ from ..ports import Host
 from .a1111 import A1111Host
 from .a1111_model import is_a1111
 from .diffusers import DiffusersHost
+from .forge import ForgeHost
+from .forge_model import is_forge
 
 
 def _is_diffusers(model: Any) -> bool:
@@ -18,6 +20,7 @@ def _is_diffusers(model: Any) -> bool:
 
 _ADAPTERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Any], Host]], ...] = (
     (_is_diffusers, DiffusersHost),
+    (is_forge, ForgeHost),
     (is_a1111, A1111Host),
 )
 

@@ -1,0 +1,53 @@
+"""Forge: SD1.x, SD2.x, SDXL and Flux, hooked per instance.
+
+``forge_objects`` is reset before every sampling and its ``UnetPatcher`` cloned by every extension, so that clone-and-replace has to be done
+anew for each pass, on top of what others did. The modules inside are the same through all of that: what is hooked here is hooked on them,
+and on the pass' own denoiser, and taken back when sampling ends. Row roles come with the rows (`forge_rows`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from ..ports import ContextSchedule, Hooks
+from . import a1111_texts
+from .forge_model import loaded_model
+from .forge_sampling import Sampling
+
+
+class ForgeHost:
+    """A loaded Forge engine, and the processing object ``p`` whose sampling is meant."""
+
+    name = "forge"
+
+    def __init__(self, model: Any, p: Any = None) -> None:
+        self._model = model
+        self._p = p
+        self._sampling: Sampling | None = None
+
+    def encode(
+        self, texts: Sequence[str], *, steps: int, negative: bool, size: tuple[int, int], hires_steps: int | None = None
+    ) -> list[ContextSchedule]:
+        """See `ports.Host.encode`. Forge kept the prompt parser of AUTOMATIC1111, and its engines take the size as that one's models do."""
+        counted = a1111_texts.schedule_steps(self._p, steps, hires_steps)
+        return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
+
+    def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
+        """Hook the loaded model until exit; see `ports.Host.patched`. Raises `RegionalError` where it cannot serve ``hooks``."""
+        return self._patched(Sampling(self._p, hooks))
+
+    def begin_pass(self, p: Any) -> None:
+        """The sampler of the next pass of ``p`` is made and about to run; Forge says so twice before the hires pass. Raises nothing."""
+        if self._sampling is not None:
+            self._sampling.begin_pass(p.sampler.model_wrap_cfg)
+
+    @contextmanager
+    def _patched(self, sampling: Sampling) -> Iterator[None]:
+        with sampling.listening(self._model):
+            before, self._sampling = self._sampling, sampling
+            try:
+                yield
+            finally:
+                self._sampling = before

@@ -1,0 +1,75 @@
+"""Flux on Forge: regional texts beside each other in its joint attention.
+
+Its blocks offer no slot, and hold no attention module either: they call a function of their Python module. That name is set for the
+duration of one UNet call and set back whatever happens.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..core.errors import RegionalError
+from ..ports import Grid, TextShare
+from ..tensors.joint import joint_bias, side_by_side
+
+_NAME = "attention_function"
+
+
+def token_grid(latent: Grid) -> Grid:
+    """Picture tokens of a latent: patches of 2×2 cells, the last ones padded."""
+    return (-(-latent[0] // 2), -(-latent[1] // 2))
+
+
+def context_of(shares: Sequence[Sequence[TextShare]], context: Tensor) -> Tensor:
+    """The rows' texts (B, T, D) in place of the host's ``context``."""
+    rows = [
+        [own if share.context is None else share.context.to(own) for share in texts] for texts, own in zip(shares, context, strict=True)
+    ]
+    return side_by_side(rows)
+
+
+def bias_of(shares: Sequence[Sequence[TextShare]], context: Tensor) -> Tensor | None:
+    """What joint attention adds to its scores, on the device and in the precision of ``context`` (B, T, D); None for nothing."""
+    length = context.shape[1]
+    rows = [[(length if s.context is None else len(s.context), s.weights.to(context.device).flatten()) for s in texts] for texts in shares]
+    return joint_bias(rows, context.dtype)
+
+
+@contextmanager
+def biased(unet: nn.Module, bias: Tensor | None) -> Iterator[None]:
+    """Let the blocks of ``unet`` add ``bias`` (B, 1, L, L) to their scores."""
+    if bias is None:
+        yield
+        return
+    module = _attention_module(unet)
+    before = getattr(module, _NAME)
+    setattr(module, _NAME, _attention(before, bias))
+    try:
+        yield
+    finally:
+        setattr(module, _NAME, before)
+
+
+def _attention_module(unet: Any) -> Any:
+    """The module in whose ``attention`` the blocks of ``unet`` end up."""
+    own = sys.modules[type(unet.double_blocks[0]).__module__]
+    found = sys.modules.get(getattr(getattr(own, "attention", None), "__module__", ""))
+    if not hasattr(found, _NAME):
+        raise RegionalError(f"Regional does not know the attention of this model ({type(unet).__name__}).")
+    return found
+
+
+def _attention(before: Callable[..., Tensor], bias: Tensor) -> Callable[..., Tensor]:
+    def attention(q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """q, k, v (B, heads, L, d) -> (B, L, heads · d), as Forge's own with ``skip_reshape``."""
+        if q.shape[0] != bias.shape[0] or q.shape[-2] != bias.shape[-1]:
+            return before(q, k, v, *args, **kwargs)
+        return F.scaled_dot_product_attention(q, k, v, bias.to(q.dtype)).transpose(1, 2).flatten(2)
+
+    return attention

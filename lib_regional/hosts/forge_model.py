@@ -1,0 +1,66 @@
+"""The checkpoint that Forge has loaded: whether it is one, which one it is now, and its diffusion model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from ..core.errors import RegionalError
+from ..ports import Hooks
+
+
+def is_forge(model: Any) -> bool:
+    """Whether ``model`` is a Forge engine: one that keeps its parts in ``forge_objects``."""
+    return hasattr(getattr(getattr(model, "forge_objects", None), "unet", None), "model_options")
+
+
+def loaded_model() -> Any:
+    """The engine that the host samples with now; refiner and hires pass change it."""
+    from modules import shared
+
+    return shared.sd_model
+
+
+def diffusion_model_of(model: Any) -> nn.Module:
+    """The network itself. Clones of the ``UnetPatcher`` share it, and memory management moves its weights, not the module."""
+    found: nn.Module = model.forge_objects.unet.model.diffusion_model
+    return found
+
+
+def identity_of(model: Any) -> tuple[Any, ...]:
+    """What contexts and projections depend on; equal means that both may be kept. Forge compiles its LoRAs into a hash."""
+    checkpoint = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
+    return (id(diffusion_model_of(model)), checkpoint, getattr(model, "current_lora_hash", None))
+
+
+def prepare_again(model: Any, x: Any) -> None:
+    """Encoding texts in the middle of sampling may have moved the UNet away: load it again for latents ``x``."""
+    try:
+        from backend.sampling.sampling_function import sampling_prepare
+    except ImportError:
+        return
+    sampling_prepare(model.forge_objects.unet, x=x)
+
+
+def kind_of(unet: nn.Module) -> str:
+    """``cross`` for UNets with cross-attention, ``joint`` where text and picture share one attention (Flux), ``""`` for others."""
+    if any(name.endswith(".attn2") for name, _ in unet.named_modules()):
+        return "cross"
+    return "joint" if hasattr(unet, "double_blocks") and hasattr(unet, "single_blocks") else ""
+
+
+def refuse_unserved(hooks: Hooks, unet: nn.Module) -> None:
+    """Raise `RegionalError` for a model that cannot serve what the method asks for."""
+    kind, name = kind_of(unet), type(unet).__name__
+    if not kind:
+        raise RegionalError(f"Regional cannot work with this model ({name}): it knows neither its attention nor its text tokens.")
+    asked = {
+        "cross-attention": hooks.cross_attention is not None and hooks.joint is None,
+        "self-attention": hooks.self_attention is not None,
+        "its single layers": bool(hooks.layers),
+    }
+    missing = [what for what, wanted in asked.items() if wanted]
+    if kind == "joint" and missing:
+        method = f'The method "{hooks.method}"' if hooks.method else "This method"
+        raise RegionalError(f"{method} cannot work with {name}: it needs {' and '.join(missing)}, which models like Flux do not have.")

@@ -32,6 +32,7 @@ class ForgeHost:
     ) -> list[ContextSchedule]:
         """See `ports.Host.encode`. Forge kept the prompt parser of AUTOMATIC1111, and its engines take the size as that one's models do."""
         counted = a1111_texts.schedule_steps(self._p, steps, hires_steps)
+        size = a1111_texts.pass_size(self._p, size, hires_steps)
         return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:

@@ -5,6 +5,7 @@ Without a URL the project's own standalone host is started for the session.
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -16,6 +17,7 @@ PROMPT = {"prompt": "a red circle on grass", "negative_prompt": "", "width": 128
 
 def pytest_addoption(parser):
     parser.addoption("--webui-url", default=os.environ.get("WEBUI_URL"), help="a running WebUI; default: the standalone host")
+    parser.addoption("--webui-request", type=json.loads, default={}, help='JSON for every request, e.g. {"scheduler": "Simple"} for Flux')
     parser.addoption("--webui-size", type=int, default=128, help="picture size to ask for (a real SD1.5 wants 512)")
 
 
@@ -34,7 +36,8 @@ def url(request):
 @pytest.fixture(scope="session")
 def webui(url, request):
     size = request.config.getoption("--webui-size", default=128)
-    return WebUI(url, {**PROMPT, "width": size, "height": size})
+    more = request.config.getoption("--webui-request", default={})
+    return WebUI(url, {**PROMPT, "width": size, "height": size, **more})
 
 
 @pytest.fixture(scope="session")

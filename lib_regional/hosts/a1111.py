@@ -58,7 +58,6 @@ class A1111Host:
     ) -> list[ContextSchedule]:
         """See `ports.Host.encode`; ``hires_steps`` for the hires pass, whose schedules count on after the first pass' ``steps``."""
         counted = a1111_texts.schedule_steps(self._p, steps, hires_steps)
-        size = a1111_texts.pass_size(self._p, size, hires_steps)
         with a1111_loras.on_texts(loras):
             return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
 

@@ -51,12 +51,6 @@ def schedule_steps(p: Any, steps: int, hires_steps: int | None = None) -> tuple[
     return first, _calls(getattr(p, "hr_sampler_name", None) or p.sampler_name, hires_steps)
 
 
-def pass_size(p: Any, size: tuple[int, int], hires_steps: int | None) -> tuple[int, int]:
-    """(width, height) that the host tells SDXL of in the pass meant: the hires pass' own where ``hires_steps`` says that it is that one."""
-    wide, high = getattr(p, "hr_upscale_to_x", 0), getattr(p, "hr_upscale_to_y", 0)
-    return (wide, high) if hires_steps is not None and wide and high else size
-
-
 def _calls(sampler: str, steps: int) -> int:
     from modules import sd_samplers
 

@@ -32,7 +32,8 @@ class ForgeHost:
     ) -> list[ContextSchedule]:
         """See `ports.Host.encode`. Forge kept the prompt parser of AUTOMATIC1111, and its engines take the size as that one's models do."""
         counted = a1111_texts.schedule_steps(self._p, steps, hires_steps)
-        size = a1111_texts.pass_size(self._p, size, hires_steps)
+        if hires_steps is not None:
+            size = _hires_size(self._p, size)
         return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
@@ -52,3 +53,8 @@ class ForgeHost:
                 yield
             finally:
                 self._sampling = before
+
+
+def _hires_size(p: Any, size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the hires pass, which SDXL is told of; ``size`` where the host does not say."""
+    return (getattr(p, "hr_upscale_to_x", 0) or size[0], getattr(p, "hr_upscale_to_y", 0) or size[1])

@@ -58,6 +58,8 @@ class A1111Host:
     ) -> list[ContextSchedule]:
         """See `ports.Host.encode`; ``hires_steps`` for the hires pass, whose schedules count on after the first pass' ``steps``."""
         counted = a1111_texts.schedule_steps(self._p, steps, hires_steps)
+        if hires_steps is not None:
+            size = a1111_texts.hires_size(self._p, size)
         with a1111_loras.on_texts(loras):
             return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
 
@@ -226,15 +228,18 @@ class _Sampling:
             self._now = outer
             self._grids.update(grids)
 
-    def _begin_call(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Forward pre-hook of the UNet: x (B, C, H, W)."""
+    def _begin_call(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Forward pre-hook of the UNet: x (B, C, H, W); SDXL's pooled texts are y (B, V)."""
         if self._fault is not None:
             raise self._fault
         if self._announced is None:
-            return
+            return None
         x = args[0] if args else kwargs["x"]
         self._grids.clear()
         self._now = self._announced.take(x.shape[0], (x.shape[-2], x.shape[-1]))
+        told = kwargs.get("y")
+        vectors = self._hooks.vector(self._now, told) if self._hooks.vector is not None and told is not None else None
+        return None if vectors is None else (args, {**kwargs, "y": vectors})
 
     def _grid_hook(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
         def remember(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

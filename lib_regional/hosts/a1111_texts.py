@@ -51,6 +51,11 @@ def schedule_steps(p: Any, steps: int, hires_steps: int | None = None) -> tuple[
     return first, _calls(getattr(p, "hr_sampler_name", None) or p.sampler_name, hires_steps)
 
 
+def hires_size(p: Any, size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the hires pass, which SDXL is told of; ``size`` where the host does not say."""
+    return (getattr(p, "hr_upscale_to_x", 0) or size[0], getattr(p, "hr_upscale_to_y", 0) or size[1])
+
+
 def _calls(sampler: str, steps: int) -> int:
     from modules import sd_samplers
 

@@ -115,6 +115,27 @@ def test_rows_bring_their_own_vectors(webui, with_vectors):
     assert torch.equal(y, torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]]))
 
 
+def test_pooled_texts_are_replaced_where_the_hook_says_so(webui, with_vectors):
+    y, x, asked = torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]]), torch.randn(1, 4, 10, 8), []
+
+    def made(given, hook):
+        p, found = Processing(webui), []
+        denoiser = Denoiser(p)
+        denoiser.unet = lambda x, told: found.append(with_vectors(x, timesteps=torch.full((2,), 500), context=told, y=given)) or found[0]
+        with torch.no_grad(), hooked(webui, p, vector=hook):
+            denoiser(x)
+        return found[0]
+
+    def hook(call, own):
+        asked.append((call.rows, own))
+        return own * 2
+
+    torch.testing.assert_close(made(y, hook), made(y * 2, lambda *_: None))
+    assert not torch.allclose(made(y, lambda *_: None), made(y * 2, lambda *_: None))
+    assert [rows for rows, _ in asked] == [(Row(0, "cond"), Row(0, "uncond"))] and asked[0][1] is y
+    assert torch.equal(y, torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]]))
+
+
 def test_rows_of_different_sizes_are_an_error(webui):
     p = Processing(webui)
 

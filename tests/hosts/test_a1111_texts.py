@@ -75,3 +75,12 @@ def test_nothing_is_kept_for_the_gradient(webui, monkeypatch):
 def test_extra_network_tags_do_not_reach_the_text_encoder(webui, caplog):
     encode(webui, None, ["a<lora:x:1>", "b"])
     assert webui.model.encoded[0][0] == ["a", "b"] and "<lora:x:1>" in caplog.text
+
+
+def test_the_hires_pass_is_told_its_own_size(webui):
+    """SDXL's vector holds the picture's size; the host encodes hires prompts with that of the upscaled picture."""
+    p = Processing(webui, hr_upscale_to_x=96, hr_upscale_to_y=120)
+    encode(webui, p, ["a"])
+    encode(webui, p, ["a"], hires_steps=6)
+    encode(webui, None, ["a"], hires_steps=6)
+    assert [entry[4] for entry in webui.model.encoded] == [(64, 80), (96, 120), (64, 80)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import gradio as gr
 from modules import script_callbacks, scripts
 
 from lib_regional.api.routes import add_routes
 from lib_regional.core.infotext import from_infotext
 from lib_regional.core.presets import PresetStore
-from lib_regional.hosts import processing
+from lib_regional.hosts import options, processing, xyz_axes
 from lib_regional.ui import panel
 
 FOLDER = scripts.basedir()
@@ -28,7 +29,7 @@ class Script(scripts.Script):
 
     def ui(self, is_img2img: bool) -> list[Any]:
         """The panel; may be called any number of times."""
-        parts = panel.build(is_img2img)
+        parts = panel.build(is_img2img, method=options.chosen(options.METHOD))
         self.infotext_fields = [(parts.state, panel.pasted(from_infotext))]
         self.paste_field_names = ["Regional"]
         return [parts.state]
@@ -52,7 +53,10 @@ class Script(scripts.Script):
 
 def on_app_started(_: Any, app: Any) -> None:
     """Add the own routes to the host's application."""
-    add_routes(app, PresetStore(panel.preset_folder(FOLDER)))
+    add_routes(app, PresetStore(options.preset_folder(panel.preset_folder(FOLDER))))
 
 
 script_callbacks.on_app_started(on_app_started)
+script_callbacks.on_before_ui(xyz_axes.register)
+if hasattr(script_callbacks, "on_ui_settings"):  # not on hosts without a settings page
+    script_callbacks.on_ui_settings(lambda: options.register(gr.Dropdown))

@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..core.axes import with_axes
 from ..core.dealing import Dealt, deal_tags, with_dealt
 from ..core.errors import RegionalError
 from ..core.infotext import to_infotext
 from ..core.settings import Settings, is_off
 from ..plan import PassPlan, Plan, plan_hires, plan_pass
 from ..session import Session
+from . import options, xyz_axes
 from .detect import find_host
 
 ATTRIBUTE = "_regional"
@@ -109,6 +111,7 @@ def begin(p: Any, argument: Any) -> None:
     """
     forget(p)
     try:
+        argument = with_axes(argument, xyz_axes.values_of(p))
         if is_off(argument):
             return
         settings = Settings.parse(argument)
@@ -118,7 +121,8 @@ def begin(p: Any, argument: Any) -> None:
         _wrap(p, functools.partial(_fail, error))
         return
     setattr(p, ATTRIBUTE, generation)
-    p.extra_generation_params.update(to_infotext(settings))
+    if options.chosen(options.INFOTEXT):
+        p.extra_generation_params.update(to_infotext(settings))
     _wrap(p, functools.partial(_sample, p, generation))
 
 

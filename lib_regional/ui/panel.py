@@ -25,12 +25,12 @@ class PanelParts:
     accordion: gr.Accordion
 
 
-def build(is_img2img: bool) -> PanelParts:
-    """Put the panel into the Blocks that are open. May be called any number of times."""
+def build(is_img2img: bool, method: str = "") -> PanelParts:
+    """Put the panel into the Blocks that are open. May be called any number of times. ``method`` is what it begins with."""
     tab = "img2img" if is_img2img else "txt2img"
     with gr.Accordion("Regional", open=False, elem_id=f"regional_{tab}") as accordion:
         mount = gr.HTML(mount_html(tab), elem_id=f"regional_{tab}_mount")
-        state = _state_box(tab)
+        state = _state_box(tab, method)
     listen(state.change, None, [state], js=f"(text) => {{ window.Regional && Regional.pull && Regional.pull('{tab}'); return []; }}")
     return PanelParts(state, mount, accordion)
 
@@ -56,9 +56,10 @@ def preset_folder(extension: str | Path) -> Path:
     return Path(extension) / "presets"
 
 
-def _state_box(tab: str) -> Any:
+def _state_box(tab: str, method: str) -> Any:
     # Hidden by style.css: a component with visible=False is not in the page, and its value could not be edited there.
     # Equal lines and max_lines keep Gradio from measuring a text that may hold a mask of several hundred kilobytes.
-    state = gr.Textbox("", label="Regional settings", elem_id=f"regional_{tab}_state", lines=2, max_lines=2)
+    untouched = "" if method in ("", Settings(enabled=False).method) else json.dumps({"enabled": False, "method": method, "regions": []})
+    state = gr.Textbox(untouched, label="Regional settings", elem_id=f"regional_{tab}_state", lines=2, max_lines=2)
     state.do_not_save_to_config = True  # the WebUI would otherwise keep it as a default in ui-config.json
     return state

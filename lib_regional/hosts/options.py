@@ -1,0 +1,43 @@
+"""Regional's section of the WebUI's settings page, and what the user chose there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..core.methods import METHODS
+
+SECTION = ("regional", "Regional")
+METHOD, INFOTEXT, PRESETS = "regional_default_method", "regional_infotext", "regional_preset_folder"
+DEFAULTS: dict[str, Any] = {METHOD: "attention_couple", INFOTEXT: True, PRESETS: ""}
+
+
+def register(dropdown: Any) -> None:
+    """Add the section, for ``on_ui_settings``; ``dropdown`` is Gradio's. Does nothing on a host that has no settings page."""
+    from modules import shared
+
+    if not (hasattr(shared, "OptionInfo") and hasattr(shared.opts, "add_option")):
+        return
+    rows: dict[str, tuple[str, Any, dict[str, Any] | None]] = {  # without a component the default's type decides
+        METHOD: (
+            "Method that an untouched panel begins with (takes effect with a reload of the page)",
+            dropdown,
+            {"choices": list(METHODS)},
+        ),
+        INFOTEXT: ("Write the regions into the pictures' generation parameters", None, None),
+        PRESETS: ("Folder for the user's presets; empty: the extension's own (takes effect with a restart)", None, None),
+    }
+    for key, (label, component, more) in rows.items():
+        shared.opts.add_option(key, shared.OptionInfo(DEFAULTS[key], label, component, more, section=SECTION))
+
+
+def chosen(key: str) -> Any:
+    """The user's choice, or the default where the host does not know the option."""
+    return getattr(getattr(sys.modules.get("modules.shared"), "opts", None), key, DEFAULTS[key])
+
+
+def preset_folder(default: Path) -> Path:
+    """Where presets lie."""
+    folder = str(chosen(PRESETS) or "").strip()
+    return Path(folder).expanduser() if folder else default

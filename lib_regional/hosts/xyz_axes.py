@@ -1,0 +1,56 @@
+"""Regional's axes in the WebUI's X/Y/Z plot.
+
+The plot makes a shallow copy of ``p`` for every cell, lets the axes change it, and generates. An axis leaves its value on the copy;
+`processing.begin` takes it up from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core.axes import AXES, Axis
+
+ATTRIBUTE = "_regional_axes"
+PREFIX = "[Regional] "
+
+
+def register() -> None:
+    """Add the axes to the plot script, once, however often the page is built; nothing where the WebUI has no such script."""
+    module = _plot_module()
+    if module is None:
+        return
+    present = {option.label for option in module.axis_options}
+    new = [_option(module, key, axis) for key, axis in AXES.items() if PREFIX + axis.name not in present]
+    module.axis_options.extend(new)
+
+
+def values_of(p: Any) -> dict[str, str]:
+    """What the axes say for this generation: key of the axis -> text."""
+    found: dict[str, str] = getattr(p, ATTRIBUTE, None) or {}
+    return found
+
+
+def _plot_module() -> Any:
+    from modules import scripts
+
+    for data in getattr(scripts, "scripts_data", ()):
+        if data.script_class.__module__.rpartition("scripts.")[2] in ("xyz_grid.py", "xyz_grid"):
+            return data.module
+    return None
+
+
+def _option(module: Any, key: str, axis: Axis) -> Any:
+    more = {"choices": lambda: list(axis.choices)} if axis.choices else {}
+    return module.AxisOption(PREFIX + axis.name, str, _apply(key), format_value=_labelled(axis), **more)
+
+
+def _apply(key: str) -> Callable[[Any, str, Any], None]:
+    def apply(p: Any, value: str, _: Any) -> None:
+        setattr(p, ATTRIBUTE, {**values_of(p), key: value})  # the dict of p belongs to all of p's copies
+
+    return apply
+
+
+def _labelled(axis: Axis) -> Callable[[Any, Any, str], str]:
+    return lambda _p, _option, value: f"{axis.name.partition(' (')[0]}: {value}"

@@ -1,0 +1,77 @@
+"""Axes of an X/Y/Z plot: how one value of a list changes the settings."""
+
+import copy
+
+import pytest
+
+from lib_regional.core.axes import AXES, with_axes
+from lib_regional.core.errors import SettingsError
+from lib_regional.core.settings import Settings
+
+TWO = {"enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b", "weight": 2.0}]}
+
+
+def changed(key, text, settings=TWO):
+    return Settings.parse(with_axes(settings, {key: text}))
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "found"),
+    [
+        ("enabled", "false", lambda s: s.enabled is False),
+        ("enabled", " True ", lambda s: s.enabled is True),
+        ("method", "attention_couple", lambda s: s.method == "attention_couple"),
+        ("base_share", "0.3", lambda s: [r.base_share for r in s.regions] == [0.3, 0.3]),
+        ("base_share", "2:0.3", lambda s: [r.base_share for r in s.regions] == [0.0, 0.3]),
+        ("weight", "1: 0.5", lambda s: [r.weight for r in s.regions] == [0.5, 2.0]),
+        ("weight", "3", lambda s: [r.weight for r in s.regions] == [3.0, 3.0]),
+        ("steps", "0.25-0.5", lambda s: [tuple(r.steps) for r in s.regions] == [(0.25, 0.5)] * 2),
+        ("steps", "2:0-0.5", lambda s: [tuple(r.steps) for r in s.regions] == [(0.0, 1.0), (0.0, 0.5)]),
+    ],
+    ids=str,
+)
+def test_a_value_changes_its_field(key, text, found):
+    before = copy.deepcopy(TWO)
+    assert found(changed(key, text))
+    assert before == TWO
+
+
+def test_a_layout_keeps_the_direction():
+    grid = {"enabled": True, "regions": [{"prompt": "a"}, {"prompt": "b"}], "grid": {"ratios": "1,1", "direction": "rows"}}
+    made = changed("layout", "1,3", grid)
+    assert made.grid is not None and (made.grid.ratios, made.grid.direction) == ("1,3", "rows")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "field"),
+    [
+        ("enabled", "perhaps", "enabled"), ("base_share", "x", "base_share"), ("weight", "3:1", "regions"), ("weight", "a:1", "regions"),
+        ("steps", "0.5", "steps"), ("steps", "a-b", "steps"), ("weight", "-1", "regions[0].weight"), ("method", "magic", "method"),
+        ("layout", "1,x", "grid.ratios"), ("base_share", "nan", "regions[0].base_share"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_is_named(key, text, field):
+    settings = {"enabled": True, "regions": [{"prompt": "a"}, {"prompt": "b"}], "grid": {"ratios": "1,1"}} if key == "layout" else TWO
+    with pytest.raises(SettingsError) as found:
+        changed(key, text, settings)
+    assert found.value.problems[0].field == field
+
+
+def test_no_axis_no_change():
+    assert with_axes("text", {}) == "text" and with_axes(None, {}) is None
+
+
+def test_a_cell_can_switch_on_what_is_off():
+    """The panel's text with the switch off, and an argument that is not there at all."""
+    text = '{"enabled": false, "regions": [{"box": [0, 0, 1, 1], "prompt": "a"}]}'
+    assert changed("enabled", "true", text).enabled and not changed("weight", "2", text).enabled
+    assert Settings.parse(with_axes(None, {"enabled": "true"})).enabled
+
+
+def test_several_axes_act_together():
+    made = Settings.parse(with_axes(TWO, {"weight": "1:3", "base_share": "0.5"}))
+    assert [(r.weight, r.base_share) for r in made.regions] == [(3.0, 0.5), (2.0, 0.5)]
+
+
+def test_names_are_unlike():
+    assert len({axis.name for axis in AXES.values()}) == len(AXES)

@@ -7,9 +7,10 @@ once. Masks that are pictures count as the whole canvas.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from .edit import read_source
 from .geometry import Box, Ellipse, Polygon, Shape
 from .layout import Layout, Region
 from .settings import Settings
@@ -65,7 +66,7 @@ def _own_edges(settings: Settings) -> Iterator[float]:
             yield settings.option(name)
 
 
-_OPTIONS_WITH_STEPS = {"latent_composite": ("alone",), "multidiffusion": ("total_from",)}
+_OPTIONS_WITH_STEPS = {"latent_composite": ("alone",), "multidiffusion": ("total_from",), "mrgd": ("t_total",), "p2p": ("t_total",)}
 
 
 def _work(jobs: list[_Job]) -> float:
@@ -169,7 +170,30 @@ def _multidiffusion(scene: _Scene) -> Iterator[_Job]:
             yield from ((window, "cond", "together"), (window, "uncond", None))
 
 
+def _edit(scene: _Scene) -> Iterator[_Job]:
+    """Both trajectories; each of them predicts its regions, its base and, in the end, the whole picture with all texts joined."""
+    yield from _side(scene, "target")
+    given = scene.settings.option("source")
+    if given is None:
+        return
+    settings = read_source(scene.settings, given, scene.settings.method)
+    told = [(at, region) for at, region in enumerate(settings.layout().regions) if region.enabled and region.prompt]
+    yield from _side(replace(scene, texts=None, told=told, base=_base_heard(settings, told)), "source")
+
+
+def _side(scene: _Scene, name: str) -> Iterator[_Job]:
+    whole, option = canvas_of(scene.canvas), scene.settings.option
+    jobs = [job for at, region in scene.told for job in scene.jobs(at, scene.box(region, int(option("halo"))))]
+    jobs += scene.base_jobs(whole)
+    if option("total"):
+        jobs.append((whole, "cond", "together"))
+        jobs += [(whole, "uncond", None)] if scene.progress >= option("t_total") else []
+    yield from ((window, role, (name, text)) for window, role, text in jobs)
+
+
 _MAKERS = {
+    "mrgd": _edit,
+    "p2p": _edit,
     "attention_couple": _full,
     "latent_couple": _couple,
     "multidiffusion": _multidiffusion,

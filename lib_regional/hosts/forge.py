@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from ..ports import ContextSchedule, Hooks
-from . import a1111_texts
+from ..core.networks import LoraTag
+from ..ports import ContextSchedule, Hooks, NetworkDeltas
+from . import a1111_texts, forge_loras
 from .forge_model import loaded_model
 from .forge_sampling import Sampling
 
@@ -28,13 +29,25 @@ class ForgeHost:
         self._sampling: Sampling | None = None
 
     def encode(
-        self, texts: Sequence[str], *, steps: int, negative: bool, size: tuple[int, int], hires_steps: int | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        steps: int,
+        negative: bool,
+        size: tuple[int, int],
+        hires_steps: int | None = None,
+        loras: Sequence[LoraTag] = (),
     ) -> list[ContextSchedule]:
         """See `ports.Host.encode`. Forge kept the prompt parser of AUTOMATIC1111, and its engines take the size as that one's models do."""
         counted = a1111_texts.schedule_steps(self._p, steps, hires_steps)
         if hires_steps is not None:
-            size = _hires_size(self._p, size)
-        return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
+            size = a1111_texts.hires_size(self._p, size)
+        with forge_loras.on_texts(loaded_model(), loras):
+            return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
+
+    def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
+        """See `ports.Host.loras`."""
+        return [forge_loras.unet_deltas(loaded_model(), lora) for lora in loras]
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the loaded model until exit; see `ports.Host.patched`. Raises `RegionalError` where it cannot serve ``hooks``."""
@@ -53,8 +66,3 @@ class ForgeHost:
                 yield
             finally:
                 self._sampling = before
-
-
-def _hires_size(p: Any, size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) of the hires pass, which SDXL is told of; ``size`` where the host does not say."""
-    return (getattr(p, "hr_upscale_to_x", 0) or size[0], getattr(p, "hr_upscale_to_y", 0) or size[1])

@@ -67,6 +67,17 @@ def test_every_method_has_an_estimate(method: str) -> None:
         assert 0.5 < cost(method, regions, (520, 776), told) < 20
 
 
+@pytest.mark.parametrize("method", ["mrgd", "p2p"])
+def test_an_edit_runs_two_trajectories(method: str) -> None:
+    regions = [{"box": [0, 0, 0.5, 1], "prompt": "a", "feather": 0}]
+    alone = cost(method, regions, total=False)
+    assert cost(method, regions, total=False, source={"regions": regions}) == pytest.approx(2 * alone)
+    without = {"regions": []}
+    assert cost(method, regions, total=False, source=without) == pytest.approx(alone + 1)  # the source is its base alone
+    joined = cost(method, regions, total=True, t_total=0.5, halo=0)
+    assert joined == pytest.approx(alone + 0.5)  # one more prediction of the whole picture, beside its shared negative
+
+
 def test_polygons_and_ellipses_cover_what_they_cover() -> None:
     triangles = [{"polygon": [[0, 0], [1, 0], [1, 1]], "prompt": "a"}, {"polygon": [[0, 0], [1, 1], [0, 1]], "prompt": "b"}]
     assert cost("latent_couple", triangles) == pytest.approx(3 / 2)

@@ -46,9 +46,9 @@ class Script(scripts.Script):
         """Once per batch, when its prompts are known and not yet encoded."""
         processing.begin_batch(p)
 
-    def process_before_every_sampling(self, p: Any, *_: Any, **__: Any) -> None:
-        """Once per pass (hires is a second one), when its sampler is ready."""
-        processing.begin_pass(p)
+    def process_before_every_sampling(self, p: Any, *_: Any, noise: Any = None, **__: Any) -> None:
+        """Once per pass (hires is a second one), when its sampler is ready and its first noise drawn."""
+        processing.begin_pass(p, noise)
 
 
 def on_app_started(_: Any, app: Any) -> None:

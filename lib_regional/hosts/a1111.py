@@ -71,10 +71,10 @@ class A1111Host:
         """Hook the UNet until exit; see `ports.Host.patched`. Raises `RegionalError` where the UNet cannot be hooked."""
         return self._patched(_Sampling(self._p, hooks))
 
-    def begin_pass(self, p: Any) -> None:
+    def begin_pass(self, p: Any, noise: Tensor | None = None) -> None:
         """The sampler of the next pass (first or hires) of ``p`` is made and about to run. Raises nothing: faults show in the pass."""
         if self._sampling is not None:
-            self._sampling.begin_pass(p.sampler.model_wrap_cfg)
+            self._sampling.begin_pass(p.sampler.model_wrap_cfg, noise)
 
     @contextmanager
     def _patched(self, sampling: _Sampling) -> Iterator[None]:
@@ -115,12 +115,12 @@ class _Sampling:
         self._installed.pop_all().close()
         self._announced = self._now = self._unet = self._denoiser = None
 
-    def begin_pass(self, denoiser: Any) -> None:
+    def begin_pass(self, denoiser: Any, noise: Tensor | None) -> None:
         """Hook the pass' own ``CFGDenoiser``, in place of the one of the pass before."""
         self._pass.pop_all().close()
         self._denoiser = denoiser
         if self._hooks.denoiser is not None:
-            around = around_denoiser(denoiser, self._hooks.denoiser, self._ended)
+            around = around_denoiser(denoiser, self._hooks.denoiser, self._ended, noise)
             self._pass.enter_context(patched_forward(denoiser, around))
 
     def _ended(self) -> bool:

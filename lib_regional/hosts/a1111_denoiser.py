@@ -40,8 +40,11 @@ def step_of(denoiser: Any, level: float) -> StepInfo:
     return StepInfo(denoiser.step, total, beta / alpha, bool(getattr(denoiser.p, "is_hr_pass", False)), scale)
 
 
-def around_denoiser(denoiser: Any, hook: DenoiserHook, ended: Callable[[], bool]) -> Callable[..., Tensor]:
-    """What to patch around ``denoiser.forward`` (`patching.patched_forward`). Where sampling has ``ended`` the host is asked alone."""
+def around_denoiser(denoiser: Any, hook: DenoiserHook, ended: Callable[[], bool], noise: Tensor | None = None) -> Callable[..., Tensor]:
+    """What to patch around ``denoiser.forward`` (`patching.patched_forward`). Where sampling has ``ended`` the host is asked alone.
+
+    ``noise`` is what the pass sets out with; the hook is told of it at the first step.
+    """
 
     def around(inner: Callable[..., Tensor], x: Tensor, sigma: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if ended():
@@ -54,7 +57,8 @@ def around_denoiser(denoiser: Any, hook: DenoiserHook, ended: Callable[[], bool]
             told = inner(x, sigma, *args, **kwargs)
             return (x - beta * told) / alpha if tells_noise else told
 
-        clean = hook(DenoiserCall(x, step_of(denoiser, level), alpha, beta, run))
+        step = step_of(denoiser, level)
+        clean = hook(DenoiserCall(x, step, alpha, beta, run, noise if step.index == 0 else None))
         return (x - alpha * clean) / beta if tells_noise else clean
 
     return around

@@ -53,7 +53,7 @@ class ForgeHost:
         """Hook the loaded model until exit; see `ports.Host.patched`. Raises `RegionalError` where it cannot serve ``hooks``."""
         return self._patched(Sampling(self._p, hooks))
 
-    def begin_pass(self, p: Any) -> None:
+    def begin_pass(self, p: Any, noise: Any = None) -> None:
         """The sampler of the next pass of ``p`` is made and about to run; Forge says so twice before the hires pass. Raises nothing."""
         if self._sampling is not None:
             self._sampling.begin_pass(p.sampler.model_wrap_cfg)

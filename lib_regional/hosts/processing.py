@@ -85,11 +85,14 @@ class Generation:
         self._host = find_host(p.sd_model, p)
         return Session(self._host, plan)
 
-    def begin_pass(self, p: Any) -> None:
-        """The sampler of the first or hires pass is ready: tell adapters that patch it, or that patch anew for each pass."""
+    def begin_pass(self, p: Any, noise: Any = None) -> None:
+        """The sampler of the first or hires pass is ready: tell adapters that patch it, or that patch anew for each pass.
+
+        ``noise`` (B, C, H, W), of unit variance, is what the pass sets out with, if the host tells.
+        """
         tell = getattr(self._host, "begin_pass", None)
         if tell is not None:
-            tell(p)
+            tell(p, noise)
 
 
 def _with_tags(part: PassPlan, dealt: Sequence[Dealt]) -> PassPlan:
@@ -140,11 +143,11 @@ def begin_batch(p: Any) -> None:
         generation.begin_batch(p)
 
 
-def begin_pass(p: Any) -> None:
+def begin_pass(p: Any, noise: Any = None) -> None:
     """Hook for ``process_before_every_sampling``; does nothing when `begin` found nothing to do."""
     generation = getattr(p, ATTRIBUTE, None)
     if generation is not None:
-        generation.begin_pass(p)
+        generation.begin_pass(p, noise)
 
 
 def forget(p: Any) -> None:

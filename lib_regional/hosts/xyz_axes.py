@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..core.axes import AXES, Axis
+from ..core.axes import AXES, Axis, with_axes
+from ..core.errors import RegionalError
+from ..core.settings import Settings, is_off
 
 ATTRIBUTE = "_regional_axes"
 PREFIX = "[Regional] "
@@ -42,7 +44,7 @@ def _plot_module() -> Any:
 
 def _option(module: Any, key: str, axis: Axis) -> Any:
     more = {"choices": lambda: list(axis.choices)} if axis.choices else {}
-    return module.AxisOption(PREFIX + axis.name, str, _apply(key), format_value=_labelled(axis), **more)
+    return module.AxisOption(PREFIX + axis.name, str, _apply(key), format_value=_labelled(axis), confirm=_confirm(key), **more)
 
 
 def _apply(key: str) -> Callable[[Any, str, Any], None]:
@@ -50,6 +52,37 @@ def _apply(key: str) -> Callable[[Any, str, Any], None]:
         setattr(p, ATTRIBUTE, {**values_of(p), key: value})  # the dict of p belongs to all of p's copies
 
     return apply
+
+
+def _confirm(key: str) -> Callable[[Any, list[str]], None]:
+    """The plot draws a cell that fails as an empty picture, so bad values are refused before it begins."""
+
+    def confirm(p: Any, values: list[str]) -> None:
+        argument = _argument_of(p)
+        if _faulty(argument):  # another axis may mend it
+            return
+        for value in values:
+            changed = with_axes(argument, {key: value})
+            if not is_off(changed):
+                Settings.parse(changed)
+
+    return confirm
+
+
+def _faulty(argument: object) -> bool:
+    try:
+        return not is_off(argument) and Settings.parse(argument) is None
+    except RegionalError:
+        return True
+
+
+def _argument_of(p: Any) -> object:
+    """What the always-on script will be given for ``p``; None where the host does not show it."""
+    for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", ()):
+        if script.title() == "Regional":
+            found: object = p.script_args[script.args_from]
+            return found
+    return None
 
 
 def _labelled(axis: Axis) -> Callable[[Any, Any, str], str]:

@@ -304,6 +304,15 @@ def test_the_hires_pass_is_hooked_anew(webui):
     assert seen[0] == StepInfo(0, 4, 7.0, False, 3.0)
 
 
+def test_the_first_step_is_told_of_the_noise(webui):
+    p, seen, noise = Processing(webui), [], torch.randn(1, 4, 10, 8)
+    host = A1111Host(webui.model, p)
+    p.before_sampling.append(lambda p: host.begin_pass(p, noise))
+    with host.patched(Hooks(denoiser=lambda call: seen.append(call.noise) or call.run())):
+        sample(p, "k-diffusion", 2)
+    assert seen[0] is noise and seen[1] is None
+
+
 def test_a_host_that_announces_no_pass_is_told_of_it(webui):
     p = Processing(webui)
     with pytest.raises(RegionalError, match="announce"), hooked(webui, p, denoiser=lambda call: call.run()):

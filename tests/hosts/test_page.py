@@ -19,6 +19,7 @@ class AxisOption:
 
     def __init__(self, label, type, apply, format_value=None, confirm=None, cost=0.0, choices=None, prepare=None):
         self.label, self.type, self.apply, self.format_value, self.choices = label, type, apply, format_value, choices
+        self.confirm = confirm
 
 
 @pytest.fixture
@@ -81,6 +82,25 @@ def test_a_cell_is_the_picture_with_the_value_written_out(plot, monkeypatch):
     setattr(bad, xyz_axes.ATTRIBUTE, {"weight": "9:1"})
     with pytest.raises(SettingsError, match="1 to 2"):
         generate(bad, *regions)
+
+
+def test_bad_values_are_refused_before_the_plot_begins(plot):
+    """The plot hides what a cell raises."""
+    xyz_axes.register()
+    settings = {"enabled": True, "regions": [{**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"}]}
+    others = SimpleNamespace(title=lambda: "Other", args_from=1)
+    ours = SimpleNamespace(title=lambda: "Regional", args_from=2)
+    p = SimpleNamespace(scripts=SimpleNamespace(alwayson_scripts=[others, ours]), script_args=[0, {"bad": 1}, settings])
+    axis(plot, "weight").confirm(p, ["2:0.5", "1"])
+    with pytest.raises(SettingsError, match="1 to 2"):
+        axis(plot, "weight").confirm(p, ["2:0.5", "3:1"])
+    with pytest.raises(SettingsError, match="weight"):
+        axis(plot, "weight").confirm(p, ["-1"])
+    p.script_args[2] = {**settings, "regions": [{"prompt": "no place"}]}
+    axis(plot, "weight").confirm(p, ["-1"])
+    p.script_args[2] = {"enabled": False}
+    axis(plot, "base_share").confirm(p, ["7"])
+    axis(plot, "enabled").confirm(SimpleNamespace(), ["true"])
 
 
 # ---------------------------------------------------------------- settings page

@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from ..core.networks import LoraTag
-from ..ports import ContextSchedule, Hooks, NetworkDeltas
+from ..ports import ContextSchedule, Hooks, ModelFacts, NetworkDeltas
 from . import a1111_texts, forge_loras
-from .forge_model import loaded_model
+from .forge_model import facts_of_model, loaded_model
 from .forge_sampling import Sampling
 
 
@@ -28,6 +28,11 @@ class ForgeHost:
         self._p = p
         self._sampling: Sampling | None = None
 
+    @property
+    def facts(self) -> ModelFacts:
+        """See `ports.facts_of`."""
+        return facts_of_model(self._model)
+
     def encode(
         self,
         texts: Sequence[str],
@@ -39,6 +44,8 @@ class ForgeHost:
         loras: Sequence[LoraTag] = (),
     ) -> list[ContextSchedule]:
         """See `ports.Host.encode`. Forge kept the prompt parser of AUTOMATIC1111, and its engines take the size as that one's models do."""
+        if loras:
+            self.loras(loras)
         counted = a1111_texts.schedule_steps(self._p, steps, hires_steps)
         if hires_steps is not None:
             size = a1111_texts.hires_size(self._p, size)

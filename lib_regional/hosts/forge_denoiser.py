@@ -43,6 +43,12 @@ def noise_shares(denoiser: Any, level: float) -> tuple[float, float]:
     return (1.0 - level, level) if getattr(predictor, "prediction_type", "") == "const" else (1.0, level)
 
 
+def _noise(denoiser: Any, x: Tensor, alpha: float, beta: float) -> Tensor:
+    """What the pass set out with: its latent less the picture that it began from (none in txt2img), both at this noise level."""
+    begun = getattr(denoiser, "init_latent", None)
+    return x / beta if begun is None else (x - alpha * begun.to(x)) / beta
+
+
 def guided(denoiser: Any, hook: DenoiserHook, x: Tensor, level: float, step: StepInfo, ask: Callable[[], Tensor]) -> Tensor:
     """What ``denoiser`` answers with ``hook`` around its own answer ``ask()``, in the terms that its sampler expects."""
     alpha, beta = noise_shares(denoiser, level)
@@ -52,5 +58,6 @@ def guided(denoiser: Any, hook: DenoiserHook, x: Tensor, level: float, step: Ste
         told = ask()
         return (x - beta * told) / alpha if noisy else told
 
-    clean = hook(DenoiserCall(x, step, alpha, beta, run))
+    noise = _noise(denoiser, x, alpha, beta) if step.index == 0 and beta > 0 else None
+    clean = hook(DenoiserCall(x, step, alpha, beta, run, noise))
     return (x - alpha * clean) / beta if noisy else clean

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from ..core.errors import RegionalError
-from ..ports import Hooks
+from ..ports import Hooks, ModelFacts
 
 
 def is_forge(model: Any) -> bool:
@@ -32,6 +32,16 @@ def identity_of(model: Any) -> tuple[Any, ...]:
     """What contexts and projections depend on; equal means that both may be kept. Forge compiles its LoRAs into a hash."""
     checkpoint = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
     return (id(diffusion_model_of(model)), checkpoint, getattr(model, "current_lora_hash", None))
+
+
+_TRAINED = {"is_sdxl": 128, "is_sd3": 128, "is_sd2": 96, "is_sd1": 64}
+
+
+def facts_of_model(model: Any) -> ModelFacts:
+    """What the engine and its predictor tell; an engine of no such kind is one of the newer ones (Flux), trained on 1024² pixels."""
+    trained = next((size for kind, size in _TRAINED.items() if getattr(model, kind, False)), 128)
+    kind = getattr(getattr(model.forge_objects.unet.model, "predictor", None), "prediction_type", "")
+    return ModelFacts(trained, "v" if kind == "v_prediction" else "epsilon")
 
 
 def prepare_again(model: Any, x: Any) -> None:

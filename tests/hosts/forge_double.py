@@ -1,0 +1,468 @@
+"""What the adapter meets in Forge, small: its engine, ``UnetPatcher``, batching of conditions, denoiser and networks, with random weights.
+
+Each class says which facts of Forge (main of June 2025) it keeps. Nothing here is Forge's code; what is kept is behaviour:
+
+1.  ``sd_model.forge_objects.unet`` is a ``UnetPatcher``; ``.model`` is a ``KModel`` that all its clones share,
+    ``.model.diffusion_model`` the network.
+2.  ``clone()`` copies ``model_options`` deeply: functions stay the same objects, bound methods and callable objects are copied with
+    their state.
+3.  ``forge_objects`` is replaced by a shallow copy of ``forge_objects_after_applying_lora`` before every sampling, so that options set
+    on a clone before are lost, and those of the original are everybody's.
+4.  ``process_before_every_sampling`` runs once in the first pass and *twice* before the hires pass.
+5.  The positive conditions of a prediction are the ``AND`` parts (one for each, with all images of the batch; images with more parts
+    than another lose theirs), the negative is one more, absent at CFG 1.
+6.  ``conditioning_modifiers`` may exchange conditions, before anything is batched; they take and return eight values.
+7.  A condition's entries have ``process_cond``, ``can_concat`` and ``concat``. Conditions run together if their keys agree and every
+    entry may be joined; they are taken from the end, so that the negative comes *first*; as many as memory allows.
+8.  Contexts of different lengths run together if one length divides the common multiple at most four times: the shorter is repeated.
+9.  ``transformer_options`` of a call: a shallow copy of the patcher's, with ``cond_or_uncond`` (1 is negative; one entry for each
+    chunk of B rows), ``sigmas`` (B,), ``cond_mark`` (rows,), ``cond_indices``, ``uncond_indices``; the network adds ``block``,
+    ``block_index``.
+10. ``model_function_wrapper`` is one slot: ``f(apply_model, {"input", "timestep", "c", "cond_or_uncond"})``; ``c`` is what
+    ``apply_model`` gets by keyword.
+11. ``apply_model`` passes unknown entries on to the network, which lets unknown keywords pass.
+12. ``patches["attn2_patch"]``: f(n, context, value, extra) before projection, chained; ``patches_replace["attn2"][(block, number[,
+    index])]``: f(q, k, v, extra) after projection, one for each slot, and then the layer itself is *not* called;
+    ``attn2_output_patch``: f(n, extra).
+13. ``control`` is a dict of lists that the network empties.
+14. ``on_cfg_denoiser`` runs after a refiner swap and before the network, and what it raises is logged and forgotten.
+15. Timestep samplers are told the noise; their latent is variance-preserving. All others are told the clean latent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import sys
+from types import ModuleType, SimpleNamespace
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from webui import Callbacks, Entry, Interrupted, SdConditioning, context, get_learned_conditioning, parse_prompt
+
+from lib_regional.core.schedule import split_and
+
+WIDTH, VECTOR = 16, 4
+__all__ = [
+    "Denoiser",
+    "Engine",
+    "FluxNetwork",
+    "Interrupted",
+    "Network",
+    "Processing",
+    "TimestepsDenoiser",
+    "WebUI",
+    "context",
+    "vector_of",
+]
+
+
+def vector_of(text: str) -> torch.Tensor:
+    """A text's own pooled vector."""
+    return context("pooled " + text)[0, :VECTOR]
+
+
+# ---------------------------------------------------------------- networks
+
+
+class Attention(nn.Module):
+    def __init__(self, dim, context_dim, heads=2):
+        super().__init__()
+        self.heads, self.dim_head = heads, dim // heads
+        self.to_q = nn.Linear(dim, dim, bias=False)
+        self.to_k, self.to_v = (nn.Linear(context_dim, dim, bias=False) for _ in "kv")
+        self.to_out = nn.Sequential(nn.Linear(dim, dim), nn.Dropout(0.0))
+
+    def forward(self, x, context=None, value=None, mask=None, transformer_options=None):
+        context = x if context is None else context
+        out = attend(self.to_q(x), self.to_k(context), self.to_v(context if value is None else value), self.heads)
+        return self.to_out(out)
+
+
+def attend(q, k, v, heads):
+    """softmax(q kᵀ/√d) v, written out."""
+    (b, n, c), t = q.shape, k.shape[1]
+    q, k, v = (z.reshape(b, length, heads, c // heads).transpose(1, 2) for z, length in ((q, n), (k, t), (v, t)))
+    scores = q @ k.transpose(-1, -2) / math.sqrt(c // heads)
+    return (scores.softmax(-1) @ v).transpose(1, 2).reshape(b, n, c)
+
+
+class Block(nn.Module):
+    """Fact 12."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.attn1, self.attn2 = Attention(dim, dim), Attention(dim, WIDTH)
+        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+
+    def forward(self, x, context, options):
+        extra = {k: v for k, v in options.items() if k not in ("patches", "patches_replace")}
+        extra.update(n_heads=self.attn2.heads, dim_head=self.attn2.dim_head)
+        patches, slots = options.get("patches", {}), options.get("patches_replace", {}).get("attn2", {})
+        x = x + self.attn1(self.norm1(x), transformer_options=extra)
+        n, told, value = self.norm2(x), context, None
+        if "attn2_patch" in patches:
+            value = told
+            for patch in patches["attn2_patch"]:
+                n, told, value = patch(n, told, value, extra)
+        slot = next((s for s in ((*options["block"], options["block_index"]), options["block"]) if s in slots), None)
+        if slot is None:
+            n = self.attn2(n, context=told, value=value, transformer_options=extra)
+        else:
+            projected = self.attn2.to_q(n), self.attn2.to_k(told), self.attn2.to_v(told if value is None else value)
+            n = self.attn2.to_out(slots[slot](*projected, extra))
+        for patch in patches.get("attn2_output_patch", ()):
+            n = patch(n, extra)
+        return x + n
+
+
+class Transformer(nn.Module):
+    """A spatial transformer: x (B, C, h, w)."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.transformer_blocks = nn.ModuleList([Block(dim)])
+
+    def forward(self, x, context, options):
+        height, width = x.shape[-2:]
+        tokens = x.flatten(2).transpose(1, 2)
+        for number, block in enumerate(self.transformer_blocks):
+            options["block_index"] = number
+            tokens = block(tokens, context, options)
+        return x + tokens.transpose(1, 2).unflatten(2, (height, width))
+
+
+class Network(nn.Module):
+    """A UNet of three blocks on two grids. Facts 9, 11, 13."""
+
+    def __init__(self, seed=0, vectors=False, dim=8):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.input_blocks = nn.ModuleList(
+            [nn.ModuleList([nn.Conv2d(4, dim, 3, padding=1)]), nn.ModuleList([nn.Conv2d(dim, dim, 3, padding=1), Transformer(dim)])]
+        )
+        self.down = nn.Conv2d(dim, dim, 3, stride=2, padding=1)
+        self.middle_block = nn.ModuleList([nn.Identity(), Transformer(dim)])
+        self.output_blocks = nn.ModuleList([nn.ModuleList([nn.Conv2d(2 * dim, dim, 3, padding=1), Transformer(dim)])])
+        self.time = nn.Linear(1, dim)
+        self.vectors = nn.Linear(VECTOR, dim) if vectors else None
+        self.out = nn.Conv2d(dim, 4, 3, padding=1)
+        self.eval().requires_grad_(False)
+
+    def forward(self, x, timesteps=None, context=None, y=None, control=None, transformer_options=None, **unknown):
+        options = {} if transformer_options is None else transformer_options
+        assert (y is not None) == (self.vectors is not None)
+        emb = self.time(timesteps[:, None].float() / 1000)
+        emb = (emb if y is None else emb + self.vectors(y))[:, :, None, None]
+        options["block"] = ("input", 1)
+        first = self.input_blocks[1][1](self.input_blocks[1][0](self.input_blocks[0][0](x)) + emb, context, options)
+        if control and control.get("middle"):
+            first = first + control["middle"].pop()
+        options["block"] = ("middle", 0)
+        low = self.middle_block[1](self.down(first), context, options)
+        options["block"] = ("output", 0)
+        up = F.interpolate(low, first.shape[-2:], mode="nearest")
+        return self.out(self.output_blocks[0][1](self.output_blocks[0][0](torch.cat([up, first], 1)), context, options))
+
+
+def attention_function(q, k, v, heads, mask=None, attn_precision=None, skip_reshape=False):
+    """The name that Flux's blocks call, by way of `attention`."""
+    assert skip_reshape
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+def attention(q, k, v, pe=None):
+    return attention_function(q, k, v, q.shape[1], skip_reshape=True)
+
+
+class JointBlock(nn.Module):
+    def __init__(self, dim, heads=2):
+        super().__init__()
+        self.heads, self.qkv, self.proj = heads, nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+
+    def forward(self, tokens):
+        b, length, dim = tokens.shape
+        q, k, v = self.qkv(tokens).view(b, length, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        return tokens + self.proj(attention(q, k, v))
+
+
+class FluxNetwork(nn.Module):
+    """Text tokens first, then the picture's patches of 2×2 cells, all in one attention."""
+
+    def __init__(self, seed=0, dim=16):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.img_in, self.txt_in, self.vector_in = nn.Linear(16, dim), nn.Linear(WIDTH, dim), nn.Linear(VECTOR, dim)
+        self.double_blocks = nn.ModuleList([JointBlock(dim) for _ in range(2)])
+        self.single_blocks = nn.ModuleList([JointBlock(dim)])
+        self.final = nn.Linear(dim, 16)
+        self.eval().requires_grad_(False)
+
+    def forward(self, x, timestep, context, y, guidance=None, **unknown):
+        height, width = x.shape[-2:]
+        padded = F.pad(x, (0, width % 2, 0, height % 2), mode="circular")
+        picture = self.img_in(F.pixel_unshuffle(padded, 2).flatten(2).transpose(1, 2)) + self.vector_in(y)[:, None]
+        tokens = torch.cat([self.txt_in(context), picture], 1)
+        for block in (*self.double_blocks, *self.single_blocks):
+            tokens = block(tokens)
+        out = self.final(tokens[:, context.shape[1] :]).transpose(1, 2).unflatten(2, (padded.shape[-2] // 2, padded.shape[-1] // 2))
+        return F.pixel_shuffle(out, 2)[:, :, :height, :width]
+
+
+# ---------------------------------------------------------------- engine
+
+
+class KModel(nn.Module):
+    """Facts 1, 11. The network's answer is taken for the clean latent as it is."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.diffusion_model = network
+        self.predictor = SimpleNamespace(prediction_type="epsilon")
+
+    def apply_model(self, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **kwargs):
+        return self.diffusion_model(x, t, context=c_crossattn, control=control, transformer_options=transformer_options, **kwargs)
+
+
+class UnetPatcher:
+    """Facts 1, 2."""
+
+    def __init__(self, model):
+        self.model, self.model_options = model, {"transformer_options": {}}
+        self.control = None
+
+    def clone(self):
+        other = UnetPatcher(self.model)
+        other.model_options, other.control = copy.deepcopy(self.model_options), self.control
+        return other
+
+    def set_model_unet_function_wrapper(self, wrapper):
+        self.model_options["model_function_wrapper"] = wrapper
+
+    def add_conditioning_modifier(self, modifier):
+        self.model_options.setdefault("conditioning_modifiers", []).append(modifier)
+
+    def set_model_attn2_patch(self, patch):
+        self.model_options["transformer_options"].setdefault("patches", {}).setdefault("attn2_patch", []).append(patch)
+
+    def set_model_attn2_replace(self, patch, block_name, number):
+        slots = self.model_options["transformer_options"].setdefault("patches_replace", {}).setdefault("attn2", {})
+        slots[block_name, number] = patch
+
+
+class Engine:
+    """``sd_model``. Fact 3."""
+
+    def __init__(self, network=None, file="one.safetensors", kind="is_sd1"):
+        self.unet = UnetPatcher(KModel(network or Network()))
+        self.forge_objects_after_applying_lora = SimpleNamespace(unet=self.unet)
+        self.reset()
+        self.sd_checkpoint_info, self.current_lora_hash = SimpleNamespace(filename=file), "[]"
+        setattr(self, kind, True)
+        self.encoded, self.width, self.rich = [], WIDTH, False
+        self.alphas_cumprod = torch.linspace(0.999, 0.01, 1000)
+
+    @property
+    def network(self):
+        return self.unet.model.diffusion_model
+
+    def reset(self):
+        self.forge_objects = SimpleNamespace(unet=self.forge_objects_after_applying_lora.unet)
+
+
+# ---------------------------------------------------------------- conditions
+
+
+class Condition:
+    """Facts 7, 8."""
+
+    def __init__(self, cond, repeats=False):
+        self.cond, self.repeats = cond, repeats
+
+    def process_cond(self, batch_size, device, **_):
+        assert len(self.cond) == batch_size
+        return self
+
+    def can_concat(self, other):
+        a, b = self.cond.shape, other.cond.shape
+        if a == b or not self.repeats:
+            return a == b
+        return math.lcm(a[1], b[1]) // min(a[1], b[1]) <= 4
+
+    def concat(self, others):
+        every = [self.cond, *(other.cond for other in others)]
+        if self.repeats:
+            longest = math.lcm(*(c.shape[1] for c in every))
+            every = [c.repeat(1, longest // c.shape[1], 1) for c in every]
+        return torch.cat(every)
+
+
+def compiled(texts, vectors):
+    entries = {"c_crossattn": Condition(torch.nn.utils.rnn.pad_sequence([context(t) for t in texts], batch_first=True), repeats=True)}
+    if vectors:
+        entries["y"] = Condition(torch.stack([vector_of(t) for t in texts]))
+    return {"model_conds": entries}
+
+
+def chunked(conditions, limit):
+    """Fact 7: which conditions run together, in which order. ``limit``: how many fit into memory."""
+    waiting = list(conditions)
+    while waiting:
+        first = waiting[0][0]["model_conds"]
+        fits = [n for n, (c, _) in enumerate(waiting) if c["model_conds"].keys() == first.keys()
+                and all(c["model_conds"][key].can_concat(first[key]) for key in first)]  # fmt: skip
+        taken = fits[::-1][:limit]
+        yield [waiting[n] for n in taken]
+        waiting = [w for n, w in enumerate(waiting) if n not in taken]
+
+
+def run_conditions(patcher, x, sigma, cond, uncond, limit):
+    """Facts 7, 9, 10, 13 -> the answers of the positive conditions in order, and of the negative."""
+    options, answers, model = patcher.model_options, {}, patcher.model
+    conditions = [(c, 0) for c in cond] + [(c, 1) for c in uncond or ()]
+    for chunk in chunked(conditions, limit):
+        entries = [{k: v.process_cond(batch_size=len(x), device=x.device) for k, v in c["model_conds"].items()} for c, _ in chunk]
+        c = {key: entries[0][key].concat([e[key] for e in entries[1:]]) for key in entries[0]}
+        kinds, images = [kind for _, kind in chunk], len(x)
+        told = dict(options["transformer_options"])
+        told.update(
+            cond_or_uncond=kinds, sigmas=sigma, cond_mark=torch.tensor(kinds).repeat_interleave(images).float(),
+            cond_indices=[n * images + i for n, kind in enumerate(kinds) if not kind for i in range(images)],
+            uncond_indices=[n * images + i for n, kind in enumerate(kinds) if kind for i in range(images)],
+        )  # fmt: skip
+        c["transformer_options"] = told
+        if patcher.control is not None:
+            c["control"] = patcher.control(len(kinds) * images)
+        inputs, times = torch.cat([x] * len(kinds)), torch.cat([sigma] * len(kinds))
+        wrapper = options.get("model_function_wrapper")
+        said = {"input": inputs, "timestep": times, "c": c, "cond_or_uncond": kinds}
+        out = wrapper(model.apply_model, said) if wrapper else model.apply_model(inputs, times, **c)
+        for (condition, _), part in zip(chunk, out.chunk(len(kinds)), strict=True):
+            answers[id(condition)] = part
+    return [answers[id(c)] for c in cond], [answers[id(c)] for c in uncond or ()]
+
+
+# ---------------------------------------------------------------- denoiser, sampling
+
+
+class Denoiser(nn.Module):
+    """``CFGDenoiser`` of the k-diffusion samplers. Facts 5, 6, 14, 15."""
+
+    classic_ddim_eps_estimation = False
+
+    def __init__(self, p):
+        super().__init__()
+        self.p, self.step, self.total_steps, self.init_latent = p, 0, None, None
+        self.sampler = SimpleNamespace(sampler_extra_args={}, model_wrap_cfg=self)
+
+    @property
+    def inner_model(self):
+        engine = self.p.webui.shared.sd_model
+        return SimpleNamespace(inner_model=engine, predictor=engine.unet.model.predictor)
+
+    def forward(self, x, sigma, cond_scale=3.0):
+        webui, p = self.p.webui, self.p
+        if webui.state.interrupted:
+            raise Interrupted
+        webui.refiner(self)
+        webui.callbacks.call("denoiser", SimpleNamespace(x=x, sigma=sigma, denoiser=self))
+        engine = webui.shared.sd_model
+        patcher, vectors = engine.forge_objects.unet, getattr(engine.network, "vectors", None) is not None or webui.flux
+        parts = min(len(image) for image in p.parts)
+        cond = [compiled([image[part] for image in p.parts], vectors) for part in range(parts)]
+        uncond = None if cond_scale == 1 else [compiled(p.negatives, vectors)]
+        model, seed, options = patcher.model, 0, patcher.model_options
+        for modifier in options.get("conditioning_modifiers", []):
+            model, x, sigma, uncond, cond, cond_scale, options, seed = modifier(model, x, sigma, uncond, cond, cond_scale, options, seed)
+        positive, negative = run_conditions(patcher, x, sigma, cond, uncond, webui.limit)
+        self.step += 1
+        base = negative[0] if negative else torch.zeros_like(x)
+        clean = base + sum(part - base for part in positive) * cond_scale
+        self.clean = clean
+        return self.told(x, sigma, clean)
+
+    def told(self, x, sigma, clean):
+        return clean
+
+
+class TimestepsDenoiser(Denoiser):
+    classic_ddim_eps_estimation = True
+
+    def told(self, x, sigma, clean):
+        kept = self.p.webui.shared.sd_model.alphas_cumprod[sigma.long()][:, None, None, None]
+        return (x - kept.sqrt() * clean) / (1 - kept).sqrt()
+
+
+class Processing:
+    """``p``. Facts 3, 4; ``before_sampling`` stands for the scripts' ``process_before_every_sampling``."""
+
+    def __init__(self, webui, prompts=("main",), negatives=("bad",), kind=Denoiser):
+        self.webui, self.kind = webui, kind
+        self.prompts, self.negatives = list(prompts), list(negatives)
+        self.parts = [[text for text, _ in split_and(prompt)] for prompt in prompts]
+        self.is_hr_pass, self.sampler, self.cfg_scale, self.sampler_name, self.firstpass_steps = False, None, 3.0, "Euler", None
+        self.before_sampling = []
+        self.denoisers = []
+
+    def latent(self, height=10, width=8):
+        return torch.stack([torch.randn(4, height, width, generator=torch.Generator().manual_seed(n)) for n in range(len(self.prompts))])
+
+    def sample(self, steps=2, x=None, hires=False):
+        engine = self.webui.shared.sd_model
+        self.is_hr_pass = hires
+        denoiser = self.kind(self)
+        self.denoisers.append(denoiser)
+        denoiser.total_steps, self.sampler = steps, denoiser.sampler
+        for _ in range(2 if hires else 1):
+            for call in self.before_sampling:
+                call(self)
+        engine.reset()
+        for call in self.before_sampling:
+            call(self)
+        denoiser.sampler.sampler_extra_args = {"cond": SimpleNamespace(batch=self.parts), "cond_scale": self.cfg_scale}
+        x = self.latent() if x is None else x
+        with torch.no_grad():
+            for step in range(steps):
+                level = torch.full((len(x),), 900.0 - 400 * step if denoiser.classic_ddim_eps_estimation else 0.9 - 0.4 * step)
+                x = x + 0.1 * denoiser(x, level, cond_scale=self.cfg_scale)
+        return x
+
+
+class WebUI:
+    """The injected ``modules`` and what the tests steer with them."""
+
+    def __init__(self, monkeypatch, engine=None):
+        self.callbacks, self.limit, self.flux = Callbacks(), 99, False
+        self.state = SimpleNamespace(interrupted=False)
+        self.shared = SimpleNamespace(sd_model=engine or Engine(), opts=SimpleNamespace(use_old_scheduling=False), state=self.state)
+        self.refiner = lambda denoiser: None
+        named = {
+            "shared": vars(self.shared), "devices": {"autocast": contextlib.nullcontext},
+            "prompt_parser": {"SdConditioning": SdConditioning, "get_learned_conditioning": self.encode},
+            "extra_networks": {"parse_prompt": parse_prompt},
+            "sd_samplers": {"find_sampler_config": lambda name: SimpleNamespace(total_steps=lambda steps: steps)},
+        }  # fmt: skip
+        package = ModuleType("modules")
+        monkeypatch.setitem(sys.modules, "modules", package)
+        monkeypatch.setitem(sys.modules, "modules.script_callbacks", self.callbacks)
+        package.script_callbacks = self.callbacks
+        for name, values in named.items():
+            module = ModuleType(f"modules.{name}")
+            vars(module).update(values)
+            monkeypatch.setitem(sys.modules, f"modules.{name}", module)
+            setattr(package, name, module)
+
+    @property
+    def engine(self):
+        return self.shared.sd_model
+
+    def swap(self, engine):
+        """The host loads another checkpoint."""
+        self.shared.sd_model = sys.modules["modules.shared"].sd_model = engine
+
+    def encode(self, model, prompts, steps, hires_steps=None, use_old_scheduling=False):
+        if not self.flux and getattr(model.network, "vectors", None) is None:
+            return get_learned_conditioning(model, prompts, steps, hires_steps, use_old_scheduling)
+        return [[Entry(steps, {"crossattn": context(text), "vector": vector_of(text)})] for text in prompts]

@@ -1,0 +1,121 @@
+"""Flux on the double: texts side by side in joint attention, and nothing left of it."""
+
+import forge_double
+import pytest
+import torch
+from apart import plan_of
+from forge_double import Engine, FluxNetwork, Processing, WebUI, context
+
+from lib_regional.core.errors import RegionalError
+from lib_regional.hosts.forge import ForgeHost
+from lib_regional.hosts.forge_joint import bias_of, context_of, token_grid
+from lib_regional.ports import Hooks, TextShare, facts_of
+from lib_regional.session import Session
+
+FULL = {"box": [0, 0, 1, 1], "base_share": 0, "feather": 0}
+HALVES = [{"box": [0, 0, 0.5, 1], "feather": 0}, {"box": [0.5, 0, 1, 1], "feather": 0}]
+
+
+@pytest.fixture
+def webui(monkeypatch):
+    found = WebUI(monkeypatch, Engine(FluxNetwork(), kind="use_distilled_cfg_scale"))
+    found.flux = True
+    return found
+
+
+def sample(webui, prompts, regions=None, scale=1.0, size=(10, 8)):
+    p = Processing(webui, prompts, ["bad"] * len(prompts))
+    p.cfg_scale = scale
+    if regions is None:
+        return p.sample(2, x=p.latent(*size))
+    plan = plan_of("attention_couple", {"regions": regions}, p.prompts, p.negatives, (size[1] * 8, size[0] * 8))
+    host = ForgeHost(webui.engine, p)
+    p.before_sampling[:] = [host.begin_pass]
+    with Session(host, plan):
+        return p.sample(2, x=p.latent(*size))
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0], ids=["without negatives", "with negatives"])
+@pytest.mark.parametrize("size", [(10, 8), (11, 7)], ids=["even", "odd"])
+def test_a_whole_canvas_region_is_the_plain_prompt(webui, scale, size):
+    made = sample(webui, ["other", "another"], [{**FULL, "prompt": "a thing"}], scale, size)
+    torch.testing.assert_close(made, sample(webui, ["a thing"] * 2, scale=scale, size=size))
+
+
+def test_the_same_text_everywhere_is_the_plain_prompt(webui):
+    soft = [{**half, "prompt": "main", "feather": 0.3, "base_share": share} for half, share in zip(HALVES, (0, 0.4), strict=True)]
+    torch.testing.assert_close(sample(webui, ["main"], soft), sample(webui, ["main"]))
+
+
+def test_texts_of_different_length_are_padded_unheard(webui):
+    long = " ".join(["word"] * 100)
+    made = sample(webui, ["main", "main"], [{**FULL, "prompt": long}])
+    torch.testing.assert_close(made, sample(webui, [long] * 2))
+
+
+def test_a_region_acts_more_in_its_own_place(webui):
+    """Without the pooled text, which acts everywhere."""
+    webui.engine.network.vector_in.weight.zero_()
+    one, other = (sample(webui, ["main"], [{**HALVES[0], "prompt": "left"}, {**HALVES[1], "prompt": right}]) for right in ("a", "b"))
+    changed = (one - other).abs().mean((0, 1, 2))
+    assert changed[4:].mean() > 1.4 * changed[:4].mean()
+
+
+def test_the_function_is_set_back_even_after_an_error(webui):
+    before, p = forge_double.attention_function, Processing(webui)
+    host = ForgeHost(webui.engine, p)
+    p.before_sampling[:] = [host.begin_pass]
+    inside = []
+
+    def joint(model, grid):
+        half = torch.full(grid, 0.5)
+        return [[TextShare(None, half), TextShare(context("x"), half)] for _ in model.rows]
+
+    def watch(module, args):
+        inside.append(forge_double.attention_function is not before)
+        if len(inside) == 3:
+            raise ValueError("broken")
+
+    hook = webui.engine.network.single_blocks[0].register_forward_pre_hook(watch)
+    try:
+        with pytest.raises(ValueError, match="broken"), host.patched(Hooks(joint=joint)):
+            p.sample(4)
+    finally:
+        hook.remove()
+    assert inside == [True] * 3 and forge_double.attention_function is before
+
+
+@pytest.mark.parametrize(
+    ("asked", "what"),
+    [({"self_attention": lambda call: None}, "self-attention"), ({"layers": {"final": lambda call: None}}, "its single layers"),
+     ({"cross_attention": lambda call: None}, "cross-attention")],
+    ids=["self", "layers", "cross"],
+)  # fmt: skip
+def test_what_it_has_not_is_refused_by_name(webui, asked, what):
+    host = ForgeHost(webui.engine, Processing(webui))
+    with (
+        pytest.raises(RegionalError, match=f'"some method" cannot work with FluxNetwork.*{what}'),
+        host.patched(Hooks(method="some method", **asked)),
+    ):
+        pass
+
+
+def test_methods_that_predict_apart_work_here_too(webui):
+    p = Processing(webui)
+    plan = plan_of("latent_couple", {"regions": [{**FULL, "prompt": "main"}]}, p.prompts, p.negatives, (64, 80))
+    host = ForgeHost(webui.engine, p)
+    p.before_sampling[:] = [host.begin_pass]
+    with Session(host, plan):
+        made = p.sample(2)
+    torch.testing.assert_close(made, Processing(webui).sample(2))
+    assert facts_of(host).trained == 128
+
+
+def test_contexts_and_bias_fit_each_other():
+    own, other = torch.randn(2, 5, 4), torch.randn(3, 4)
+    weights = torch.tensor([[1.0, 0.25]])
+    shares = [[TextShare(None, weights), TextShare(other, 1 - weights)], [TextShare(None, torch.ones(1, 2))]]
+    told, bias = context_of(shares, own), bias_of(shares, own)
+    assert bias is not None and told.shape == (2, 8, 4) and bias.shape == (2, 1, 10, 10)
+    assert torch.equal(told[0], torch.cat([own[0], other])) and torch.equal(told[1, :5], own[1])
+    assert token_grid((11, 7)) == (6, 4)

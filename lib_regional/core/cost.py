@@ -45,8 +45,8 @@ class Cost:
         return f"about {self.ratio:.1f} × a plain picture" if self.ratio < 10 else f"about {self.ratio:.0f} × a plain picture"
 
 
-def estimate(settings: Settings, size: tuple[int, int], texts: ImageTexts | None = None, trained: int = TRAINED) -> Cost:
-    """Cost of a picture of ``size`` (width, height) in pixels.
+def estimate(settings: Settings, size: tuple[int, int], texts: ImageTexts | None = None, trained: int = TRAINED) -> Cost | None:
+    """Cost of a picture of ``size`` (width, height) in pixels; None for methods that are not counted (the editing ones).
 
     ``texts`` are what the regions are told where that is known; else every region counts as having a text of its own. ``trained`` is
     the side of the model's own latents in cells. Raises SettingsError for layouts that are none.
@@ -54,6 +54,8 @@ def estimate(settings: Settings, size: tuple[int, int], texts: ImageTexts | None
     layout = settings.layout()
     if not settings.enabled:
         return Cost(1.0)
+    if settings.method not in _MAKERS:
+        return None
     canvas = (max(1, size[1] // 8), max(1, size[0] // 8))
     edges = sorted({0.0, 1.0, *(edge for region in layout.regions for edge in region.steps), *_own_edges(settings)})
     total = sum((after - before) * _stretch(settings, layout, canvas, texts, trained, before) for before, after in pairwise(edges))

@@ -54,5 +54,7 @@ OPTIONS: Mapping[str, Mapping[str, Field]] = {
 }
 """Name of a method -> its options."""
 
-ONE_PREDICTION = ("attention_couple",)
-"""Methods with one prediction for the whole picture, in which no region can have a CFG scale of its own."""
+_APART = ("latent_couple", "multidiffusion", "latent_composite", "mask_conditioning")
+
+SERVED: Mapping[str, tuple[str, ...]] = {"cfg_scale": _APART, "seed": ("attention_couple", *_APART)}
+"""Fields of a region that not every method can serve -> the methods that do: a CFG scale of its own needs a prediction of its own."""

@@ -12,7 +12,7 @@ from .geometry import Shape, shape_schemas
 from .grid import GRID_FIELDS, Grid
 from .grid import PATTERN as GRID_PATTERN
 from .layout import MAX_REGIONS, OVERLAPS, REGION_FIELDS, Layout, Region, RegionSettings
-from .methods import METHODS, ONE_PREDICTION, OPTIONS
+from .methods import METHODS, OPTIONS, SERVED
 from .prompt import SPLIT_MODES
 from .reading import count_problems, place_problems, read_json, read_options, read_part, read_regions
 
@@ -129,12 +129,14 @@ class Settings:
 
     def check_method(self) -> None:
         """Raise SettingsError where a region asks for what the chosen method cannot do."""
-        if self.method not in ONE_PREDICTION:
-            return
-        others = ", ".join(name for name in METHODS if name not in ONE_PREDICTION)
-        allowed = f"null with the method {self.method}, which predicts all regions at once (methods that can: {others})"
-        own = ((at, region) for at, region in enumerate(self.regions) if region.cfg_scale is not None)
-        raise_any(Problem(f"regions[{at}].cfg_scale", region.cfg_scale, allowed, region.label(at)) for at, region in own)
+        fields = [name for name, methods in SERVED.items() if self.method not in methods]
+        asked = [(at, region, name) for at, region in enumerate(self.regions) for name in fields if getattr(region, name) is not None]
+        raise_any(
+            Problem(f"regions[{at}].{name}", getattr(region, name), self._served(name), region.label(at)) for at, region, name in asked
+        )
+
+    def _served(self, name: str) -> str:
+        return f"null with the method {self.method} (methods that have it: {', '.join(SERVED[name])})"
 
     def filled_regions(self) -> tuple[RegionSettings, ...]:
         """The regions, filled up with defaults to the cells of the grid where the texts come from the prompt.

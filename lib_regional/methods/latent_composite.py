@@ -19,12 +19,9 @@ from ..ports import AttentionCall, DenoiserCall, Hooks, Host, ModelFacts, Role, 
 from ..tensors.latent import LATENT_CHANNELS, noise_slope, unet_input
 from ..tensors.windows import Window, canvas_of, fitted, support
 from .attention_couple import attention_couple
-from .contexts import encode_plan
 from .latent_couple import latent_couple, shares_of, speakers
-from .prediction import RegionalPrediction, Scene, View, Voice, Voices, others_of
-from .region_lora import by_marks, load_networks, row_hooks
-from .region_noise import region_noise
-from .rows import Passes
+from .prediction import Scene, View, Voice, Voices, prediction_hooks
+from .region_lora import by_marks
 
 Owner = tuple[int, int | None]
 """Image of the batch, and region or None for the base."""
@@ -119,17 +116,15 @@ class Hidden:
 def latent_composite(plan: Plan, host: Host) -> Hooks:
     """Hooks for one generation; options: ``alone``, ``after``, ``memory``. A hires pass has no steps alone."""
     option = plan.settings.option_of("latent_composite")
-    others, hidden, then = others_of(plan), Hidden(plan, facts_of(host)), AFTER[option("after")](plan, host)
-    noise = region_noise(plan)
-    apart = RegionalPrediction(plan, encode_plan(plan, host, others), owned_voices(plan), Passes(option("memory")), hidden.see, hidden.hear)
+    hidden, then = Hidden(plan, facts_of(host)), AFTER[option("after")](plan, host)
+    own = prediction_hooks(plan, host, owned_voices(plan), option("memory"), see=hidden.see, hear=hidden.hear)
 
     def alone(step: StepInfo) -> bool:
         return not step.hires and step.progress < option("alone")
 
     def unet(call: UNetCall) -> Tensor | None:
-        if alone(call.model.step):
-            return apart(call)
-        return then.unet(call) if then.unet is not None else None
+        hook = own.unet if alone(call.model.step) else then.unet
+        return None if hook is None else hook(call)
 
     def attention(call: AttentionCall) -> Tensor | None:
         return None if then.cross_attention is None or alone(call.model.step) else then.cross_attention(call)
@@ -138,16 +133,13 @@ def latent_composite(plan: Plan, host: Host) -> Hooks:
         if call.step.index == 0 or not alone(call.step):
             hidden.clear()
         hidden.advance(call.beta / call.alpha)
-        return noise(call) if noise is not None else call.run()
-
-    networks = load_networks(plan, host)
+        return own.denoiser(call) if own.denoiser is not None else call.run()
 
     def renew() -> None:
-        networks.renew(plan, host)
-        apart.contexts = encode_plan(plan, host, others)
-        if then.renew is not None:
-            then.renew()
+        for hooks in (own, then):
+            if hooks.renew is not None:
+                hooks.renew()
 
     listens = attention if then.cross_attention is not None else None
-    layers = by_marks(row_hooks(networks, plan), then.layers)
+    layers = by_marks(own.layers, then.layers)
     return Hooks(cross_attention=listens, layers=layers, unet=unet, denoiser=denoiser, renew=renew, close=then.close)

@@ -14,11 +14,7 @@ from ..ports import Hooks, Host, StepInfo
 from ..tensors.masks import WeightMaps
 from ..tensors.pyramid import Pyramid
 from ..tensors.windows import NEGLIGIBLE, Window, canvas_of, fitted, support
-from .contexts import encode_plan
-from .prediction import RegionalPrediction, Scene, View, Voice, Voices, others_of
-from .region_lora import load_networks, row_hooks
-from .region_noise import region_noise
-from .rows import Passes
+from .prediction import Scene, View, Voice, Voices, prediction_hooks
 
 Maps = Callable[[Scene], WeightMaps]
 Place = Callable[[Tensor, Scene], Window]
@@ -72,22 +68,8 @@ def couple_voices(maps: Maps, place: Place) -> Voices:
     return voices
 
 
-def predicted(plan: Plan, host: Host, voices: Voices, memory: float) -> Hooks:
-    """Hooks of a method whose regions are predictions of their own."""
-    others = others_of(plan)
-    prediction = RegionalPrediction(plan, encode_plan(plan, host, others), voices, Passes(memory))
-
-    networks = load_networks(plan, host)
-
-    def renew() -> None:
-        networks.renew(plan, host)
-        prediction.contexts = encode_plan(plan, host, others)
-
-    return Hooks(unet=prediction, layers=row_hooks(networks, plan), denoiser=region_noise(plan), renew=renew)
-
-
 def latent_couple(plan: Plan, host: Host) -> Hooks:
     """Hooks for one generation; options: ``mode``, ``halo``, ``memory``."""
     option = plan.settings.option_of("latent_couple")
     place = full if option("mode") == "full" else cropped(option("halo"))
-    return predicted(plan, host, couple_voices(shares_of(plan), place), option("memory"))
+    return prediction_hooks(plan, host, couple_voices(shares_of(plan), place), option("memory"))

@@ -10,8 +10,8 @@ from ..plan import Plan
 from ..ports import Hooks, Host
 from ..tensors.masks import WeightMaps, strength_maps
 from ..tensors.pyramid import scaled_layout
-from .latent_couple import couple_voices, full, predicted
-from .prediction import Scene
+from .latent_couple import couple_voices, full
+from .prediction import Scene, prediction_hooks
 
 
 def mask_conditioning(plan: Plan, host: Host) -> Hooks:
@@ -21,4 +21,4 @@ def mask_conditioning(plan: Plan, host: Host) -> Hooks:
     def maps(scene: Scene) -> WeightMaps:
         return strength_maps(scaled_layout(plan.layout, scene.factors), *scene.latent, scene.active, option("base_strength"))
 
-    return predicted(plan, host, couple_voices(maps, full), option("memory"))
+    return prediction_hooks(plan, host, couple_voices(maps, full), option("memory"))

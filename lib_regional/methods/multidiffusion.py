@@ -17,12 +17,8 @@ from ..plan import Plan
 from ..ports import Hooks, Host, Row, StepInfo, UNetCall, facts_of
 from ..tensors.latent import LATENT_CHANNELS, seeded_noise, unet_input
 from ..tensors.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles
-from .contexts import encode_plan
 from .latent_couple import shares_of, speakers
-from .prediction import RegionalPrediction, Scene, View, Voice, Voices, others_of
-from .region_lora import load_networks, row_hooks
-from .region_noise import region_noise
-from .rows import Passes
+from .prediction import Scene, View, Voice, Voices, prediction_hooks
 
 _COLOUR = 0.5
 """Standard deviation of the channels of a bootstrapping colour, over clean latents of unit variance."""
@@ -131,14 +127,5 @@ def multidiffusion(plan: Plan, host: Host) -> Hooks:
     side = max(ALIGN, math.floor((option("window") / 8 or facts_of(host).trained) / ALIGN) * ALIGN)
     tiling = Tiling(side, option("overlap"), option("crop") == "box")
     voices = windowed_voices(plan, tiling, option("total"), option("total_from"))
-    others = others_of(plan, whole=option("total") > 0)
     see = Bootstrap(option("bootstrap")) if option("bootstrap") > 0 else None
-    prediction = RegionalPrediction(plan, encode_plan(plan, host, others), voices, Passes(option("memory")), see, always=True)
-
-    networks = load_networks(plan, host)
-
-    def renew() -> None:
-        networks.renew(plan, host)
-        prediction.contexts = encode_plan(plan, host, others)
-
-    return Hooks(unet=prediction, layers=row_hooks(networks, plan), denoiser=region_noise(plan), renew=renew)
+    return prediction_hooks(plan, host, voices, option("memory"), see=see, always=True, whole=option("total") > 0)

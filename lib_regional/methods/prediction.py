@@ -11,7 +11,6 @@ is ``uncond + s (cond − uncond) = Σ ŵ_r (n_r + s_r (c_r − n_r))``, every r
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -23,14 +22,13 @@ from ..core.errors import RegionalError
 from ..core.networks import without_tags
 from ..core.texts import ImageTexts
 from ..plan import Plan
-from ..ports import Conditioning, Grid, Role, Row, StepInfo, UNetCall, UNetRow
+from ..ports import Conditioning, Grid, Hooks, Host, Role, Row, StepInfo, UNetCall, UNetRow
 from ..tensors.pyramid import Active, Factors
 from ..tensors.windows import Window, canvas_of
-from .contexts import Contexts
+from .contexts import Contexts, encode_plan
+from .region_lora import load_networks, row_hooks
+from .region_noise import region_noise
 from .rows import Passes
-
-_TAG = re.compile(r"<[^<>:]+:[^<>]*>")
-"""``<lora:name:1>`` and the like: what a region's networks are told by."""
 
 
 @dataclass(frozen=True)
@@ -153,8 +151,7 @@ class RegionalPrediction:
         source, told, conditioning = self._told(call, at, voice, role)
         x = window.of(call.x[source])
         seen = self._see(x, voice, window, call, row) if self._see is not None else None
-        networks = self._networks(voice, row, call.model.step)
-        place: Hashable = (row.image, window, networks, voice.region if seen is not None else None)
+        place: Hashable = (row.image, window, voice.region if seen is not None else None)
         whole = seen is None and window == canvas_of(call.model.latent)
         tag = None if voice.region is None else ("region", voice.region)
         return (place, told), _Job(UNetRow(source, None if whole else x if seen is None else seen, conditioning, tag))
@@ -173,10 +170,6 @@ class RegionalPrediction:
             key = self.contexts.spoken(without_tags(self._texts(row, step).negative), role, step)
         return (at, ("row", at), None) if key is None else (at, key, self.contexts.conditioning(key))
 
-    def _networks(self, voice: Voice, row: Row, step: StepInfo) -> tuple[str, ...]:
-        """What sets the weights of the model for this voice apart from those for the base."""
-        return () if voice.region is None else tuple(sorted(_TAG.findall(self._texts(row, step).regions[voice.region])))
-
     def _summed(self, call: UNetCall, jobs: list[_Job], largest: int) -> Tensor | None:
         rows = [job.row for job in jobs]
         total: Tensor | None = None
@@ -193,9 +186,9 @@ class RegionalPrediction:
 
 
 def together(texts: ImageTexts) -> str:
-    """All prompts of a picture in one, each once."""
-    told = [without_tags(text) for text in (texts.base, *texts.regions)]
-    return ", ".join(dict.fromkeys(text for text in told if text.strip()))
+    """All prompts of a picture in one, each once, without the regions' LoRAs."""
+    told = (text.strip() for text in (texts.base, *map(without_tags, texts.regions)))
+    return ", ".join(dict.fromkeys(text for text in told if text))
 
 
 def others_of(plan: Plan, whole: bool = False) -> Callable[[ImageTexts, Literal["cond", "uncond"]], Iterator[str]]:
@@ -209,3 +202,28 @@ def others_of(plan: Plan, whole: bool = False) -> Callable[[ImageTexts, Literal[
             yield together(texts)
 
     return others
+
+
+def prediction_hooks(
+    plan: Plan,
+    host: Host,
+    voices: Voices,
+    memory: float,
+    *,
+    see: See | None = None,
+    hear: Hear | None = None,
+    always: bool = False,
+    whole: bool = False,
+) -> Hooks:
+    """Hooks of a method whose regions are predictions of their own, with the regions' LoRAs and seeds.
+
+    ``whole``: a voice speaks all prompts together. For the others see `RegionalPrediction`.
+    """
+    others, networks = others_of(plan, whole), load_networks(plan, host)
+    prediction = RegionalPrediction(plan, encode_plan(plan, host, others), voices, Passes(memory), see, hear, always)
+
+    def renew() -> None:
+        networks.renew(plan, host)
+        prediction.contexts = encode_plan(plan, host, others)
+
+    return Hooks(unet=prediction, layers=row_hooks(networks, plan), denoiser=region_noise(plan), renew=renew)

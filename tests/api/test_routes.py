@@ -56,6 +56,7 @@ def test_good_settings_come_back_canonical_with_the_texts(client):
     assert data["texts"]["base"] == "grass"
     assert data["texts"]["regions"] == ["best, a red circle", "best, a blue square"]
     assert data["warnings"] == []
+    assert data["cost"] == {"ratio": 1.008, "text": "about 1.0 × a plain picture"}
 
 
 @pytest.mark.parametrize("settings", [None, "", {}, {"enabled": False}])
@@ -63,7 +64,7 @@ def test_settings_that_are_off_are_fine(client, settings):
     data = post(client, "validate", settings=settings).json()
     assert data["ok"] is True
     assert data["settings"]["enabled"] is False
-    assert data["texts"] is None
+    assert data["texts"] is None and data["cost"] is None
 
 
 def test_settings_may_be_a_json_text(client):

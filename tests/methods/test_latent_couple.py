@@ -189,21 +189,18 @@ def test_what_is_the_same_is_predicted_once(model):
     assert [shape[0] for shape in counted.rows] == [3, 4, 2]  # a, b, one uncond; two unconds; one text in both places
 
 
-def test_networks_of_a_region_keep_its_rows_apart(model):
+def test_networks_of_a_region_keep_its_rows_apart(model, monkeypatch):
     tags = []
+    monkeypatch.setattr(DiffusersHost, "loras", lambda host, loras: [{} for _ in loras])
     plan = plan_of(
-        "latent_couple", {"regions": [{**TWO[0], "prompt": "a <lora:x:1>"}, TWO[1]], "options": {"latent_couple": {"memory": 8}}}
+        "latent_couple", {"regions": [{**TWO[0], "prompt": "a <lora:x:0:1>"}, TWO[1]], "options": {"latent_couple": {"memory": 8}}}
     )
-    with torch.no_grad(), Session(DiffusersHost(model), plan):
-        model_call = [call_tags(model, tags)]
+    host = DiffusersHost(model)
+    with torch.no_grad(), Session(host, plan):
+        handle = model.unet.conv_in.register_forward_hook(lambda *_: tags.append(host.now.tags))
         called(model, latent(2), rows(), told(plan, rows()))
-        model_call[0].remove()
+        handle.remove()
     assert tags == [(("region", 0), ("region", 1), ("region", 0), ("region", 1))]  # the first region's uncond is not the second's
-
-
-def call_tags(model, tags):
-    host = next(listener.__self__ for listener in model.call_listeners)
-    return model.unet.conv_in.register_forward_hook(lambda *_: tags.append(host.now.tags))
 
 
 @pytest.mark.parametrize("error", [torch.cuda.OutOfMemoryError("no"), RuntimeError("MPS backend out of memory")], ids=["cuda", "other"])
@@ -239,7 +236,7 @@ def test_memory_bounds_the_rows_of_a_call(model):
     assert counted.rows == [(2, 4, 8, 8), (2, 4, 8, 8), (1, 4, 8, 8), *[(1, 4, 8, 8)] * 5, *[(4, 4, 16, 16)] * 2]
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("latent_composite", "mrgd", "p2p")])
+@pytest.mark.parametrize("method", ["attention_couple", "latent_couple", "multidiffusion", "mask_conditioning"])
 def test_every_text_is_encoded_once(model, method):
     model.encoded.clear()
     predict(model, plan_of(method, {"regions": [{**h, "prompt": "same", "negative": "n"} for h in HALVES]}))

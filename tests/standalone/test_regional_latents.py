@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lib_regional.core.errors import RegionalError
+from lib_regional.core.methods import SERVED
 from lib_regional.core.settings import Settings
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods import METHODS
@@ -16,6 +17,7 @@ from lib_regional.session import Session
 from lib_regional.standalone.samplers import ALL_SAMPLERS
 from lib_regional.tensors.masks import weight_maps
 
+OWN = SERVED["seed"]
 SAMPLERS = [spec.name for spec in ALL_SAMPLERS]
 LEFT, RIGHT = [0, 0, 0.5, 1], [0.5, 0, 1, 1]
 FULL = {"box": [0, 0, 1, 1], "feather": 0}
@@ -65,7 +67,7 @@ def same(a, b, **more):
 # ---------------------------------------------------------------- seeds of regions
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OWN)
 @pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M", "Heun"])
 def test_a_seed_over_the_whole_canvas_is_the_pictures_seed(host, method, sampler):
     with_seed = latents(host, method, [{**FULL, "prompt": "a", "seed": 77}], sampler_name=sampler, width=64)
@@ -144,7 +146,7 @@ def test_a_host_that_does_not_tell_the_noise_is_refused(host):
 # ---------------------------------------------------------------- whole runs
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OWN)
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_region_over_the_whole_canvas_is_the_plain_prompt_with_every_sampler(host, method, sampler):
     region = {**FULL, "prompt": "a [b:c:0.5]", "negative": "n"}
@@ -233,7 +235,7 @@ def test_of_two_regions_the_higher_priority_shows_and_then_the_later_one(host):
 # ---------------------------------------------------------------- nothing is left
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OWN)
 @pytest.mark.parametrize("fault", [None, RuntimeError, KeyboardInterrupt])
 def test_nothing_is_left_behind(host, method, fault):
     def state():

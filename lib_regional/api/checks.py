@@ -30,7 +30,7 @@ def validate(settings: Settings, prompt: str, negative: str, size: tuple[int, in
     settings.check_method()
     texts = plan_texts(settings, prompt, negative)
     cost = estimate(settings, size, texts)
-    costs = {"ratio": round(cost.ratio, 3), "text": cost.text} if cost is not None else None
+    costs = {"ratio": round(cost.ratio, 3), "text": cost.text}
     warnings = list(find_warnings(settings, texts, prompt, size))
     return {"ok": True, "settings": settings.to_json(), "texts": asdict(texts), "warnings": warnings, "cost": costs}
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from .edit import read_source
 from .geometry import Box, Ellipse, Polygon, Shape
 from .layout import Layout, Region
+from .networks import raw_tags
 from .settings import Settings
 from .texts import ImageTexts
 from .windows import Window, canvas_of, fitted, region_tiles, tiles
@@ -45,8 +46,8 @@ class Cost:
         return f"about {self.ratio:.1f} × a plain picture" if self.ratio < 10 else f"about {self.ratio:.0f} × a plain picture"
 
 
-def estimate(settings: Settings, size: tuple[int, int], texts: ImageTexts | None = None, trained: int = TRAINED) -> Cost | None:
-    """Cost of a picture of ``size`` (width, height) in pixels; None for methods that are not counted (the editing ones).
+def estimate(settings: Settings, size: tuple[int, int], texts: ImageTexts | None = None, trained: int = TRAINED) -> Cost:
+    """Cost of a picture of ``size`` (width, height) in pixels.
 
     ``texts`` are what the regions are told where that is known; else every region counts as having a text of its own. ``trained`` is
     the side of the model's own latents in cells. Raises SettingsError for layouts that are none.
@@ -54,8 +55,6 @@ def estimate(settings: Settings, size: tuple[int, int], texts: ImageTexts | None
     layout = settings.layout()
     if not settings.enabled:
         return Cost(1.0)
-    if settings.method not in _MAKERS:
-        return None
     canvas = (max(1, size[1] // 8), max(1, size[0] // 8))
     edges = sorted({0.0, 1.0, *(edge for region in layout.regions for edge in region.steps), *_own_edges(settings)})
     total = sum((after - before) * _stretch(settings, layout, canvas, texts, trained, before) for before, after in pairwise(edges))
@@ -110,12 +109,13 @@ class _Scene:
     base: bool
 
     def jobs(self, at: int, window: Window) -> Iterator[_Job]:
-        """Predictions of region ``at`` in a window: its text, and its negative, the base's where it has none."""
+        """Predictions of region ``at`` in a window: its text, and its negative, the base's where it has none and no LoRAs either."""
         if self.texts is None:
             yield from ((window, "cond", at), (window, "uncond", None))
             return
         yield window, "cond", self.texts.regions[at] or None
-        yield window, "uncond", self.texts.region_negatives[at]
+        loras, negative = raw_tags(self.texts.regions[at]), self.texts.region_negatives[at]
+        yield window, "uncond", (negative, loras) if loras else negative
 
     def base_jobs(self, window: Window) -> Iterator[_Job]:
         if self.base:

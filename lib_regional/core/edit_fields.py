@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .fields import Choice, Field, Flag, Number, Text, is_unicode, to_plain
 
@@ -89,16 +89,16 @@ SHARED: Mapping[str, Field] = {
     "pairs": Pairs("Pairs [source, target] of region numbers from 0 where those found are wrong; null for a region without partner.", ()),
     "control": Flag("Attention control: inherent regions take the source's maps, edited texts those of the words in common.", True),
     "tau": Number("Share of the steps in which edited texts follow the source's maps.", 0.5),
-    "self_until": Number("Share of the steps in which edited texts follow the source's self-attention.", 0.4),
+    "self_until": Number("Share of the steps in which edited texts follow the source's self-attention.", 0.0),
     "reweight": Factors("Words of the target with the factor of their cross-attention.", {}),
     "total": Flag("Whether the whole picture is also predicted with all texts joined.", True),
-    "t_total": Number("Share of the steps after which that prediction joins the regions' ones.", 0.3),
+    "t_total": Number("Share of the steps after which that prediction joins the regions' ones.", 0.0),
     "halo": Number("Cells around each region's box that its prediction also sees.", 0, high=64, whole=True),
     "lock": Flag("Inherent lock: the inherent area is the source's, cell by cell.", False),
 }  # fmt: skip
 """Options of both methods."""
 
-P2P_FIELDS: Mapping[str, Field] = SHARED
+P2P_FIELDS: Mapping[str, Field] = {**SHARED, "self_until": replace(SHARED["self_until"], default=0.4)}
 
 MRGD_FIELDS: Mapping[str, Field] = {
     **SHARED,

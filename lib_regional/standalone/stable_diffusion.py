@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.schedule import prompt_schedule
-from ..ports import DenoiserHook, ModelCall
+from ..ports import DenoiserHook, GuidanceModel, ModelCall
 from . import networks
 from .clip_text import ClipTower
 from .conditioning import Cond, CondValue, crossattn_of
@@ -23,6 +23,7 @@ from .lora_files import LoraShelf
 from .loras import Loras
 from .model import CHECKPOINT, DIFFUSERS
 from .noise_levels import NoiseLevels
+from .segmenter import segment
 
 CELL = 8
 """Pixels along the side of a latent cell."""
@@ -54,6 +55,11 @@ class StandaloneModel:
     def loras(self) -> Loras:
         """The LoRAs that prompts may name."""
         return Loras(self.unet, self.text_encoders, self.lora_shelf)
+
+    @property
+    def guidance_models(self) -> dict[str, GuidanceModel]:
+        """Models that find words in pictures, by name: the small model has its own."""
+        return {"segmenter": segment} if self.path == CHECKPOINT else {}
 
     @property
     def text_encoders(self) -> tuple[nn.Module, ...]:

@@ -35,7 +35,7 @@ class Options:
 
     control: bool = True
     tau: float = 0.5
-    self_until: float = 0.4
+    self_until: float = 0.0
     reweight: Mapping[str, float] | None = None
     weights: Weights | None = None
     guided: float = 1.0

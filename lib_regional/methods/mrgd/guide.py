@@ -40,7 +40,8 @@ class Scene:
     """What one image's losses compare. Regions are those of the target (R_t) and of the source (R_s).
 
     ``maps`` gives the target's maps (R_t, H, W) of a latent (C, H, W) and its picture; ``source_maps`` (R_s, H, W) are fixed.
-    ``masks`` (R_t, H, W), ``area`` (H, W) the inherent area, ``pairs`` positions (in R_s, in R_t) of the same region.
+    ``masks`` (R_t, H, W), ``area`` (H, W) the inherent area, ``pairs`` positions (in R_s, in R_t) of the same region, ``changed``
+    positions (in R_t) of the added and the re-worded ones.
     """
 
     source: Tensor
@@ -49,17 +50,25 @@ class Scene:
     masks: Tensor
     area: Tensor
     pairs: Sequence[tuple[int, int]]
+    changed: Sequence[int]
     picture: Callable[[Tensor], Tensor] | None = None
     source_picture: Tensor | None = None
 
 
 def total_loss(latent: Tensor, scene: Scene, weights: Weights) -> Tensor:
-    """L = λ_RS·L_RS + λ_IS·L_IS + λ_IP·L_IP of the target's clean latent (C, H, W)."""
+    """L = λ_RS·L_RS + λ_IS·L_IS + λ_IP·L_IP of the target's clean latent (C, H, W).
+
+    Only the target is guided: the source is a picture that somebody wants to keep. So that guidance does not drive the two apart
+    (*choice*), L_RS is that of the changed regions, and L_IS moves the latent only outside the inherent area.
+    """
     loss = latent.sum() * 0
-    if weights.uses_maps and scene.maps is not None and scene.source_maps is not None:
-        maps = scene.maps(latent)
-        loss = loss + weights.rs * region_specific(maps, scene.masks)
-        loss = loss + weights.inter * inter_image(scene.source_maps, maps, scene.pairs)
+    if scene.maps is not None and scene.source_maps is not None:
+        changed = list(scene.changed)
+        if weights.rs > 0 and changed:
+            loss = loss + weights.rs * region_specific(scene.maps(latent)[changed], scene.masks[changed])
+        if weights.inter > 0:
+            free = latent * (1 - scene.area) + latent.detach() * scene.area
+            loss = loss + weights.inter * inter_image(scene.source_maps, scene.maps(free), scene.pairs)
     if weights.ip > 0:
         loss = loss + weights.ip * inherent(scene.area, scene.source, latent)
         if scene.picture is not None and scene.source_picture is not None:

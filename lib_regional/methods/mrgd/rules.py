@@ -31,7 +31,7 @@ class Rules:
     texts: Texts
     area: Callable[[Grid], Tensor]
     tau: float = 0.5
-    self_until: float = 0.4
+    self_until: float = 0.0
     _made: dict[tuple[object, ...], Mapping[Key, Rule]] = field(default_factory=dict)
 
     def at(self, step: StepInfo) -> Mapping[Key, Rule]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ...core.edit import Pair
+from ...core.edit import INHERENT, Pair
 from ...ports import EditingHost, Grid, GuidanceModel, StepInfo
 from ...tensors.segmentation import FittedMaps, LinearPictures
 from .control import MapStore
@@ -40,9 +40,11 @@ class Scenes:
         source, target = self.source.active(image, step), self.target.active(image, step)
         masks = self.target.maps(image, step, grid)[0].share[list(target)].to(ours)
         pairs = [(source.index(p.source), target.index(p.target)) for p in self.pairs if p.source in source and p.target in target]
+        kept = {pair.target for pair in self.pairs if pair.kind == INHERENT}
+        changed = [at for at, region in enumerate(target) if region not in kept]
         picture = self._picture(torch.stack([theirs, ours]))
         own, fixed = self._maps(image, ours, theirs, grid, maps, step, picture) if self.uses_maps and target else (None, None)
-        return Scene(theirs.float(), own, fixed, masks, area, pairs, picture, picture(theirs.float()).detach())
+        return Scene(theirs.float(), own, fixed, masks, area, pairs, changed, picture, picture(theirs.float()).detach())
 
     def _picture(self, latents: Tensor) -> Maps:
         """A latent (C, H, W) -> its picture (3, h, w), by the decoder or by one linear map fitted to it at the first step."""

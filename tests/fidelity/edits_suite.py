@@ -111,6 +111,10 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 """name -> options of ``mrgd`` that differ from the defaults."""
 
 
+OF_THE_SOURCE = ("total", "t_total", "halo", "kssa_gain", "keyword_count", "keyword_choice")
+"""Options that the source picture depends on too."""
+
+
 def regions(edit: Edit, wishes: tuple[Wish, ...]) -> list[dict[str, Any]]:
     """Regions of a layout: each is told its object, the background and words of praise."""
     return [{**wish.shape, "prompt": f"{wish.text} on {edit.background}, {QUALITY}"} for wish in wishes]
@@ -122,8 +126,8 @@ def payload(edit: Edit, options: dict[str, Any], *, edited: bool) -> dict[str, A
     own = {**COMMON, **options}
     if edited:
         own["source"] = {"regions": regions(edit, edit.before), **base}
-    elif "lock" in own:
-        del own["lock"]
+    else:
+        own = {key: value for key, value in own.items() if key in OF_THE_SOURCE}
     wishes = edit.after if edited else edit.before
     settings = {"enabled": True, "method": "mrgd", "regions": regions(edit, wishes), **base, "options": {"mrgd": own}}
     request = {"prompt": edit.background, "negative_prompt": "", "width": edit.size[0], "height": edit.size[1], "seed": edit.seed}

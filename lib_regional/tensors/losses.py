@@ -22,8 +22,8 @@ def region_specific(maps: Tensor, masks: Tensor) -> Tensor:
 def inter_image(source: Tensor, target: Tensor, pairs: Sequence[tuple[int, int]], temperature: float = TEMPERATURE) -> Tensor:
     """L_IS: InfoNCE over maps (R_s, H, W) and (R_t, H, W), each a vector over the pixels, compared by cosine.
 
-    ``pairs`` (s, t) are the same region in both: positives; the other picture's other maps are the negatives. Both ways, mean; 0
-    without pairs.
+    ``pairs`` (s, t) are the same region in both: positives; the other picture's other maps are the negatives. Both ways, mean, times
+    the temperature so that it does not scale the gradient (Chen et al. 2021, MoCo v3); 0 without pairs.
     """
     if not pairs:
         return target.sum() * 0
@@ -32,7 +32,7 @@ def inter_image(source: Tensor, target: Tensor, pairs: Sequence[tuple[int, int]]
     at_source, at_target = (torch.tensor([pair[side] for pair in pairs], device=logits.device) for side in (0, 1))
     forth = F.cross_entropy(logits[at_source], at_target)
     back = F.cross_entropy(logits.T[at_target], at_source)
-    return (forth + back) / 2
+    return (forth + back) * (temperature / 2)
 
 
 def inherent(area: Tensor, source: Tensor, target: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from edits_measure import Make, Outcome, Picture, means, run  # noqa: E402
 from edits_suite import ABLATIONS, KINDS, SAMPLING, VARIANTS, Edit, edits  # noqa: E402

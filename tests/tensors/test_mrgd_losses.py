@@ -46,7 +46,7 @@ def naive_info_nce(source, target, pairs, temperature):
         forth = [math.exp(cosine(source[s], other) / temperature) for other in target]
         back = [math.exp(cosine(other, target[t]) / temperature) for other in source]
         total -= math.log(forth[t] / sum(forth)) + math.log(back[s] / sum(back))
-    return total / (2 * len(pairs))
+    return total * temperature / (2 * len(pairs))
 
 
 def test_inter_image_against_a_loop():

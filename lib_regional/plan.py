@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from torch import Tensor
+
 from .core.errors import SettingsError
 from .core.layout import Layout
 from .core.settings import Settings
@@ -21,6 +23,14 @@ class PassPlan:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """What img2img starts from: the clean latents (B, C, h, w), and (width, height) of the picture that was given."""
+
+    latent: Tensor
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Plan:
     """The regional part of one batch. ``size`` is (width, height) in pixels of the first pass, ``sampler`` its label where known."""
 
@@ -30,6 +40,7 @@ class Plan:
     first: PassPlan
     hires: PassPlan | None = None
     sampler: str = ""
+    picture: Picture | None = None
 
     def pass_of(self, step: StepInfo) -> PassPlan:
         """The pass that ``step`` belongs to."""

@@ -339,6 +339,17 @@ class EditingHost(Host, Protocol):
         ...
 
 
+class InvertingHost(EditingHost, Protocol):
+    """What the inversion of a picture asks of a host: predictions outside of sampling."""
+
+    alphas_cumprod: Tensor
+    """ᾱ of every training step (N,)."""
+
+    def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
+        """x (B, C, h, w) of unit variance at a training step -> predicted noise (B, C, h, w), with a gradient where autograd is on."""
+        ...
+
+
 def context_at(schedule: ContextSchedule, index: int) -> int:
     """Position in ``schedule`` of the context that holds at step ``index``."""
     for position, (end, _) in enumerate(schedule):

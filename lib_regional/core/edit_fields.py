@@ -94,6 +94,8 @@ SHARED: Mapping[str, Field] = {
     "total": Flag("Whether the whole picture is also predicted with all texts joined.", True),
     "t_total": Number("Share of the steps after which that prediction joins the regions' ones.", 0.0),
     "halo": Number("Cells around each region's box that its prediction also sees.", 0, high=64, whole=True),
+    "inversion": Flag("In img2img: the given picture is the source's, and its noise is found by inversion.", True),
+    "null_text": Number("Steps in which inversion fits the unconditional text at most; 0 leaves it out.", 10, high=100, whole=True),
     "lock": Flag("Inherent lock: the inherent area is the source's, cell by cell.", False),
 }  # fmt: skip
 """Options of both methods."""

@@ -146,6 +146,18 @@ class DiffusersHost:
         models: dict[str, GuidanceModel] = getattr(self._model, "guidance_models", {})
         return models.get(name)
 
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """See `ports.InvertingHost`."""
+        levels: Tensor = self._model.alphas_cumprod
+        return levels
+
+    def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
+        """See `ports.InvertingHost.predict`."""
+        told = torch.stack([one.crossattn for one in conditionings])
+        noise: Tensor = self._model.predict_noise(x, x.new_full((len(x),), float(step)), told)
+        return noise
+
     def grid_of(self, site: Site) -> Grid | None:
         """Token grid that ``site`` sees in the running call."""
         return self._grids.get(_transformer(site.name))

@@ -16,7 +16,7 @@ from ..core.dealing import Dealt, deal_tags, with_dealt
 from ..core.errors import RegionalError
 from ..core.infotext import to_infotext
 from ..core.settings import Settings, is_off
-from ..plan import PassPlan, Plan, plan_hires, plan_pass
+from ..plan import PassPlan, Picture, Plan, plan_hires, plan_pass
 from ..session import Session
 from . import options, xyz_axes
 from .detect import find_host
@@ -80,7 +80,9 @@ class Generation:
             self.begin_batch(p)
         assert self._batch is not None
         first, hires = self._batch
-        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, str(getattr(p, "sampler_name", None) or ""))
+        plan = Plan(
+            self._settings, self._layout, (p.width, p.height), first, hires, str(getattr(p, "sampler_name", None) or ""), _picture(p)
+        )
         self._batch = None
         self._host = find_host(p.sd_model, p)
         return Session(self._host, plan)
@@ -100,6 +102,14 @@ def _with_tags(part: PassPlan, dealt: Sequence[Dealt]) -> PassPlan:
     if len(dealt) != len(part.texts):
         return part
     return replace(part, texts=tuple(with_dealt(texts, own.tags) for texts, own in zip(part.texts, dealt, strict=True)))
+
+
+def _picture(p: Any) -> Picture | None:
+    """What an img2img generation starts from."""
+    latent, pictures = getattr(p, "init_latent", None), getattr(p, "init_images", None)
+    if latent is None or not pictures:
+        return None
+    return Picture(latent, tuple(getattr(pictures[0], "size", (p.width, p.height))))
 
 
 def _like(before: Sequence[str] | None, texts: list[str]) -> list[str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ...core.edit import Pair, layout_regions, pair_regions, read_source
 from ...core.errors import RegionalError, settings_error
 from ...plan import Plan, plan_pass
-from ...ports import EditingHost, GuidanceModel, Hooks, Host
+from ...ports import DenoiserCall, EditingHost, GuidanceModel, Hooks, Host, InvertingHost
 from .edit import Edit, Options
 from .guide import Weights
+from .inversion import Inversion, Inverted, cached, ddim_steps
 from .keywords import Keywords, Words, check_keywords
 from .scenes import Scenes
 from .sides import Side
@@ -44,7 +45,35 @@ def _edit(plan: Plan, host: Host, guidance: Any) -> Hooks:
         reweight=cast("Mapping[str, float]", option("reweight")), lock=bool(option("lock")),
         weights=guided.weights, guided=guided.guided, gain=guided.gain,
     )  # fmt: skip
-    return Edit(editing, target, source, pairs, texts, options, keywords, scenes).hooks()
+    invert = _inversion(editing, plan, source, texts)
+    return Edit(editing, target, source, pairs, texts, options, keywords, scenes, invert).hooks()
+
+
+def _inversion(host: EditingHost, plan: Plan, source: Side | None, texts: Texts) -> Callable[[DenoiserCall], Inverted] | None:
+    """What makes the source's noise from img2img's picture; None for generated pictures. Raises for what cannot be inverted."""
+    picture = plan.picture
+    if picture is None or source is None or not plan.settings.option("inversion"):
+        return None
+    if picture.size != plan.size:
+        (w, h), (width, height) = picture.size, plan.size
+        raise settings_error(
+            "width, height",
+            [width, height],
+            f"those of the picture ({w}×{h})",
+            text=f"The picture is {w}×{h}, but {width}×{height} is asked for.",
+        )
+    if not (hasattr(host, "predict") and hasattr(host, "alphas_cumprod")):
+        raise RegionalError(f"This host ({host.name}) cannot invert pictures yet: switch inversion off, or edit a generated picture.")
+    if plan.sampler and plan.sampler.lower() != "ddim":
+        raise RegionalError(f'The inversion of a picture needs the sampler DDIM, got "{plan.sampler}".')
+    inverting, clean, inner = cast(InvertingHost, host), picture.latent, int(plan.settings.option("null_text"))
+
+    def invert(call: DenoiserCall) -> Inverted:
+        first = int((inverting.alphas_cumprod - call.alpha**2).abs().argmin())
+        run = Inversion(inverting, source, texts, ddim_steps(first, call.step.total), call.step.cfg_scale, inner)
+        return cached(run, clean[: len(call.x)].to(call.x))
+
+    return invert
 
 
 def _check(plan: Plan, host: Host) -> EditingHost:

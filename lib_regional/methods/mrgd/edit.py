@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from ...tensors.masks import raster_scale, region_mask
 from ...tensors.metrics import inherent_area
 from .control import Control, Rule
 from .guide import Weights, guided
+from .inversion import Inverted
 from .keywords import Keywords
 from .rows import RegionWise
 from .rules import Rules
@@ -56,12 +57,15 @@ class Edit:
         options: Options,
         keywords: tuple[Keywords, ...] = (),
         scenes: Scenes | None = None,
+        invert: Callable[[DenoiserCall], Inverted] | None = None,
     ) -> None:
         self._sides = tuple(side for side in (source, target) if side is not None)
         self._target, self._source, self._pairs, self._texts = target, source, pairs, texts
         self._options, self._keywords, self._scenes = options, keywords, scenes
         self.trajectory = Source()
-        self.rows = RegionWise(self._sides, texts)
+        self.rows = RegionWise(self._sides, texts, self._unconditional)
+        self._invert = invert
+        self._inverted: Inverted | None = None
         self._step = StepInfo(0, 1)
         self._convert: Conversion | None = None
         self._areas: dict[Grid, Tensor] = {}
@@ -91,6 +95,9 @@ class Edit:
             clean = call.run()
             self._learn(call.step)
             return clean
+        if self._invert is not None and self._inverted is None:
+            self._inverted = self._invert(call)
+            call.x.copy_(self._inverted.start)
         own = self.trajectory.arrive(call)
         self.rows.latents = {self._source.name: own / (call.alpha**2 + call.beta**2) ** 0.5}
         clean = call.run()
@@ -99,6 +106,15 @@ class Edit:
         clean = self._locked(self._guided(call, clean, source), source)
         self.trajectory.leave(call, source, clean)
         return clean
+
+    def _unconditional(self, side: str, key: Key, image: int, step: int) -> Tensor | None:
+        """What inversion found for the source's region, which the same region of the target uses too."""
+        if self._inverted is None:
+            return None
+        if side == "target" and isinstance(key, int):
+            theirs = next((pair.source for pair in self._pairs if pair.target == key), None)
+            return None if theirs is None else self._inverted.context(image, step, theirs)
+        return self._inverted.context(image, step, key)
 
     def _source_clean(self, call: DenoiserCall, own: Tensor, clean: Tensor) -> Tensor:
         """The source's clean prediction (B, C, H, W) after guidance, from what the UNet hook kept."""

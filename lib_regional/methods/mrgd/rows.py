@@ -15,8 +15,8 @@ from .texts import Texts
 AT_ONCE = 16
 """Rows of the whole latent's size that one call of the UNet predicts at most; smaller windows count by their area."""
 
-Override = Callable[[str, Key, int], "Tensor | None"]
-"""(side, key, step) -> an unconditional context (T, D) in place of the negative prompt's, or None."""
+Override = Callable[[str, Key, int, int], "Tensor | None"]
+"""(side, key, image, step) -> an unconditional context (T, D) in place of the negative prompt's, or None."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Request:
 class RegionWise:
     """The UNet hook: predicts all jobs of both sides; the target's fused noise goes to the host, the source's is kept in ``noise``."""
 
-    def __init__(self, sides: Sequence[Side], texts: Texts, override: Override = lambda side, key, step: None) -> None:
+    def __init__(self, sides: Sequence[Side], texts: Texts, override: Override = lambda side, key, image, step: None) -> None:
         self._sides = sides
         self._texts = texts
         self._override = override
@@ -62,7 +62,7 @@ class RegionWise:
         for n, row in enumerate(call.model.rows):
             for side in self._sides:
                 for job in side.jobs(row.image, row.role, call.model.step, latent):
-                    other = self._override(side.name, job.key, call.model.step.index) if row.role == "uncond" else None
+                    other = self._override(side.name, job.key, row.image, call.model.step.index) if row.role == "uncond" else None
                     same = (n, side.name, job.window, row.role, job.text, None if other is None else job.key)
                     name = (*same, job.key) if row.role == "cond" else same
                     if name not in found:

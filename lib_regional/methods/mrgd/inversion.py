@@ -1,0 +1,175 @@
+"""Inversion of a real picture: the noise and the unconditional contexts from which region-wise denoising gives the picture back.
+
+DDIM inversion with guidance 1 (Song et al. 2021), then per step and region an unconditional context that makes the guided step follow
+the inverted path (null-text inversion, Mokady et al. 2023, algorithm 1), each region in its own window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...ports import Conditioning, InvertingHost, StepInfo
+from .sides import Job, Key, Side, fuse
+from .texts import Texts
+
+INNER_STEPS = 10
+RATE = 1e-2
+ENOUGH = 1e-5
+"""Mean squared error below which a step is followed well enough; it grows by twice as much with every step."""
+
+Contexts = dict[tuple[int, int, str], Tensor]
+"""(image, step, key as text) -> unconditional context (T, D)."""
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """``start`` (B, C, H, W) at the noisiest step, and the unconditional contexts of every step."""
+
+    start: Tensor
+    contexts: Contexts = field(default_factory=dict)
+
+    def context(self, image: int, step: int, key: Key) -> Tensor | None:
+        """The context of a region's unconditional row, None where there is none."""
+        return self.contexts.get((image, step, str(key)))
+
+
+def ddim_steps(first: int, count: int) -> list[int]:
+    """Training steps of DDIM from the noisiest, ``first``, down to 1."""
+    if count < 2:
+        return [first]
+    return [round(first - index * (first - 1) / (count - 1)) for index in range(count)]
+
+
+@dataclass
+class Inversion:
+    """Inverts pictures under the texts and places of ``side``. ``scale`` is the guidance scale with which they are to come back."""
+
+    host: InvertingHost
+    side: Side
+    texts: Texts
+    steps: Sequence[int]
+    scale: float
+    inner: int = INNER_STEPS
+
+    def invert(self, clean: Tensor) -> Inverted:
+        """clean latents (B, C, H, W) -> noise and contexts."""
+        path = self.path(clean)
+        contexts: Contexts = {}
+        for image in range(len(clean)):
+            contexts.update(self._follow(image, [x[image] for x in path]))
+        return Inverted(path[-1], contexts)
+
+    def path(self, clean: Tensor) -> list[Tensor]:
+        """DDIM inversion: the latents (B, C, H, W) from ``clean`` up to the noisiest step."""
+        found = [clean]
+        for index in range(len(self.steps) - 1, -1, -1):
+            x = found[-1]
+            noise = torch.stack([self._fused(image, x[image], index) for image in range(len(x))])
+            found.append(_moved(x, noise, self._alpha(index + 1), self._alpha(index)))
+        return found
+
+    def _info(self, index: int) -> StepInfo:
+        return StepInfo(index, len(self.steps), cfg_scale=self.scale)
+
+    def _alpha(self, index: int) -> float:
+        """ᾱ of a step; past the last one that of training step 0, where the sampler ends."""
+        step = self.steps[index] if index < len(self.steps) else 0
+        return float(self.host.alphas_cumprod[step])
+
+    def _fused(self, image: int, x: Tensor, index: int) -> Tensor:
+        """Noise (C, H, W) of all regions without guidance."""
+        jobs = self.side.jobs(image, "cond", self._info(index), (x.shape[-2], x.shape[-1]))
+        return fuse([(job, self._noise(job, x, index)) for job in jobs], (x.shape[-2], x.shape[-1]))
+
+    def _noise(self, job: Job, x: Tensor, index: int, context: Tensor | None = None) -> Tensor:
+        told = self.texts.conditioning("cond", job.text, self._info(index)) if context is None else Conditioning(context)
+        return self.host.predict(job.window.of(x)[None], self.steps[index], [told])[0]
+
+    def _follow(self, image: int, path: list[Tensor]) -> Contexts:
+        """Null-text optimisation of one image along its ``path`` (from clean to noise)."""
+        found: Contexts = {}
+        x, latent = path[-1], (path[-1].shape[-2], path[-1].shape[-1])
+        last: dict[Key, Tensor] = {}
+        for index in range(len(self.steps)):
+            wanted = path[len(self.steps) - index - 1]
+            negatives = {job.key: job.text for job in self.side.jobs(image, "uncond", self._info(index), latent)}
+            parts = []
+            for job in self.side.jobs(image, "cond", self._info(index), latent):
+                negative = negatives.get(job.key)
+                if negative is None:
+                    continue
+                start = last.get(job.key)
+                if start is None:
+                    start = self.texts.conditioning("uncond", negative, self._info(index)).crossattn
+                cond = self._noise(job, x, index)
+                last[job.key] = found[image, index, str(job.key)] = self._optimised(job, x, wanted, cond, start, index)
+                parts.append((job, self._guided(job, x, cond, last[job.key], index)))
+            x = _moved(x, fuse(parts, latent), self._alpha(index), self._alpha(index + 1))
+        return found
+
+    def _guided(self, job: Job, x: Tensor, cond: Tensor, context: Tensor, index: int) -> Tensor:
+        uncond = self._noise(job, x, index, context)
+        return uncond + self.scale * (cond - uncond)
+
+    def _optimised(self, job: Job, x: Tensor, wanted: Tensor, cond: Tensor, start: Tensor, index: int) -> Tensor:
+        """The context with which the guided step of one window comes nearest to ``wanted``."""
+        here, aim = job.window.of(x), job.window.of(wanted)
+        with torch.enable_grad():
+            context = start.detach().clone().requires_grad_(True)
+            adam = torch.optim.Adam([context], lr=RATE * (1 - index / 100))
+            for _ in range(self.inner):
+                noise = self._guided(job, x, cond, context, index)
+                loss = (_moved(here, noise, self._alpha(index), self._alpha(index + 1)) - aim).square().mean()
+                if float(loss.detach()) < ENOUGH * (1 + 2 * index):
+                    break
+                adam.zero_grad()
+                (context.grad,) = torch.autograd.grad(loss, [context])
+                adam.step()
+        return context.detach()
+
+
+def _moved(x: Tensor, noise: Tensor, now: float, following: float) -> Tensor:
+    """A deterministic step between two ᾱ, in either direction."""
+    clean = (x - (1 - now) ** 0.5 * noise) / now**0.5
+    return following**0.5 * clean + (1 - following) ** 0.5 * noise
+
+
+def cached(inversion: Inversion, clean: Tensor, folder: Path | None = None) -> Inverted:
+    """`Inversion.invert`, kept on disk by picture, layout, texts, steps and model, so that several edits of a picture share it."""
+    folder = folder or Path(tempfile.gettempdir()) / "regional" / "inversions"
+    file = folder / f"{_key(inversion, clean)}.pt"
+    if file.exists():
+        kept = torch.load(file, weights_only=True)
+        return Inverted(kept["start"].to(clean), {_parsed(name): value.to(clean) for name, value in kept["contexts"].items()})
+    done = inversion.invert(clean)
+    folder.mkdir(parents=True, exist_ok=True)
+    contexts = {f"{image} {step} {key}": value.cpu() for (image, step, key), value in done.contexts.items()}
+    torch.save({"start": done.start.cpu(), "contexts": contexts}, file)
+    return done
+
+
+def _parsed(name: str) -> tuple[int, int, str]:
+    image, step, key = name.split(" ", 2)
+    return int(image), int(step), key
+
+
+def _key(inversion: Inversion, clean: Tensor) -> str:
+    """A hash of all that the inversion depends on; the model by what it predicts for the picture."""
+    side = inversion.side
+    jobs = [
+        side.jobs(n, role, StepInfo(0, 1), (clean.shape[-2], clean.shape[-1])) for n in range(len(clean)) for role in ("cond", "uncond")
+    ]
+    probe = [inversion._noise(job, clean[0], len(inversion.steps) - 1).flatten()[:64] for job in jobs[0][:1]]
+    digest = hashlib.sha256()
+    for tensor in (clean, *probe):
+        digest.update(tensor.detach().cpu().float().numpy().round(3).tobytes())
+    told = [[(str(job.key), job.text, job.window, job.weight.sum().item()) for job in row] for row in jobs]
+    digest.update(repr((told, list(inversion.steps), inversion.scale, inversion.inner, side.total)).encode())
+    return digest.hexdigest()[:32]

@@ -80,9 +80,8 @@ class Generation:
             self.begin_batch(p)
         assert self._batch is not None
         first, hires = self._batch
-        plan = Plan(
-            self._settings, self._layout, (p.width, p.height), first, hires, str(getattr(p, "sampler_name", None) or ""), _picture(p)
-        )
+        sampler = str(getattr(p, "sampler_name", None) or "")
+        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p))
         self._batch = None
         self._host = find_host(p.sd_model, p)
         return Session(self._host, plan)

@@ -56,12 +56,8 @@ def _inversion(host: EditingHost, plan: Plan, source: Side | None, texts: Texts)
         return None
     if picture.size != plan.size:
         (w, h), (width, height) = picture.size, plan.size
-        raise settings_error(
-            "width, height",
-            [width, height],
-            f"those of the picture ({w}×{h})",
-            text=f"The picture is {w}×{h}, but {width}×{height} is asked for.",
-        )
+        text = f"The picture is {w}×{h}, but {width}×{height} is asked for: an edit keeps the size."
+        raise settings_error("width, height", [width, height], f"{w}×{h}", text=text)
     if not (hasattr(host, "predict") and hasattr(host, "alphas_cumprod")):
         raise RegionalError(f"This host ({host.name}) cannot invert pictures yet: switch inversion off, or edit a generated picture.")
     if plan.sampler and plan.sampler.lower() != "ddim":
@@ -83,7 +79,8 @@ def _check(plan: Plan, host: Host) -> EditingHost:
         raise RegionalError(f"Edits do not work with this host ({host.name}): it offers no {', '.join(missing)}.")
     if plan.hires is not None:
         raise RegionalError("Edits work on the first pass alone: switch off hires fix and enlarge the edited picture afterwards.")
-    if plan.sampler and plan.sampler.lower() not in SAMPLERS:
+    edits = plan.settings.option("source") is not None
+    if edits and plan.sampler and plan.sampler.lower() not in SAMPLERS:
         raise RegionalError(f'Edits need the sampler DDIM or Euler, got "{plan.sampler}": the others add noise or look further back.')
     check_texts(plan)
     return cast(EditingHost, host)

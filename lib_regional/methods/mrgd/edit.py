@@ -108,11 +108,11 @@ class Edit:
         return clean
 
     def _unconditional(self, side: str, key: Key, image: int, step: int) -> Tensor | None:
-        """What inversion found for the source's region, which the same region of the target uses too."""
+        """What inversion found for the source's region, which an inherent region of the target uses too."""
         if self._inverted is None:
             return None
         if side == "target" and isinstance(key, int):
-            theirs = next((pair.source for pair in self._pairs if pair.target == key), None)
+            theirs = next((pair.source for pair in self._pairs if pair.target == key and pair.kind == INHERENT), None)
             return None if theirs is None else self._inverted.context(image, step, theirs)
         return self._inverted.context(image, step, key)
 

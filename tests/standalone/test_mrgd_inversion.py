@@ -1,0 +1,113 @@
+"""Inversion on the small model: the way back leads to the picture; nothing is inverted twice; what cannot be inverted is named."""
+
+import pytest
+import torch
+from PIL import Image
+
+from lib_regional.core.errors import RegionalError
+from lib_regional.core.settings import Settings
+from lib_regional.hosts.diffusers import DiffusersHost
+from lib_regional.methods.mrgd.inversion import Inversion, cached, ddim_steps
+from lib_regional.methods.mrgd.sides import Side
+from lib_regional.methods.mrgd.texts import Texts, encode_sides
+from lib_regional.plan import Plan, plan_pass
+from lib_regional.standalone.app import create
+from lib_regional.standalone.noise_levels import ddim_timesteps
+from lib_regional.standalone.stable_diffusion import load_model
+
+REGION = {"box": [0, 0, 0.5, 1], "prompt": "a red circle on grass"}
+STEPS = 10
+
+
+@pytest.fixture(scope="module")
+def small():
+    return load_model(device="cpu")
+
+
+def inversion(model, inner=10, prompt=REGION["prompt"], scale=3.0):
+    settings = Settings.parse({"enabled": True, "method": "mrgd", "regions": [{**REGION, "prompt": prompt}], "base": {"prompt": "grass"}})
+    plan = Plan(settings, settings.layout(), (128, 128), plan_pass(settings, ["grass"], [""], STEPS))
+    side, host = Side("source", plan, 0, 0.0), DiffusersHost(model)
+    steps = list(reversed(ddim_timesteps(STEPS)))
+    return Inversion(host, side, Texts(host, encode_sides(host, [side])), steps, scale, inner)
+
+
+@pytest.fixture(scope="module")
+def clean(small):
+    """A clean latent of a grey picture with a red square."""
+    picture = torch.zeros(1, 3, 128, 128)
+    picture[:, 0, 40:90, 10:50], picture[:, 1:, 40:90, 10:50] = 0.8, -0.8
+    return small.encode_images(picture)
+
+
+def back(run, start, contexts=None):
+    """DDIM with region-wise guidance from ``start`` (1, C, H, W); without contexts guidance 1."""
+    a, x = run.host.alphas_cumprod, start
+    for index, step in enumerate(run.steps):
+        parts = []
+        for job in run.side.jobs(0, "cond", run._info(index), (16, 16)):
+            cond = run.host.predict(job.window.of(x), step, [run.texts.conditioning("cond", job.text, run._info(index))])[0]
+            if contexts is not None:
+                told = contexts(index, job)
+                uncond = run.host.predict(job.window.of(x), step, [type(run.texts.conditioning("cond", job.text, run._info(0)))(told)])[0]
+                cond = uncond + run.scale * (cond - uncond)
+            parts.append((job, cond))
+        noise, weight = torch.zeros(4, 16, 16), torch.zeros(16, 16)
+        for job, y in parts:
+            w = job.window
+            here = (slice(w.top, w.top + w.height), slice(w.left, w.left + w.width))
+            noise[(slice(None), *here)] += y * job.weight
+            weight[here] += job.weight
+        now, following = a[step], a[run.steps[index + 1]] if index + 1 < len(run.steps) else a[0]
+        predicted = (x - (1 - now).sqrt() * noise / weight) / now.sqrt()
+        x = following.sqrt() * predicted + (1 - following).sqrt() * noise / weight
+    return x
+
+
+def test_null_text_brings_the_guided_way_back_nearer(small, clean):
+    run = inversion(small)
+    with torch.no_grad():
+        found = run.invert(clean)
+        plain = run.texts.conditioning("uncond", "", run._info(0)).crossattn
+        without = (back(run, found.start, lambda index, job: plain) - clean).square().mean()
+        fitted = (back(run, found.start, lambda index, job: found.context(0, index, job.key)) - clean).square().mean()
+        unguided = (back(run, found.start) - clean).square().mean()
+    print(fitted, without, unguided)
+    assert fitted < 0.5 * without and fitted < 3 * unguided
+    assert abs(float(found.start.std()) - 1) < 0.35
+
+
+def test_an_inversion_is_kept_by_picture_and_layout(small, clean, tmp_path, monkeypatch):
+    with torch.no_grad():
+        first = cached(inversion(small, inner=1), clean, tmp_path)
+        monkeypatch.setattr(Inversion, "invert", lambda *_: pytest.fail("inverted twice"))
+        again = cached(inversion(small, inner=1), clean, tmp_path)
+        assert torch.equal(first.start, again.start) and first.contexts.keys() == again.contexts.keys()
+        assert all(torch.equal(value, again.contexts[name]) for name, value in first.contexts.items())
+        monkeypatch.setattr(Inversion, "invert", lambda self, x: first)
+        for other in (inversion(small, prompt="a blue square"), inversion(small, scale=4.0), inversion(small, inner=2)):
+            cached(other, clean, tmp_path)
+        cached(inversion(small), clean + 0.1, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+@pytest.mark.parametrize("steps", [5, 20, 30])
+def test_the_steps_are_those_of_the_sampler(steps):
+    expected = list(reversed(ddim_timesteps(steps)))
+    assert ddim_steps(expected[0], steps) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [({"width": 192}, "keeps the size"), ({"sampler_name": "Euler"}, "needs the sampler DDIM")],
+    ids=["size", "sampler"],
+)
+def test_what_cannot_be_inverted_is_named(model, tmp_path, fields, words):
+    host = create(model=model, output=tmp_path)[1]
+    state = {"enabled": True, "method": "mrgd", "regions": [REGION], "options": {"mrgd": {"source": {"regions": []}}}}
+    given = {"prompt": "grass", "steps": 2, "width": 128, "height": 128, "sampler_name": "DDIM", "denoising_strength": 1.0, **fields}
+    p = host.processing(True, **given, init_images=[Image.new("RGB", (128, 128), "grey")], do_not_save_samples=True)
+    script = host.script("Regional", True)
+    p.script_args[script.args_from : script.args_to] = [state]
+    with pytest.raises(RegionalError, match=words):
+        host.run(p)

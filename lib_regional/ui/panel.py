@@ -1,4 +1,4 @@
-"""The Gradio part of the panel: an accordion that holds a mount point for javascript/regional_panel.js and the settings as text."""
+"""The Gradio part of the panel: an accordion that holds a mount point for javascript/ and the settings as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from ..core.methods import METHODS
-from ..core.settings import Settings
+from ..core.settings import Settings, json_schema
 from .compat import listen
 
 
@@ -37,8 +37,13 @@ def build(is_img2img: bool, method: str = "") -> PanelParts:
 
 def mount_html(tab: str) -> str:
     """The element into which the browser draws, with what it has to know from here."""
-    methods = escape(json.dumps(list(METHODS.items()), ensure_ascii=False), quote=True)
-    return f'<div id="regional_{tab}_panel" data-tab="{tab}" data-methods="{methods}"></div>'
+    methods, schema = _attribute(list(METHODS.items())), _attribute(json_schema())
+    return f'<div id="regional_{tab}_panel" data-tab="{tab}" data-methods="{methods}" data-schema="{schema}"></div>'
+
+
+def _attribute(value: object) -> str:
+    """JSON that can stand between quotes in HTML."""
+    return escape(json.dumps(value, ensure_ascii=False, separators=(",", ":")), quote=True)
 
 
 def pasted(read: Callable[[Mapping[str, str]], Settings | None]) -> Callable[[Mapping[str, str]], str]:

@@ -1,7 +1,7 @@
 "use strict";
 const test = require("node:test");
 const assert = require("node:assert/strict");
-const R = require("../../javascript/regional_model.js");
+const R = require("./load.js");
 const cases = require("./cases.json");
 
 const plain = (state) => R.toJson(state);

@@ -39,7 +39,8 @@
     async function list(context) {
         const data = await request(context, "", {});
         if (!data) return;
-        context.builtin.replaceChildren(...(data.builtin || []).map(({name, settings}) => tile(context, name, settings, () => useLayout(context, name, settings))));
+        const answer = context.builtin.children.length ? null : await ask("layouts").catch(() => null);
+        if (answer && answer.ok) context.builtin.replaceChildren(...answer.data.layouts.map(({name, settings}) => tile(context, name, settings, () => useLayout(context, name, settings))));
         const tiles = data.names.map((name) => ownTile(context, name));
         context.own.replaceChildren(...(tiles.length ? tiles : [el("span", {class: "rg-hint", text: "none yet: write a name and press Save"})]));
         await Promise.all(data.names.map((name, i) => drawOwn(context, name, tiles[i])));

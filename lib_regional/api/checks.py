@@ -20,6 +20,10 @@ _SEEN = 0.05
 """A region whose largest share of any cell is below this does not show."""
 
 
+_COARSEST = 64
+"""Pixels per cell of the coarsest attention grid of Stable Diffusion 1 and XL."""
+
+
 def validate(settings: Settings, prompt: str, negative: str, size: tuple[int, int]) -> dict[str, Any]:
     """Answer of the route: canonical settings, texts, warnings and cost; all empty for settings that are off. Raises SettingsError.
 
@@ -76,9 +80,11 @@ def _region_warnings(
         yield "has weight 0: it has no effect."
     elif float(maps.share[index].max()) < _SEEN:
         yield "is covered by other regions." if layout.overlap == "over" else "has next to no share anywhere: other regions are stronger."
-    elif _smaller_than_a_cell(layout.regions[index].shape.bounds, size):
+    elif _smaller_than(8, layout.regions[index].shape.bounds, size):
         yield "is smaller than one cell of the latent (8 × 8 pixels)."
+    elif min(size) >= _COARSEST * 4 and _smaller_than(_COARSEST, layout.regions[index].shape.bounds, size):
+        yield f"is smaller than one cell of the coarsest attention grid ({_COARSEST} × {_COARSEST} pixels): it acts in its centre there."
 
 
-def _smaller_than_a_cell(bounds: Any, size: tuple[int, int]) -> bool:
-    return (bounds.x1 - bounds.x0) * size[0] < 8 or (bounds.y1 - bounds.y0) * size[1] < 8
+def _smaller_than(pixels: int, bounds: Any, size: tuple[int, int]) -> bool:
+    return (bounds.x1 - bounds.x0) * size[0] < pixels or (bounds.y1 - bounds.y0) * size[1] < pixels

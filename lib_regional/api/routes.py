@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,43 +11,34 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from ..core.errors import RegionalError, settings_error
+from ..core.layouts import BUILTIN
 from ..core.presets import PresetStore
 from ..core.settings import Settings, json_schema
+from .body import RequestRefused, flag_field, read_body, size_field, text_field
 from .checks import validate
+from .foreign import TokenCounter, foreign_routes
 from .preview import SCALES, preview_png
 
 PREFIX = "/regional/v1"
-LARGEST_REQUEST = 64 * 1024 * 1024
-_SIZES = (8, 16384)
-
 _log = logging.getLogger(__name__)
 
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-class RequestRefused(Exception):
-    """A body that is not looked at: too large, or no JSON object."""
-
-    def __init__(self, status: int, error: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.body = {"error": error, "detail": detail, "problems": []}
-
-
-def add_routes(app: FastAPI, store: PresetStore) -> None:
-    """Add the routes to ``app``, in place of those of an earlier call."""
+def add_routes(app: FastAPI, store: PresetStore, count_tokens: TokenCounter | None = None) -> None:
+    """Add the routes to ``app``, in place of those of an earlier call. ``count_tokens`` asks the host (None: nobody can)."""
     routes = app.router.routes
     routes[:] = [route for route in routes if not getattr(route, "path", "").startswith(PREFIX + "/")]
     before = len(routes)
-    app.include_router(_router(store))
+    app.include_router(_router(store, count_tokens))
     # In front of everything: a page mounted at "/" would otherwise answer first when the routes are added a second time.
     routes[:] = [*routes[before:], *routes[:before]]
     app.openapi_schema = None
 
 
-def _router(store: PresetStore) -> APIRouter:
+def _router(store: PresetStore, count_tokens: TokenCounter | None) -> APIRouter:
     router = APIRouter(prefix=PREFIX, tags=["Regional"])
-    for method, path, answer in (*_stateless(), *_presets(store)):
+    for method, path, answer in (*_stateless(), *foreign_routes(count_tokens), *_presets(store)):
         router.add_api_route(path, _guarded(answer), methods=[method], summary=answer.__doc__, name=f"regional_{answer.__name__}")
     return router
 
@@ -57,6 +47,10 @@ def _stateless() -> tuple[tuple[str, str, Answer], ...]:
     async def schema(_: Request) -> Response:
         """JSON schema of the settings."""
         return JSONResponse(json_schema())
+
+    async def layouts(_: Request) -> Response:
+        """Layouts that come along: places without texts."""
+        return JSONResponse({"layouts": [{"name": name, "settings": settings} for name, settings in BUILTIN.items()]})
 
     async def check(request: Request) -> Response:
         """Check settings, and show what every region is told."""
@@ -68,7 +62,7 @@ def _stateless() -> tuple[tuple[str, str, Answer], ...]:
         body = await read_body(request)
         return Response(await run_in_threadpool(_drawn, body), media_type="image/png", headers={"Cache-Control": "no-store"})
 
-    return ("GET", "/schema", schema), ("POST", "/validate", check), ("POST", "/preview", preview)
+    return ("GET", "/schema", schema), ("GET", "/layouts", layouts), ("POST", "/validate", check), ("POST", "/preview", preview)
 
 
 def _presets(store: PresetStore) -> tuple[tuple[str, str, Answer], ...]:
@@ -87,7 +81,7 @@ def _presets(store: PresetStore) -> tuple[tuple[str, str, Answer], ...]:
         if not body.get("settings"):
             raise settings_error("settings", body.get("settings"), "given: there is nothing to save")
         settings = Settings.parse(body["settings"])
-        store.save(name, settings, overwrite=_flag(body, "overwrite", True))
+        store.save(name, settings, overwrite=flag_field(body, "overwrite", True))
         return JSONResponse({"name": name, "settings": settings.to_json()})
 
     async def delete(request: Request) -> Response:
@@ -98,7 +92,7 @@ def _presets(store: PresetStore) -> tuple[tuple[str, str, Answer], ...]:
     async def rename(request: Request) -> Response:
         """Rename a preset: {"name": the new one}."""
         body = await read_body(request)
-        new = _text(body, "name", None)
+        new = text_field(body, "name", None)
         store.rename(request.path_params["name"], new)
         return JSONResponse({"name": new})
 
@@ -125,58 +119,16 @@ def _guarded(answer: Answer) -> Answer:
     return guarded
 
 
-async def read_body(request: Request) -> dict[str, Any]:
-    """The JSON object of a request. Raises RequestRefused: 413 beyond 64 MB, 415 for another content type, 422 for anything else."""
-    if "json" not in request.headers.get("content-type", ""):
-        raise RequestRefused(415, "UnsupportedMediaType", "The content type must be application/json.")
-    try:
-        data = json.loads(await _read_limited(request))
-    except (ValueError, RecursionError) as error:
-        raise RequestRefused(422, "RequestError", "The request is not valid JSON.") from error
-    if not isinstance(data, dict):
-        raise RequestRefused(422, "RequestError", "The request must be a JSON object.")
-    return data
-
-
-async def _read_limited(request: Request) -> bytes:
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > LARGEST_REQUEST:
-            raise RequestRefused(413, "RequestTooLarge", f"The request is larger than {LARGEST_REQUEST // 1024 // 1024} MB.")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 def _validated(body: dict[str, Any]) -> dict[str, Any]:
     settings = Settings.parse(body.get("settings"))
-    return validate(settings, _text(body, "prompt", ""), _text(body, "negative", ""), (_size(body, "width"), _size(body, "height")))
+    return validate(
+        settings, text_field(body, "prompt", ""), text_field(body, "negative", ""), (size_field(body, "width"), size_field(body, "height"))
+    )
 
 
 def _drawn(body: dict[str, Any]) -> bytes:
     settings = Settings.parse(body.get("settings"))
-    size, scale = (_size(body, "width"), _size(body, "height")), body.get("scale", 8)
+    size, scale = (size_field(body, "width"), size_field(body, "height")), body.get("scale", 8)
     if isinstance(scale, bool) or scale not in SCALES:
         raise settings_error("scale", scale, f"one of {', '.join(map(str, SCALES))}")
-    return preview_png(settings.layout(), *size, scale, _flag(body, "labels", True))
-
-
-def _size(body: dict[str, Any], name: str) -> int:
-    value, (low, high) = body.get(name, 512), _SIZES
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise settings_error(name, value, f"a number of pixels from {low} to {high}")
-    return int(value)
-
-
-def _text(body: dict[str, Any], name: str, default: str | None) -> str:
-    value = body.get(name, default)
-    if not isinstance(value, str):
-        raise settings_error(name, value, "a text")
-    return value
-
-
-def _flag(body: dict[str, Any], name: str, default: bool) -> bool:
-    value = body.get(name, default)
-    if not isinstance(value, bool):
-        raise settings_error(name, value, "true or false")
-    return value
+    return preview_png(settings.layout(), *size, scale, flag_field(body, "labels", True))

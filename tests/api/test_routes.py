@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from lib_regional.api import routes
+from lib_regional.api import body, routes
 from lib_regional.api.palette import BASE_COLOUR, region_colour
 from lib_regional.api.routes import add_routes
 from lib_regional.core.presets import PresetStore
@@ -133,7 +133,7 @@ def test_preview_options_are_checked(client, body):
 
 
 def test_large_requests_are_refused(client, monkeypatch):
-    monkeypatch.setattr(routes, "LARGEST_REQUEST", 1000)
+    monkeypatch.setattr(body, "LARGEST_REQUEST", 1000)
     answer = post(client, "validate", settings=HALVES, prompt="x" * 1000)
     assert answer.status_code == 413
     assert answer.json()["error"] == "RequestTooLarge"

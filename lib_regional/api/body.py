@@ -1,0 +1,69 @@
+"""Bodies of requests: read with a limit, and their fields by kind."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import Request
+
+from ..core.errors import settings_error
+
+LARGEST_REQUEST = 64 * 1024 * 1024
+_SIZES = (8, 16384)
+
+
+class RequestRefused(Exception):
+    """A body that is not looked at: too large, or no JSON object."""
+
+    def __init__(self, status: int, error: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body = {"error": error, "detail": detail, "problems": []}
+
+
+async def read_body(request: Request) -> dict[str, Any]:
+    """The JSON object of a request. Raises RequestRefused: 413 beyond 64 MB, 415 for another content type, 422 for anything else."""
+    if "json" not in request.headers.get("content-type", ""):
+        raise RequestRefused(415, "UnsupportedMediaType", "The content type must be application/json.")
+    try:
+        data = json.loads(await _read_limited(request))
+    except (ValueError, RecursionError) as error:
+        raise RequestRefused(422, "RequestError", "The request is not valid JSON.") from error
+    if not isinstance(data, dict):
+        raise RequestRefused(422, "RequestError", "The request must be a JSON object.")
+    return data
+
+
+async def _read_limited(request: Request) -> bytes:
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LARGEST_REQUEST:
+            raise RequestRefused(413, "RequestTooLarge", f"The request is larger than {LARGEST_REQUEST // 1024 // 1024} MB.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def size_field(body: dict[str, Any], name: str) -> int:
+    """A number of pixels, 512 where it is missing. Raises SettingsError."""
+    value, (low, high) = body.get(name, 512), _SIZES
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise settings_error(name, value, f"a number of pixels from {low} to {high}")
+    return int(value)
+
+
+def text_field(body: dict[str, Any], name: str, default: str | None) -> str:
+    """A text; ``default`` None: it must be there. Raises SettingsError."""
+    value = body.get(name, default)
+    if not isinstance(value, str):
+        raise settings_error(name, value, "a text")
+    return value
+
+
+def flag_field(body: dict[str, Any], name: str, default: bool) -> bool:
+    """True or false. Raises SettingsError."""
+    value = body.get(name, default)
+    if not isinstance(value, bool):
+        raise settings_error(name, value, "true or false")
+    return value

@@ -1,0 +1,96 @@
+"""Routes for what comes from elsewhere: layouts of other tools, mask pictures, old pictures, and the host's count of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from ..core.errors import RegionalError, settings_error
+from ..core.importers import import_text
+from ..sources.channels import KINDS, palette_masks
+from ..sources.picture import infotext_of, open_picture
+from .body import read_body, size_field, text_field
+
+TokenCounter = Callable[[Sequence[str]], Sequence[tuple[int, int]]]
+"""Texts -> (tokens, limit) of each."""
+
+_HINTS = (
+    "ratios",
+    "direction",
+    "base_ratios",
+    "use_base",
+    "use_common",
+    "use_ncommon",
+    "background",
+    "background_weight",
+    "separator",
+    "flip",
+)
+_MOST_TEXTS = 300
+
+
+def foreign_routes(count_tokens: TokenCounter | None) -> tuple[tuple[str, str, Callable[[Request], Awaitable[Response]]], ...]:
+    """(method, path, answer) of each."""
+
+    async def import_layout(request: Request) -> Response:
+        """A layout of another tool as settings: {"text": …, "format": "auto"}, with a report."""
+        return JSONResponse(await run_in_threadpool(_imported, await read_body(request)))
+
+    async def masks(request: Request) -> Response:
+        """Masks out of a picture: {"picture": data URL, "kind": "grey", "colours" or "channels"}."""
+        return JSONResponse(await run_in_threadpool(_masks, await read_body(request)))
+
+    async def parameters(request: Request) -> Response:
+        """Generation parameters that a picture carries: {"picture": data URL}."""
+        return JSONResponse(await run_in_threadpool(_parameters, await read_body(request)))
+
+    async def tokens(request: Request) -> Response:
+        """How many tokens texts have for the host: {"texts": […]}."""
+        texts = _texts(await read_body(request))
+        found = await run_in_threadpool(count_tokens, texts) if count_tokens else []
+        return JSONResponse({"counts": [{"tokens": number, "limit": limit} for number, limit in found]})
+
+    return ("POST", "/import", import_layout), ("POST", "/masks", masks), ("POST", "/parameters", parameters), ("POST", "/tokens", tokens)
+
+
+def _imported(body: dict[str, Any]) -> dict[str, Any]:
+    hints = body.get("hints", {})
+    if not isinstance(hints, dict) or not set(hints) <= set(_HINTS):
+        raise settings_error("hints", hints, f"an object with some of {', '.join(_HINTS)}")
+    given = {**hints, "prompt": text_field(body, "prompt", ""), "negative": text_field(body, "negative", "")}
+    size = size_field(body, "width"), size_field(body, "height")
+    imported = import_text(text_field(body, "text", None), text_field(body, "format", "auto"), read_masks=palette_masks, size=size, **given)
+    report = {"taken": list(imported.taken), "lost": list(imported.lost)}
+    return {"format": imported.format, "settings": imported.settings.to_json(), **report}
+
+
+def _masks(body: dict[str, Any]) -> dict[str, Any]:
+    kind = text_field(body, "kind", "grey")
+    if kind not in KINDS:
+        raise settings_error("kind", kind, f"one of {', '.join(KINDS)}")
+    picture = open_picture(text_field(body, "picture", None))
+    found = KINDS[kind](picture)
+    notes = (
+        []
+        if kind == "grey"
+        else [f"{len(found)} region{'' if len(found) == 1 else 's'} found: {', '.join(mask.name for mask in found[:12])}."]
+    )
+    return {"regions": [{"mask": mask.url, "name": mask.name, "palette": mask.palette} for mask in found], "notes": notes}
+
+
+def _parameters(body: dict[str, Any]) -> dict[str, Any]:
+    infotext = infotext_of(open_picture(text_field(body, "picture", None)))
+    if not infotext.strip():
+        raise RegionalError("This picture carries no generation parameters.")
+    return {"infotext": infotext}
+
+
+def _texts(body: dict[str, Any]) -> list[str]:
+    texts = body.get("texts")
+    if not isinstance(texts, list) or len(texts) > _MOST_TEXTS or not all(isinstance(text, str) for text in texts):
+        raise settings_error("texts", None, f"a list of at most {_MOST_TEXTS} texts")
+    return texts

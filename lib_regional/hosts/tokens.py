@@ -1,0 +1,41 @@
+"""How many tokens a prompt has, as the host that runs counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+CHUNK = 75
+
+
+def count_tokens(texts: Sequence[str]) -> list[tuple[int, int]]:
+    """(tokens, limit) of each text; the limit is the next multiple of 75. (0, 75) for every text while no model is loaded."""
+    from modules import shared
+
+    counter = _counter(getattr(shared, "sd_model", None))
+    return [counter(text) for text in texts]
+
+
+def _counter(model: Any) -> Any:
+    """A function text -> (tokens, limit) for ``model``, found by what it offers."""
+    if hasattr(model, "get_prompt_lengths_on_ui"):
+        return lambda text: _pair(model.get_prompt_lengths_on_ui(text))
+    if hasattr(model, "tokenizers"):
+        return lambda text: _limited(max(_length(tokenizer, text) for tokenizer in model.tokenizers))
+    if getattr(model, "cond_stage_model", None) is not None:
+        from modules.sd_hijack import model_hijack
+
+        return lambda text: _pair(model_hijack.get_prompt_lengths(text))
+    return lambda text: (0, CHUNK)
+
+
+def _pair(found: Sequence[int]) -> tuple[int, int]:
+    return int(found[0]), int(found[1])
+
+
+def _length(tokenizer: Any, text: str) -> int:
+    return len(tokenizer(text, truncation=False, add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def _limited(tokens: int) -> tuple[int, int]:
+    return tokens, max(1, -(-tokens // CHUNK)) * CHUNK

@@ -1,0 +1,96 @@
+"""Routes for layouts of other tools, mask pictures, old pictures and tokens."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from lib_regional.api.routes import add_routes
+from lib_regional.core.presets import PresetStore
+from lib_regional.core.settings import Settings
+
+PREFIX = "/regional/v1"
+
+
+@pytest.fixture
+def client(tmp_path):
+    app = FastAPI()
+    add_routes(app, PresetStore(tmp_path), lambda texts: [(len(text.split()), 75) for text in texts])
+    return TestClient(app)
+
+
+def picture(image, info=None) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=info)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def two_colours() -> str:
+    image = Image.new("RGB", (32, 16), "#804040")
+    image.paste("#408080", (16, 0, 32, 16))
+    return picture(image)
+
+
+def test_import_gives_settings_and_a_report(client):
+    answer = client.post(f"{PREFIX}/import", json={"text": "a BREAK b", "hints": {"ratios": "1,3"}, "negative": "bad"}).json()
+    settings = Settings.parse(answer["settings"])
+    assert settings.grid.ratios == "1,3" and [region.prompt for region in settings.regions] == ["a", "b"]
+    assert answer["format"] == "Regional Prompter" and answer["taken"] and answer["lost"] == []
+
+
+def test_import_reads_the_mask_of_a_payload(client):
+    arguments = [True, False, "Mask", "", "", "", "1,1", "0.2", False, False, False, "Attention", [], "0", "0", "0.4", two_colours()]
+    text = json.dumps({"prompt": "a BREAK b", "alwayson_scripts": {"Regional Prompter": {"args": arguments}}})
+    answer = client.post(f"{PREFIX}/import", json={"text": text}).json()
+    assert [Settings.parse(answer["settings"]).regions[at].shape.KIND for at in (0, 1)] == ["mask", "mask"]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [({"text": "plain"}, "one piece"), ({"text": 3}, "text must be"), ({}, "text must be"), ({"text": "a", "hints": {"x": 1}}, "hints")],
+)
+def test_import_refuses_with_a_reason(client, body, says):
+    answer = client.post(f"{PREFIX}/import", json=body)
+    assert answer.status_code == 422 and says in answer.json()["detail"]
+
+
+def test_masks_of_a_picture(client):
+    answer = client.post(f"{PREFIX}/masks", json={"picture": two_colours(), "kind": "colours"}).json()
+    assert [region["palette"] for region in answer["regions"]] == [0, 1]
+    Settings.parse({"enabled": True, "regions": [{"mask": region["mask"]} for region in answer["regions"]]}).layout()
+    assert "2 regions found" in answer["notes"][0]
+
+
+def test_a_picture_that_is_none(client):
+    answer = client.post(f"{PREFIX}/masks", json={"picture": "data:image/svg+xml;base64,PHN2Zy8+", "kind": "grey"})
+    assert answer.status_code == 422 and "SVG" in answer.json()["detail"]
+    assert client.post(f"{PREFIX}/masks", json={"picture": two_colours(), "kind": "x"}).status_code == 422
+
+
+def test_parameters_of_a_picture(client):
+    info = PngInfo()
+    info.add_text("parameters", "a BREAK b\nSteps: 3")
+    answer = client.post(f"{PREFIX}/parameters", json={"picture": picture(Image.new("L", (4, 4)), info)})
+    assert answer.json() == {"infotext": "a BREAK b\nSteps: 3"}
+    assert client.post(f"{PREFIX}/parameters", json={"picture": two_colours()}).status_code == 422
+
+
+def test_tokens_are_the_hosts(client, tmp_path):
+    assert client.post(f"{PREFIX}/tokens", json={"texts": ["a b", ""]}).json() == {
+        "counts": [{"tokens": 2, "limit": 75}, {"tokens": 0, "limit": 75}]
+    }
+    assert client.post(f"{PREFIX}/tokens", json={"texts": "a"}).status_code == 422
+    app = FastAPI()
+    add_routes(app, PresetStore(tmp_path))
+    assert TestClient(app).post(f"{PREFIX}/tokens", json={"texts": ["a"]}).json() == {"counts": []}
+
+
+def test_layouts_that_come_along(client):
+    assert [entry["name"] for entry in client.get(f"{PREFIX}/layouts").json()["layouts"]][:2] == ["Couple", "Trio"]

@@ -44,10 +44,15 @@
         return {...state, regions};
     }
 
-    /** Reordering where the list is the order of covering: the first region gets the highest priority. */
+    /** Reordering where the list is the order of covering: the last region gets the highest priority. */
     function prioritise(state) {
-        const count = state.regions.length;
-        return {...state, regions: state.regions.map((region, index) => ({...region, priority: count - 1 - index}))};
+        return {...state, regions: state.regions.map((region, index) => ({...region, priority: index}))};
+    }
+
+    /** A new region as it should join the state: where later ones cover, above all. */
+    function onTop(state, region) {
+        if (state.overlap !== "over" || state.grid || !state.regions.length) return region;
+        return {...region, priority: Math.min(1000, Math.max(...state.regions.map((each) => Number(each.priority) || 0)) + 1)};
     }
 
     /** Only region `index` on; done again, all are as they were. */
@@ -98,7 +103,8 @@
     /** State with `regions` added; a grid becomes free shapes first. */
     function addRegions(state, regions) {
         const free = R.useShapes(state);
-        return {...free, regions: [...free.regions, ...regions].slice(0, 256)};
+        const joined = regions.reduce((now, region) => ({...now, regions: [...now.regions, onTop(now, region)]}), free);
+        return {...joined, regions: joined.regions.slice(0, 256)};
     }
 
     /** State with the places of `settings` (a layout without texts), and the texts and strengths of the regions that were there. */
@@ -141,7 +147,7 @@
     }
 
     Object.assign(R, {
-        withLayout, paletteColour, colourCoded, channelPacked, indexOf, changeRegions, removeRegions, duplicateRegions, reorder, prioritise, solo, findNetworks, copyText, pasteRegions, addRegions,
+        withLayout, paletteColour, colourCoded, channelPacked, indexOf, changeRegions, removeRegions, duplicateRegions, reorder, prioritise, onTop, solo, findNetworks, copyText, pasteRegions, addRegions,
     });
 
     if (typeof module === "object" && module.exports) module.exports = R;

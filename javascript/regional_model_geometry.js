@@ -6,7 +6,7 @@
     const SMALLEST = 8;
     const HANDLES = [["nw", 0, 0], ["n", 0.5, 0], ["ne", 1, 0], ["e", 1, 0.5], ["se", 1, 1], ["s", 0.5, 1], ["sw", 0, 1], ["w", 0, 0.5]];
 
-    const fine = (value) => Math.round(value * 1e5) / 1e5;
+    const fine = (value) => Math.round(value * 1e6) / 1e6;
     const inside = (value) => R.clamp(fine(value), 0, 1);
 
     // ---------------------------------------------------------------- shapes under an affine map

@@ -53,7 +53,7 @@
 
     /** Add a region at the end; a grid gets one more cell. */
     function addRegion(state) {
-        const region = R.makeRegion(state.grid ? {} : {box: [0.25, 0.25, 0.75, 0.75]});
+        const region = R.onTop(state, R.makeRegion(state.grid ? {} : {box: [0.25, 0.25, 0.75, 0.75]}));
         return {...R.changeCells(state, (cells, sizes) => cells.push(sizes(cells.length - 1))), regions: [...state.regions, region]};
     }
 

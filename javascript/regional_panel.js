@@ -4,7 +4,7 @@
     "use strict";
 
     const {el, button, find, debounce} = R.dom;
-    const OVERLAPS = [["blend", "share by weight"], ["over", "upper one covers"]];
+    const OVERLAPS = [["blend", "share by weight"], ["over", "later one covers"]];
     const TEXTS = [["regions", "written here"], ["break", "main prompt, split at BREAK"], ["lines", "main prompt, one line each"], ["and", "main prompt, split at AND"]];
 
     class Panel {

@@ -190,7 +190,7 @@
             const to = stage.snapped(point), {state, from} = stage.gesture;
             stage.guides = to.guides;
             const box = R.boxBetween(from, point.shift ? square(stage, from, to) : to);
-            stage.gesture.region = stage.gesture.region || R.makeRegion({[kind]: box});
+            stage.gesture.region = stage.gesture.region || R.onTop(state, R.makeRegion({[kind]: box}));
             stage.gesture.region = {...stage.gesture.region, [kind]: box};
             stage.draft = R.isDrawn(box, stage.size()) ? {...state, regions: [...state.regions, stage.gesture.region]} : null;
             stage.redraw();
@@ -249,7 +249,7 @@
             stage.polygon = null;
             const box = R.shapeBounds({polygon: points});
             if (points.length < 3 || !R.isDrawn(box, stage.size())) return void stage.redraw();
-            const region = R.makeRegion({polygon: points});
+            const region = R.onTop(state, R.makeRegion({polygon: points}));
             stage.draft = {...state, regions: [...state.regions, region]};
             stage.commit();
             stage.panel.drawn(region._id);
@@ -262,7 +262,7 @@
     function paintTarget(stage, mayMake) {
         const state = stage.freeState(), chosen = state.regions.filter((region) => stage.panel.selected.has(region._id));
         const [width, height] = R.maskSize(stage.size());
-        if (chosen.length !== 1) return mayMake ? {state, region: R.makeRegion({mask: ""}), mask: R.makeMask(width, height), isNew: true} : null;
+        if (chosen.length !== 1) return mayMake ? {state, region: R.onTop(state, R.makeRegion({mask: ""})), mask: R.makeMask(width, height), isNew: true} : null;
         const [region] = chosen;
         if (region._lock) return null;
         const known = region.mask === undefined ? R.drawShape(region, width, height) : stage.masks.get(region.mask) || R.makeMask(width, height);

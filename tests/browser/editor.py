@@ -1,0 +1,141 @@
+"""The panel on a page, as a person uses it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+PANEL = "#regional_txt2img_panel"
+
+
+class Editor:
+    """The txt2img panel of one page."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page, self.url = page, url
+        self.faults: list[str] = []
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.route(lambda address: not address.startswith((url, "blob:", "data:")), lambda route: route.abort())
+        page.goto(url)
+        self.unfold()
+
+    def unfold(self) -> None:
+        """Open the accordion, and wait for the canvas."""
+        label = self.page.locator("#regional_txt2img .label-wrap")
+        label.wait_for()
+        self.page.wait_for_selector(f"{PANEL} .rg", state="attached")
+        if not self.canvas.is_visible():
+            label.click()
+        self.canvas.wait_for()
+        self.page.wait_for_timeout(250)
+
+    def renew(self) -> None:
+        """An untouched panel, as after loading the page in a new tab."""
+        self.faults.clear()
+        self.page.bring_to_front()
+        self.page.get_by_role("tab", name="txt2img").click()
+        self.page.evaluate(
+            "() => { sessionStorage.clear(); const find = (name) => gradioApp().querySelector(name);"
+            " document.querySelectorAll('canvas.rg-overlay').forEach((node) => node.remove());"
+            " for (const name of ['#regional_txt2img_state textarea', '#txt2img_prompt textarea']) { const box = find(name); box.value = '';"
+            " box.dispatchEvent(new Event('input', {bubbles: true})); }"
+            " const panel = Regional.panels.txt2img; panel.overlay.show(false); panel.written = '';"
+            " find('#regional_txt2img_panel').replaceChildren(); Regional.attach(); sessionStorage.clear(); }"
+        )
+        self.canvas.wait_for()
+        self.page.wait_for_timeout(150)
+
+    # ------------------------------------------------ looking
+
+    @property
+    def canvas(self) -> Any:
+        return self.page.locator(f"{PANEL} canvas.rg-canvas")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the host gets."""
+        text = self.page.eval_on_selector("#regional_txt2img_state textarea", "box => box.value")
+        return json.loads(text) if text else {}
+
+    @property
+    def regions(self) -> list[dict[str, Any]]:
+        return self.settings.get("regions", [])
+
+    @property
+    def messages(self) -> str:
+        return self.page.locator(f"{PANEL} .rg-messages").inner_text()
+
+    def find(self, selector: str) -> Any:
+        return self.page.locator(f"{PANEL} {selector}")
+
+    def act(self, name: str) -> None:
+        """Press the button of an action."""
+        self.find(f"[data-action='{name}']").click()
+
+    def field(self, path: str) -> Any:
+        return self.find(f"[data-field='{path}']")
+
+    # ------------------------------------------------ doing
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """A place of the picture in the page's pixels."""
+        self.canvas.scroll_into_view_if_needed()
+        self.box = self.canvas.bounding_box()
+        return self.at_cached(x, y)
+
+    def at_cached(self, x: float, y: float) -> tuple[float, float]:
+        """The same without asking the page where the canvas is."""
+        return self.box["x"] + x * self.box["width"], self.box["y"] + y * self.box["height"]
+
+    def drag(self, *points: tuple[float, float], steps: int = 6) -> None:
+        """Press at the first point, go through the others, let go at the last."""
+        self.page.mouse.move(*self.at(*points[0]))
+        self.page.mouse.down()
+        for point in points[1:]:
+            self.page.mouse.move(*self.at(*point), steps=steps)
+        self.page.mouse.up()
+
+    def click(self, x: float, y: float, **more: Any) -> None:
+        self.page.mouse.click(*self.at(x, y), **more)
+
+    def keys(self, *names: str) -> None:
+        """Press keys on the canvas."""
+        self.canvas.focus()
+        for name in names:
+            self.page.keyboard.press(name)
+
+    def tool(self, name: str) -> None:
+        self.act(f"tool-{name}")
+
+    def draw_box(self, *corners: tuple[float, float]) -> None:
+        self.tool("box")
+        self.drag(*corners)
+
+    def load(self, settings: dict[str, Any]) -> None:
+        """Write settings as the host does after a picture was pasted."""
+        self.page.evaluate(
+            "text => { const box = gradioApp().querySelector('#regional_txt2img_state textarea'); box.value = text;"
+            " box.dispatchEvent(new Event('input', {bubbles: true})); Regional.panels.txt2img.pull(); }",
+            json.dumps(settings),
+        )
+
+    def resize(self, width: int, height: int) -> None:
+        """Size of the picture."""
+        for name, value in (("width", width), ("height", height)):
+            box = self.page.locator(f"#txt2img_{name} input[type=number]")
+            box.fill(str(value))
+            box.press("Enter")
+        self.page.wait_for_function("([w, h]) => { const s = Regional.panels.txt2img.size(); return s.width == w && s.height == h; }", arg=[width, height])
+        self.page.wait_for_timeout(200)
+
+    def upload(self, action: str, *files: Any) -> None:
+        """Press a button that asks for a file, and give it one."""
+        with self.page.expect_file_chooser() as chooser:
+            self.act(action)
+        chooser.value.set_files(list(files))
+
+    def paste(self, text: str) -> None:
+        """Ctrl+V on the canvas with a text in the clipboard."""
+        self.page.evaluate("text => navigator.clipboard.writeText(text)", text)
+        self.keys("Control+v")

@@ -87,6 +87,7 @@
             if (this.tool === name) return;
             this.cancel();
             this.tool = name;
+            this.cursor = null;
             this.bar.update();
             this.canvas.style.cursor = R.tools[name].cursor || "crosshair";
             this.say(R.tools[name].label);

@@ -158,7 +158,7 @@
 
     /** Copy, cut and paste while the focus is on the panel and not in a text. */
     function attachClipboard(panel) {
-        const mine = (event) => panel.mount.contains(document.activeElement) && !isTyping(document.activeElement) && !event.defaultPrevented;
+        const mine = (event) => R.panels[panel.tab] === panel && panel.mount.contains(document.activeElement) && !isTyping(document.activeElement) && !event.defaultPrevented;
         const copy = (event) => {
             if (!mine(event) || !panel.selected.size) return false;
             event.clipboardData.setData("text/plain", R.copyText(panel.store.get(), panel.selected));

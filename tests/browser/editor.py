@@ -14,6 +14,7 @@ class Editor:
     def __init__(self, page: Any, url: str) -> None:
         self.page, self.url = page, url
         self.faults: list[str] = []
+        page.set_default_timeout(15000)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("dialog", lambda dialog: dialog.accept())
         page.route(lambda address: not address.startswith((url, "blob:", "data:")), lambda route: route.abort())

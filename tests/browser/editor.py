@@ -35,7 +35,7 @@ class Editor:
         """An untouched panel, as after loading the page in a new tab."""
         self.faults.clear()
         self.page.bring_to_front()
-        self.page.get_by_role("tab", name="txt2img").click()
+        self.show("txt2img")
         self.page.evaluate(
             "() => { sessionStorage.clear(); const find = (name) => gradioApp().querySelector(name);"
             " document.querySelectorAll('canvas.rg-overlay').forEach((node) => node.remove());"
@@ -127,8 +127,14 @@ class Editor:
             box = self.page.locator(f"#txt2img_{name} input[type=number]")
             box.fill(str(value))
             box.press("Enter")
-        self.page.wait_for_function("([w, h]) => { const s = Regional.panels.txt2img.size(); return s.width == w && s.height == h; }", arg=[width, height])
+        self.page.wait_for_function(
+            "([w, h]) => { const s = Regional.panels.txt2img.size(); return s.width == w && s.height == h; }", arg=[width, height]
+        )
         self.page.wait_for_timeout(200)
+
+    def show(self, tab: str) -> None:
+        """Go to a tab of the page; both generations of Gradio write them differently."""
+        self.page.locator("#tabs > .tab-nav button, #tabs button[role=tab]").filter(has_text=tab).first.click()
 
     def upload(self, action: str, *files: Any) -> None:
         """Press a button that asks for a file, and give it one."""

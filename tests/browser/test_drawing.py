@@ -151,7 +151,7 @@ def test_by_keyboard_alone(editor):
     assert editor.regions[0]["box"] == pytest.approx([left - 1 / 512, top - 8 / 512, right + 7 / 512, bottom - 8 / 512], abs=1e-5)
     editor.keys("Escape", "b", " ", "ArrowRight", "ArrowRight", " ")
     assert "mask" in editor.regions[1]
-    editor.keys("Escape", "Escape", "PageUp", "Enter")
+    editor.keys("Escape", "Escape", "Escape", "PageUp", "Enter")
     assert editor.page.evaluate("document.activeElement.dataset.field") == "regions[1].prompt"
     editor.keys("Delete")
     assert len(editor.regions) == 1

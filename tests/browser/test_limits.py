@@ -11,7 +11,11 @@ START = 300.0
 def many(count: int) -> dict:
     boxes = [[(i % 10) / 10, (i // 10) / 5, (i % 10 + 1.4) / 11.4, (i // 10 + 1.4) / 6.4] for i in range(count)]
     shapes = [{"box": box} if i % 3 else {"ellipse": box} for i, box in enumerate(boxes)]
-    return {"version": 1, "enabled": True, "regions": [{**shape, "prompt": f"thing number {i}", "name": f"n{i}"} for i, shape in enumerate(shapes)]}
+    return {
+        "version": 1,
+        "enabled": True,
+        "regions": [{**shape, "prompt": f"thing number {i}", "name": f"n{i}"} for i, shape in enumerate(shapes)],
+    }
 
 
 def script_time(editor, client) -> float:

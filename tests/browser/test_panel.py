@@ -54,7 +54,12 @@ def test_regions_go_through_the_clipboard_from_tab_to_tab(open_editor):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [('{"regions": [', "JSON is broken"), ("hello", "plain text"), ('{"regional/regions": 9, "regions": []}', "newer"), ('{"a": 1}', "no regions")],
+    [
+        ('{"regions": [', "JSON is broken"),
+        ("hello", "plain text"),
+        ('{"regional/regions": 9, "regions": []}', "newer"),
+        ('{"a": 1}', "no regions"),
+    ],
     ids=["broken JSON", "text", "newer", "other JSON"],
 )
 def test_a_clipboard_without_regions_is_told_and_changes_nothing(editor, text, says):
@@ -89,7 +94,15 @@ def test_mask_files_are_read_and_bad_ones_named(editor):
 
 def test_masks_are_saved_in_colours_that_are_read_again(editor, tmp_path):
     editor.resize(256, 256)
-    editor.load({"version": 1, "enabled": True, "method": "attention_couple", "regions": [{}, {}, {}], "grid": {"ratios": "1,1,1", "direction": "rows"}})
+    editor.load(
+        {
+            "version": 1,
+            "enabled": True,
+            "method": "attention_couple",
+            "regions": [{}, {}, {}],
+            "grid": {"ratios": "1,1,1", "direction": "rows"},
+        }
+    )
     editor.act("drawer-masks")
     with editor.page.expect_download() as saved:
         editor.act("masks-save-colours")
@@ -113,14 +126,21 @@ def test_presets_live_their_life(editor):
     editor.find("[data-preset='Trio']").click()
     assert editor.settings["grid"]["ratios"] == "1,1,1"
     editor.find("[data-preset='Browser test']").click()
-    editor.page.wait_for_function("before => gradioApp().querySelector('#regional_txt2img_state textarea').value == before", arg=json.dumps(before, separators=(",", ":")))
+    editor.page.wait_for_function(
+        "before => gradioApp().querySelector('#regional_txt2img_state textarea').value == before",
+        arg=json.dumps(before, separators=(",", ":")),
+    )
     with editor.page.expect_download() as saved:
         editor.act("preset-export")
     data = json.loads(Path(saved.value.path()).read_text("utf-8"))
     assert data["presets"]["Browser test"]["regions"] == before["regions"]
     editor.find("button[aria-label='Delete Browser test']").click()
     editor.find("[data-preset='Browser test']").wait_for(state="detached")
-    newer = {"name": "new.json", "mimeType": "application/json", "buffer": json.dumps({"regional/presets": 1, "presets": {"n": {"version": 9, "enabled": True}}}).encode()}
+    newer = {
+        "name": "new.json",
+        "mimeType": "application/json",
+        "buffer": json.dumps({"regional/presets": 1, "presets": {"n": {"version": 9, "enabled": True}}}).encode(),
+    }
     editor.upload("preset-import", newer)
     editor.page.wait_for_function("node => node.textContent.includes('newer Regional')", arg=report.element_handle())
 
@@ -141,7 +161,15 @@ def test_layouts_of_other_tools_come_with_a_report(editor):
 
 
 def test_the_layout_as_prompt_text_and_back(editor):
-    editor.load({"version": 1, "enabled": True, "regions": [{"prompt": "a"}, {"prompt": "b"}, {"prompt": "c"}], "grid": {"ratios": "1,1,3;2,1", "direction": "columns"}, "common": "best"})
+    editor.load(
+        {
+            "version": 1,
+            "enabled": True,
+            "regions": [{"prompt": "a"}, {"prompt": "b"}, {"prompt": "c"}],
+            "grid": {"ratios": "1,1,3;2,1", "direction": "columns"},
+            "common": "best",
+        }
+    )
     before = editor.settings
     editor.page.locator("#txt2img_prompt textarea").fill("park")
     editor.act("export")
@@ -154,7 +182,14 @@ def test_the_layout_as_prompt_text_and_back(editor):
 
 
 def test_text_is_never_html(editor):
-    editor.load({"version": 1, "enabled": True, "common": EVIL, "regions": [{"box": [0, 0, 1, 1], "name": EVIL, "prompt": f"{EVIL} <lora:{EVIL}:1>", "negative": EVIL}]})
+    editor.load(
+        {
+            "version": 1,
+            "enabled": True,
+            "common": EVIL,
+            "regions": [{"box": [0, 0, 1, 1], "name": EVIL, "prompt": f"{EVIL} <lora:{EVIL}:1>", "negative": EVIL}],
+        }
+    )
     editor.act("drawer-import")
     editor.find("[data-action=import-text]").fill(f"{EVIL} ADDCOL b")
     editor.act("import-go")
@@ -204,11 +239,14 @@ def test_a_painted_layout_survives_picture_and_png_info(editor, tmp_path):
     path.write_bytes(editor.page.request.get(source).body())
     assert "Regional" in Image.open(path).info["parameters"]
     editor.act("reset")
-    editor.page.get_by_role("tab", name="PNG Info").click()
+    editor.show("PNG Info")
     editor.page.locator("#pnginfo_image input[type=file]").set_input_files(str(path))
     editor.page.wait_for_selector("#html_info_pnginfo .infotext")
     editor.page.click("#pnginfo_send_to_txt2img")
-    editor.page.wait_for_function("n => JSON.parse(gradioApp().querySelector('#regional_txt2img_state textarea').value || '{}').regions?.length == n && Regional.panels.txt2img.store.get().enabled", arg=2)
+    editor.page.wait_for_function(
+        "n => JSON.parse(gradioApp().querySelector('#regional_txt2img_state textarea').value || '{}').regions?.length == n && Regional.panels.txt2img.store.get().enabled",
+        arg=2,
+    )
     assert editor.settings == before
 
 
@@ -221,5 +259,8 @@ def test_weight_maps_and_the_overlay_are_drawn(editor):
     generate(editor)
     editor.find("[data-action=overlay]").check()
     editor.page.wait_for_selector("canvas.rg-overlay")
-    picture, overlay = (editor.page.locator(selector).first.bounding_box() for selector in ("#txt2img_gallery .preview img, #txt2img_gallery img", "canvas.rg-overlay"))
+    picture, overlay = (
+        editor.page.locator(selector).first.bounding_box()
+        for selector in ("#txt2img_gallery .preview img, #txt2img_gallery img", "canvas.rg-overlay")
+    )
     assert overlay["width"] <= picture["width"] + 1 and abs(overlay["y"] + overlay["height"] / 2 - picture["y"] - picture["height"] / 2) < 3

@@ -41,6 +41,12 @@ _COMMON: dict[str, Any] = {
 }
 
 
+def _config() -> Any:
+    """What both generations of Pydantic take as a model's configuration: the WebUI with Gradio 3 has the first."""
+    options = {"extra": "ignore", "arbitrary_types_allowed": True, "protected_namespaces": ()}
+    return ConfigDict(**options) if hasattr(BaseModel, "model_config") else type("Config", (), options)  # type: ignore[typeddict-item]
+
+
 def _request_model(name: str, kind: type[StableDiffusionProcessing], extra: dict[str, Any]) -> type[BaseModel]:
     hints = get_type_hints(kind)
     fields: dict[str, Any] = {}
@@ -51,7 +57,7 @@ def _request_model(name: str, kind: type[StableDiffusionProcessing], extra: dict
         fields[field.name] = (_type(field.name, hints[field.name]) | None, default)
     fields.update(_COMMON)
     fields.update(extra)
-    return create_model(name, __config__=ConfigDict(extra="ignore", arbitrary_types_allowed=True, protected_namespaces=()), **fields)
+    return create_model(name, __config__=_config(), **fields)
 
 
 def _type(name: str, hint: Any) -> Any:

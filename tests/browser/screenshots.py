@@ -1,0 +1,93 @@
+"""The pictures of docs/editor.md, made by doing what it says: ``python tests/browser/screenshots.py [folder]``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
+
+
+def main(folder: Path) -> None:
+    """Write every picture into ``folder``."""
+    from conftest import browser_path
+    from playwright.sync_api import sync_playwright
+
+    from lib_regional.standalone.app import serve
+
+    with tempfile.TemporaryDirectory() as output, serve(nowebui=False, output=Path(output)) as served, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path(playwright), args=["--no-sandbox"])
+        take_all(browser.new_page(viewport={"width": 1440, "height": 1180}), served.url, folder)
+        browser.close()
+
+
+def take_all(page, url: str, folder: Path) -> None:
+    """The steps, one after the other."""
+    from editor import Editor
+
+    editor = Editor(page, url)
+    panel = page.locator("#regional_txt2img")
+    start = time.monotonic()
+    panel.screenshot(path=folder / "editor_start.png")
+    two_things(editor, page, folder)
+    print(f"from the open panel to the picture: {time.monotonic() - start:.0f} s")
+    other_layout(editor, panel, folder)
+    drawn(editor, panel, folder)
+    imported(editor, panel, folder)
+
+
+def two_things(editor, page, folder: Path) -> None:
+    editor.field("regions[0].prompt").fill("a red circle on grass")
+    editor.field("regions[1].prompt").fill("a blue square on grass")
+    editor.field("enabled").check()
+    page.locator("#txt2img_prompt textarea").fill("grass")
+    page.click("#txt2img_generate")
+    page.wait_for_selector("#html_info_txt2img .infotext", timeout=120000)
+    page.wait_for_timeout(1500)
+    page.evaluate("window.scrollTo(0, 0)")
+    page.screenshot(path=folder / "editor_two.png")
+
+
+def other_layout(editor, panel, folder: Path) -> None:
+    editor.act("drawer-presets")
+    editor.find("[data-preset='Sky over a couple']").click()
+    editor.drag((0.5, 0.7), (0.35, 0.7))
+    editor.page.wait_for_timeout(600)
+    panel.screenshot(path=folder / "editor_layouts.png")
+    editor.act("drawer-presets")
+
+
+def drawn(editor, panel, folder: Path) -> None:
+    editor.load({"version": 1, "enabled": True, "regions": []})
+    editor.draw_box((0.08, 0.12), (0.42, 0.6))
+    editor.field("regions[0].prompt").fill("a red circle on grass")
+    editor.tool("ellipse")
+    editor.drag((0.55, 0.15), (0.92, 0.55))
+    editor.field("regions[1].prompt").fill("a yellow ring on grass")
+    editor.keys("Escape", "Escape")
+    editor.tool("brush")
+    editor.drag((0.12, 0.82), (0.4, 0.74), (0.66, 0.84), (0.88, 0.78), steps=14)
+    editor.field("regions[2].prompt").fill("brick")
+    editor.page.wait_for_timeout(900)
+    panel.screenshot(path=folder / "editor_drawn.png")
+    editor.find("[data-action=background]").select_option("map:8")
+    editor.page.wait_for_timeout(1500)
+    editor.find(".rg-figure").screenshot(path=folder / "editor_weights.png")
+    editor.find("[data-action=background]").select_option("none")
+
+
+def imported(editor, panel, folder: Path) -> None:
+    editor.act("drawer-import")
+    editor.find("[data-action=import-text]").fill("best quality ADDCOMM a park ADDBASE a red circle ADDCOL a blue square ADDROW grass")
+    editor.find("[data-action=import-ratios]").fill("2,1,1;1,1")
+    editor.act("import-go")
+    editor.find("[data-action=import-report] .rg-taken").first.wait_for()
+    editor.page.wait_for_timeout(600)
+    panel.screenshot(path=folder / "editor_import.png")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images")

@@ -11,7 +11,10 @@ _TAG = re.compile(r"<[^<>\n]*:[^<>\n]*>")
 
 
 def count_tokens(texts: Sequence[str]) -> list[tuple[int, int]]:
-    """(tokens, limit) of each text without its ``<lora:…>`` tags; the limit is the next multiple of 75. (0, 75) for every text while no model is loaded."""
+    """(tokens, limit) of each text without its ``<lora:…>`` tags; the limit is the next multiple of 75.
+
+    (0, 75) for every text while no model is loaded.
+    """
     from modules import shared
 
     counter = _counter(getattr(shared, "sd_model", None))

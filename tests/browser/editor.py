@@ -39,7 +39,8 @@ class Editor:
         self.page.evaluate(
             "() => { sessionStorage.clear(); const find = (name) => gradioApp().querySelector(name);"
             " document.querySelectorAll('canvas.rg-overlay').forEach((node) => node.remove());"
-            " for (const name of ['#regional_txt2img_state textarea', '#txt2img_prompt textarea']) { const box = find(name); box.value = '';"
+            " for (const name of ['#regional_txt2img_state textarea', '#txt2img_prompt textarea']) { const box = find(name);"
+            " box.value = '';"
             " box.dispatchEvent(new Event('input', {bubbles: true})); }"
             " const panel = Regional.panels.txt2img; panel.overlay.show(false); panel.written = '';"
             " find('#regional_txt2img_panel').replaceChildren(); Regional.attach(); sessionStorage.clear(); }"

@@ -207,7 +207,8 @@ def test_every_control_has_a_name(editor):
         editor.page.wait_for_timeout(150)
         nameless = editor.page.evaluate(
             """panel => [...document.querySelectorAll(`${panel} :is(button, input, select, textarea)`)].filter((node) =>
-                !node.getAttribute("aria-label") && !node.textContent.trim() && !(node.labels && node.labels.length && node.labels[0].textContent.trim())
+                !node.getAttribute("aria-label") && !node.textContent.trim() &&
+                !(node.labels && node.labels.length && node.labels[0].textContent.trim())
             ).map((node) => node.outerHTML)""",
             "#regional_txt2img_panel",
         )
@@ -244,7 +245,7 @@ def test_a_painted_layout_survives_picture_and_png_info(editor, tmp_path):
     editor.page.wait_for_selector("#html_info_pnginfo .infotext")
     editor.page.click("#pnginfo_send_to_txt2img")
     editor.page.wait_for_function(
-        "n => JSON.parse(gradioApp().querySelector('#regional_txt2img_state textarea').value || '{}').regions?.length == n && Regional.panels.txt2img.store.get().enabled",
+        "n => { const state = Regional.panels.txt2img.store.get(); return state.regions.length == n && state.enabled; }",
         arg=2,
     )
     assert editor.settings == before

@@ -6,7 +6,8 @@
     const VERSION = 1;
     const SHAPE_KINDS = ["box", "ellipse", "polygon", "mask"];
     const REGION_DEFAULTS = {
-        prompt: "", negative: "", name: "", weight: 1, base_share: 0, feather: 0.05, priority: 0, steps: Object.freeze([0, 1]), enabled: true,
+        prompt: "", negative: "", name: "", weight: 1, base_share: 0, feather: 0.05, priority: 0, steps: Object.freeze([0, 1]), cfg_scale: null, seed: null,
+        enabled: true,
     };
     const SETTINGS_DEFAULTS = Object.freeze({
         method: "attention_couple", grid: null, base: Object.freeze({prompt: null, negative: null}), common: "", overlap: "blend",
@@ -65,6 +66,17 @@
         const regions = Array.isArray(data.regions) ? data.regions : [];
         state.regions = regions.map((region) => makeRegion(region && typeof region === "object" ? region : {}));
         return state;
+    }
+
+    /** The method that the text of an untouched panel begins with ("" for the default); null for a text with a layout in it. */
+    function untouchedMethod(text) {
+        if (!text || !text.trim()) return "";
+        try {
+            const {enabled, method, regions, ...rest} = JSON.parse(text);
+            return !enabled && Array.isArray(regions) && !regions.length && !Object.keys(rest).length ? method || "" : null;
+        } catch {
+            return null;
+        }
     }
 
     /** State -> Settings object in its short form: what equals a default is left out. */
@@ -201,7 +213,7 @@
 
     Object.assign(R, {
         VERSION, SHAPE_KINDS, REGION_DEFAULTS, SETTINGS_DEFAULTS, copy, same, clamp, tidy,
-        learn, makeRegion, emptyState, parse, fromJson, toJson, serialize, isUntouched, withoutDefaults,
+        learn, makeRegion, emptyState, untouchedMethod, parse, fromJson, toJson, serialize, isUntouched, withoutDefaults,
         parseNumber, toMaskPixels, parsePoints, formatPoints, getField, setField,
         regionColour, cssColour, textColour, createStore, summary,
     });

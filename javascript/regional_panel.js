@@ -42,9 +42,11 @@
 
         /** Begin with what the page holds, or after a reload with what this browser tab held before. */
         start() {
-            const text = this.readText() || this.recall();
+            const given = this.readText(), method = R.untouchedMethod(given);
+            const text = method === null ? given : this.recall();
             if (text) this.adopt(text);
-            else this.written = "";
+            else this.written = given;
+            if (!text && method) this.store.set({...this.store.get(), method}, "host");
             this.history = R.createHistory(this.store.get());
             if (text && text !== this.readText()) this.push();
         }

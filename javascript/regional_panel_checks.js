@@ -24,6 +24,8 @@
                 seen = asked;
                 problems = ok ? [] : data.problems && data.problems.length ? data.problems : [{field: "", message: data.detail || `The checks answered ${status}.`}];
                 warnings = ok ? data.warnings || [] : [];
+                panel.cost = ok && data.cost ? data.cost.text : "";
+                panel.stage.bar.update();
             } catch (error) {
                 if (error.name === "AbortError") return;
                 [problems, warnings] = [[], ["The settings could not be checked: the server does not answer."]];

@@ -81,7 +81,8 @@
         snap.classList.toggle("rg-on", stage.snapping);
         snap.setAttribute("aria-pressed", String(stage.snapping));
         fit.disabled = stage.view.zoom === 1;
-        caption.textContent = `${width} × ${height}${stage.view.zoom > 1 ? ` · ${Math.round(stage.view.zoom * 100)} %` : ""}`;
+        const zoom = stage.view.zoom > 1 ? `${Math.round(stage.view.zoom * 100)} %` : "";
+        caption.textContent = [`${width} × ${height}`, zoom, panel.cost].filter(Boolean).join(" · ");
         background.value = stage.background.choice || "none";
         dressTool(snap, "magnet", stage.snapping ? "Snapping to edges, thirds and 8 pixels: on" : "Snapping: off");
     }

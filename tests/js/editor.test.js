@@ -308,3 +308,8 @@ test("fields that only the server knows are left out while they hold their defau
     assert.deepEqual(R.toJson(state([{cfg_test: 5, box: [0, 0, 1, 1]}, {cfg_test: null, box: [0, 0, 1, 1]}])).regions, [{cfg_test: 5, box: [0, 0, 1, 1]}, {box: [0, 0, 1, 1]}]);
     delete R.REGION_DEFAULTS.cfg_test;
 });
+
+test("a panel that begins with another method is untouched all the same", () => {
+    assert.equal(R.untouchedMethod('{"enabled": false, "method": "latent_couple", "regions": []}'), "latent_couple");
+    assert.deepEqual([R.untouchedMethod(""), R.untouchedMethod('{"enabled": true, "regions": []}'), R.untouchedMethod('{"regions": [{}]}'), R.untouchedMethod("{")], ["", null, null, null]);
+});

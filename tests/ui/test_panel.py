@@ -11,7 +11,7 @@ import pytest
 
 from lib_regional.core.infotext import from_infotext, to_infotext
 from lib_regional.core.methods import METHODS
-from lib_regional.core.settings import Settings
+from lib_regional.core.settings import Settings, json_schema
 from lib_regional.ui import compat, panel
 
 HALVES = {"enabled": True, "regions": [{"prompt": 'a "red" circle'}, {"prompt": "b"}], "grid": {"ratios": "1,1"}}
@@ -33,7 +33,7 @@ def test_panel_builds_any_number_of_times():
     with gr.Blocks() as blocks:
         for is_img2img in (False, False, True, False, True):
             panel.build(is_img2img)
-    assert json.dumps(blocks.get_config_file(), default=str).count("Regional settings") == 5
+    assert json.dumps(blocks.get_config_file(), default=str).count('"label": "Regional settings"') == 5
 
 
 def test_state_tells_the_browser_when_python_changes_it():
@@ -46,6 +46,11 @@ def test_state_tells_the_browser_when_python_changes_it():
 def test_mount_knows_the_methods():
     text = html.unescape(re.search('data-methods="([^"]*)"', panel.mount_html("txt2img"))[1])
     assert json.loads(text) == [list(item) for item in METHODS.items()]
+
+
+def test_mount_knows_the_schema():
+    text = html.unescape(re.search('data-schema="([^"]*)"', panel.mount_html("img2img"))[1])
+    assert json.loads(text) == json.loads(json.dumps(json_schema()))
 
 
 def test_pasted_infotext_becomes_the_panels_text():

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import settings_error
-from .methods import METHODS
+from .fields import Choice, Field, Flag, Number, Span, Text
+from .layout import OVERLAPS, REGION_FIELDS
+from .methods import METHODS, OPTIONS, REGION_METHODS
 from .reading import read_json
 
 Json = dict[str, Any]
 Write = Callable[[Json, str], None]
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_NONE = ("none", "null")
+_NOT_SEEN = ("memory", "cache")
+"""Options that change the time a picture takes and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,7 @@ class Axis:
 
 
 def _enabled(settings: Json, text: str) -> None:
-    word = text.strip().lower()
-    if word not in (*_TRUE, *_FALSE):
-        raise settings_error("enabled", text, "true or false")
-    settings["enabled"] = word in _TRUE
+    settings["enabled"] = _flag("enabled", text)
 
 
 def _method(settings: Json, text: str) -> None:
@@ -41,52 +43,97 @@ def _layout(settings: Json, text: str) -> None:
     settings["grid"] = {**(settings.get("grid") or {}), "ratios": text.strip()}
 
 
-def _base_share(settings: Json, text: str) -> None:
-    regions, value = _regions(settings, text)
-    for region in regions:
-        region["base_share"] = _number("base_share", value)
+def _overlap(settings: Json, text: str) -> None:
+    settings["overlap"] = text.strip()
 
 
-def _weight(settings: Json, text: str) -> None:
-    regions, value = _regions(settings, text)
-    for region in regions:
-        region["weight"] = _number("weight", value)
+def _of_regions(name: str) -> Write:
+    """Writes one field of a region or of all of them; ``none`` is null."""
+    kind = REGION_FIELDS[name]
+
+    def write(settings: Json, text: str) -> None:
+        regions, value = _regions(settings, text, isinstance(kind, Text))
+        for region in regions:
+            region[name] = value if isinstance(kind, Text) else _span(name, value) if isinstance(kind, Span) else _number(name, value)
+
+    return write
 
 
-def _steps(settings: Json, text: str) -> None:
-    regions, value = _regions(settings, text)
-    start, dash, end = value.partition("-")
+def _of_options(method: str, name: str) -> Write:
+    """Writes one option of a method."""
+    kind = OPTIONS[method][name]
+
+    def write(settings: Json, text: str) -> None:
+        value = _flag(name, text) if isinstance(kind, Flag) else _number(name, text) if isinstance(kind, Number) else text.strip()
+        options = settings.setdefault("options", {})
+        options[method] = {**options.get(method, {}), name: value}
+
+    return write
+
+
+def _span(field: str, text: str) -> list[float | None]:
+    start, dash, end = text.partition("-")
     if not dash:
-        raise settings_error("steps", text, "two shares with a dash between, like 0-0.5")
-    for region in regions:
-        region["steps"] = [_number("steps", start), _number("steps", end)]
+        raise settings_error(field, text, "two shares with a dash between, like 0-0.5")
+    return [_number(field, start), _number(field, end)]
 
 
-def _regions(settings: Json, text: str) -> tuple[list[Json], str]:
-    """``2: 0.5`` -> (region 2, "0.5"); without a number in front, all regions."""
+def _regions(settings: Json, text: str, words: bool = False) -> tuple[list[Json], str]:
+    """``2: 0.5`` -> (region 2, "0.5"); without a number in front, all regions. ``words``: a colon may be part of the value."""
     number, colon, value = text.partition(":")
     regions: list[Json] = settings.setdefault("regions", [])
-    if not colon:
+    if not colon or (words and not number.strip().isdigit()):
         return regions, text.strip()
     if not number.strip().isdigit() or not 1 <= int(number) <= len(regions):
         raise settings_error("regions", number.strip(), f"the number of a region, 1 to {len(regions)}")
     return [regions[int(number) - 1]], value.strip()
 
 
-def _number(field: str, text: str) -> float:
+def _number(field: str, text: str) -> float | None:
+    if text.strip().lower() in _NONE:
+        return None
     try:
         return float(text)
     except ValueError:
         raise settings_error(field, text, "a number") from None
 
 
+def _flag(field: str, text: str) -> bool:
+    word = text.strip().lower()
+    if word not in (*_TRUE, *_FALSE):
+        raise settings_error(field, text, "true or false")
+    return word in _TRUE
+
+
+def _option_axes() -> dict[str, Axis]:
+    """An axis for every option that changes the picture; those of edits are lists and words for the most part, and have none."""
+    return {
+        f"{method}.{name}": Axis(f"{METHODS[method]}: {name.replace('_', ' ')}", _of_options(method, name), _choices(kind))
+        for method in REGION_METHODS
+        for name, kind in OPTIONS[method].items()
+        if name not in _NOT_SEEN
+    }
+
+
+def _choices(kind: Field) -> tuple[str, ...]:
+    return kind.choices if isinstance(kind, Choice) else ("true", "false") if isinstance(kind, Flag) else ()
+
+
 AXES: Mapping[str, Axis] = {
     "enabled": Axis("Enabled", _enabled, ("true", "false")),
     "method": Axis("Method", _method, tuple(METHODS)),
     "layout": Axis('Layout ("1,1;2,1")', _layout),
-    "base_share": Axis("Base share (0.2 or region:0.2)", _base_share),
-    "weight": Axis("Weight of region (n:0.5)", _weight),
-    "steps": Axis("Step range (0-0.5 or n:0-0.5)", _steps),
+    "overlap": Axis("Overlap", _overlap, OVERLAPS),
+    "base_share": Axis("Base share (0.2 or region:0.2)", _of_regions("base_share")),
+    "weight": Axis("Weight of region (n:0.5)", _of_regions("weight")),
+    "feather": Axis("Feather (0.05 or n:0.05)", _of_regions("feather")),
+    "priority": Axis("Priority of region (n:1)", _of_regions("priority")),
+    "steps": Axis("Step range (0-0.5 or n:0-0.5)", _of_regions("steps")),
+    "cfg_scale": Axis("CFG scale of region (7, n:7 or none)", _of_regions("cfg_scale")),
+    "seed": Axis("Seed of region (5, n:5 or none)", _of_regions("seed")),
+    "prompt": Axis("Prompt of region (n:text)", _of_regions("prompt")),
+    "negative": Axis("Negative prompt of region (n:text)", _of_regions("negative")),
+    **_option_axes(),
 }
 """Axes by key. A value that names no region is for all of them."""
 

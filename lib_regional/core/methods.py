@@ -54,6 +54,9 @@ OPTIONS: Mapping[str, Mapping[str, Field]] = {
 }
 """Name of a method -> its options."""
 
+REGION_METHODS = tuple(name for name in METHODS if name not in ("mrgd", "p2p"))
+"""Methods that make a picture from regions; the others edit one."""
+
 _APART = ("latent_couple", "multidiffusion", "latent_composite", "mask_conditioning")
 
 SERVED: Mapping[str, tuple[str, ...]] = {"cfg_scale": _APART, "seed": ("attention_couple", *_APART)}

@@ -6,6 +6,8 @@ import pytest
 
 from lib_regional.core.axes import AXES, with_axes
 from lib_regional.core.errors import SettingsError
+from lib_regional.core.fields import Choice, Flag
+from lib_regional.core.methods import OPTIONS, REGION_METHODS
 from lib_regional.core.settings import Settings
 
 TWO = {"enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b", "weight": 2.0}]}
@@ -26,6 +28,19 @@ def changed(key, text, settings=TWO):
         ("weight", "1: 0.5", lambda s: [r.weight for r in s.regions] == [0.5, 2.0]),
         ("weight", "3", lambda s: [r.weight for r in s.regions] == [3.0, 3.0]),
         ("steps", "0.25-0.5", lambda s: [tuple(r.steps) for r in s.regions] == [(0.25, 0.5)] * 2),
+        ("overlap", "over", lambda s: s.overlap == "over"),
+        ("feather", "2:0.2", lambda s: [r.feather for r in s.regions] == [0.05, 0.2]),
+        ("priority", "1:3", lambda s: [r.priority for r in s.regions] == [3, 0]),
+        ("cfg_scale", "7.5", lambda s: [r.cfg_scale for r in s.regions] == [7.5, 7.5]),
+        ("seed", "2:4294967295", lambda s: [r.seed for r in s.regions] == [None, 4294967295]),
+        ("prompt", "1: (hat:1.2)", lambda s: [r.prompt for r in s.regions] == ["(hat:1.2)", "b"]),
+        ("prompt", "(hat:1.2)", lambda s: [r.prompt for r in s.regions] == ["(hat:1.2)"] * 2),
+        ("negative", "2:n", lambda s: [r.negative for r in s.regions] == ["", "n"]),
+        ("latent_couple.mode", "crop", lambda s: s.options == {"latent_couple": {"mode": "crop"}}),
+        ("latent_couple.halo", "4", lambda s: s.options == {"latent_couple": {"halo": 4}}),
+        ("multidiffusion.bootstrap", "0.4", lambda s: s.options == {"multidiffusion": {"bootstrap": 0.4}}),
+        ("latent_composite.after", "nothing", lambda s: s.options == {"latent_composite": {"after": "nothing"}}),
+        ("mask_conditioning.base_strength", "1", lambda s: s.options == {"mask_conditioning": {"base_strength": 1}}),
         ("steps", "2:0-0.5", lambda s: [tuple(r.steps) for r in s.regions] == [(0.0, 1.0), (0.0, 0.5)]),
     ],
     ids=lambda part: "" if callable(part) else part,
@@ -47,6 +62,9 @@ def test_a_layout_keeps_the_direction():
     [
         ("enabled", "perhaps", "enabled"), ("base_share", "x", "base_share"), ("weight", "3:1", "regions"), ("weight", "a:1", "regions"),
         ("steps", "0.5", "steps"), ("steps", "a-b", "steps"), ("weight", "-1", "regions[0].weight"), ("method", "magic", "method"),
+        ("seed", "-1", "regions[0].seed"), ("seed", "1.5", "regions[0].seed"), ("cfg_scale", "none it is", "cfg_scale"),
+        ("latent_couple.halo", "x", "halo"), ("latent_couple.halo", "-1", "options.latent_couple.halo"),
+        ("latent_couple.mode", "half", "options.latent_couple.mode"), ("overlap", "beside", "overlap"), ("prompt", "3:a", "regions"),
         ("layout", "1,x", "grid.ratios"), ("base_share", "nan", "regions[0].base_share"),
     ],
 )  # fmt: skip
@@ -55,6 +73,27 @@ def test_a_bad_value_is_named(key, text, field):
     with pytest.raises(SettingsError) as found:
         changed(key, text, settings)
     assert found.value.problems[0].field == field
+
+
+def test_none_leaves_it_to_the_picture():
+    seeded = {"enabled": True, "regions": [{**region, "seed": 7, "cfg_scale": 3} for region in TWO["regions"]]}
+    assert [(r.seed, r.cfg_scale) for r in changed("seed", "2:none", seeded).regions] == [(7, 3), (None, 3)]
+    assert [r.cfg_scale for r in changed("cfg_scale", "None", seeded).regions] == [None, None]
+
+
+def test_an_option_keeps_the_others():
+    told = {**TWO, "options": {"latent_couple": {"halo": 2}, "multidiffusion": {"overlap": 0.25}}}
+    made = changed("latent_couple.mode", "crop", told).options
+    assert made == {"latent_couple": {"halo": 2, "mode": "crop"}, "multidiffusion": {"overlap": 0.25}}
+    assert told["options"]["latent_couple"] == {"halo": 2}
+
+
+def test_every_option_that_changes_the_picture_has_an_axis():
+    for method in REGION_METHODS:
+        for name, kind in OPTIONS[method].items():
+            axis = AXES.get(f"{method}.{name}")
+            assert (axis is None) == (name in ("memory", "cache"))
+            assert axis is None or bool(axis.choices) == isinstance(kind, (Choice, Flag))
 
 
 def test_no_axis_no_change():

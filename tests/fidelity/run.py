@@ -1,15 +1,18 @@
 """The whole suite on the small model: a table and picture sheets.
 
-    python tests/fidelity/run.py [--methods plain attention_couple] [--share 1.0] [--webui-url URL …] [--out docs]
+    python tests/fidelity/run.py [--methods plain attention_couple] [--share 1.0] [--webui-url URL …] [--out docs] [--kept FOLDER]
 
-Writes ``fidelity.md`` and ``images/fidelity_<method>.png`` into ``--out``.
+Writes ``fidelity.md`` and ``images/fidelity_<method>.png`` into ``--out``. With ``--kept`` every picture is kept there as soon as it is
+made and not made again: a run that is stopped goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import io
+import json
 import queue
 import re
 import sys
@@ -47,6 +50,21 @@ def over_http(*urls: str) -> Make:
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0]))).convert("RGB"))
 
     return make
+
+
+def kept_in(folder: Path, make: Make) -> Make:
+    """Make what ``folder`` does not hold yet, and keep it there under a digest of the request."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def made(request: dict[str, Any]) -> Picture:
+        path = folder / f"{hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:24]}.png"
+        if not path.exists():
+            beside = path.with_suffix(".tmp")
+            Image.fromarray(make(request)).save(beside, "PNG")
+            beside.replace(path)
+        return np.asarray(Image.open(path).convert("RGB"))
+
+    return made
 
 
 @contextmanager
@@ -151,10 +169,12 @@ def main() -> None:
     parser.add_argument("--singles", type=int, default=144)
     parser.add_argument("--webui-url", nargs="+", default=[], help="running WebUIs to share the work; default: the project's own host")
     parser.add_argument("--out", type=Path, default=Path("docs"))
+    parser.add_argument("--kept", type=Path, help="keep pictures in this folder and go on from what it holds")
     args = parser.parse_args()
     wanted: list[Case] = list(cases(args.share))
     workers = max(1, len(args.webui_url))
-    with served(args.webui_url) as make, tqdm(total=args.singles + len(wanted) * len(args.methods), unit="picture") as bar:
+    with served(args.webui_url) as host, tqdm(total=args.singles + len(wanted) * len(args.methods), unit="picture") as bar:
+        make = kept_in(args.kept, host) if args.kept else host
         single = figures(run(singles(args.singles), "plain", make, workers, bar.update))
         results: dict[str, list[Result]] = {}
         for method in args.methods:

@@ -11,6 +11,7 @@ from lib_regional.api.routes import add_routes
 from lib_regional.core.infotext import from_infotext
 from lib_regional.core.presets import PresetStore
 from lib_regional.hosts import options, processing, xyz_axes
+from lib_regional.hosts.detect import trained_side
 from lib_regional.hosts.tokens import count_tokens
 from lib_regional.ui import panel
 
@@ -54,7 +55,7 @@ class Script(scripts.Script):
 
 def on_app_started(_: Any, app: Any) -> None:
     """Add the own routes to the host's application."""
-    add_routes(app, PresetStore(options.preset_folder(panel.preset_folder(FOLDER))), count_tokens)
+    add_routes(app, PresetStore(options.preset_folder(panel.preset_folder(FOLDER))), count_tokens, trained_side)
 
 
 script_callbacks.on_app_started(on_app_started)

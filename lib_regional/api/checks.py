@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from ..core.cost import estimate
+from ..core.cost import TRAINED, estimate
 from ..core.layout import Layout, RegionSettings
 from ..core.prompt import split_prompt
 from ..core.settings import Settings
@@ -24,16 +24,16 @@ _COARSEST = 64
 """Pixels per cell of the coarsest attention grid of Stable Diffusion 1 and XL."""
 
 
-def validate(settings: Settings, prompt: str, negative: str, size: tuple[int, int]) -> dict[str, Any]:
+def validate(settings: Settings, prompt: str, negative: str, size: tuple[int, int], trained: int = TRAINED) -> dict[str, Any]:
     """Answer of the route: canonical settings, texts, warnings and cost; all empty for settings that are off. Raises SettingsError.
 
-    ``size`` is (width, height) in pixels.
+    ``size`` is (width, height) in pixels, ``trained`` the side of the model's own latents in cells.
     """
     if not settings.enabled:
         return {"ok": True, "settings": settings.to_json(), "texts": None, "warnings": [], "cost": None}
     settings.check_method()
     texts = plan_texts(settings, prompt, negative)
-    cost = estimate(settings, size, texts)
+    cost = estimate(settings, size, texts, trained)
     costs = {"ratio": round(cost.ratio, 3), "text": cost.text}
     warnings = list(find_warnings(settings, texts, prompt, size))
     return {"ok": True, "settings": settings.to_json(), "texts": asdict(texts), "warnings": warnings, "cost": costs}

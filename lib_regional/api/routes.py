@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from ..core.cost import TRAINED
 from ..core.errors import RegionalError, settings_error
 from ..core.layouts import BUILTIN
 from ..core.presets import PresetStore
@@ -25,25 +26,30 @@ _log = logging.getLogger(__name__)
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-def add_routes(app: FastAPI, store: PresetStore, count_tokens: TokenCounter | None = None) -> None:
-    """Add the routes to ``app``, in place of those of an earlier call. ``count_tokens`` asks the host (None: nobody can)."""
+def add_routes(
+    app: FastAPI, store: PresetStore, count_tokens: TokenCounter | None = None, trained_side: Callable[[], int] | None = None
+) -> None:
+    """Add the routes to ``app``, in place of those of an earlier call.
+
+    ``count_tokens`` and ``trained_side`` (of the loaded model's latents, in cells) ask the host; None: nobody can.
+    """
     routes = app.router.routes
     routes[:] = [route for route in routes if not getattr(route, "path", "").startswith(PREFIX + "/")]
     before = len(routes)
-    app.include_router(_router(store, count_tokens))
+    app.include_router(_router(store, count_tokens, trained_side or (lambda: TRAINED)))
     # In front of everything: a page mounted at "/" would otherwise answer first when the routes are added a second time.
     routes[:] = [*routes[before:], *routes[:before]]
     app.openapi_schema = None
 
 
-def _router(store: PresetStore, count_tokens: TokenCounter | None) -> APIRouter:
+def _router(store: PresetStore, count_tokens: TokenCounter | None, trained_side: Callable[[], int]) -> APIRouter:
     router = APIRouter(prefix=PREFIX, tags=["Regional"])
-    for method, path, answer in (*_stateless(), *foreign_routes(count_tokens), *_presets(store)):
+    for method, path, answer in (*_stateless(trained_side), *foreign_routes(count_tokens), *_presets(store)):
         router.add_api_route(path, _guarded(answer), methods=[method], summary=answer.__doc__, name=f"regional_{answer.__name__}")
     return router
 
 
-def _stateless() -> tuple[tuple[str, str, Answer], ...]:
+def _stateless(trained_side: Callable[[], int]) -> tuple[tuple[str, str, Answer], ...]:
     async def schema(_: Request) -> Response:
         """JSON schema of the settings."""
         return JSONResponse(json_schema())
@@ -55,7 +61,7 @@ def _stateless() -> tuple[tuple[str, str, Answer], ...]:
     async def check(request: Request) -> Response:
         """Check settings, and show what every region is told."""
         body = await read_body(request)
-        return JSONResponse(await run_in_threadpool(_validated, body))
+        return JSONResponse(await run_in_threadpool(_validated, body, trained_side))
 
     async def preview(request: Request) -> Response:
         """Picture of the weight maps."""
@@ -119,11 +125,10 @@ def _guarded(answer: Answer) -> Answer:
     return guarded
 
 
-def _validated(body: dict[str, Any]) -> dict[str, Any]:
+def _validated(body: dict[str, Any], trained_side: Callable[[], int]) -> dict[str, Any]:
     settings = Settings.parse(body.get("settings"))
-    return validate(
-        settings, text_field(body, "prompt", ""), text_field(body, "negative", ""), (size_field(body, "width"), size_field(body, "height"))
-    )
+    size = (size_field(body, "width"), size_field(body, "height"))
+    return validate(settings, text_field(body, "prompt", ""), text_field(body, "negative", ""), size, trained_side())
 
 
 def _drawn(body: dict[str, Any]) -> bytes:

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from ..core.errors import RegionalError
 from ..core.networks import LoraTag
-from ..ports import AttentionHook, ContextSchedule, Grid, Hooks, ModelCall, NetworkDeltas, Site, UNetRow
+from ..ports import AttentionHook, ContextSchedule, Grid, Hooks, ModelCall, ModelFacts, NetworkDeltas, Site, UNetRow
 from . import a1111_loras, a1111_texts
 from .a1111_attention import beside, check_shape, left_to_host, run_hook, sites_of, transformer_of
 from .a1111_denoiser import around_denoiser
-from .a1111_model import has_ended, identity_of, interrupt, loaded_model, refuse_replaced_unet
+from .a1111_model import facts_of_model, has_ended, identity_of, interrupt, loaded_model, refuse_replaced_unet
 from .a1111_rows import Announced, read_rows, read_step
 from .a1111_unet import around_unet, layer_hook, layer_of, transformer_around
 from .patching import foreign_forward, owner_of, patched_forward
@@ -45,6 +45,11 @@ class A1111Host:
         self._model = model
         self._p = p
         self._sampling: _Sampling | None = None
+
+    @property
+    def facts(self) -> ModelFacts:
+        """See `ports.facts_of`."""
+        return facts_of_model(self._model)
 
     def encode(
         self,

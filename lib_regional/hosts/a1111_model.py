@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from ..core.errors import RegionalError
+from ..ports import ModelFacts
 
 _CALLBACKS = ("on_cfg_denoiser", "on_cfg_denoised", "remove_callbacks_for_function")
 
@@ -44,6 +45,22 @@ def _loras() -> tuple[tuple[Any, ...], ...]:
     """Loaded networks of the built-in Lora extension, as it tells them apart itself; empty without it."""
     loaded = getattr(sys.modules.get("networks"), "loaded_networks", ())
     return tuple(tuple(getattr(n, key, None) for key in ("name", "te_multiplier", "unet_multiplier", "dyn_dim")) for n in loaded)
+
+
+def facts_of_model(model: Any) -> ModelFacts:
+    """What the checkpoint tells: its kind, the size in its configuration, and whether it predicts noise or velocity.
+
+    Configurations of SD2 (768²) and of editing models (``edit``) name a size that is not the one they were trained on.
+    """
+    velocity = getattr(model, "parameterization", "eps") == "v"
+    if getattr(model, "is_sdxl", False) or getattr(model, "is_sd3", False):
+        trained = 128
+    elif getattr(model, "is_sd2", False):
+        trained = 96 if velocity else 64
+    else:
+        size = getattr(model, "image_size", None)
+        trained = size if isinstance(size, int) and getattr(model, "cond_stage_key", "") != "edit" else 64
+    return ModelFacts(trained, "v" if velocity else "epsilon")
 
 
 def refuse_replaced_unet() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..core.cost import TRAINED
 from ..core.errors import RegionalError
-from ..ports import Host
+from ..ports import Host, facts_of
 from .a1111 import A1111Host
 from .a1111_model import is_a1111
 from .diffusers import DiffusersHost
@@ -31,3 +32,22 @@ def find_host(model: Any, p: Any = None) -> Host:
         if fits(model):
             return adapter(model, p)
     raise RegionalError(f"Regional cannot work with this model ({type(model).__name__}): it offers no UNet that Regional knows.")
+
+
+def trained_side() -> int:
+    """Side in cells of the latents that the loaded model was trained on; that of SD1 while none is loaded. Loads nothing."""
+    try:
+        return facts_of(find_host(_loaded())).trained
+    except RegionalError:
+        return TRAINED
+
+
+def _loaded() -> Any:
+    """The checkpoint in memory; hosts whose ``shared.sd_model`` would load one keep it apart."""
+    try:
+        from modules.sd_models import model_data
+    except ImportError:
+        from modules import shared
+
+        return getattr(shared, "sd_model", None)
+    return model_data.sd_model

@@ -47,6 +47,18 @@ def test_schema_is_served(client):
     assert "regions" in schema["properties"]
 
 
+def test_the_cost_is_that_of_the_model_that_is_loaded(tmp_path):
+    """A canvas that is one window for one model is nine for another."""
+    ratios = []
+    for side in (128, 64):
+        application = FastAPI()
+        add_routes(application, PresetStore(tmp_path), trained_side=lambda side=side: side)
+        settings = {"enabled": True, "method": "multidiffusion", "regions": [{"box": [0, 0, 1, 1], "prompt": "", "negative": ""}]}
+        data = post(TestClient(application), "validate", settings=settings, width=1024, height=1024).json()
+        ratios.append(data["cost"]["ratio"])
+    assert ratios[0] == 1.0 and ratios[1] > 1.4
+
+
 def test_good_settings_come_back_canonical_with_the_texts(client):
     answer = post(client, "validate", settings={**HALVES, "common": "best"}, prompt="grass", negative="ugly")
     assert answer.status_code == 200

@@ -10,8 +10,8 @@ from webui import OPTIMISERS, WIDTH, Denoiser, Interrupted, Processing, WebUI, c
 
 from lib_regional.core.errors import RegionalError
 from lib_regional.hosts.a1111 import A1111Host
-from lib_regional.hosts.detect import find_host
-from lib_regional.ports import Hooks, Row, StepInfo
+from lib_regional.hosts.detect import find_host, trained_side
+from lib_regional.ports import Hooks, ModelFacts, Row, StepInfo, facts_of
 
 MODEL = checkpoint()
 
@@ -63,6 +63,37 @@ def hooked(webui, p=None, **hooks):
 
 def test_the_model_is_found_by_what_it_offers(webui):
     assert isinstance(find_host(webui.model), A1111Host)
+
+
+KINDS = [
+    pytest.param({}, ModelFacts(64), id="nothing told"),
+    pytest.param({"is_sd1": True, "image_size": 16, "parameterization": "eps"}, ModelFacts(16), id="a small model"),
+    pytest.param({"is_sd1": True, "image_size": 16, "cond_stage_key": "edit"}, ModelFacts(64), id="an editing model"),
+    pytest.param({"is_sd2": True, "image_size": 64, "parameterization": "v"}, ModelFacts(96, "v"), id="sd2, 768"),
+    pytest.param({"is_sd2": True, "image_size": 64, "parameterization": "eps"}, ModelFacts(64), id="sd2, 512"),
+    pytest.param({"is_sdxl": True, "parameterization": "v"}, ModelFacts(128, "v"), id="sdxl"),
+]
+
+
+@pytest.mark.parametrize(("told", "facts"), KINDS)
+def test_facts_of_the_model(webui, monkeypatch, told, facts):
+    for name, value in told.items():
+        monkeypatch.setattr(webui.model, name, value, raising=False)
+    assert facts_of(A1111Host(webui.model)) == facts
+    assert trained_side() == facts.trained
+
+
+def test_asking_for_the_size_loads_no_model(webui, monkeypatch):
+    module = ModuleType("modules.sd_models")
+    module.model_data = SimpleNamespace(sd_model=None)
+    monkeypatch.setitem(sys.modules, "modules.sd_models", module)
+    webui.model.image_size = 16
+    try:
+        assert trained_side() == 64
+        module.model_data.sd_model = webui.model
+        assert trained_side() == 16
+    finally:
+        del webui.model.image_size
 
 
 @pytest.mark.parametrize("missing", ["on_cfg_denoiser", "on_cfg_denoised", "remove_callbacks_for_function"])

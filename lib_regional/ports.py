@@ -50,16 +50,27 @@ class StepInfo:
 
 
 @dataclass(frozen=True)
+class Window:
+    """Which piece of the picture a call sees: that from row ``top`` and column ``left`` of a latent of ``whole`` (H, W) cells."""
+
+    whole: Grid
+    top: int
+    left: int
+
+
+@dataclass(frozen=True)
 class ModelCall:
     """One call of the UNet, told by the host before it happens. ``latent`` is (H, W) of the latent in cells.
 
     ``tags`` has a method's own mark for every row of a call that the method makes (`UNetRow.tag`); it is empty on the host's calls.
+    ``window`` where the host runs the picture in tiles: ``latent`` is the tile's size then.
     """
 
     rows: RowRoles
     step: StepInfo
     latent: Grid
     tags: tuple[Hashable, ...] = ()
+    window: Window | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..core.errors import RegionalError
-from ..ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site, StepInfo, UNetRow
+from ..ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site, StepInfo, UNetRow, Window
 from .a1111_attention import check_shape, sites_of, transformer_of
 from .a1111_unet import around_unet, layer_hook, layer_of, transformer_around
 from .forge_attention import attention_call, chained, check_values
@@ -33,6 +33,7 @@ class Network:
         self._sites = dict(sites_of(unet))
         self._grids: dict[str, Grid] = {}
         self._told: tuple[StepInfo, Grid] | None = None
+        self._window: Window | None = None
         self._now: ModelCall | None = None
         self.heard = False
         """Whether the network has run rows that it was told of since `silence`."""
@@ -44,6 +45,19 @@ class Network:
     def announce(self, step: StepInfo, latent: Grid) -> None:
         """The host is about to call the network for a prediction of latents of this size."""
         self._told = (step, latent)
+
+    @contextmanager
+    def tile(self, window: Window, size: Grid) -> Iterator[None]:
+        """The host runs a piece of ``size`` (h, w) of the latents that were announced."""
+        if self._told is None:
+            yield
+            return
+        before = self._told, self._window
+        self._told, self._window = (before[0][0], size), window
+        try:
+            yield
+        finally:
+            self._told, self._window = before
 
     @contextmanager
     def hooked(self) -> Iterator[None]:
@@ -76,7 +90,7 @@ class Network:
             return inner(x, *args, **kwargs)
         self._check(rows, x)
         self.heard = True
-        with self._running(ModelCall(rows, *self._told)):
+        with self._running(ModelCall(rows, *self._told, window=self._window)):
             if self._hooks.unet is None:
                 return self._run(inner, x, *args, **kwargs)
             around = around_unet(self._unet, self._hooks.unet, self._call, self._nested)
@@ -88,8 +102,8 @@ class Network:
         if len(rows) != len(x) or latent != self._told[1]:
             raise RegionalError(
                 f"The network runs {len(x)} rows of {latent[0]}×{latent[1]} cells where Forge told of {len(rows)} rows of "
-                f"{self._told[1][0]}×{self._told[1][1]}: another extension (MultiDiffusion Integrated or another tiled one?) calls it in "
-                "pieces, which Regional cannot follow. Disable one of the two."
+                f"{self._told[1][0]}×{self._told[1][1]}: another extension calls it in pieces, which Regional cannot follow. "
+                "Disable one of the two."
             )
 
     @contextmanager

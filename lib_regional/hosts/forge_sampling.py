@@ -14,6 +14,7 @@ from .forge_denoiser import guided
 from .forge_model import diffusion_model_of, identity_of, loaded_model, prepare_again
 from .forge_network import Network
 from .forge_rows import step_before, tag_conditions
+from .forge_tiles import told_tiles
 from .patching import patched_forward
 
 _UNHEARD = (
@@ -120,6 +121,8 @@ class Sampling:
             self._follow(model, params.x)
             options = model.forge_objects.unet.model_options
             self._call.enter_context(_first_in_list(options, _MODIFIERS, tag_conditions(params.denoiser, self._tell)))
+            assert self._network is not None
+            self._call.enter_context(told_tiles(options, self._network.tile, self._hooks.method, self._hooks.unet is None))
         except Exception as error:  # raised by `_predict`, once the host has answered
             self._fault = self._fault or error
 

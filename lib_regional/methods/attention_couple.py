@@ -88,11 +88,21 @@ class _Couple:
         lengths = tuple(tuple((region, len(self._contexts.tensor(key))) for region, key in keys.items()) for keys in keyed)
         texts = self._plan.pass_of(call.model.step).texts
         factors = tuple(texts[row.image].weights for row in call.model.rows)
-        name = (active, lengths, factors, call.model.latent, call.grid, call.context.shape[1], call.x.device, call.x.dtype)
+        name = (
+            active,
+            lengths,
+            factors,
+            call.model.latent,
+            call.model.window,
+            call.grid,
+            call.context.shape[1],
+            call.x.device,
+            call.x.dtype,
+        )
         if name not in self._recipes:
             parts = []
             for row, regions in enumerate(lengths):
-                maps = self._pyramid.at(active, call.model.latent, call.grid, factors[row])
+                maps = self._pyramid.at(active, call.model.latent, call.grid, factors[row], call.model.window)
                 own = maps.regions[[region for region, _ in regions]].flatten(1)
                 parts.append(Part(row, (1 - own.sum(0)).clamp_min(0), call.context.shape[1], "own"))
                 parts += [Part(row, weights, length, "region") for weights, (_, length) in zip(own, regions, strict=True)]

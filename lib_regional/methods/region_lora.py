@@ -133,14 +133,14 @@ class ByPlace:
 
     def state(self, model: ModelCall) -> Hashable:
         """See `Placement`."""
-        return (self._plan.active(model.step), model.step.hires, model.latent, tuple(row.image for row in model.rows))
+        return (self._plan.active(model.step), model.step.hires, model.latent, model.window, tuple(row.image for row in model.rows))
 
     def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
         """See `Placement`. A layer without a place takes every LoRA by its share of the canvas."""
         active, part = self._plan.active(model.step), self._plan.pass_of(model.step)
         found: dict[NetworkKey, Tensor] = {}
         for number, row in enumerate(model.rows):
-            maps = self._maps(active, part, row.image, model.latent, grid)
+            maps = self._maps(active, part, row.image, model, grid)
             for region in active:
                 for lora in region_loras(part.texts[row.image], region):
                     here = maps[region] * lora.unet if grid is not None else maps[region].mean() * lora.unet
@@ -148,8 +148,8 @@ class ByPlace:
                     rows[number] += here
         return found
 
-    def _maps(self, active: tuple[int, ...], part: PassPlan, image: int, latent: Grid, grid: Grid | None) -> Tensor:
-        return self._pyramid.at(active, latent, grid or latent, part.texts[image].weights).share
+    def _maps(self, active: tuple[int, ...], part: PassPlan, image: int, model: ModelCall, grid: Grid | None) -> Tensor:
+        return self._pyramid.at(active, model.latent, grid or model.latent, part.texts[image].weights, model.window).share
 
 
 LorasOf = Callable[[Hashable, Row, StepInfo], Sequence[LoraTag]]

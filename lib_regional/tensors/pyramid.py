@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..ports import Grid
+from ..ports import Grid, Window
 from .masks import WeightMaps, weight_maps
 
 if TYPE_CHECKING:
@@ -85,23 +85,34 @@ def scaled_layout(layout: Layout, factors: Factors) -> Layout:
     return replace(layout, regions=tuple(regions))
 
 
+def cut_maps(full: WeightMaps, window: Window, size: Grid) -> WeightMaps:
+    """Weight maps of a whole latent -> those of the piece of ``size`` (h, w) that ``window`` begins."""
+    rows, columns = slice(window.top, window.top + size[0]), slice(window.left, window.left + size[1])
+    return WeightMaps(full.regions[:, rows, columns], full.base[rows, columns], full.share[:, rows, columns])
+
+
 class Pyramid:
     """Weight maps of one layout by (active regions, latent size, grid)."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._full: dict[tuple[Active, Factors, Grid], WeightMaps] = {}
-        self._sites: dict[tuple[Active, Factors, Grid, Grid], WeightMaps] = {}
+        self._sites: dict[tuple[Active, Factors, Grid, Grid, Window | None], WeightMaps] = {}
 
-    def at(self, active: Active, latent: Grid, grid: Grid, factors: Factors = ()) -> WeightMaps:
+    def at(self, active: Active, latent: Grid, grid: Grid, factors: Factors = (), window: Window | None = None) -> WeightMaps:
         """Maps for the ``active`` regions of a latent (H, W) as a site of ``grid`` (h, w) sees them.
 
-        ``factors`` multiply the regions' weights (default: 1 each).
+        ``factors`` multiply the regions' weights (default: 1 each). With a ``window`` the latent is that piece of a larger one.
         """
-        key = (active, factors, latent, grid)
+        key = (active, factors, latent, grid, window)
         if key not in self._sites:
-            if key[:3] not in self._full:
-                self._full[key[:3]] = weight_maps(scaled_layout(self._layout, factors), *latent, active)
-            full = self._full[key[:3]]
+            whole = self._whole(active, factors, latent if window is None else window.whole)
+            full = whole if window is None else cut_maps(whole, window, latent)
             self._sites[key] = full if grid == latent else reduce_weights(full, grid)
         return self._sites[key]
+
+    def _whole(self, active: Active, factors: Factors, latent: Grid) -> WeightMaps:
+        key = (active, factors, latent)
+        if key not in self._full:
+            self._full[key] = weight_maps(scaled_layout(self._layout, factors), *latent, active)
+        return self._full[key]

@@ -107,7 +107,17 @@ def test_loopback(webui, plain, script):
     first = webui.make(TWO, **init)
     second = webui.make(TWO, **{**init, "init_images": [encoded(first.pngs[0])], "seed": webui.common["seed"] + 1})
     made = cells(webui.make(TWO, **init, **args), 2)
-    assert same(made[0], first.pixels[0]) and same(made[1], second.pixels[0])
+    close = SAME if seeded_pictures(webui, init) else 20
+    assert abs(made[0] - first.pixels[0]).max() <= close and abs(made[1] - second.pixels[0]).max() <= close
+
+
+def seeded_pictures(webui, init):
+    """Whether a plain img2img depends on its request alone: Forge draws a picture's latent from noise that the generation before left."""
+    made = []
+    for seed in (5, 6):
+        webui.make(seed=seed)
+        made.append(webui.make(**init))
+    return made[0].pngs == made[1].pngs
 
 
 def encoded(png):
@@ -123,7 +133,8 @@ def test_and_keeps_its_meaning_in_the_base(webui, script):
     assert difference(silent, webui.make(prompt="a red circle")) > SAME
 
 
-HIRES = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising_strength": 0.7, "hr_second_pass_steps": 6}
+HIRES = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising_strength": 0.7, "hr_second_pass_steps": 6,
+         "hr_additional_modules": ["Use same choices"]}  # fmt: skip
 
 
 def test_hires_with_a_sampler_and_a_prompt_of_its_own(webui, script):

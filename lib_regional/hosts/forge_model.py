@@ -68,7 +68,7 @@ def refuse_unserved(hooks: Hooks, unet: nn.Module) -> None:
     asked = {
         "cross-attention": hooks.cross_attention is not None and hooks.joint is None,
         "self-attention": hooks.self_attention is not None,
-        "its single layers": bool(hooks.layers),
+        "to change single layers (LoRAs in regions)": bool(hooks.layers),
     }
     missing = [what for what, wanted in asked.items() if wanted]
     if kind == "joint" and missing:

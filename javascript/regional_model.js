@@ -59,8 +59,10 @@
     /** Settings object -> state. Keys it does not know are kept, so that the checks of the server can name them. */
     function fromJson(data) {
         if (data === null || typeof data !== "object" || Array.isArray(data)) throw new Error("The regional settings must be a JSON object.");
+        if (data.unreadable) throw new Error(String(data.unreadable));
         if (Object.keys(data).length === 0) return emptyState();
         const state = {version: VERSION, enabled: false, ...copy(SETTINGS_DEFAULTS), ...copy(data)};
+        delete state.attention_maps;
         state.base = {...SETTINGS_DEFAULTS.base, ...(state.base || {})};
         if (state.grid) state.grid = {ratios: "1,1", direction: "columns", ...state.grid};
         const regions = Array.isArray(data.regions) ? data.regions : [];
@@ -97,8 +99,9 @@
             ([key, value]) => !key.startsWith("_") && value !== undefined && !(key in defaults && same(value, defaults[key]))));
     }
 
-    function serialize(state) {
-        return JSON.stringify(toJson(state));
+    /** State -> JSON text, with what only this one request is to know beside it. */
+    function serialize(state, more = {}) {
+        return JSON.stringify({...toJson(state), ...more});
     }
 
     // ---------------------------------------------------------------- fields

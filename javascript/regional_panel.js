@@ -14,6 +14,7 @@
             this.methods = JSON.parse(mount.dataset.methods || "[]");
             this.schema = JSON.parse(mount.dataset.schema || "{}");
             R.learn(this.schema);
+            this.mapsName = `${tab} ${Math.random().toString(36).slice(2, 10)}`;
             this.selected = new Set();
             this.opened = new Set();
             this.notes = [];
@@ -60,7 +61,8 @@
                 this.history.record(next, null);
                 this.store.set(next, "host");
             } catch (error) {
-                this.note(error.message, true);
+                this.note(`${error.message}\nThe layout here stays as it was.`, true);
+                this.push();
             }
         }
 
@@ -72,7 +74,7 @@
 
         push() {
             const box = this.textBox();
-            this.written = R.serialize(this.store.get());
+            this.written = R.serialize(this.store.get(), this.stage.background.kind === "words" ? {attention_maps: this.mapsName} : {});
             this.saveSoon();
             if (!box) return;
             box.value = this.written;
@@ -139,7 +141,7 @@
 
         /** Size, main prompt or result may have changed: look again when they did. */
         hostChanged() {
-            const result = this.stage.background.kind === "result" || this.stage.background.kind === "init" ? (R.overlayTarget(this.tab) || {}).src : "";
+            const result = R.OF_RESULT.includes(this.stage.background.kind) ? (R.overlayTarget(this.tab) || {}).src : "";
             const now = JSON.stringify([this.size(), this.prompts(), this.visible(), result]);
             if (now === this.seen) return;
             this.seen = now;

@@ -178,7 +178,7 @@
             R.draw.drawEmpty(context, width, height);
             this.drawBackground(at);
             if (state.grid && R.cellCount(state) === null) return;
-            const isMap = this.background.kind === "map";
+            const isMap = this.background.kind === "map" || this.background.kind === "words";
             R.draw.drawRegions(context, state, {
                 at, width, height, selected: this.panel.selected, masks: this.masks, boundsOf: (s, i) => this.boundsOf(s, i), labels: true,
                 alpha: isMap ? 0 : undefined, hidden: this.paint && this.paint.id,
@@ -198,6 +198,7 @@
             this.context.imageSmoothingEnabled = this.background.kind !== "map" && (image.naturalWidth || image.width) > 256;
             this.context.drawImage(image, x0, y0, x1 - x0, y1 - y0);
             this.context.imageSmoothingEnabled = true;
+            if (this.background.words) R.drawWords(this.context, this.background, {at, chosen: this.panel.selected, state: this.state});
         }
 
         drawPaint(at) {

@@ -2,7 +2,7 @@
 (function (R) {
     "use strict";
 
-    const {el, tool, chooseFile, find, dressTool} = R.dom;
+    const {el, tool, dressTool} = R.dom;
     const SCALES = [[1, "picture"], [8, "latent, 1/8"], [16, "attention, 1/16"], [32, "attention, 1/32"], [64, "attention, 1/64"]];
     const ALIGN = ["left", "centre", "right", "top", "middle", "bottom"];
 
@@ -40,10 +40,11 @@
     }
 
     function viewInputs(stage) {
-        const background = el("select", {"aria-label": "Background", title: "What lies under the regions", "data-action": "background", onchange: () => setBackground(stage, background.value)},
+        const background = el("select", {"aria-label": "Background", title: "What lies under the regions", "data-action": "background", onchange: () => R.setBackground(stage, background.value)},
             el("option", {value: "none", text: "Background: none"}), el("option", {value: "result", text: "last result"}), el("option", {value: "init", text: "init image"}),
             el("option", {value: "file", text: "a picture…"}),
-            el("optgroup", {label: "Weight map"}, SCALES.map(([value, text]) => el("option", {value: `map:${value}`, text: `weights: ${text}`}))));
+            el("optgroup", {label: "Weight map"}, SCALES.map(([value, text]) => el("option", {value: `map:${value}`, text: `weights: ${text}`}))),
+            el("optgroup", {label: "Attention"}, el("option", {value: "words", text: "attention of the words"})));
         if (stage.panel.tab !== "img2img") background.querySelector("[value=init]").remove();
         const snap = tool("magnet", "Snap to edges, thirds and 8 pixels", () => {
             stage.snapping = !stage.snapping;
@@ -87,59 +88,5 @@
         dressTool(snap, "magnet", stage.snapping ? "Snapping to edges, thirds and 8 pixels: on" : "Snapping: off");
     }
 
-    // ---------------------------------------------------------------- background
-
-    function setBackground(stage, choice) {
-        const [kind, scale] = choice.split(":");
-        if (kind === "file") {
-            chooseFile("image/png,image/jpeg,image/webp", (file) => showFile(stage, file));
-            stage.bar.update();
-            return;
-        }
-        stage.background = {kind, choice, scale: Number(scale) || null, image: null};
-        refreshBackground(stage);
-        stage.redraw();
-    }
-
-    async function showFile(stage, file) {
-        try {
-            const image = await createImageBitmap(file);
-            stage.background = {kind: "file", choice: "file", image};
-            stage.bar.update();
-            stage.redraw();
-        } catch {
-            stage.panel.note(`${file.name} could not be read as a picture. PNG, JPEG and WebP work.`, true);
-        }
-    }
-
-    /** The picture of a gallery or an image field that is on the page now. */
-    function pictureOf(stage) {
-        const {tab} = stage.panel;
-        if (stage.background.kind === "result") return R.overlayTarget(tab);
-        return find(`#${tab}_image img, #img2img_image img, #img2img_image canvas`);
-    }
-
-    /** Look again what the background shows: the result may be another one, the weights may have changed. */
-    function refreshBackground(stage) {
-        const {kind, scale} = stage.background;
-        if (kind === "map") return void stage.panel.checks.drawMap(scale, (image) => {
-            if (stage.background.kind !== "map") return;
-            stage.background.image = image;
-            stage.redraw();
-        });
-        if (kind !== "result" && kind !== "init") return;
-        const found = pictureOf(stage);
-        if (!found) return void (stage.background.image = null);
-        if (found.src && stage.background.src === found.src) return;
-        stage.background.src = found.src;
-        if (found.tagName === "CANVAS") return void (stage.background.image = found);
-        const image = new Image();
-        image.onload = () => {
-            stage.background.image = image;
-            stage.redraw();
-        };
-        image.src = found.src;
-    }
-
-    Object.assign(R, {createToolbar, refreshBackground, setBackground});
+    R.createToolbar = createToolbar;
 })(globalThis.Regional = globalThis.Regional || {});

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -12,6 +12,7 @@ from .core.layout import Layout
 from .core.settings import Settings
 from .core.texts import ImageTexts, plan_texts
 from .ports import StepInfo
+from .tensors.attention_record import AttentionRecord
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Plan:
-    """The regional part of one batch. ``size`` is (width, height) in pixels of the first pass, ``sampler`` its label where known."""
+    """The regional part of one batch. ``size`` is (width, height) in pixels of the first pass, ``sampler`` its label where known.
+
+    ``record`` is told what the regions' words are looked at, where somebody wants to know.
+    """
 
     settings: Settings
     layout: Layout
@@ -41,6 +45,7 @@ class Plan:
     hires: PassPlan | None = None
     sampler: str = ""
     picture: Picture | None = None
+    record: AttentionRecord | None = field(default=None, compare=False)
 
     def pass_of(self, step: StepInfo) -> PassPlan:
         """The pass that ``step`` belongs to."""

@@ -8,6 +8,7 @@ import gradio as gr
 from modules import script_callbacks, scripts
 
 from lib_regional.api.routes import add_routes
+from lib_regional.core.attention_maps import AttentionMaps
 from lib_regional.core.infotext import from_infotext
 from lib_regional.core.presets import PresetStore
 from lib_regional.hosts import options, processing, xyz_axes
@@ -16,6 +17,7 @@ from lib_regional.hosts.tokens import count_tokens
 from lib_regional.ui import panel
 
 FOLDER = scripts.basedir()
+MAPS = AttentionMaps()
 
 
 class Script(scripts.Script):
@@ -38,7 +40,7 @@ class Script(scripts.Script):
 
     def process(self, p: Any, state: Any = None, *_: Any) -> None:
         """Once per generation, before anything is sampled."""
-        processing.begin(p, state)
+        processing.begin(p, state, MAPS)
 
     def before_process_batch(self, p: Any, *_: Any, **__: Any) -> None:
         """Once per batch, before the host takes the tags out of its prompts."""
@@ -55,7 +57,7 @@ class Script(scripts.Script):
 
 def on_app_started(_: Any, app: Any) -> None:
     """Add the own routes to the host's application."""
-    add_routes(app, PresetStore(options.preset_folder(panel.preset_folder(FOLDER))), count_tokens, trained_side)
+    add_routes(app, PresetStore(options.preset_folder(panel.preset_folder(FOLDER))), count_tokens, trained_side, MAPS)
 
 
 script_callbacks.on_app_started(on_app_started)

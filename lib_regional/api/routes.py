@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from ..core.attention_maps import AttentionMaps
 from ..core.cost import TRAINED
 from ..core.errors import RegionalError, settings_error
 from ..core.layouts import BUILTIN
@@ -27,24 +28,29 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 
 def add_routes(
-    app: FastAPI, store: PresetStore, count_tokens: TokenCounter | None = None, trained_side: Callable[[], int] | None = None
+    app: FastAPI,
+    store: PresetStore,
+    count_tokens: TokenCounter | None = None,
+    trained_side: Callable[[], int] | None = None,
+    maps: AttentionMaps | None = None,
 ) -> None:
     """Add the routes to ``app``, in place of those of an earlier call.
 
     ``count_tokens`` and ``trained_side`` (of the loaded model's latents, in cells) ask the host; None: nobody can.
+    ``maps`` are the attention maps of finished pictures; None: there are none.
     """
     routes = app.router.routes
     routes[:] = [route for route in routes if not getattr(route, "path", "").startswith(PREFIX + "/")]
     before = len(routes)
-    app.include_router(_router(store, count_tokens, trained_side or (lambda: TRAINED)))
+    app.include_router(_router(store, count_tokens, trained_side or (lambda: TRAINED), maps or AttentionMaps()))
     # In front of everything: a page mounted at "/" would otherwise answer first when the routes are added a second time.
     routes[:] = [*routes[before:], *routes[:before]]
     app.openapi_schema = None
 
 
-def _router(store: PresetStore, count_tokens: TokenCounter | None, trained_side: Callable[[], int]) -> APIRouter:
+def _router(store: PresetStore, count_tokens: TokenCounter | None, trained_side: Callable[[], int], maps: AttentionMaps) -> APIRouter:
     router = APIRouter(prefix=PREFIX, tags=["Regional"])
-    for method, path, answer in (*_stateless(trained_side), *foreign_routes(count_tokens), *_presets(store)):
+    for method, path, answer in (*_stateless(trained_side), *foreign_routes(count_tokens), *_presets(store), _attention(maps)):
         router.add_api_route(path, _guarded(answer), methods=[method], summary=answer.__doc__, name=f"regional_{answer.__name__}")
     return router
 
@@ -106,6 +112,18 @@ def _presets(store: PresetStore) -> tuple[tuple[str, str, Answer], ...]:
     return (
         ("GET", "/presets", names), ("GET", one, load), ("PUT", one, save), ("DELETE", one, delete), ("POST", f"{one}/rename", rename),
     )  # fmt: skip
+
+
+def _attention(maps: AttentionMaps) -> tuple[str, str, Answer]:
+    async def attention(request: Request) -> Response:
+        """Where the words of the regions were looked at, for the pictures of the last generation of that name."""
+        name = request.path_params["name"]
+        found = maps.of(name)
+        if found is None:
+            raise RequestRefused(404, "NotFound", "No attention maps are kept under this name: ask for them with attention_maps.")
+        return JSONResponse({"name": name, "images": [[one.to_json() for one in image] for image in found]})
+
+    return "GET", "/attention/{name}", attention
 
 
 def _guarded(answer: Answer) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from .settings import Settings
 
@@ -18,7 +19,8 @@ def to_infotext(settings: Settings) -> dict[str, str]:
     """``{"Regional": compact JSON}``, or ``{}`` where the settings are off. Quoting is the host's work."""
     if not settings.enabled:
         return {}
-    return {KEY: json.dumps(settings.to_json(), ensure_ascii=False, separators=(",", ":"))}
+    lasting = replace(settings, attention_maps="")
+    return {KEY: json.dumps(lasting.to_json(), ensure_ascii=False, separators=(",", ":"))}
 
 
 def from_infotext(fields: Mapping[str, str]) -> Settings | None:

@@ -37,6 +37,12 @@ SETTINGS_FIELDS: Mapping[str, Field] = {
         "regions",
         ("regions", *SPLIT_MODES),
     ),
+    "attention_maps": Text(
+        "Name under which the attention maps of the regions' words are kept for GET /regional/v1/attention/{name}; empty: none. "
+        "It changes no picture and stands in no infotext.",
+        "",
+        longest=80,
+    ),
 }
 _PARTS = ("regions", "grid", "base", "options")
 
@@ -65,6 +71,7 @@ class Settings:
     common: str = ""
     overlap: str = "blend"
     text_from: str = "regions"
+    attention_maps: str = ""
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:

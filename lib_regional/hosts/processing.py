@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..core.attention_maps import AttentionMaps
 from ..core.axes import with_axes
 from ..core.dealing import Dealt, deal_tags, with_dealt
 from ..core.errors import RegionalError
@@ -18,8 +19,10 @@ from ..core.infotext import to_infotext
 from ..core.settings import Settings, is_off
 from ..plan import PassPlan, Picture, Plan, plan_hires, plan_pass
 from ..session import Session
+from ..tensors.attention_record import AttentionRecord
 from . import options, xyz_axes
 from .detect import find_host
+from .recording import kept_maps, word_positions
 
 ATTRIBUTE = "_regional"
 
@@ -27,8 +30,10 @@ ATTRIBUTE = "_regional"
 class Generation:
     """The regional part of one ``process_images`` call."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, maps: AttentionMaps | None = None) -> None:
         self._settings = settings
+        self._maps = maps if settings.attention_maps else None
+        self._record: AttentionRecord | None = None
         self._layout = settings.layout()
         self._batch: tuple[PassPlan, PassPlan | None] | None = None
         self._host: Any = None
@@ -81,10 +86,17 @@ class Generation:
         assert self._batch is not None
         first, hires = self._batch
         sampler = str(getattr(p, "sampler_name", None) or "")
-        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p))
         self._batch = None
         self._host = find_host(p.sd_model, p)
+        self._record = AttentionRecord(word_positions(self._host)) if self._maps is not None else None
+        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), self._record)
         return Session(self._host, plan)
+
+    def keep_maps(self, p: Any) -> None:
+        """A batch is finished: keep what was recorded of it, where that was asked for."""
+        if self._maps is not None and self._record is not None:
+            self._maps.add(self._settings.attention_maps, kept_maps(self._record.maps(), len(p.prompts)))
+            self._record = None
 
     def begin_pass(self, p: Any, noise: Any = None) -> None:
         """The sampler of the first or hires pass is ready: tell adapters that patch it, or that patch anew for each pass.
@@ -116,10 +128,10 @@ def _like(before: Sequence[str] | None, texts: list[str]) -> list[str]:
     return before if isinstance(before, list) and before == texts else texts
 
 
-def begin(p: Any, argument: Any) -> None:
+def begin(p: Any, argument: Any, maps: AttentionMaps | None = None) -> None:
     """Read the script's argument and prepare ``p``; call it once per generation, before anything is sampled.
 
-    Raises nothing: what is wrong is raised by ``p.sample``.
+    Raises nothing: what is wrong is raised by ``p.sample``. ``maps`` is where attention maps are kept, if the settings ask for them.
     """
     forget(p)
     try:
@@ -127,12 +139,14 @@ def begin(p: Any, argument: Any) -> None:
         if is_off(argument):
             return
         settings = Settings.parse(argument)
-        generation = Generation(settings)
+        generation = Generation(settings, maps)
         generation.check(p)
     except RegionalError as error:
         _wrap(p, functools.partial(_fail, error))
         return
     setattr(p, ATTRIBUTE, generation)
+    if maps is not None and settings.attention_maps:
+        maps.begin(settings.attention_maps)
     if options.chosen(options.INFOTEXT):
         p.extra_generation_params.update(to_infotext(settings))
     _wrap(p, functools.partial(_sample, p, generation))
@@ -179,7 +193,9 @@ def _wrap(p: Any, run: Callable[..., Any]) -> None:
 
 def _sample(p: Any, generation: Generation, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     with generation.session(p):
-        return inner(*args, **kwargs)
+        samples = inner(*args, **kwargs)
+    generation.keep_maps(p)
+    return samples
 
 
 def _fail(error: Exception, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -5,6 +5,8 @@ Design, section 1. The row's own context (the host's main prompt) is the base; r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -13,6 +15,7 @@ from ..ports import AttentionCall, Hooks, Host, Row
 from ..tensors.attention import Part, Recipe, attend, make_recipe, split_heads
 from ..tensors.pyramid import Pyramid
 from .contexts import ContextKey, Contexts, encode_plan
+from .recording import Spoken, record_spoken
 from .region_lora import ByPlace, Networks, layer_hooks, load_networks
 from .region_noise import region_noise
 from .whole_texts import WholeTexts
@@ -77,8 +80,11 @@ class _Couple:
             return None
         parts = [(n, key) for n, keys in enumerate(keyed) for key in (None, *keys.values())]
         recipe = self._recipe(call, active, keyed)
-        pairs = self._project(call, recipe, parts)
-        return call.out(attend(recipe, call.to_q(call.x), pairs, call.heads, call.scale))
+        pairs, q = self._project(call, recipe, parts), call.to_q(call.x)
+        if self._plan.record is not None:
+            heard = [(n, region) for n, keys in enumerate(keyed) for region in (None, *keys)]
+            record_spoken(self._plan, call, q, _spoken(recipe, parts, heard, pairs))
+        return call.out(attend(recipe, q, pairs, call.heads, call.scale))
 
     def _row_keys(self, row: Row, active: tuple[int, ...], call: AttentionCall) -> dict[int, ContextKey]:
         keys = {region: self._contexts.key(row, region, call.model.step) for region in active}
@@ -156,6 +162,15 @@ class _Couple:
 def _keys(group: list[Source]) -> tuple[ContextKey, ...]:
     """Contexts of a bucket; empty for a bucket of the rows' own contexts (`Part.kind` keeps the two apart)."""
     return tuple(key for _, key in group if key is not None)
+
+
+def _spoken(recipe: Recipe, parts: list[Source], heard: list[tuple[int, int | None]], pairs: list[KeysValues]) -> Iterator[Spoken]:
+    """Who says what to whom, from the parts of a recipe."""
+    for bucket, (k, _) in zip(recipe.buckets, pairs, strict=True):
+        for n, part in enumerate(bucket.members):
+            (row, key), (_, region) = parts[part], heard[part]
+            if key is not None and region is not None:
+                yield row, region, key, k[n]
 
 
 def _heads(call: AttentionCall, k: Tensor, v: Tensor) -> KeysValues:

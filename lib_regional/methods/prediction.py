@@ -26,6 +26,7 @@ from ..ports import Conditioning, Grid, Hooks, Host, Role, Row, StepInfo, UNetCa
 from ..tensors.pyramid import Active, Factors
 from ..tensors.windows import Window, canvas_of
 from .contexts import Contexts, encode_plan
+from .recording import row_recorder
 from .region_lora import load_networks, row_hooks
 from .region_noise import region_noise
 from .rows import Passes
@@ -226,4 +227,6 @@ def prediction_hooks(
         networks.renew(plan, host)
         prediction.contexts = encode_plan(plan, host, others)
 
-    return Hooks(unet=prediction, layers=row_hooks(networks, plan), denoiser=region_noise(plan), renew=renew)
+    return Hooks(
+        cross_attention=row_recorder(plan), unet=prediction, layers=row_hooks(networks, plan), denoiser=region_noise(plan), renew=renew
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..core.errors import RegionalError
 from ..core.methods import METHODS
 from ..core.settings import Settings, json_schema
 from .compat import listen
@@ -47,10 +48,16 @@ def _attribute(value: object) -> str:
 
 
 def pasted(read: Callable[[Mapping[str, str]], Settings | None]) -> Callable[[Mapping[str, str]], str]:
-    """What the WebUI calls with the fields of a pasted infotext: the panel's text, "" (switch off) for a picture made without regions."""
+    """What the WebUI calls with the fields of a pasted infotext: the panel's text, "" (switch off) for a picture made without regions.
+
+    For damaged settings the text says what is wrong: the panel tells it and keeps its layout, and the rest of the infotext is pasted.
+    """
 
     def text_of(fields: Mapping[str, str]) -> str:
-        settings = read(fields)
+        try:
+            settings = read(fields)
+        except RegionalError as error:
+            return json.dumps({"unreadable": f"The regional settings of this picture cannot be read. {error}"}, ensure_ascii=False)
         return "" if settings is None else json.dumps(settings.to_json(), ensure_ascii=False, separators=(",", ":"))
 
     return text_of

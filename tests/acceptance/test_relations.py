@@ -33,6 +33,17 @@ def test_disabled_is_not_installed(webui, plain):
     assert "Regional" not in off.infotexts[0]
 
 
+@pytest.mark.parametrize("method", ["attention_couple", "latent_couple"])
+def test_attention_maps_change_nothing_and_are_there(webui, method):
+    settings = regional(halves("a blue square on sand", "a green ring"), method=method)
+    before = webui.make(settings, batch_size=2)
+    after = webui.make({**settings, "attention_maps": f"acceptance {method}"}, batch_size=2)
+    assert after.pngs == before.pngs and after.infotexts == before.infotexts
+    images = webui.get(f"/regional/v1/attention/acceptance {method}")["images"]
+    assert [[one["region"] for one in image] for image in images] == [[0, 1], [0, 1]]
+    assert all(0 < one["peak"] <= 1 for image in images for one in image)
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_region_over_the_whole_canvas_is_the_plain_prompt(webui, text):
     region = webui.make(regional([{**FULL, "prompt": text}]), prompt="something else")

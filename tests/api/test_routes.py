@@ -14,6 +14,7 @@ from PIL import Image
 from lib_regional.api import body, routes
 from lib_regional.api.palette import BASE_COLOUR, region_colour
 from lib_regional.api.routes import add_routes
+from lib_regional.core.attention_maps import AttentionMaps, RegionMap
 from lib_regional.core.presets import PresetStore
 
 HALVES = {"enabled": True, "regions": [{"prompt": "a red circle"}, {"prompt": "a blue square"}], "grid": {"ratios": "1,1"}}
@@ -286,3 +287,16 @@ def test_adding_twice_uses_the_later_store_alone(app, client, tmp_path):
     assert sorted(route.path for route in app.routes if getattr(route, "path", "")) == sorted([*before])
     client.put("/regional/v1/presets/a", json={"settings": HALVES})
     assert [path.name for path in tmp_path.iterdir()] == ["second"]
+
+
+def test_attention_maps_by_name(tmp_path):
+    application, maps = FastAPI(), AttentionMaps()
+    add_routes(application, PresetStore(tmp_path), None, maps)
+    asked = TestClient(application)
+    assert asked.get("/regional/v1/attention/mine").status_code == 404
+    maps.begin("my own")
+    maps.add("my own", [(RegionMap(1, (1, 2), 0.25, b"\x10\xff"),), ()])
+    assert asked.get("/regional/v1/attention/my%20own").json() == {
+        "name": "my own",
+        "images": [[{"region": 1, "grid": [1, 2], "peak": 0.25, "levels": "EP8="}], []],
+    }

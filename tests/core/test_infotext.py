@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,10 @@ def parameters(settings: Settings, prompt: str = "a cat", negative: str = "b") -
     fields = {"Steps": "20", "Sampler": "Euler a", "CFG scale": "7", "Size": "512x512", **to_infotext(settings), "Version": "v1.10.1"}
     line = ", ".join(f"{key}: {quoted(value)}" for key, value in fields.items())
     return f"{prompt}\nNegative prompt: {negative}\n{line}"
+
+
+def test_the_name_of_attention_maps_leaves_no_trace() -> None:
+    assert to_infotext(replace(SETTINGS, attention_maps="mine")) == to_infotext(SETTINGS)
 
 
 def test_off_leaves_no_trace() -> None:

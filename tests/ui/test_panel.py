@@ -63,6 +63,12 @@ def test_pasted_infotext_without_regions_switches_off():
     assert panel.pasted(from_infotext)({"Steps": "20"}) == ""
 
 
+@pytest.mark.parametrize("text", ['"{\\"version\\":1', '"{\\"enabled\\": 3}"', "[]", '{"version": 9, "enabled": true}'])
+def test_damaged_settings_of_a_picture_are_told_by_the_panel(text):
+    told = json.loads(panel.pasted(from_infotext)({"Regional": text, "Steps": "20"}))
+    assert list(told) == ["unreadable"] and "cannot be read" in told["unreadable"]
+
+
 def test_supported_leaves_out_what_a_function_does_not_know():
     def function(a, *, b=1):
         return a, b

@@ -1,0 +1,63 @@
+// Regional: what lies under the regions: a picture, the weight maps, or where their words were looked at.
+(function (R) {
+    "use strict";
+
+    const {chooseFile, find} = R.dom;
+    const OF_RESULT = ["result", "init", "words"];
+
+    function setBackground(stage, choice) {
+        const [kind, scale] = choice.split(":");
+        if (kind === "file") {
+            chooseFile("image/png,image/jpeg,image/webp", (file) => showFile(stage, file));
+            stage.bar.update();
+            return;
+        }
+        stage.background = {kind, choice, scale: Number(scale) || null, image: null};
+        stage.panel.push();
+        refreshBackground(stage);
+        stage.redraw();
+    }
+
+    async function showFile(stage, file) {
+        try {
+            const image = await createImageBitmap(file);
+            stage.background = {kind: "file", choice: "file", image};
+            stage.bar.update();
+            stage.redraw();
+        } catch {
+            stage.panel.note(`${file.name} could not be read as a picture. PNG, JPEG and WebP work.`, true);
+        }
+    }
+
+    /** The picture of a gallery or an image field that is on the page now. */
+    function pictureOf(stage) {
+        const {tab} = stage.panel;
+        if (stage.background.kind !== "init") return R.overlayTarget(tab);
+        return find(`#${tab}_image img, #img2img_image img, #img2img_image canvas`);
+    }
+
+    /** Look again what the background shows: the result may be another one, the weights may have changed. */
+    function refreshBackground(stage) {
+        const {kind, scale} = stage.background;
+        if (kind === "map") return void stage.panel.checks.drawMap(scale, (image) => {
+            if (stage.background.kind !== "map") return;
+            stage.background.image = image;
+            stage.redraw();
+        });
+        if (!OF_RESULT.includes(kind)) return;
+        const found = pictureOf(stage);
+        if (kind === "words") R.refreshWords(stage, found);
+        if (!found) return void (stage.background.image = null);
+        if (found.src && stage.background.src === found.src) return;
+        stage.background.src = found.src;
+        if (found.tagName === "CANVAS") return void (stage.background.image = found);
+        const image = new Image();
+        image.onload = () => {
+            stage.background.image = image;
+            stage.redraw();
+        };
+        image.src = found.src;
+    }
+
+    Object.assign(R, {refreshBackground, setBackground, OF_RESULT});
+})(globalThis.Regional = globalThis.Regional || {});

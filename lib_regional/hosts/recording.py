@@ -1,0 +1,38 @@
+"""Attention maps of a generation: where words stand for the host that runs, and what is kept of the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.attention_maps import ImageMaps, RegionMap
+from ..tensors.alignment import words
+from ..tensors.attention_record import Owner, WordPositions
+from .tokens import CHUNK, count_tokens
+
+
+def word_positions(host: Any) -> WordPositions:
+    """Where words stand in a context of ``host``; of hosts that only count tokens, where any token stands."""
+    tokens = getattr(host, "tokens", None)
+    if tokens is None:
+        return lambda text: token_places(count_tokens([text])[0][0])
+    return lambda text: [position for _, places in words(tokens(text)) for position in places]
+
+
+def token_places(count: int) -> list[int]:
+    """Positions of ``count`` tokens in chunks of 75 between a mark of the beginning and one of the end."""
+    return [at // CHUNK * (CHUNK + 2) + at % CHUNK + 1 for at in range(count)]
+
+
+def kept_maps(maps: Mapping[Owner, Tensor], images: int) -> Sequence[ImageMaps]:
+    """Maps (h, w) by image and region as bytes, for every image of the batch."""
+    return [tuple(_kept(region, maps[at, region]) for at, region in sorted(maps) if at == image) for image in range(images)]
+
+
+def _kept(region: int, share: Tensor) -> RegionMap:
+    peak = float(share.max())
+    levels = (share / max(peak, 1e-12) * 255).round().clamp(0, 255).to(torch.uint8)
+    return RegionMap(region, (share.shape[0], share.shape[1]), peak, bytes(levels.flatten().tolist()))

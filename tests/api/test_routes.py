@@ -291,7 +291,7 @@ def test_adding_twice_uses_the_later_store_alone(app, client, tmp_path):
 
 def test_attention_maps_by_name(tmp_path):
     application, maps = FastAPI(), AttentionMaps()
-    add_routes(application, PresetStore(tmp_path), None, maps)
+    add_routes(application, PresetStore(tmp_path), maps=maps)
     asked = TestClient(application)
     assert asked.get("/regional/v1/attention/mine").status_code == 404
     maps.begin("my own")

@@ -9,13 +9,13 @@
     function createList(panel) {
         const cards = new Map();
         const body = el("div", {class: "rg-cards"});
-        const node = el("div", {class: "rg-regions", "data-field": "regions", tabindex: "-1"}, body, el("div", {class: "rg-row"},
-            button("+ Add region", () => {
-                panel.addBox();
-                focusPrompt(panel.store.get().regions.length - 1);
-            }, {"data-action": "add"}),
-            button("Split the main prompt", () => importPrompt(panel), {"data-action": "import", title: "Split the main prompt at BREAK, at line ends or at AND, and write the parts into the regions"}),
-            button("Write into the main prompt", () => writePrompt(panel), {"data-action": "export", title: "Write the layout's texts into the main prompt, with ADDCOL, ADDROW or BREAK between them; the regions then follow it"})));
+        const add = button("+ Add region", () => {
+            panel.addBox();
+            focusPrompt(panel.store.get().regions.length - 1);
+        }, {class: "rg-button rg-add", "data-action": "add"});
+        const node = el("div", {class: "rg-regions", "data-field": "regions", tabindex: "-1"}, body, add, el("div", {class: "rg-row"},
+            button("Split main prompt", () => importPrompt(panel), {"data-action": "import", title: "Split the main prompt at BREAK, at line ends or at AND, and write the parts into the regions"}),
+            button("Write main prompt", () => writePrompt(panel), {"data-action": "export", title: "Write the layout's texts into the main prompt, with ADDCOL, ADDROW or BREAK between them; the regions then follow it"})));
         const countSoon = debounce(() => countTokens(panel, cards), 400);
 
         function update(state) {

@@ -159,7 +159,7 @@
         const negative = negatives ? withHead("", clean(mainNegative), joinedWith(state.regions.map((region) => clean(region.negative)), keys)) : null;
         const regions = state.regions.map((region) => ({...region, prompt: "", negative: negatives ? "" : region.negative}));
         const next = {...state, text_from: "break", common: "", base: {prompt: null, negative: negatives ? null : state.base.negative}, regions};
-        return {state: next, prompt, negative, notes: ['The texts stand in the main prompt now, and "Region texts" follows it. "Split the main prompt" brings them back.']};
+        return {state: next, prompt, negative, notes: ['The texts stand in the main prompt now, and "Region texts" follows it. "Split main prompt" brings them back.']};
     }
 
     function quote(text) {

@@ -159,6 +159,7 @@
             this.overlay = R.createOverlay(this);
             this.messages = el("div", {class: "rg-messages", role: "status", "aria-live": "polite"});
             this.options = el("div", {class: "rg-row rg-options"});
+            this.optionsBox = el("details", {class: "rg-more"}, el("summary", {text: "Options of the method"}), this.options);
             this.bound = [];
             const add = (field) => (this.bound.push(field), field.node);
             const texts = this.buildTexts(add);
@@ -172,10 +173,10 @@
         }
 
         buildBar(add) {
-            return el("div", {class: "rg-bar"},
+            return el("div", {class: "rg-top"}, el("div", {class: "rg-bar"},
                 add(R.fields.checkField(this, "enabled", "Enable", {class: "rg-check rg-enable"})),
                 add(R.fields.selectField(this, "method", "Method", this.methods, "How the regions' prompts are made to act where they lie")),
-                add(R.fields.selectField(this, "text_from", "Region texts", TEXTS, "Where the texts of the regions come from")), this.options);
+                add(R.fields.selectField(this, "text_from", "Region texts", TEXTS, "Where the texts of the regions come from"))), this.optionsBox);
         }
 
         buildLayout(add) {
@@ -210,6 +211,7 @@
             const known = ((((this.schema.properties || {}).options || {}).properties || {})[method] || {}).properties || {};
             this.optionFields = Object.entries(known).map(([name, schema]) => R.fields.schemaField(this, `options.${method}.${name}`, name, schema)).filter(Boolean);
             this.options.replaceChildren(...this.optionFields.map((field) => field.node));
+            this.optionsBox.hidden = !this.optionFields.length;
         }
 
         /** Everything that follows from the state. */

@@ -9,7 +9,7 @@
         const holder = el("div", {class: "rg-drawer"}), made = {};
         let open = null;
         const tabs = NAMES.map(([name, label]) => button(label, () => toggle(name), {"aria-expanded": "false", "data-action": `drawer-${name}`}));
-        const reset = button("Reset", () => panel.reset(), {"data-action": "reset", title: "Empty the panel; Undo brings it back"});
+        const reset = button("Reset", () => panel.reset(), {class: "rg-button rg-last", "data-action": "reset", title: "Empty the panel; Undo brings it back"});
 
         function toggle(name) {
             open = open === name ? null : name;

@@ -37,7 +37,7 @@ def test_attention_of_the_words_is_kept_when_asked_for_and_leaves_no_trace(edito
     for one in maps:
         levels = np.frombuffer(base64.b64decode(one["levels"]), np.uint8)
         assert len(levels) == one["grid"][0] * one["grid"][1] and levels.max() == 255 and levels.min() < 250
-    assert "attention_maps" not in editor.page.locator("#html_info_txt2img").inner_text()
+    assert "attention_maps" not in editor.page.locator("#html_info_txt2img .infotext").inner_text()
     background.select_option("none")
     assert editor.settings == before
 

@@ -35,13 +35,17 @@ RowRoles = tuple[Row, ...]
 
 @dataclass(frozen=True)
 class StepInfo:
-    """Where sampling stands: step ``index`` of ``total`` (from 0), the noise level, whether this is the hires pass, the CFG scale."""
+    """Where sampling stands: step ``index`` of ``total`` (from 0), the noise level, whether this is the hires pass, the CFG scale.
+
+    ``guided`` is False where the host leaves guidance out of this step (its scale is 1, whatever was asked for).
+    """
 
     index: int
     total: int
     sigma: float = 0.0
     hires: bool = False
     cfg_scale: float = 1.0
+    guided: bool = True
 
     @property
     def progress(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from torch import nn
@@ -40,17 +41,27 @@ _TRAINED = {"is_sdxl": 128, "is_sd3": 128, "is_sd2": 96, "is_sd1": 64}
 def facts_of_model(model: Any) -> ModelFacts:
     """What the engine and its predictor tell; an engine of no such kind is one of the newer ones (Flux), trained on 1024² pixels."""
     trained = next((size for kind, size in _TRAINED.items() if getattr(model, kind, False)), 128)
-    kind = getattr(getattr(model.forge_objects.unet.model, "predictor", None), "prediction_type", "")
-    return ModelFacts(trained, "v" if kind == "v_prediction" else "epsilon")
+    return ModelFacts(trained, "v" if _velocity(model.forge_objects.unet.model) else "epsilon")
+
+
+def _velocity(network: Any) -> bool:
+    """Forge names it in its predictor; reForge and Forge Classic in the classes that their ``model_sampling`` is made of."""
+    if getattr(getattr(network, "predictor", None), "prediction_type", "") == "v_prediction":
+        return True
+    return any(kind.__name__ == "V_PREDICTION" for kind in type(getattr(network, "model_sampling", None)).__mro__)
+
+
+_SAMPLING = ("backend.sampling.sampling_function", "modules_forge.forge_sampler")
+"""Where Forge has ``sampling_prepare``, and where reForge and Forge Classic have it."""
 
 
 def prepare_again(model: Any, x: Any) -> None:
     """Encoding texts in the middle of sampling may have moved the UNet away: load it again for latents ``x``."""
-    try:
-        from backend.sampling.sampling_function import sampling_prepare
-    except ImportError:
-        return
-    sampling_prepare(model.forge_objects.unet, x=x)
+    for name in _SAMPLING:
+        prepare = getattr(sys.modules.get(name), "sampling_prepare", None)
+        if prepare is not None:
+            prepare(model.forge_objects.unet, x=x)
+            return
 
 
 def kind_of(unet: nn.Module) -> str:

@@ -8,6 +8,7 @@ nothing is inferred from sizes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,6 +33,10 @@ class RowTag:
                 f"Regional was told of {len(self.cond)} images, but {batch_size} are made: another extension changes the batch."
             )
         return self
+
+    def size(self) -> list[int]:
+        """What reForge reckons the memory of a call with."""
+        return [len(self.cond)]
 
     def can_concat(self, other: Any) -> bool:
         """Whether both conditions may run in one call."""
@@ -63,7 +68,7 @@ def tag_conditions(denoiser: Any, said: Callable[[StepInfo], None]) -> Callable[
             )
         told = [tagged(c, tuple(Row(image, "cond", part) for image in images)) for part, c in enumerate(cond)]
         negative = tuple(Row(image, "uncond") for image in images)
-        said(step_of(denoiser, float(timestep[0]), float(cond_scale)))
+        said(step_of(denoiser, float(timestep[0]), float(cond_scale), _scale(denoiser)))
         left = None if uncond is None else [tagged(c, negative) for c in uncond]
         return model, x, timestep, left, told, cond_scale, model_options, seed
 
@@ -75,15 +80,26 @@ def _parts(denoiser: Any) -> int:
     return min(len(image) for image in denoiser.sampler.sampler_extra_args["cond"].batch)
 
 
-def step_of(denoiser: Any, sigma: float, scale: float) -> StepInfo:
-    """Where sampling stands. Adaptive samplers call more often than they announce; their total grows with them."""
+def step_of(denoiser: Any, sigma: float, scale: float, asked: float) -> StepInfo:
+    """Where sampling stands. Adaptive samplers call more often than they announce; their total grows with them.
+
+    A host that leaves guidance out of a step says so by a ``scale`` of 1 where another was ``asked`` for.
+    """
     total = max(int(denoiser.total_steps or 0), denoiser.step + 1)
-    return StepInfo(denoiser.step, total, sigma, bool(getattr(denoiser.p, "is_hr_pass", False)), scale)
+    left_out = math.isclose(scale, 1.0) and not math.isclose(asked, 1.0)
+    return StepInfo(denoiser.step, total, sigma, bool(getattr(denoiser.p, "is_hr_pass", False)), scale, not left_out)
 
 
 def step_before(denoiser: Any, level: float) -> StepInfo:
     """The same before the host has begun its prediction; ``level`` is what the sampler names (sigma or timestep)."""
+    scale = _scale(denoiser)
+    return step_of(denoiser, level_of(denoiser, level), scale, scale)
+
+
+def _scale(denoiser: Any) -> float:
+    """The CFG scale that the pass was asked for."""
     p, told = denoiser.p, getattr(denoiser.sampler, "sampler_extra_args", None) or {}
     hires = bool(getattr(p, "is_hr_pass", False))
-    scale = getattr(p, "hr_cfg", None) if hires else told.get("cond_scale")
-    return step_of(denoiser, level_of(denoiser, level), 1.0 if scale is None else float(scale))
+    own = getattr(p, "hr_cfg", None) if hires else None
+    scale = told.get("cond_scale") if own is None else own
+    return 1.0 if scale is None else float(scale)

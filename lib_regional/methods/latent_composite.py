@@ -109,7 +109,7 @@ class Hidden:
         if uncond is None:
             return torch.stack(conds).mean(0)
         own = None if region is None else self._plan.layout.regions[region].cfg_scale
-        scale, start = step.cfg_scale if own is None else own, uncond.float()
+        scale, start = step.cfg_scale if own is None or not step.guided else own, uncond.float()
         return start + scale * sum((cond - start for cond in conds), torch.zeros_like(start))
 
 

@@ -139,7 +139,7 @@ class RegionalPrediction:
     def _shares(self, row: Row, voice: Voice, step: StepInfo) -> Iterator[tuple[float, Role]]:
         """(factor, role) of the predictions that a voice's part in ``row`` is made of."""
         own = self._scale(voice.region)
-        if row.role == "uncond" or own is None or own == step.cfg_scale:
+        if row.role == "uncond" or own is None or own == step.cfg_scale or not step.guided:
             yield 1.0, row.role
             return
         if step.cfg_scale == 0:

@@ -1,8 +1,10 @@
 """Cost of the methods whose regions are predictions of their own ÷ plain, on a UNet with SD1.5's dimensions (random weights).
 
-    python tests/bench/latents.py [--time 512] [--rounds 2]
+    python tests/bench/latents.py [--time WORD … [--rounds 2] | --memory]
 
-FLOPs of one step are counted by torch on shapes alone; with ``--time`` steps are also timed at that size, plain and each method in turns.
+Without more, FLOPs of one step, counted by torch on shapes alone. ``--time``: seconds of steps of the cases whose names hold one of the
+words, plain and each case in turns. ``--memory``: bytes of all tensors that live at once in a step, on shapes alone, with an attention
+whose matrix is never in memory (as in fused kernels).
 """
 
 from __future__ import annotations
@@ -10,11 +12,18 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import weakref
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+from torch.utils.weak import WeakIdKeyDictionary
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
@@ -27,23 +36,28 @@ from lib_regional.plan import Plan, plan_pass  # noqa: E402
 from lib_regional.session import Session  # noqa: E402
 
 QUADRANTS = "1,1,1;1,1,1"
+NEGATIVES = ", own negatives"
 CASES: dict[str, tuple[tuple[int, int], str, str, dict[str, Any]]] = {
     "latent couple, full, 4 quadrants, 1024²": ((1024, 1024), QUADRANTS, "latent_couple", {}),
+    f"latent couple, full, 4 quadrants, 1024²{NEGATIVES}": ((1024, 1024), QUADRANTS, "latent_couple", {}),
     "latent couple, crop, 4 quadrants, 1024²": ((1024, 1024), QUADRANTS, "latent_couple", {"mode": "crop"}),
+    f"latent couple, crop, 4 quadrants, 1024²{NEGATIVES}": ((1024, 1024), QUADRANTS, "latent_couple", {"mode": "crop"}),
     "latent couple, full, 4 quadrants, 512²": ((512, 512), QUADRANTS, "latent_couple", {}),
+    f"latent couple, full, 4 quadrants, 512²{NEGATIVES}": ((512, 512), QUADRANTS, "latent_couple", {}),
     "latent couple, crop, 4 quadrants, 512²": ((512, 512), QUADRANTS, "latent_couple", {"mode": "crop"}),
     "latent couple, crop, 2 columns, 1024×512": ((1024, 512), "1,1", "latent_couple", {"mode": "crop"}),
     "mask conditioning, 4 quadrants, 1024²": ((1024, 1024), QUADRANTS, "mask_conditioning", {}),
     "mask conditioning, base strength 1, 4 quadrants, 1024²": ((1024, 1024), QUADRANTS, "mask_conditioning", {"base_strength": 1}),
     "MultiDiffusion, 4 quadrants, 1024²": ((1024, 1024), QUADRANTS, "multidiffusion", {}),
     "MultiDiffusion, 4 columns, 2048×512": ((2048, 512), "1,1,1,1", "multidiffusion", {}),
+    "MultiDiffusion, 4 columns and a total prompt, 2048×512": ((2048, 512), "1,1,1,1", "multidiffusion", {"total": 0.3, "total_from": 0}),
     "latent composite, a step alone, 4 quadrants, 1024²": ((1024, 1024), QUADRANTS, "latent_composite", {"alone": 1}),
 }
 """label -> (size, grid, method, options)"""
 
 
-def plan_of(size: tuple[int, int], grid: str, method: str, options: dict[str, Any]) -> Plan:
-    regions = [{"prompt": f"region {i}"} for i in range(4 if grid != "1,1" else 2)]
+def plan_of(size: tuple[int, int], grid: str, method: str, options: dict[str, Any], negatives: bool = False) -> Plan:
+    regions = [{"prompt": f"region {i}", "negative": f"not {i}" if negatives else ""} for i in range(4 if grid != "1,1" else 2)]
     places = {"ratios": grid, "direction": "columns"}
     settings = Settings.parse({"enabled": True, "method": method, "grid": places, "regions": regions, "options": {method: options}})
     return Plan(settings, settings.layout(), size, plan_pass(settings, ["main"], ["negative"], 20))
@@ -60,37 +74,105 @@ def counted(model: RandomModel, plan: Plan) -> float:
         return flops(model, latent, 0) / plain
 
 
-def measured(size: int, rounds: int) -> None:
-    """Seconds of a step, plain and each case of that size in turns; the ratio is the median of the rounds'."""
+def plan_named(label: str) -> Plan:
+    return plan_of(*CASES[label], negatives=label.endswith(NEGATIVES))
+
+
+def measured(words: list[str], rounds: int) -> None:
+    """Seconds of a step, plain and each case in turns; the ratio is the median of the rounds'."""
     model = RandomModel("cpu", torch.float32)
-    plans = {label: plan_of(*case) for label, case in CASES.items() if case[0] == (size, size)}
-    latent = torch.randn(1, 4, size // 8, size // 8)
+    plans = {label: plan_named(label) for label in CASES if any(word in label for word in words)}
     ratios: dict[str, list[float]] = {label: [] for label in plans}
-    for number in range(rounds):
-        plain = timed(model, latent, number)
-        print(f"plain: {plain:.1f} s", flush=True)
-        for label, plan in plans.items():
-            with session(model, plan):
-                seconds = timed(model, latent, number)
-            ratios[label].append(seconds / plain)
-            print(f"{label}: {seconds:.1f} s, {seconds / plain:.2f}", flush=True)
+    for size in dict.fromkeys(plan.size for plan in plans.values()):
+        latent = torch.randn(1, 4, size[1] // 8, size[0] // 8)
+        timed(model, latent[..., :64, :64], 0)
+        for number in range(rounds):
+            plain = timed(model, latent, number)
+            print(f"plain, {size}: {plain:.1f} s", flush=True)
+            for label, plan in plans.items():
+                if plan.size == size:
+                    with session(model, plan):
+                        seconds = timed(model, latent, number)
+                    ratios[label].append(seconds / plain)
+                    print(f"{label}: {seconds:.1f} s, {seconds / plain:.2f}", flush=True)
+    print("| case | time ÷ plain | estimate |\n|---|---|---|")
     for label, found in ratios.items():
-        print(f"| {label} | {statistics.median(found):.2f} |")
+        print(f"| {label} | {statistics.median(found):.2f} | {estimated(plans[label]):.2f} |")
+
+
+class Fused(TorchFunctionMode):
+    """Attention whose output alone takes memory."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is F.scaled_dot_product_attention:
+            return torch.empty_like(args[0])
+        return func(*args, **(kwargs or {}))
+
+
+class Living(TorchDispatchMode):
+    """Bytes of the tensors on ``device`` that live at once, less those that were ``known`` before."""
+
+    def __init__(self, device: str, known: Iterable[torch.Tensor]) -> None:
+        super().__init__()
+        self.device, self.now, self.peak = device, 0, 0
+        self.seen = WeakIdKeyDictionary({tensor.untyped_storage(): 0 for tensor in known})
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        tree_map_only(torch.Tensor, self.note, made)
+        return made
+
+    def note(self, tensor: torch.Tensor) -> None:
+        storage = tensor.untyped_storage()
+        if tensor.device.type != self.device or storage in self.seen:
+            return
+        size = storage.nbytes()
+        self.seen[storage] = size
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self.forget, size)
+
+    def forget(self, size: int) -> None:
+        self.now -= size
+
+
+def peak(model: RandomModel, plan: Plan | None, size: tuple[int, int]) -> float:
+    """MiB of a step's tensors beyond the weights."""
+    latent = torch.randn(1, 4, size[1] // 8, size[0] // 8, device=model.device)
+    with session(model, plan), Fused(), Living(model.device, model.unet.state_dict().values()) as living:
+        model.step(latent, 0)
+    return living.peak / 2**20
+
+
+def memories(model: RandomModel) -> None:
+    """Peaks of plain steps and of MultiDiffusion on wider and wider canvases."""
+    print("| canvas | plain, MiB | MultiDiffusion, MiB |\n|---|---|---|")
+    for width in (512, 1024, 2048, 4096):
+        plan = plan_of((width, 512), "1,1,1,1", "multidiffusion", {"crop": "window"})
+        print(f"| {width}×512 | {peak(model, None, (width, 512)):.0f} | {peak(model, plan, (width, 512)):.0f} |", flush=True)
+
+
+def estimated(plan: Plan) -> float:
+    return estimate(plan.settings, plan.size, plan.first.texts[0]).ratio
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--time", type=int, default=0, help="also time steps at this size")
+    parser.add_argument("--time", nargs="+", default=[], help="also time steps of the cases whose names hold one of these words")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--memory", action="store_true", help="count memory in place of FLOPs")
     args = parser.parse_args()
     shapes = RandomModel("meta", torch.float32)
     with torch.no_grad():
-        print("| case | FLOPs ÷ plain | estimate |\n|---|---|---|")
-        for label, case in CASES.items():
-            plan = plan_of(*case)
-            print(f"| {label} | {counted(shapes, plan):.2f} | {estimate(plan.settings, plan.size).ratio:.2f} |", flush=True)
-        if args.time:
+        if args.memory:
+            memories(shapes)
+        elif args.time:
             measured(args.time, args.rounds)
+        else:
+            print("| case | FLOPs ÷ plain | estimate |\n|---|---|---|")
+            for label in CASES:
+                plan = plan_named(label)
+                print(f"| {label} | {counted(shapes, plan):.2f} | {estimated(plan):.2f} |", flush=True)
 
 
 if __name__ == "__main__":

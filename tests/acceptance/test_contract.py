@@ -22,8 +22,24 @@ def test_settings_as_a_json_string_are_settings(webui):
     assert webui.make(settings).pngs == webui.make(json.dumps(settings)).pngs
 
 
-def test_picture_to_infotext_to_picture(webui):
-    first = webui.make(regional(REGIONS, overlap="over", common="masterpiece"))
+OWN = {"seed": 7, "cfg_scale": 3.5, "negative": "snow", "steps": [0.0, 0.75]}
+SETTINGS = [
+    pytest.param(regional(REGIONS, overlap="over", common="masterpiece"), id="attention couple"),
+    *(
+        pytest.param(regional([{**REGIONS[0], **OWN}, REGIONS[1]], method=method, options={method: options}), id=method)
+        for method, options in {
+            "latent_couple": {"mode": "crop", "halo": 1, "memory": 2.5},
+            "multidiffusion": {"window": 64, "overlap": 0.25, "crop": "window", "bootstrap": 0.3, "total": 0.2, "total_from": 0.4},
+            "latent_composite": {"alone": 0.4, "after": "latent_couple"},
+            "mask_conditioning": {"base_strength": 0.5},
+        }.items()
+    ),
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_picture_to_infotext_to_picture(webui, settings):
+    first = webui.make(settings)
     info = webui.post("/sdapi/v1/png-info", {"image": "data:image/png;base64," + base64.b64encode(first.pngs[0]).decode()}).json()["info"]
     assert info == first.infotexts[0]
     again = made_from(webui, info) if takes_infotexts(webui) else webui.make(read_back(webui, first))

@@ -74,12 +74,17 @@ DISTANCES: dict[str, Distance] = {
 }
 
 
-def coverage(thing: Thing, width: int, height: int) -> Array:
-    """Share of each pixel that the thing covers, (H,W) in 0..1."""
+def signed_distance(thing: Thing, width: int, height: int) -> Array:
+    """Distance in pixels of each pixel's centre from the thing's edge, negative inside, (H,W)."""
     x = np.arange(width, dtype=np.float32)[None, :] + 0.5 - thing.x
     y = np.arange(height, dtype=np.float32)[:, None] + 0.5 - thing.y
     c, s = math.cos(thing.angle), math.sin(thing.angle)
-    return np.clip(0.5 - DISTANCES[thing.shape](c * x + s * y, c * y - s * x, thing.radius), 0, 1)
+    return DISTANCES[thing.shape](c * x + s * y, c * y - s * x, thing.radius)
+
+
+def coverage(thing: Thing, width: int, height: int) -> Array:
+    """Share of each pixel that the thing covers, (H,W) in 0..1."""
+    return np.clip(0.5 - signed_distance(thing, width, height), 0, 1)
 
 
 def _tint(level: Array, colour: tuple[int, int, int], depth: float) -> Array:

@@ -1,0 +1,194 @@
+"""Generations with LoRAs in regions through the WebUIs' adapters: a region over everything is the UNet with the LoRA merged.
+
+AUTOMATIC1111 is the double around a genuine ``ldm`` UNet, Forge the double of its engine; both with doubles of the hosts' own networks,
+whose merge is the naive one. What the real hosts do is seen by `tests/acceptance/test_loras.py`.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from apart import plan_of
+from forge_double import Network
+from forge_double import Processing as ForgeProcessing
+from forge_double import WebUI as Forge
+from lora_files import CONV, LINEAR
+from network_doubles import ForgeEngine, a1111_networks, forge_networks, random_network, with_loras
+from webui import Denoiser, Processing, WebUI, checkpoint
+
+from lib_regional.hosts import processing
+from lib_regional.hosts.detect import find_host
+from lib_regional.session import Session
+
+KINDS = (*dict.fromkeys((*LINEAR, *CONV)), "norm")
+FORGE_KINDS = tuple(kind for kind in KINDS if not kind.startswith(("ia3", "oft", "boft")))
+"""Forge's own loader has no class for the others."""
+MODEL = checkpoint()
+FULL = {"box": [0, 0, 1, 1], "base_share": 0.0, "feather": 0.0}
+HALVES = [{**FULL, "box": [0, 0, 0.5, 1]}, {**FULL, "box": [0.5, 0, 1, 1]}]
+TWO = {"one": ("lora", 1), "two": ("lokr", 2)}
+
+
+class A1111Rig:
+    """AUTOMATIC1111 with LoRAs by name."""
+
+    kinds = KINDS
+
+    def __init__(self, monkeypatch, **kinds):
+        self.webui, self.unet = WebUI(monkeypatch, MODEL), MODEL.model.diffusion_model
+        self.files = {name: (kind, random_network(self.unet, kind, seed)) for name, (kind, seed) in kinds.items()}
+        self.networks = a1111_networks(monkeypatch, self.unet, self.files)
+
+    def merged(self, prompts, **strengths):
+        """The latent of plain prompts with LoRAs merged into the whole UNet."""
+        unet = with_loras(self.unet, *((*self.files[name], strength) for name, strength in strengths.items()))
+        self.webui.load(SimpleNamespace(**{**vars(MODEL), "model": SimpleNamespace(diffusion_model=unet, conditioning_key="crossattn")}))
+        try:
+            return Processing(self.webui, list(prompts), ["bad"] * len(prompts)).sample(steps=2)
+        finally:
+            self.webui.load(MODEL)
+
+    def regions(self, prompts, *regions, **more):
+        """The latent with regions."""
+        p = Processing(self.webui, list(prompts), ["bad"] * len(prompts))
+        processing.begin(p, {"enabled": True, "regions": list(regions), **more})
+        processing.begin_batch(p)
+        return p.sample(steps=2)
+
+
+class ForgeRig:
+    """Forge with LoRAs by name."""
+
+    kinds = FORGE_KINDS
+
+    def __init__(self, monkeypatch, **kinds):
+        self.unet = Network(dim=16)
+        self.webui = Forge(monkeypatch, ForgeEngine(self.unet))
+        self.files = {name: (kind, random_network(self.unet, kind, seed)) for name, (kind, seed) in kinds.items()}
+        self.networks = forge_networks(monkeypatch, self.unet, self.files)
+
+    def merged(self, prompts, **strengths):
+        """The latent of plain prompts with LoRAs merged into the whole UNet."""
+        told = ((*self.files[name], strength) for name, strength in strengths.items())
+        own, unet = self.webui.engine, with_loras(self.unet, *told, new_biases=False)
+        self.webui.swap(ForgeEngine(unet))
+        try:
+            return ForgeProcessing(self.webui, list(prompts), ["bad"] * len(prompts)).sample()
+        finally:
+            self.webui.swap(own)
+
+    def regions(self, prompts, *regions, method="attention_couple", **more):
+        """The latent with regions."""
+        p = ForgeProcessing(self.webui, list(prompts), ["bad"] * len(prompts))
+        plan = plan_of(method, {"regions": list(regions), **more}, p.prompts, p.negatives, (64, 80))
+        host = find_host(self.webui.engine, p)
+        p.before_sampling[:] = [host.begin_pass]
+        with Session(host, plan):
+            return p.sample()
+
+
+RIGS = {"a1111": A1111Rig, "forge": ForgeRig}
+
+
+@pytest.fixture(params=RIGS)
+def rig(request, monkeypatch):
+    """Makes a host with LoRAs; afterwards its weights, its layers and its list of networks must be as they were."""
+    made = []
+
+    def make(**kinds):
+        found = RIGS[request.param](monkeypatch, **kinds)
+        made.append((found, {name: value.clone() for name, value in found.unet.state_dict().items()}))
+        return found
+
+    yield make
+    for found, before in made:
+        assert all(torch.equal(value, before[name]) for name, value in found.unet.state_dict().items())
+        assert found.unet.state_dict().keys() == before.keys() and found.networks.loaded_networks == []
+        assert not any(layer._forward_hooks or layer._forward_pre_hooks or "forward" in vars(layer) for layer in found.unet.modules())
+
+
+def assert_close(a, b):
+    """Far below a level of 255 in the picture: latents are about 1."""
+    torch.testing.assert_close(a, b, atol=5e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("host, kind", [(host, kind) for host, made in RIGS.items() for kind in made.kinds])
+def test_a_region_over_everything_is_the_lora_merged(monkeypatch, host, kind):
+    made = RIGS[host](monkeypatch, x=(kind, 1))
+    merged = made.merged(["a red hat"], x=0.8)
+    assert_close(made.regions(["else"], {**FULL, "prompt": "a red hat<lora:x:0.8>"}), merged)
+    assert (merged - made.merged(["a red hat"])).abs().max() > 0.005
+
+
+def test_several_loras_and_a_batch(rig):
+    made = rig(**TWO)
+    region = {**FULL, "prompt": "hat<lora:one:0.6><lora:two:1:-0.5>"}
+    assert_close(made.regions(["a", "b"], region), made.merged(["hat", "hat"], one=0.6, two=-0.5))
+
+
+@pytest.mark.parametrize("method", ["attention_couple", "latent_couple", "multidiffusion", "mask_conditioning"])
+def test_halves_with_one_lora_are_one_region_with_it(rig, method):
+    made = rig(**TWO)
+    halves = [{**half, "prompt": "hat<lora:one:0.8>"} for half in HALVES]
+    if method == "multidiffusion":
+        halves = [{**FULL, "prompt": "hat<lora:one:0.8>"}]
+    assert_close(made.regions(["else"], *halves, method=method), made.merged(["hat"], one=0.8))
+
+
+def test_one_lora_in_two_regions_with_two_strengths(rig):
+    """Equal shares of one place: the strengths' mean acts there. Layers that read the context have no place, and are left out here."""
+    made = rig(**TWO)
+    for _, layers in made.files.values():
+        for name in [name for name in layers if ".attn2." in name]:
+            del layers[name]
+    both = [{**FULL, "prompt": f"hat<lora:one:te=1:unet={strength}>"} for strength in (1.0, 0.4)]
+    assert_close(made.regions(["else"], *both), made.merged(["hat"], one=0.7))
+
+
+def test_a_region_without_words_gives_the_base_its_lora(rig):
+    made = rig(**TWO)
+    assert_close(made.regions(["hat"], {**FULL, "prompt": "<lora:two:0.5>"}), made.merged(["hat"], two=0.5))
+
+
+def test_a_negatives_tag_is_none(rig):
+    """As the hosts read tags: never from a negative prompt. What a region loads acts on its negative rows too (the tests above)."""
+    made = rig(**TWO)
+    tagged, plain = ({**FULL, "prompt": "hat<lora:one:0.8>", "negative": f"dim{tag}"} for tag in ("<lora:two:1>", ""))
+    assert_close(made.regions(["else"], tagged), made.regions(["else"], plain))
+    silent, plain = ({**FULL, "prompt": "hat", "negative": f"dim{tag}"} for tag in ("<lora:two:1>", ""))
+    assert_close(made.regions(["else"], silent), made.regions(["else"], plain))
+
+
+def test_a_lora_acts_in_its_regions_steps_alone(rig):
+    made = rig(**TWO)
+    never = made.regions(["hat"], {**FULL, "prompt": "hat<lora:one:0.8>", "steps": [0.9, 1.0]})
+    assert_close(never, made.merged(["hat"]))
+    always = made.regions(["hat"], {**FULL, "prompt": "hat<lora:one:0.8>"})
+    assert (never - always).abs().max() > 1e-2
+
+
+def test_the_rest_of_the_picture_hears_of_a_lora_only_through_the_picture(rig):
+    """With the region's strength at 0, the region is the plain prompt: nothing of the LoRA's texts or layers acts by itself."""
+    made = rig(**TWO)
+    halves = [{**HALVES[0], "prompt": "hat<lora:one:te=0:unet=0>"}, {**HALVES[1], "prompt": "hat"}]
+    assert_close(made.regions(["else"], *halves), made.merged(["hat"]))
+
+
+def test_rows_apart_are_the_same_as_together_on_a1111(monkeypatch):
+    made = A1111Rig(monkeypatch, **TWO)
+    halves = [{**HALVES[0], "prompt": "hat<lora:one:0.8>"}, {**HALVES[1], "prompt": "dog<lora:two:0.6>"}]
+    together = made.regions(["else"], *halves)
+    monkeypatch.setattr(
+        Denoiser, "_chunks", lambda self, x, told, _: torch.cat([self.unet(a, b) for a, b in zip(x.split(1), told.split(1), strict=True)])
+    )
+    assert_close(made.regions(["else"], *halves), together)
+
+
+def test_rows_apart_are_the_same_as_together_on_forge(monkeypatch):
+    made = ForgeRig(monkeypatch, **TWO)
+    halves = [{**HALVES[0], "prompt": "hat<lora:one:0.8>"}, {**HALVES[1], "prompt": "dog<lora:two:0.6>"}]
+    together = made.regions(["else"], *halves)
+    made.webui.limit = 1
+    assert_close(made.regions(["else"], *halves), together)

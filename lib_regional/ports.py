@@ -245,6 +245,10 @@ The weights of a row's texts sum to 1 at every token. None leaves the call to th
 """
 
 
+PictureHook = Callable[["Tensor"], "Tensor"]
+"""Decoded pictures (B, 3, H, W) in 0..1 -> the pictures that the host goes on with."""
+
+
 @dataclass(frozen=True)
 class Hooks:
     """What a method wants to be called for. A slot that is None or empty costs nothing.
@@ -252,6 +256,7 @@ class Hooks:
     ``cross_attention`` is asked on models that have it, ``joint`` takes its place on those where text and picture share one attention.
     ``layers``: hooks by module name. ``method`` is its name, for messages. ``renew``: the model's weights changed during sampling (another
     checkpoint, other LoRAs): encode anew, forget projections. A method without it cannot be followed by a host whose weights change.
+    ``finish``: told of the latents (B, C, H, W) that sampling ended with; it may return what is then done with the decoded pictures.
     """
 
     cross_attention: AttentionHook | None = None
@@ -263,6 +268,7 @@ class Hooks:
     denoiser: DenoiserHook | None = None
     renew: Callable[[], None] | None = None
     close: Callable[[], None] | None = None
+    finish: Callable[[Tensor], PictureHook | None] | None = None
     method: str = ""
 
 
@@ -342,7 +348,7 @@ class EditingHost(Host, Protocol):
         ...
 
     def decode(self, latent: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, 3, H, W) around -1..1, with a gradient where autograd is on."""
+        """(B, C, h, w) -> (B, 3, H, W) around -1..1, with a gradient where autograd is on and the host's weights allow it."""
         ...
 
     def encode_picture(self, picture: Tensor) -> Tensor:
@@ -350,7 +356,7 @@ class EditingHost(Host, Protocol):
         ...
 
     def guidance_model(self, name: str) -> GuidanceModel | None:
-        """The host's own model that finds words in pictures, by name; None where it has none of that name."""
+        """The model that finds words in pictures: the host's own, by name, or ``clipseg:FOLDER``; None where there is none of that name."""
         ...
 
 

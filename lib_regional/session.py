@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
+from typing import Any
 
 from .methods import METHODS
 from .plan import Plan
-from .ports import Host
+from .ports import Host, PictureHook
 
 
 class Session:
@@ -18,6 +20,7 @@ class Session:
         self._host = host
         self._plan = plan
         self._stack = ExitStack()
+        self._finish: Callable[[Any], PictureHook | None] | None = None
 
     def __enter__(self) -> Session:
         with ExitStack() as stack:
@@ -26,11 +29,16 @@ class Session:
             if hooks.close is not None:
                 stack.callback(hooks.close)
             stack.enter_context(self._host.patched(hooks))
+            self._finish = hooks.finish
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def finish(self, latents: Any) -> PictureHook | None:
+        """What is to be done with the pictures of ``latents`` (B, C, H, W), with which sampling ended; None is nothing."""
+        return None if self._finish is None else self._finish(latents)
 
     def close(self) -> None:
         """Undo every patch of this session."""

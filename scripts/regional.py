@@ -54,6 +54,10 @@ class Script(scripts.Script):
         """Once per pass (hires is a second one), when its sampler is ready and its first noise drawn."""
         processing.begin_pass(p, noise)
 
+    def postprocess_batch_list(self, p: Any, pp: Any, *_: Any, **__: Any) -> None:
+        """Once per batch, when its pictures are decoded."""
+        processing.finish_pictures(p, pp)
+
 
 def on_app_started(_: Any, app: Any) -> None:
     """Add the own routes to the host's application."""

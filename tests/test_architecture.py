@@ -39,8 +39,8 @@ MAY = {
     "plan": may("core tensors ports plan", "torch"),
     "methods": may("core tensors ports plan methods", TENSORS),
     "session": may("core ports plan methods session"),
-    "sources": may("core tensors ports sources", f"{TENSORS} PIL scipy skimage"),
-    "hosts": may("core tensors ports plan session hosts", f"{TENSORS} {HOSTS}"),
+    "sources": may("core tensors ports sources", f"{TENSORS} PIL scipy skimage transformers"),
+    "hosts": may("core tensors ports plan session sources hosts", f"{TENSORS} {HOSTS}"),
     "ui": may("core ui", "gradio"),
     "api": may("core tensors sources api", f"{TENSORS} PIL fastapi starlette pydantic"),
     "standalone": may(

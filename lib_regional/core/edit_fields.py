@@ -97,6 +97,7 @@ SHARED: Mapping[str, Field] = {
     "inversion": Flag("In img2img: the given picture is the source's, and its noise is found by inversion.", True),
     "null_text": Number("Steps in which inversion fits the unconditional text at most; 0 leaves it out.", 10, high=100, whole=True),
     "lock": Flag("Inherent lock: the inherent area is the source's, cell by cell.", False),
+    "lock_picture": Flag("With the lock, the inherent area of the finished picture is the source's too, pixel by pixel.", True),
 }  # fmt: skip
 """Options of both methods."""
 

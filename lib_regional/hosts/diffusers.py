@@ -37,6 +37,7 @@ from ..ports import (
     UNetHook,
     UNetRow,
 )
+from ..sources.clipseg import find_clipseg
 from .patching import patched_forward
 
 _IN_TRANSFORMER = re.compile(r".*?\.attentions\.\d+(?=\.)")
@@ -144,7 +145,7 @@ class DiffusersHost:
     def guidance_model(self, name: str) -> GuidanceModel | None:
         """See `ports.EditingHost.guidance_model`."""
         models: dict[str, GuidanceModel] = getattr(self._model, "guidance_models", {})
-        return models.get(name)
+        return find_clipseg(name.removeprefix("clipseg:")) if name.startswith("clipseg:") else models.get(name)
 
     @property
     def alphas_cumprod(self) -> Tensor:

@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from ..core.attention_maps import AttentionMaps
 from ..core.axes import with_axes
 from ..core.dealing import Dealt, deal_tags, with_dealt
@@ -18,6 +21,7 @@ from ..core.errors import RegionalError
 from ..core.infotext import to_infotext
 from ..core.settings import Settings, is_off
 from ..plan import PassPlan, Picture, Plan, plan_hires, plan_pass
+from ..ports import PictureHook
 from ..session import Session
 from ..tensors.attention_record import AttentionRecord
 from . import options, xyz_axes
@@ -40,6 +44,7 @@ class Generation:
         self._dealt: list[Dealt] = []
         self._dealt_hires: list[Dealt] = []
         self._raw_hires: list[str] = []
+        self._pictures: PictureHook | None = None
 
     def check(self, p: Any) -> None:
         """Raise for prompts that do not pair with the regions, for every image, before any of them is sampled."""
@@ -92,7 +97,22 @@ class Generation:
         plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), self._record)
         return Session(self._host, plan)
 
-    def keep_maps(self, p: Any) -> None:
+    def sample(self, p: Any, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """``p.sample`` under the patches."""
+        self._pictures = None
+        with self.session(p) as session:
+            samples = inner(*args, **kwargs)
+            self._pictures = session.finish(samples)
+        self._keep_maps(p)
+        return samples
+
+    def finish(self, images: list[Tensor]) -> list[Tensor]:
+        """The batch' decoded pictures (3, H, W) in 0..1, as the method wants them."""
+        if self._pictures is None:
+            return images
+        return list(self._pictures(torch.stack(images)))
+
+    def _keep_maps(self, p: Any) -> None:
         """A batch is finished: keep what was recorded of it, where that was asked for."""
         if self._maps is not None and self._record is not None:
             self._maps.add(self._settings.attention_maps, kept_maps(self._record.maps(), len(p.prompts)))
@@ -173,6 +193,13 @@ def begin_pass(p: Any, noise: Any = None) -> None:
         generation.begin_pass(p, noise)
 
 
+def finish_pictures(p: Any, batch: Any) -> None:
+    """Hook for ``postprocess_batch_list``, whose ``batch.images`` are tensors; does nothing when `begin` found nothing to do."""
+    generation = getattr(p, ATTRIBUTE, None)
+    if generation is not None:
+        batch.images[:] = generation.finish(batch.images)
+
+
 def forget(p: Any) -> None:
     """Take back what an earlier generation left on ``p`` (hosts reuse and copy it)."""
     vars(p).pop(ATTRIBUTE, None)
@@ -192,10 +219,7 @@ def _wrap(p: Any, run: Callable[..., Any]) -> None:
 
 
 def _sample(p: Any, generation: Generation, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    with generation.session(p):
-        samples = inner(*args, **kwargs)
-    generation.keep_maps(p)
-    return samples
+    return generation.sample(p, inner, *args, **kwargs)
 
 
 def _fail(error: Exception, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -1,9 +1,10 @@
 """The suite of edits on the small model: tables and picture sheets.
 
-    python tests/fidelity/edits.py [--methods …] [--ablations] [--per-kind N] [--keep FOLDER] [--webui-url URL] [--out docs]
+    python tests/fidelity/edits.py [--methods …] [--ablations] [--first N] [--keep FOLDER [--part I/N]] [--webui-url URL] [--out docs]
 
 Writes ``mrgd_table.md`` (``mrgd_ablations.md`` with ``--ablations``) and ``images/edits_<kind>.png`` into ``--out``. With ``--keep``
-finished pictures are kept in a folder and not made again, so that a run can be cut in parts.
+finished pictures are kept in a folder and not made again, and every outcome is a line of ``outcomes.jsonl`` there: a run can be cut off
+and taken up again, or shared by processes that each make a ``--part`` of the pairs and write no table.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from tqdm import tqdm
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from edits_measure import Make, Outcome, Picture, means, run  # noqa: E402
-from edits_suite import ABLATIONS, KINDS, SAMPLING, VARIANTS, Edit, edits  # noqa: E402
+from edits_suite import ABLATIONS, KINDS, SAMPLING, VARIANTS, Edit, edits, in_proportion  # noqa: E402
 
 from run import served  # noqa: E402
 
@@ -45,6 +47,19 @@ def keeping(make: Make, folder: Path | None) -> Make:
         return known[name]
 
     return kept
+
+
+def noting(folder: Path, bar: tqdm[Any]) -> Callable[[str, Outcome], None]:
+    """Writes a line of JSON for every outcome."""
+
+    def note(method: str, outcome: Outcome) -> None:
+        figures = {"success": outcome.success, "ssim_i": round(outcome.ssim_i, 4), "ssim_e": round(outcome.ssim_e, 4)}
+        line = {"kind": outcome.edit.kind, "number": outcome.edit.number, "method": method, **figures}
+        with (folder / "outcomes.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        bar.update()
+
+    return note
 
 
 def table(results: dict[str, list[Outcome]]) -> list[str]:
@@ -105,20 +120,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", choices=[*VARIANTS, *ABLATIONS])
     parser.add_argument("--ablations", action="store_true", help="MRGD without each of its parts, instead of the methods")
-    parser.add_argument("--per-kind", type=int, help="edits of every kind; default: all 61")
+    parser.add_argument("--first", type=int, help="this many edits, in the suite's proportions; default: all 61")
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--part", help="I/N: make every N-th pair from the I-th on (from 0), and no table")
     parser.add_argument("--webui-url", nargs="+", default=[])
     parser.add_argument("--out", type=Path, default=Path("docs"))
     args = parser.parse_args()
     every = {**VARIANTS, **ABLATIONS}
     names = args.methods or (["MRGD", *ABLATIONS] if args.ablations else list(VARIANTS))
-    wanted = list(edits(args.per_kind))
+    wanted = in_proportion(edits())[: args.first]
+    if args.part:
+        at, parts = map(int, args.part.split("/"))
+        wanted = wanted[at::parts]
     if args.keep:
         args.keep.mkdir(parents=True, exist_ok=True)
     with served(args.webui_url) as make, tqdm(total=len(wanted) * len(names), unit="edit") as bar:
-        kept = keeping(make, args.keep)
-        results = {name: run(wanted, every[name], kept, bar.update) for name in names}
-    text = document(results, " ".join([COMMAND, *(a for a in sys.argv[1:] if a != "--keep" and a != str(args.keep))]))
+        note = noting(args.keep, bar) if args.keep else lambda *_: bar.update()
+        results = run(wanted, {name: every[name] for name in names}, keeping(make, args.keep), note)
+    if not args.part:
+        write(results, args)
+
+
+def write(results: dict[str, list[Outcome]], args: argparse.Namespace) -> None:
+    """The table and the sheets."""
+    given = [a for a in sys.argv[1:] if a != "--keep" and a != str(args.keep)]
+    text = document(results, " ".join([COMMAND, *given]))
     (args.out / "images").mkdir(parents=True, exist_ok=True)
     (args.out / ("mrgd_ablations.md" if args.ablations else "mrgd_table.md")).write_text(text, encoding="utf-8")
     for kind in () if args.ablations else KINDS:

@@ -86,14 +86,17 @@ def _succeeded(edit: Edit, area: np.ndarray, picture: Picture) -> bool:
     return judge(picture, [Wanted(area, edit.wanted.colour, edit.wanted.form)]).regions[0].right
 
 
-def run(edits: Iterable[Edit], options: dict[str, Any], make: Make, progress: Callable[[], None] = lambda: None) -> list[Outcome]:
-    """Make and compare every pair."""
-    outcomes = []
+def run(
+    edits: Iterable[Edit], variants: dict[str, dict[str, Any]], make: Make, note: Callable[[str, Outcome], object] = lambda *_: None
+) -> dict[str, list[Outcome]]:
+    """Make and compare every pair by every variant, pair after pair; ``note`` is told of each outcome."""
+    results: dict[str, list[Outcome]] = {name: [] for name in variants}
     for edit in edits:
-        source = make(payload(edit, options, edited=False))
-        outcomes.append(assess(edit, source, make(payload(edit, options, edited=True))))
-        progress()
-    return outcomes
+        for name, options in variants.items():
+            source = make(payload(edit, options, edited=False))
+            results[name].append(assess(edit, source, make(payload(edit, options, edited=True))))
+            note(name, results[name][-1])
+    return results
 
 
 def means(outcomes: list[Outcome]) -> Row:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,6 +70,11 @@ def edits(per_kind: int | None = None) -> Iterator[Edit]:
                 yield edit
 
 
+def in_proportion(wanted: Iterable[Edit]) -> list[Edit]:
+    """The same edits in an order of which every beginning has the suite's proportions."""
+    return sorted(wanted, key=lambda edit: ((edit.number + 0.5) / KINDS[edit.kind], edit.kind))
+
+
 def _edit(rng: random.Random, kind: str, number: int) -> Edit:
     size, shapes = LAYOUTS[number % len(LAYOUTS)]
     places = shapes(rng, size)
@@ -124,7 +129,9 @@ def payload(edit: Edit, options: dict[str, Any], *, edited: bool) -> dict[str, A
     """txt2img request of the source picture, or of the edited one."""
     base = {"base": {"prompt": edit.background}}
     own = {**COMMON, **options}
-    if edited:
+    if edited and options == PLAIN:
+        own = {key: value for key, value in own.items() if key in OF_THE_SOURCE}  # nothing of the source acts: the target alone
+    elif edited:
         own["source"] = {"regions": regions(edit, edit.before), **base}
     else:
         own = {key: value for key, value in own.items() if key in OF_THE_SOURCE}

@@ -1,11 +1,18 @@
 """Edits by layout on the standalone host with random weights: against a naive loop, and their neutral cases."""
 
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
+from lib_regional.core.edit import layout_regions, pair_regions
 from lib_regional.core.errors import RegionalError
+from lib_regional.core.settings import Settings
+from lib_regional.methods.mrgd.edit import locked_cells
+from lib_regional.methods.mrgd.trajectory import Source
+from lib_regional.plan import PassPlan, Plan
 from lib_regional.standalone.app import create
 from lib_regional.standalone.noise_levels import ddim_timesteps
 from lib_regional.standalone.state import Interrupted
@@ -44,6 +51,15 @@ def generate(host, state, latents, **more):
     p.script_args[script.args_from : script.args_to] = [state]
     host.run(p)
     return latents[-1]
+
+
+def pixels(host, state, **more):
+    """The finished picture (H, W, 3) as whole numbers."""
+    fields = {"prompt": "grass", "steps": 4, "cfg_scale": 3.0, "width": 128, "height": 128, "seed": 5, "sampler_name": "DDIM", **more}
+    p = host.processing(**fields, do_not_save_samples=True, do_not_save_grid=True)
+    script = host.script("Regional")
+    p.script_args[script.args_from : script.args_to] = [state]
+    return np.asarray(host.run(p).images[0].convert("RGB")).astype(int)
 
 
 def naive(model, regions, total_from, seed=5, steps=4, scale=3.0):
@@ -107,6 +123,37 @@ def test_the_lock_holds_the_inherent_area(extended, latents, sampler, target):
     edited = generate(extended, settings(target, source=[LEFT, RIGHT], lock=True), latents, sampler_name=sampler)
     assert torch.allclose(source[..., :8], edited[..., :8], atol=2e-4)
     assert (source[..., 8:] - edited[..., 8:]).abs().mean() > 1e-3
+
+
+def test_the_lock_holds_the_pixels_too(extended, latents):
+    """Far from the border the decoder alone would change them, since it normalises over the whole picture."""
+    source = pixels(extended, settings([LEFT, RIGHT]))
+    edits = [pixels(extended, settings([LEFT, OTHER], source=[LEFT, RIGHT], lock=True, lock_picture=held)) for held in (True, False)]
+    changes = [abs(edit - source)[:, :64].max() for edit in edits]
+    assert changes[0] <= 1 < changes[1]
+    assert abs(edits[0] - source)[:, 64:].max() > 1 and (edits[0][:, 64:] == edits[1][:, 64:]).all()
+
+
+@pytest.mark.parametrize("feather", [0.0, 0.05, 0.2])
+def test_the_lock_is_eroded_by_the_feather(feather):
+    """On a canvas of 128 pixels: cells of which at least half is out of the feather's reach."""
+    whole = [{**region, "feather": feather} for region in (LEFT, RIGHT)]
+    source, target = (Settings.parse({"enabled": True, "regions": regions}) for regions in (whole, whole[:1]))
+    plans = [Plan(given, given.layout(), (128, 128), PassPlan((), 1)) for given in (source, target)]
+    held = locked_cells(pair_regions(layout_regions(source), layout_regions(target)), *plans, (16, 16))
+    reach = round(feather * 128 / 2)
+    expected = torch.tensor([8 * column + 4 <= 64 - reach for column in range(16)])
+    assert torch.equal(held, expected.expand(16, 16))
+
+
+def test_the_sources_last_latent_is_found_from_the_targets():
+    clean, noise, other = torch.randn(3, 1, 4, 3, 3)
+    run, call = Source(), SimpleNamespace(alpha=0.8, beta=0.6, x=0.8 * clean + 0.6 * noise)
+    run.arrive(call)
+    run.leave(call, other, clean)
+    own = (call.x - 0.8 * other) / 0.6
+    assert torch.allclose(run.final(0.99 * clean + 0.1 * noise), 0.99 * other + 0.1 * own, atol=1e-5)
+    assert Source().final(clean) is None
 
 
 def test_a_picture_of_a_batch_is_the_single_picture(extended, latents):

@@ -18,7 +18,7 @@ from .sides import Side
 from .texts import Texts, check_texts, encode_sides
 from .trajectory import SAMPLERS
 
-_ASKED = ("tokens", "decode", "encode_picture", "guidance_model")
+_ASKED = ("tokens", "decode", "guidance_model")
 
 
 def mrgd(plan: Plan, host: Host) -> Hooks:
@@ -43,7 +43,7 @@ def _edit(plan: Plan, host: Host, guidance: Any) -> Hooks:
     options = Options(
         control=bool(option("control")), tau=float(option("tau")), self_until=float(option("self_until")),
         reweight=cast("Mapping[str, float]", option("reweight")), lock=bool(option("lock")),
-        weights=guided.weights, guided=guided.guided, gain=guided.gain,
+        lock_picture=bool(option("lock_picture")), weights=guided.weights, guided=guided.guided, gain=guided.gain,
     )  # fmt: skip
     invert = _inversion(editing, plan, source, texts)
     return Edit(editing, target, source, pairs, texts, options, keywords, scenes, invert).hooks()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...core.edit import INHERENT, Pair, edited_shapes
 from ...plan import Plan
-from ...ports import DenoiserCall, EditingHost, Grid, Hooks, StepInfo, UNetCall
+from ...ports import DenoiserCall, EditingHost, Grid, Hooks, PictureHook, StepInfo, UNetCall
 from ...tensors.alignment import reweight
 from ...tensors.masks import raster_scale, region_mask
 from ...tensors.metrics import inherent_area
@@ -26,8 +26,9 @@ from .sides import BASE, Key, Side, Tag, total_text
 from .texts import Texts
 from .trajectory import Conversion, Source, find_conversion
 
-LOCKED = 0.999
-"""Share of a cell that must be inherent for the lock to hold it."""
+LOCKED = 0.5
+"""Share of a cell that must lie in the inherent area, feather excluded, for the lock to hold it: cells have no finer border."""
+_UNTOUCHED = 0.999
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Options:
     weights: Weights | None = None
     guided: float = 1.0
     lock: bool = False
+    lock_picture: bool = True
     gain: float = 1.0
 
 
@@ -59,6 +61,7 @@ class Edit:
         scenes: Scenes | None = None,
         invert: Callable[[DenoiserCall], Inverted] | None = None,
     ) -> None:
+        self._host = host
         self._sides = tuple(side for side in (source, target) if side is not None)
         self._target, self._source, self._pairs, self._texts = target, source, pairs, texts
         self._options, self._keywords, self._scenes = options, keywords, scenes
@@ -69,6 +72,7 @@ class Edit:
         self._step = StepInfo(0, 1)
         self._convert: Conversion | None = None
         self._areas: dict[Grid, Tensor] = {}
+        self._held: dict[Grid, Tensor] = {}
         self._steady: dict[Grid, Tensor] = {}
         self._rules = Rules(source or target, target, pairs, texts, self.steady_area, options.tau, options.self_until)
         self.control = Control(options.gain, bool(keywords), keywords=self._keyword_positions, scales=self._scale)
@@ -81,6 +85,7 @@ class Edit:
             unet=self._unet,
             denoiser=self._denoise,
             close=self.control.close,
+            finish=self._finish if self._source is not None and self._options.lock and self._options.lock_picture else None,
         )
 
     def _unet(self, call: UNetCall) -> Tensor:
@@ -150,8 +155,27 @@ class Edit:
     def _locked(self, clean: Tensor, source: Tensor) -> Tensor:
         if not self._options.lock:
             return clean
-        held = self.area((clean.shape[-2], clean.shape[-1])) >= LOCKED
+        held = self._locked_cells((clean.shape[-2], clean.shape[-1]))
         return torch.where(held.to(clean.device), source, clean)
+
+    def _locked_cells(self, latent: Grid) -> Tensor:
+        if latent not in self._held:
+            assert self._source is not None
+            self._held[latent] = locked_cells(self._pairs, self._source.plan, self._target.plan, latent)
+        return self._held[latent]
+
+    def _finish(self, latents: Tensor) -> PictureHook | None:
+        """Equal latents do not decode to equal pixels: decoders normalise over the whole picture. So the lock holds the pixels too."""
+        source = self.trajectory.final(latents)
+        if source is None:
+            return None
+
+        def lock(pictures: Tensor) -> Tensor:
+            with torch.no_grad():
+                theirs = ((self._host.decode(source) + 1) / 2).clamp(0, 1).to(pictures)
+            return pictures + self.area((pictures.shape[-2], pictures.shape[-1])).to(pictures) * (theirs - pictures)
+
+        return lock
 
     def area(self, latent: Grid) -> Tensor:
         """The inherent area 𝓜 (H, W) on the latent's grid: 1 where no edited region reaches, feather included."""
@@ -191,15 +215,28 @@ class Edit:
 
 def area_of(pairs: tuple[Pair, ...], source: Plan, target: Plan, latent: Grid, *, texts: bool = True) -> Tensor:
     """The inherent area (H, W) of an edit on a grid. With ``texts``, a re-worded base leaves only the inherent regions' own places."""
-    regions = edited_shapes(pairs, source.layout.regions, target.layout.regions)
     scale = raster_scale(*latent)
+    return _reduced(_fine_area(pairs, source, target, (latent[0] * scale, latent[1] * scale), texts=texts), scale)
 
+
+def locked_cells(pairs: tuple[Pair, ...], source: Plan, target: Plan, latent: Grid) -> Tensor:
+    """(H, W) bool: the cells that the lock holds, those of the inherent area eroded by the feather."""
+    scale = raster_scale(*latent)
+    fine = _fine_area(pairs, source, target, (latent[0] * scale, latent[1] * scale))
+    return _reduced((fine >= _UNTOUCHED).float(), scale) >= LOCKED
+
+
+def _reduced(fine: Tensor, scale: int) -> Tensor:
+    return torch.nn.functional.avg_pool2d(fine[None, None], scale)[0, 0] if scale > 1 else fine
+
+
+def _fine_area(pairs: tuple[Pair, ...], source: Plan, target: Plan, size: Grid, *, texts: bool = True) -> Tensor:
     def masks(these: Sequence[Any]) -> Tensor:
-        drawn = [region_mask(region, latent[0] * scale, latent[1] * scale) for region in these]
-        return torch.stack(drawn) if drawn else torch.zeros(0, latent[0] * scale, latent[1] * scale)
+        drawn = [region_mask(region, *size) for region in these]
+        return torch.stack(drawn) if drawn else torch.zeros(0, *size)
 
-    area = inherent_area(masks(regions))
+    area = inherent_area(masks(edited_shapes(pairs, source.layout.regions, target.layout.regions)))
     if texts and any(a.base != b.base for a, b in zip(source.first.texts, target.first.texts, strict=True)):
         kept = [target.layout.regions[pair.target] for pair in pairs if pair.kind == INHERENT and pair.target is not None]
         area = area * (1 - inherent_area(masks(kept)))
-    return torch.nn.functional.avg_pool2d(area[None, None], scale)[0, 0] if scale > 1 else area
+    return area

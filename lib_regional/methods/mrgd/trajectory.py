@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ...core.errors import RegionalError
@@ -55,6 +56,19 @@ class Source:
         assert self.x is not None
         self._own = Point(self.x, own, call.alpha, call.beta)
         self._target = Point(call.x.clone(), target, call.alpha, call.beta)
+
+    def final(self, target: Tensor) -> Tensor | None:
+        """The source's latent at the level at which sampling ended with ``target`` (B, C, H, W); None where it never began.
+
+        The level is told by the target's last point: ``x = alpha · clean + beta · noise`` in the sense of least squares.
+        """
+        if self._own is None or self._target is None:
+            return None
+        last = self._target
+        noise = (last.x - last.alpha * last.clean) / last.beta
+        basis = torch.stack([last.clean.flatten(), noise.flatten()], 1).float()
+        alpha, beta = torch.linalg.lstsq(basis, target.to(basis).flatten()[:, None]).solution.flatten().tolist()
+        return self._own.at(alpha, beta)
 
 
 Conversion = Callable[[Tensor, Tensor, float, float], Tensor]

@@ -1,0 +1,54 @@
+"""CLIPSeg (Lüddecke and Ecker 2022) as a guidance model, with transformers and weights from a folder on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..ports import GuidanceModel
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of the pictures that CLIPSeg was trained on, channels 0..1."""
+
+
+def find_clipseg(folder: str) -> GuidanceModel | None:
+    """The model in ``folder`` (as ``save_pretrained`` lays it out, with its tokenizer); None where there is none. Nothing is downloaded."""
+    place = Path(folder).expanduser()
+    if not folder or not (place / "config.json").is_file():
+        return None
+    from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
+
+    model = CLIPSegForImageSegmentation.from_pretrained(place, local_files_only=True).eval().requires_grad_(False)
+    return Clipseg(model, CLIPTokenizer.from_pretrained(place, local_files_only=True))
+
+
+class Clipseg:
+    """See `ports.GuidanceModel`. A region's words are asked for as one phrase."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+
+    def __call__(self, pictures: Tensor, words: Sequence[Sequence[str]]) -> Tensor:
+        """pictures (B, 3, H, W) in -1..1, R lists of words -> (B, R, H, W) in 0..1; differentiable in the pictures."""
+        self._model.to(pictures.device)
+        told = self._tokenizer([" ".join(one) for one in words], padding=True, truncation=True, return_tensors="pt").to(pictures.device)
+        seen = self._prepared(pictures.float())
+        maps = torch.stack([self._asked(one[None], told) for one in seen])
+        return F.interpolate(maps, pictures.shape[-2:], mode="bilinear", align_corners=False)
+
+    def _prepared(self, pictures: Tensor) -> Tensor:
+        side = int(self._model.config.vision_config.image_size)
+        mean, deviation = (pictures.new_tensor(values).view(3, 1, 1) for values in (_MEAN, _DEVIATION))
+        return (F.interpolate((pictures + 1) / 2, (side, side), mode="bilinear", align_corners=False) - mean) / deviation
+
+    def _asked(self, picture: Tensor, told: Any) -> Tensor:
+        """picture (1, 3, S, S) -> (R, S, S)"""
+        rows = len(told["input_ids"])
+        logits = self._model(**told, pixel_values=picture.expand(rows, -1, -1, -1)).logits
+        return torch.sigmoid(logits.view(rows, *logits.shape[-2:]))

@@ -1,0 +1,57 @@
+"""CLIPSeg as a guidance model: a small random one from a folder, and what is said where there is none."""
+
+import json
+
+import pytest
+import torch
+from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPTokenizer
+
+from lib_regional.sources.clipseg import find_clipseg
+
+TOWER = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model of the genuine shape with random weights, and a tokenizer of a few letters."""
+    place = tmp_path_factory.mktemp("clipseg")
+    letters = [*"abcdefghijklmnopqrstuvwxyz"]
+    vocabulary = {
+        piece: at for at, piece in enumerate([*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"])
+    }
+    (place / "vocab.json").write_text(json.dumps(vocabulary))
+    (place / "merges.txt").write_text("#version: 0.2\n")
+    CLIPTokenizer(str(place / "vocab.json"), str(place / "merges.txt")).save_pretrained(place)
+    torch.manual_seed(0)
+    config = CLIPSegConfig(
+        text_config={**TOWER, "vocab_size": len(vocabulary), "eos_token_id": len(vocabulary) - 1},
+        vision_config={**TOWER, "image_size": 64, "patch_size": 16},
+        projection_dim=16, reduce_dim=16, decoder_num_attention_heads=2, decoder_intermediate_size=32, extract_layers=[0, 1, 2],
+        conditional_layer=0,
+    )  # fmt: skip
+    CLIPSegForImageSegmentation(config).save_pretrained(place)
+    return place
+
+
+def test_maps_of_every_region_follow_the_picture_and_the_words(folder):
+    model = find_clipseg(str(folder))
+    assert model is not None
+    pictures = torch.rand(2, 3, 40, 48).requires_grad_(True)
+    maps = model(pictures, [["red", "circle"], ["sky"]])
+    assert maps.shape == (2, 2, 40, 48)
+    assert float(maps.min()) >= 0 and float(maps.max()) <= 1
+    assert not torch.allclose(maps[0, 0], maps[0, 1]) and not torch.allclose(maps[0, 0], maps[1, 0])
+    (gradient,) = torch.autograd.grad(maps[0].sum(), pictures)
+    assert gradient[0].abs().sum() > 0 and gradient[1].abs().sum() == 0
+
+
+def test_a_batch_is_its_single_pictures(folder):
+    model, pictures = find_clipseg(str(folder)), torch.rand(2, 3, 32, 32)
+    both = model(pictures, [["red"]])
+    assert torch.allclose(both[1], model(pictures[1:], [["red"]])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("given", ["", "/nowhere"])
+def test_a_folder_without_a_model_is_none(given, tmp_path):
+    assert find_clipseg(given) is None
+    assert find_clipseg(str(tmp_path)) is None

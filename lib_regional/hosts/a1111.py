@@ -16,8 +16,21 @@ from torch import Tensor, nn
 
 from ..core.errors import RegionalError
 from ..core.networks import LoraTag
-from ..ports import AttentionHook, ContextSchedule, Grid, Hooks, ModelCall, ModelFacts, NetworkDeltas, Site, UNetRow
-from . import a1111_loras, a1111_texts
+from ..ports import (
+    AttentionHook,
+    Conditioning,
+    ContextSchedule,
+    Grid,
+    GuidanceModel,
+    Hooks,
+    ModelCall,
+    ModelFacts,
+    NetworkDeltas,
+    Site,
+    Token,
+    UNetRow,
+)
+from . import a1111_loras, a1111_pictures, a1111_texts
 from .a1111_attention import beside, check_shape, left_to_host, run_hook, sites_of, transformer_of
 from .a1111_denoiser import around_denoiser
 from .a1111_model import facts_of_model, has_ended, identity_of, interrupt, loaded_model, refuse_replaced_unet
@@ -71,6 +84,32 @@ class A1111Host:
     def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
         """See `ports.Host.loras`."""
         return [a1111_loras.unet_deltas(loaded_model(), lora) for lora in loras]
+
+    def tokens(self, text: str) -> list[Token]:
+        """See `ports.EditingHost.tokens`."""
+        return a1111_pictures.tokens_of(loaded_model(), text)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """See `ports.EditingHost.decode`."""
+        return a1111_pictures.decode(loaded_model(), latent)
+
+    def encode_picture(self, picture: Tensor) -> Tensor:
+        """See `ports.EditingHost.encode_picture`."""
+        return a1111_pictures.encode_picture(loaded_model(), picture)
+
+    def guidance_model(self, name: str) -> GuidanceModel | None:
+        """See `ports.EditingHost.guidance_model`: the host has none of its own."""
+        return None
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """See `ports.InvertingHost`."""
+        levels: Tensor = loaded_model().alphas_cumprod
+        return levels
+
+    def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
+        """See `ports.InvertingHost.predict`."""
+        return a1111_pictures.predict(loaded_model(), x, step, conditionings)
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the UNet until exit; see `ports.Host.patched`. Raises `RegionalError` where the UNet cannot be hooked."""

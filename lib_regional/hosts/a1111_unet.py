@@ -79,7 +79,7 @@ def around_unet(unet: nn.Module, hook: UNetHook, now: Callable[[], ModelCall | N
         def native() -> Tensor:
             return inner(x, timesteps, **call.keywords())
 
-        done = hook(UNetCall(model, x, run, native))
+        done = hook(UNetCall(model, x, run, native, context.shape[1]))
         return native() if done is None else done
 
     return around

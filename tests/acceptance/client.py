@@ -92,3 +92,12 @@ def difference(a: Made, b: Made) -> int:
     """Largest difference of any channel of any picture, in 8-bit levels."""
     assert len(a.pngs) == len(b.pngs)
     return max(int(np.abs(x - y).max()) for x, y in zip(a.pixels, b.pixels, strict=True))
+
+
+def wobble(webui: WebUI, settings: dict[str, Any] | None, **request: Any) -> int:
+    """Within how many levels two runs of one img2img request are the same: hosts draw the latent from the encoder's posterior, unseeded.
+
+    2 where they do not; three times the largest difference among four runs of it where they do.
+    """
+    first, *others = (webui.make(settings, **request) for _ in range(4))
+    return 2 + 3 * max(difference(first, other) for other in others)

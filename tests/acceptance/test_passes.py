@@ -4,8 +4,8 @@ import base64
 
 import numpy as np
 import pytest
-from client import FULL, HALVES, difference, regional
-from test_relations import SAME
+from client import FULL, HALVES, difference, regional, wobble
+from test_relations import METHODS, SAME
 
 HIRES = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising_strength": 0.7, "hr_second_pass_steps": 6,
          "hr_additional_modules": ["Use same choices"]}  # fmt: skip
@@ -39,7 +39,16 @@ def init(plain):
 def test_img2img_of_a_whole_canvas_region_is_the_plain_img2img(webui, init):
     more = {"route": "img2img", "init_images": [init], "denoising_strength": 0.75}
     region = webui.make(regional([{**FULL, "prompt": "a blue square"}]), prompt="other", **more)
-    assert difference(region, webui.make(prompt="a blue square", **more)) <= SAME
+    assert difference(region, webui.make(prompt="a blue square", **more)) <= wobble(webui, None, prompt="a blue square", **more)
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_so_it_is_with_every_method_in_every_pass(webui, init, method):
+    """Hires, with its own grid, and img2img."""
+    told = regional([{**FULL, "prompt": "a blue square"}], method=method)
+    assert difference(webui.make(told, prompt="other", **HIRES), webui.make(prompt="a blue square", **HIRES)) <= SAME
+    more = {"route": "img2img", "init_images": [init], "denoising_strength": 0.75, "prompt": "a blue square"}
+    assert difference(webui.make(told, **{**more, "prompt": "other"}), webui.make(**more)) <= wobble(webui, None, **more)
 
 
 def test_img2img_places_what_the_regions_say(webui, init):
@@ -51,18 +60,32 @@ def test_img2img_places_what_the_regions_say(webui, init):
     assert changed[:, middle:].mean() > 1.4 * changed[:, :middle].mean()
 
 
-def test_inpainting_leaves_what_is_not_masked(webui, init, plain):
-    mask = np.zeros((*plain.pixels[0].shape[:2],), np.uint8)
-    mask[:, mask.shape[1] // 2 :] = 255
+@pytest.fixture(scope="module")
+def masked(init, plain):
+    """An inpainting request for the right half."""
     import io
 
     from PIL import Image
 
+    mask = np.zeros((*plain.pixels[0].shape[:2],), np.uint8)
+    mask[:, mask.shape[1] // 2 :] = 255
     buffer = io.BytesIO()
     Image.fromarray(mask).save(buffer, "PNG")
-    more = {"init_images": [init], "mask": base64.b64encode(buffer.getvalue()).decode(), "mask_blur": 0, "inpainting_fill": 1,
-            "inpaint_full_res": False, "denoising_strength": 0.9}  # fmt: skip
-    made = webui.make(regional([{**HALVES[1], "prompt": "a blue square on snow"}]), "img2img", **more)
-    changed, middle = abs(made.pixels[0] - plain.pixels[0]), mask.shape[1] // 2
+    return {"route": "img2img", "init_images": [init], "mask": base64.b64encode(buffer.getvalue()).decode(), "mask_blur": 0,
+            "inpainting_fill": 1, "inpaint_full_res": False, "denoising_strength": 0.9}  # fmt: skip
+
+
+def test_inpainting_leaves_what_is_not_masked(webui, masked, plain):
+    made = webui.make(regional([{**HALVES[1], "prompt": "a blue square on snow"}]), **masked)
+    changed = abs(made.pixels[0] - plain.pixels[0])
+    middle = changed.shape[1] // 2
     assert changed[:, : middle - 8].max() <= SAME
     assert changed[:, middle:].mean() > 5
+
+
+@pytest.mark.parametrize("only_masked", [False, True], ids=["whole picture", "only masked"])
+@pytest.mark.parametrize("method", ["attention_couple", "latent_couple"])
+def test_inpainting_with_a_whole_canvas_region_is_the_plain_inpainting(webui, masked, method, only_masked):
+    more = {**masked, "prompt": "a blue square", "inpaint_full_res": only_masked, "inpaint_full_res_padding": 16}
+    made = webui.make(regional([{**FULL, "prompt": "a blue square"}], method=method), **{**more, "prompt": "other"})
+    assert difference(made, webui.make(**more)) <= wobble(webui, None, **more)

@@ -60,6 +60,15 @@ def test_the_unet_is_told_of_the_hosts_call(webui):
     assert seen[0].x.shape == (4, 4, 10, 8)
 
 
+def test_the_unet_call_tells_the_length_of_the_hosts_contexts(webui):
+    seen = []
+    for prompt in ("short", "long " * 80):
+        p = Processing(webui, [prompt], ["long " * 80])
+        with hooked(webui, p, unet=lambda call: seen.append((call.tokens, len(call.x)))):
+            p.sample()
+    assert seen == [(77, 1), (154, 1), (154, 2)]
+
+
 def test_rows_may_be_crops_with_texts_of_their_own(webui):
     """A run of other latents and contexts is what the bare UNet makes of them, and attention hears of it."""
     p, heard, made = Processing(webui), [], {}

@@ -87,7 +87,8 @@ def test_the_function_is_set_back_even_after_an_error(webui):
 
 @pytest.mark.parametrize(
     ("asked", "what"),
-    [({"self_attention": lambda call: None}, "self-attention"), ({"layers": {"final": lambda call: None}}, "single layers .LoRAs in regions."),
+    [({"self_attention": lambda call: None}, "self-attention"),
+     ({"layers": {"final": lambda call: None}}, "single layers .LoRAs in regions."),
      ({"cross_attention": lambda call: None}, "cross-attention")],
     ids=["self", "layers", "cross"],
 )  # fmt: skip

@@ -7,13 +7,40 @@
     const root = () => (typeof gradioApp === "function" ? gradioApp() : document);
     const find = (selector) => root().querySelector(selector);
 
-    /** Element with attributes; `on…` are listeners, `text` is textContent, other children follow. */
+    const TRANSLATED = ["title", "placeholder", "aria-label"], MOST_SENTENCES = 3000;
+    const asked = new Set(), answers = new Set();
+
+    /** A sentence of this panel in the language of the WebUI (its `localization`, by the English words), with values for {0}, {1} …
+        What this has answered before is a translation already. */
+    function t(words, ...values) {
+        const key = String(words);
+        if (answers.has(key)) return key;
+        const answer = String((window.localization || {})[key] || key).replace(/\{(\d)\}/g, (all, at) => (at in values ? values[at] : all));
+        if (/[a-z]{2}/i.test(key) && asked.size < MOST_SENTENCES) asked.add(key);
+        if (answer !== key && answers.size < MOST_SENTENCES) answers.add(answer);
+        return answer;
+    }
+
+    /** Sentences of the server in the language of the WebUI: its numbers and quotations are the values. */
+    function tell(text) {
+        return String(text).split("\n").map((line) => {
+            const values = [], key = line.replace(/"[^"]*"|\d+(?:\.\d+)?/g, (value) => (values.length < 10 ? `{${values.push(value) - 1}}` : value));
+            return answers.has(line) ? line : t(key, ...values);
+        }).join("\n");
+    }
+
+    /** All sentences that have been shown so far, as the beginning of a localization file. */
+    R.strings = () => JSON.stringify(Object.fromEntries([...asked].sort().map((words) => [words, ""])), null, 1);
+
+    /** Element with attributes; `on…` are listeners, `text` is textContent as it is, `told` words of the panel's own; other children follow. */
     function el(tag, attributes, ...children) {
         const node = document.createElement(tag);
         for (const [key, value] of Object.entries(attributes || {})) {
             if (value === undefined || value === null || value === false) continue;
             if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
             else if (key === "text") node.textContent = value;
+            else if (key === "told") node.textContent = t(value);
+            else if (TRANSLATED.includes(key)) node.setAttribute(key, t(value));
             else if (key === "value") node.value = value;
             else if (key === "checked") node.checked = value;
             else node.setAttribute(key, value === true ? "" : value);
@@ -51,12 +78,12 @@
     }
 
     function button(label, onclick, attributes) {
-        return el("button", {type: "button", class: "rg-button", text: label, onclick, ...attributes});
+        return el("button", {type: "button", class: "rg-button", told: label, onclick, ...attributes});
     }
 
     /** A button with a picture on it. `label` is its name; `key` a shortcut to be told of. */
     function tool(name, label, onclick, {key, ...attributes} = {}) {
-        const title = key ? `${label} (${key})` : label;
+        const title = key ? t("{0} ({1})", t(label), key) : label;
         return el("button", {type: "button", class: "rg-button rg-tool", title, "aria-label": label, onclick, ...attributes}, icon(name));
     }
 
@@ -109,5 +136,5 @@
     /** Whether keys pressed in `node` are text. */
     const isTyping = (node) => Boolean(node && node.closest && node.closest("input:not([type=checkbox]):not([type=range]):not([type=file]), textarea, select, [contenteditable]"));
 
-    R.dom = {root, find, el, svg, icon, button, tool, dressTool, debounce, ask, refusal, download, chooseFile, isTyping};
+    R.dom = {t, tell, root, find, el, svg, icon, button, tool, dressTool, debounce, ask, refusal, download, chooseFile, isTyping};
 })(globalThis.Regional = globalThis.Regional || {});

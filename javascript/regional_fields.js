@@ -11,7 +11,7 @@
     const labelOf = (name) => LABELS[name] || (name[0].toUpperCase() + name.slice(1)).replace(/_/g, " ");
 
     function labelled(label, input, attributes) {
-        return el("label", {class: "rg-field", ...attributes}, el("span", {class: "rg-label", text: label}), input);
+        return el("label", {class: "rg-field", ...attributes}, el("span", {class: "rg-label", told: label}), input);
     }
 
     function set(panel, path, value) {
@@ -31,13 +31,13 @@
     function checkField(panel, path, label, attributes) {
         const at = asPath(path);
         const input = el("input", {type: "checkbox", "data-field": at(), onchange: () => set(panel, at(), input.checked)});
-        const node = el("label", {class: "rg-check", ...attributes}, input, el("span", {text: label}));
+        const node = el("label", {class: "rg-check", ...attributes}, input, el("span", {told: label}));
         return {node, input, update: bound(input, at, () => input.checked, (_, value) => { input.checked = value === true; })};
     }
 
     function selectField(panel, path, label, choices, title) {
         const at = asPath(path);
-        const input = el("select", {"data-field": at(), title, onchange: () => set(panel, at(), input.value)}, choices.map(([value, text]) => el("option", {value, text})));
+        const input = el("select", {"data-field": at(), title, onchange: () => set(panel, at(), input.value)}, choices.map(([value, told]) => el("option", {value, told})));
         const write = (_, value) => {
             if (![...input.options].some((option) => option.value === value)) input.append(el("option", {value, text: shownText(value)}));
             input.value = value;
@@ -52,7 +52,7 @@
         const input = el("textarea", {
             rows, placeholder, title, id, spellcheck: "false", class: "scroll-hide", "data-testid": "textbox", "data-field": at(), oninput: () => set(panel, at(), value()),
         });
-        const name = el("span", {class: "rg-label", text: label});
+        const name = el("span", {class: "rg-label", told: label});
         const node = el("div", {class: "rg-wide gradio-textbox prompt"}, el("label", {class: "rg-field"}, el("span", {class: "rg-label-row"}, name, after), input));
         return {node, input, name, update: bound(input, at, value, (_, text) => { input.value = shownText(text); })};
     }

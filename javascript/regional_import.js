@@ -2,16 +2,16 @@
 (function (R) {
     "use strict";
 
-    const {el, button, ask, refusal, chooseFile} = R.dom;
+    const {t, tell, el, button, ask, refusal, chooseFile} = R.dom;
     const FORMATS = [["auto", "find out"], ["regional", "Regional settings"], ["regional_prompter", "Regional Prompter"], ["forge_couple", "Forge Couple"],
         ["latent_couple", "Latent Couple"], ["tiled_diffusion", "Tiled Diffusion regions"]];
     const HELP = "Paste a prompt with BREAK, ADDCOL or ADDROW, an API payload (JSON), or the parameters text of an old picture.";
 
     function createImport(panel) {
         const text = el("textarea", {rows: 5, spellcheck: "false", placeholder: HELP, "aria-label": "Text to import", "data-action": "import-text"});
-        const format = el("select", {"data-action": "import-format"}, FORMATS.map(([value, label]) => el("option", {value, text: label})));
+        const format = el("select", {"data-action": "import-format"}, FORMATS.map(([value, told]) => el("option", {value, told})));
         const ratios = el("input", {type: "text", placeholder: "1,1", size: 10, "data-action": "import-ratios"});
-        const direction = el("select", {}, ["Columns", "Rows", "Horizontal", "Vertical"].map((value) => el("option", {value, text: value})));
+        const direction = el("select", {}, ["Columns", "Rows", "Horizontal", "Vertical"].map((value) => el("option", {value, told: value})));
         const report = el("div", {class: "rg-report", role: "status", "data-action": "import-report"});
         const go = () => run(panel, {text: text.value, format: format.value, ratios: ratios.value, direction: direction.value}, report);
         const node = el("div", {class: "rg-import"}, text, el("div", {class: "rg-row"},
@@ -30,7 +30,7 @@
             if (!answer.ok) return show(report, {bad: [refusal(answer)]});
             const {settings, format: found, taken, lost} = answer.data;
             panel.edit(() => R.fromJson({...settings, enabled: true}));
-            return show(report, {title: `Read as ${found}. Undo brings the old layout back.`, taken, lost});
+            return show(report, {title: t("Read as {0}. Undo brings the old layout back.", t(found)), taken, lost});
         } catch {
             return show(report, {bad: ["The server does not answer."]});
         }
@@ -40,9 +40,9 @@
     function show(report, {title, taken = [], lost = [], bad = []}) {
         report.replaceChildren(
             ...(title ? [el("div", {text: title})] : []),
-            ...taken.map((line) => el("div", {class: "rg-message rg-taken", text: line})),
-            ...lost.map((line) => el("div", {class: "rg-message rg-warning", text: line})),
-            ...bad.map((line) => el("div", {class: "rg-message rg-problem-text", role: "alert", text: line})));
+            ...taken.map((line) => el("div", {class: "rg-message rg-taken", text: tell(line)})),
+            ...lost.map((line) => el("div", {class: "rg-message rg-warning", text: tell(line)})),
+            ...bad.map((line) => el("div", {class: "rg-message rg-problem-text", role: "alert", text: tell(line)})));
     }
 
     async function fromPicture(panel, file, text, report) {

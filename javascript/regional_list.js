@@ -2,7 +2,7 @@
 (function (R) {
     "use strict";
 
-    const {el, tool, dressTool, button, debounce, ask} = R.dom;
+    const {t, tell, el, tool, dressTool, button, debounce, ask} = R.dom;
     const PLAIN = ["weight", "base_share", "feather", "priority"];
     const OWN = ["prompt", "negative", "name", "enabled", "steps", ...R.SHAPE_KINDS || [], "box", "ellipse", "polygon", "mask"];
 
@@ -67,7 +67,7 @@
         const fields = cardFields(panel, at, id);
         const head = cardHead(panel, index, fields.name);
         const extras = {tokens: fields.tokens, networks: el("div", {class: "rg-networks"}), warning: el("div", {class: "rg-card-warning"}), shape: el("div", {class: "rg-row rg-shape"})};
-        const more = el("details", {class: "rg-more"}, el("summary", {text: "Negative, weight, steps …"}), fields.negative.node,
+        const more = el("details", {class: "rg-more"}, el("summary", {told: "Negative, weight, steps …"}), fields.negative.node,
             el("div", {class: "rg-numbers"}, fields.numbers.map((field) => field.node)), extras.shape);
         const node = el("div", {class: "rg-region", role: "group", tabindex: "-1", onfocusin: () => panel.selected.has(id) || panel.select([id]), onclick: (event) => chooseByClick(panel, id, event)},
             head.node, fields.prompt.node, extras.networks, extras.warning, more);
@@ -125,15 +125,15 @@
         return {node, grip, update(state, region, position) {
             const number = position + 1, off = region.enabled === false;
             swatch.textContent = String(number);
-            name.input.placeholder = `Region ${number}`;
-            dressTool(mute, off ? "eyeOff" : "eye", off ? `Switch region ${number} on` : `Mute region ${number}`);
-            dressTool(solo, "solo", `Only region ${number}, or all again`);
+            name.input.placeholder = t("Region {0}", number);
+            dressTool(mute, off ? "eyeOff" : "eye", t(off ? "Switch region {0} on" : "Mute region {0}", number));
+            dressTool(solo, "solo", t("Only region {0}, or all again", number));
             solo.classList.toggle("rg-on", Boolean(state._solo) && state._solo.id === region._id);
-            dressTool(lock, region._lock ? "lock" : "unlock", region._lock ? `Unlock region ${number}` : `Lock region ${number}`);
+            dressTool(lock, region._lock ? "lock" : "unlock", t(region._lock ? "Unlock region {0}" : "Lock region {0}", number));
             lock.classList.toggle("rg-on", Boolean(region._lock));
-            dressTool(up, "up", `Move region ${number} up`);
-            dressTool(down, "down", `Move region ${number} down`);
-            dressTool(remove, "remove", `Remove region ${number}`);
+            dressTool(up, "up", t("Move region {0} up", number));
+            dressTool(down, "down", t("Move region {0} down", number));
+            dressTool(remove, "remove", t("Remove region {0}", number));
             up.disabled = position === 0;
             down.disabled = position === state.regions.length - 1;
             remove.disabled = !R.canRemove(state) || Boolean(region._lock);
@@ -145,14 +145,14 @@
 
     function dressCard(node, fields, extras, state, region, position) {
         node.dataset.field = `regions[${position}]`;
-        node.setAttribute("aria-label", `Region ${position + 1}`);
+        node.setAttribute("aria-label", t("Region {0}", position + 1));
         node.style.setProperty("--rg-colour", R.cssColour(position));
         node.style.setProperty("--rg-on-colour", R.textColour(position));
         node.classList.toggle("rg-muted", region.enabled === false);
         const split = state.text_from !== "regions";
-        fields.prompt.name.textContent = split ? "Added to this region's part of the main prompt" : "Prompt";
-        fields.prompt.input.placeholder = split ? "nothing added" : "what is in this region";
-        extras.networks.replaceChildren(...R.findNetworks(region.prompt).map(({kind, name, weight}) => el("span", {class: "rg-chip", title: `${kind}, strength ${weight}`, text: `${name} ${weight}`})));
+        fields.prompt.name.textContent = t(split ? "Added to this region's part of the main prompt" : "Prompt");
+        fields.prompt.input.placeholder = t(split ? "nothing added" : "what is in this region");
+        extras.networks.replaceChildren(...R.findNetworks(region.prompt).map(({kind, name, weight}) => el("span", {class: "rg-chip", title: t("{0}, strength {1}", kind, weight), text: `${name} ${weight}`})));
     }
 
     // ---------------------------------------------------------------- dragging cards
@@ -200,7 +200,7 @@
     function warnCards(panel, cards, warnings) {
         panel.store.get().regions.forEach((region, index) => {
             const mine = warnings.map((text) => /^Region (\d+)(?: \(.*?\))?:? (.*)$/s.exec(text)).filter((match) => match && Number(match[1]) === index + 1);
-            const card = cards.get(region._id), text = mine.map((match) => match[2]).join(" ");
+            const card = cards.get(region._id), text = mine.map((match) => tell(match[2])).join(" ");
             if (card && card.warning.textContent !== text) card.warning.textContent = text;
         });
     }

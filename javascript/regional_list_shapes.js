@@ -10,7 +10,7 @@
         if (state.grid) return holder.replaceChildren();
         const kind = R.shapeKind(region), index = () => R.indexOf(panel.store.get(), region._id);
         const select = el("select", {"data-field": at("shape")(), "aria-label": "Shape", onchange: () => changeKind(panel, index(), select.value)},
-            kind ? null : el("option", {value: "", text: "choose…"}), R.SHAPE_KINDS.map((value) => el("option", {value, text: value})));
+            kind ? null : el("option", {value: "", told: "choose…"}), R.SHAPE_KINDS.map((value) => el("option", {value, told: value})));
         select.value = kind || "";
         return holder.replaceChildren(R.fields.labelled("Shape", select), ...(kind ? shapeInputs(panel, holder, kind, region, at) : []));
     }

@@ -2,7 +2,7 @@
 (function (R) {
     "use strict";
 
-    const {el, button, ask, refusal, download, chooseFile} = R.dom;
+    const {t, el, button, ask, refusal, download, chooseFile} = R.dom;
     const PICTURES = "image/png,image/jpeg,image/webp,image/bmp,image/gif,image/svg+xml,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.gif,.svg,.tif,.tiff";
     const LARGEST = 45 * 1024 * 1024;
 
@@ -10,12 +10,12 @@
         const load = (label, kind, title) => button(label, () => chooseFile(PICTURES, (file) => loadRegions(panel, kind, file)), {title, "data-action": `masks-${kind}`});
         const save = (label, kind, title) => button(label, () => savePicture(panel, kind), {title, "data-action": `masks-save-${kind}`});
         const node = el("div", {class: "rg-maskfiles"},
-            el("div", {class: "rg-label", text: "Load: the regions are replaced, their prompts stay"}),
+            el("div", {class: "rg-label", told: "Load: the regions are replaced, their prompts stay"}),
             el("div", {class: "rg-row"},
                 load("A colour for each region…", "colours", "Every colour becomes a region. Regional Prompter's colours keep their order"),
                 load("Red, green and blue…", "channels", "Each of the three channels becomes a region; greys are kept"),
                 load("One region…", "grey", "White is inside, greys are kept")),
-            el("div", {class: "rg-label", text: "Save"}),
+            el("div", {class: "rg-label", told: "Save"}),
             el("div", {class: "rg-row"}, save("A colour for each region", "colours", "Regional Prompter's colours, in order"),
                 save("Red, green and blue", "channels", "The first three regions, greys and all"), save("Every region on its own", "each", "One file per region")));
         return {node};
@@ -23,11 +23,11 @@
 
     /** A file as a data URL. Throws an Error for one that is too large to be looked at. */
     function readFile(file) {
-        if (file.size > LARGEST) return Promise.reject(new Error(`${file.name} has ${Math.round(file.size / 1048576)} MB: at most ${LARGEST / 1048576} can be read.`));
+        if (file.size > LARGEST) return Promise.reject(new Error(t("{0} has {1} MB: at most {2} can be read.", file.name, Math.round(file.size / 1048576), LARGEST / 1048576)));
         return new Promise((resolve, reject) => {
             const reader = new FileReader();
             reader.onload = () => resolve(reader.result);
-            reader.onerror = () => reject(new Error(`${file.name} could not be read.`));
+            reader.onerror = () => reject(new Error(t("{0} could not be read.", file.name)));
             reader.readAsDataURL(file);
         });
     }

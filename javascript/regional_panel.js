@@ -3,7 +3,7 @@
 (function (R) {
     "use strict";
 
-    const {el, button, find, debounce} = R.dom;
+    const {t, tell, el, button, find, debounce} = R.dom;
     const OVERLAPS = [["blend", "share by weight"], ["over", "later one covers"]];
     const TEXTS = [["regions", "written here"], ["break", "main prompt, split at BREAK"], ["lines", "main prompt, one line each"], ["and", "main prompt, split at AND"]];
 
@@ -61,7 +61,7 @@
                 this.history.record(next, null);
                 this.store.set(next, "host");
             } catch (error) {
-                this.note(`${error.message}\nThe layout here stays as it was.`, true);
+                this.note(`${error.message}\n${t("The layout here stays as it was.")}`, true);
                 this.push();
             }
         }
@@ -159,7 +159,7 @@
             this.overlay = R.createOverlay(this);
             this.messages = el("div", {class: "rg-messages", role: "status", "aria-live": "polite"});
             this.options = el("div", {class: "rg-row rg-options"});
-            this.optionsBox = el("details", {class: "rg-more"}, el("summary", {text: "Options of the method"}), this.options);
+            this.optionsBox = el("details", {class: "rg-more"}, el("summary", {told: "Options of the method"}), this.options);
             this.bound = [];
             const add = (field) => (this.bound.push(field), field.node);
             const texts = this.buildTexts(add);
@@ -189,7 +189,7 @@
             });
             const overlap = R.fields.selectField(this, "overlap", "Where regions overlap", OVERLAPS);
             this.count = el("span", {});
-            this.gridParts = [add(direction), el("label", {class: "rg-field rg-ratios"}, el("span", {class: "rg-label"}, "Sizes ", this.count), add(ratios))];
+            this.gridParts = [add(direction), el("label", {class: "rg-field rg-ratios"}, el("span", {class: "rg-label"}, `${t("Sizes")} `, this.count), add(ratios))];
             this.freeParts = [add(overlap)];
             direction.input.addEventListener("change", () => this.edit((state) => R.setGrid(state, {})));
             return el("div", {class: "rg-row rg-layout", "data-field": "grid"},
@@ -198,7 +198,7 @@
 
         buildTexts(add) {
             const {promptField} = R.fields;
-            this.texts = el("details", {class: "rg-more"}, el("summary", {text: "Texts for the whole picture"}),
+            this.texts = el("details", {class: "rg-more"}, el("summary", {told: "Texts for the whole picture"}),
                 add(promptField(this, "common", "Common prompt", {placeholder: "put in front of every region's prompt"})),
                 add(promptField(this, "base.prompt", "Base prompt", {emptyIsNull: true, placeholder: "empty: the main prompt"})),
                 add(promptField(this, "base.negative", "Base negative prompt", {emptyIsNull: true, placeholder: "empty: the main negative prompt"})));
@@ -225,7 +225,7 @@
             });
             this.gridParts.forEach((node) => { node.hidden = !state.grid; });
             this.freeParts.forEach((node) => { node.hidden = Boolean(state.grid); });
-            this.count.textContent = cells === null ? "" : `(${cells} cell${cells === 1 ? "" : "s"})`;
+            this.count.textContent = cells === null ? "" : t(cells === 1 ? "(1 cell)" : "({0} cells)", cells);
             if (state.common || state.base.prompt !== null || state.base.negative !== null) this.texts.open = true;
             this.mount.firstChild.classList.toggle("rg-off", !state.enabled);
             this.list.update(state);
@@ -237,7 +237,7 @@
 
         /** Say something below the canvas. */
         note(text, isBad) {
-            this.notes = text ? [{text, isBad}] : [];
+            this.notes = text ? [{text: tell(text), isBad}] : [];
             if (this.messages) this.checks.show();
         }
 

@@ -2,6 +2,8 @@
 (function (R) {
     "use strict";
 
+    const {t} = R.dom;
+
     const ACTS = {
         undo: (panel) => panel.undo(),
         redo: (panel) => panel.redo(),
@@ -51,7 +53,7 @@
         R.copied = text;
         try {
             await navigator.clipboard.writeText(text);
-            panel.note(`Copied ${panel.selected.size} region${panel.selected.size === 1 ? "" : "s"} as JSON.`);
+            panel.note(t("Regions copied as JSON: {0}.", panel.selected.size));
         } catch {
             panel.note("Copied within this page. The browser does not let the page write to its clipboard; Ctrl+C on the canvas does.");
         }
@@ -78,7 +80,7 @@
                 const regions = R.pasteRegions(text);
                 this.edit((state) => R.addRegions(state, regions));
                 this.select(regions.map((region) => region._id), {reveal: true});
-                this.note(`Pasted ${regions.length} region${regions.length === 1 ? "" : "s"}.`);
+                this.note(t("Regions pasted: {0}.", regions.length));
             } catch (error) {
                 this.note(error.message, true);
             }

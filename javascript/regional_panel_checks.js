@@ -2,7 +2,7 @@
 (function (R) {
     "use strict";
 
-    const {el, find, debounce, ask} = R.dom;
+    const {t, tell, el, find, debounce, ask} = R.dom;
 
     function createChecks(panel) {
         let problems = [], warnings = [], seen = null;
@@ -24,11 +24,11 @@
                 seen = asked;
                 problems = ok ? [] : data.problems && data.problems.length ? data.problems : [{field: "", message: data.detail || `The checks answered ${status}.`}];
                 warnings = ok ? data.warnings || [] : [];
-                panel.cost = ok && data.cost ? data.cost.text : "";
+                panel.cost = ok && data.cost ? tell(data.cost.text) : "";
                 panel.stage.bar.update();
             } catch (error) {
                 if (error.name === "AbortError") return;
-                [problems, warnings] = [[], ["The settings could not be checked: the server does not answer."]];
+                [problems, warnings] = [[], [t("The settings could not be checked: the server does not answer.")]];
             }
             show();
         }
@@ -49,7 +49,7 @@
             const state = panel.store.get();
             panel.mount.querySelectorAll("[aria-invalid]").forEach((node) => node.removeAttribute("aria-invalid"));
             panel.messages.replaceChildren(
-                ...problems.map((problem) => problemRow(panel, problem)), ...warnings.map((text) => el("div", {class: "rg-message rg-warning", text})),
+                ...problems.map((problem) => problemRow(panel, problem)), ...warnings.map((text) => el("div", {class: "rg-message rg-warning", text: tell(text)})),
                 ...panel.notes.map(({text, isBad}) => el("div", {class: `rg-message${isBad ? " rg-problem-text" : ""}`, role: isBad ? "alert" : null, text})),
                 ...hints(state));
             panel.list.warn(warnings);
@@ -61,7 +61,7 @@
 
     function hints(state) {
         const written = state.regions.some((region) => region.prompt);
-        return !state.enabled && written ? [el("div", {class: "rg-message rg-warning", text: "Regional is off: tick Enable to use these regions."})] : [];
+        return !state.enabled && written ? [el("div", {class: "rg-message rg-warning", told: "Regional is off: tick Enable to use these regions."})] : [];
     }
 
     function showBadge(panel, state, problems) {
@@ -69,13 +69,13 @@
         if (!label) return;
         let badge = label.querySelector(".rg-badge");
         if (!badge) label.append(badge = el("span", {class: "rg-badge"}));
-        const wrong = state.enabled && problems.length > 0, text = state.enabled ? R.summary(state) + (wrong ? ", with errors" : "") : "";
+        const wrong = state.enabled && problems.length > 0, text = state.enabled ? tell(R.summary(state) + (wrong ? ", with errors" : "")) : "";
         if (badge.textContent !== text) badge.textContent = text;
         badge.classList.toggle("rg-bad", wrong);
     }
 
     function problemRow(panel, problem) {
-        const node = fieldNode(panel, problem.field), text = problem.message || problem.detail || String(problem);
+        const node = fieldNode(panel, problem.field), text = tell(problem.message || problem.detail || String(problem));
         if (!node) return el("div", {class: "rg-message rg-problem", text});
         node.setAttribute("aria-invalid", "true");
         return el("button", {type: "button", class: "rg-message rg-problem", text, title: "Go to the field", onclick: () => reveal(node)});

@@ -104,7 +104,7 @@
         }
 
         say(text) {
-            this.said.textContent = text;
+            this.said.textContent = R.dom.t(text);
         }
 
         // ------------------------------------------------ coordinates

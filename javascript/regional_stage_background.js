@@ -2,7 +2,7 @@
 (function (R) {
     "use strict";
 
-    const {chooseFile, find} = R.dom;
+    const {t, chooseFile, find} = R.dom;
     const OF_RESULT = ["result", "init", "words"];
 
     function setBackground(stage, choice) {
@@ -25,7 +25,7 @@
             stage.bar.update();
             stage.redraw();
         } catch {
-            stage.panel.note(`${file.name} could not be read as a picture. PNG, JPEG and WebP work.`, true);
+            stage.panel.note(t("{0} could not be read as a picture. PNG, JPEG and WebP work.", file.name), true);
         }
     }
 

@@ -2,7 +2,7 @@
 (function (R) {
     "use strict";
 
-    const {el, tool, dressTool} = R.dom;
+    const {t, el, tool, dressTool} = R.dom;
     const SCALES = [[1, "picture"], [8, "latent, 1/8"], [16, "attention, 1/16"], [32, "attention, 1/32"], [64, "attention, 1/64"]];
     const ALIGN = ["left", "centre", "right", "top", "middle", "bottom"];
 
@@ -19,7 +19,7 @@
         const align = el("select", {"aria-label": "Align", title: "Align: one region to the picture, several to each other", onchange: () => {
             panel.align(align.value);
             align.value = "";
-        }}, el("option", {value: "", text: "Align…"}), ALIGN.map((side) => el("option", {value: side, text: side})));
+        }}, el("option", {value: "", told: "Align…"}), ALIGN.map((side) => el("option", {value: side, told: side})));
         const parts = {stage, tools, acts, cells, align, ...brushInputs(stage), ...viewInputs(stage)};
         const group = (...nodes) => el("div", {class: "rg-tools", role: "group"}, nodes);
         return {
@@ -35,16 +35,16 @@
             return input;
         };
         const size = range("size", "Size of the brush", 0.01, 1), softness = range("softness", "Softness of the brush", 0, 1);
-        const brush = el("div", {class: "rg-tools rg-brush"}, el("label", {class: "rg-check"}, el("span", {text: "Size"}), size), el("label", {class: "rg-check"}, el("span", {text: "Soft"}), softness));
+        const brush = el("div", {class: "rg-tools rg-brush"}, el("label", {class: "rg-check"}, el("span", {told: "Size"}), size), el("label", {class: "rg-check"}, el("span", {told: "Soft"}), softness));
         return {brush, brushSize: size, brushSoftness: softness};
     }
 
     function viewInputs(stage) {
         const background = el("select", {"aria-label": "Background", title: "What lies under the regions", "data-action": "background", onchange: () => R.setBackground(stage, background.value)},
-            el("option", {value: "none", text: "Background: none"}), el("option", {value: "result", text: "last result"}), el("option", {value: "init", text: "init image"}),
-            el("option", {value: "file", text: "a picture…"}),
-            el("optgroup", {label: "Weight map"}, SCALES.map(([value, text]) => el("option", {value: `map:${value}`, text: `weights: ${text}`}))),
-            el("optgroup", {label: "Attention"}, el("option", {value: "words", text: "attention of the words"})));
+            el("option", {value: "none", told: "Background: none"}), el("option", {value: "result", told: "last result"}), el("option", {value: "init", told: "init image"}),
+            el("option", {value: "file", told: "a picture…"}),
+            el("optgroup", {label: t("Weight map")}, SCALES.map(([value, text]) => el("option", {value: `map:${value}`, text: `${t("weights")}: ${t(text)}`}))),
+            el("optgroup", {label: t("Attention")}, el("option", {value: "words", told: "attention of the words"})));
         if (stage.panel.tab !== "img2img") background.querySelector("[value=init]").remove();
         const snap = tool("magnet", "Snap to edges, thirds and 8 pixels", () => {
             stage.snapping = !stage.snapping;
@@ -53,7 +53,7 @@
         const overlay = el("input", {type: "checkbox", "data-action": "overlay", onchange: () => stage.panel.overlay.show(overlay.checked)});
         return {
             background, snap, caption: el("span", {class: "rg-hint"}),
-            overlay: el("label", {class: "rg-check", title: "Draw the regions over the picture in the gallery"}, overlay, el("span", {text: "over the result"})),
+            overlay: el("label", {class: "rg-check", title: "Draw the regions over the picture in the gallery"}, overlay, el("span", {told: "over the result"})),
             zoomIn: tool("zoomIn", "Zoom in", () => stage.zoom(1.5), {key: "+"}), zoomOut: tool("zoomOut", "Zoom out", () => stage.zoom(1 / 1.5), {key: "-"}),
             fit: tool("fit", "Show all", () => stage.fit(), {key: "0"}),
         };
@@ -85,7 +85,7 @@
         const zoom = stage.view.zoom > 1 ? `${Math.round(stage.view.zoom * 100)} %` : "";
         caption.textContent = [`${width} × ${height}`, zoom, panel.cost].filter(Boolean).join(" · ");
         background.value = stage.background.choice || "none";
-        dressTool(snap, "magnet", stage.snapping ? "Snapping to edges, thirds and 8 pixels: on" : "Snapping: off");
+        dressTool(snap, "magnet", t(stage.snapping ? "Snapping to edges, thirds and 8 pixels: on" : "Snapping: off"));
     }
 
     R.createToolbar = createToolbar;

@@ -69,7 +69,7 @@
         Escape: (stage) => escape(stage), Enter: (stage) => enter(stage), " ": (stage, event) => space(stage, event),
         PageDown: (stage) => step(stage, 1), PageUp: (stage) => step(stage, -1),
         "+": (stage) => stage.zoom(1.25), "=": (stage) => stage.zoom(1.25), "-": (stage) => stage.zoom(0.8), "0": (stage) => stage.fit(),
-        "[": resizeBrush(1 / 1.2), "]": resizeBrush(1.2), "?": (stage) => stage.panel.note(HELP.join("\n")),
+        "[": resizeBrush(1 / 1.2), "]": resizeBrush(1.2), "?": (stage) => stage.panel.note(HELP.map((line) => R.dom.t(line)).join("\n")),
         h: (stage) => stage.panel.act("mirrorX"), j: (stage) => stage.panel.act("mirrorY"), n: (stage) => stage.panel.addBox(),
     };
 
@@ -115,7 +115,7 @@
         const at = regions.findIndex((region) => stage.panel.selected.has(region._id));
         const next = (at + by + regions.length + (at < 0 && by < 0 ? 1 : 0)) % regions.length;
         stage.panel.select([regions[next]._id], {reveal: true});
-        stage.say(`Region ${next + 1} ${regions[next].name || regions[next].prompt || ""}`);
+        stage.say(`${R.dom.t("Region {0}", next + 1)} ${regions[next].name || regions[next].prompt || ""}`);
     }
 
     function arrow(stage, [dx, dy], event) {

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +24,8 @@ INNER_STEPS = 10
 RATE = 1e-2
 ENOUGH = 1e-5
 """Mean squared error below which a step is followed well enough; it grows by twice as much with every step."""
+
+_START = "start"
 
 Contexts = dict[tuple[int, int, str], Tensor]
 """(image, step, key as text) -> unconditional context (T, D)."""
@@ -144,15 +147,21 @@ def _moved(x: Tensor, noise: Tensor, now: float, following: float) -> Tensor:
 def cached(inversion: Inversion, clean: Tensor, folder: Path | None = None) -> Inverted:
     """`Inversion.invert`, kept on disk by picture, layout, texts, steps and model, so that several edits of a picture share it."""
     folder = folder or Path(tempfile.gettempdir()) / "regional" / "inversions"
-    file = folder / f"{_key(inversion, clean)}.pt"
+    file = folder / f"{_key(inversion, clean)}.npz"
     if file.exists():
-        kept = torch.load(file, weights_only=True)
-        return Inverted(kept["start"].to(clean), {_parsed(name): value.to(clean) for name, value in kept["contexts"].items()})
+        return _kept(file, clean)
     done = inversion.invert(clean)
     folder.mkdir(parents=True, exist_ok=True)
-    contexts = {f"{image} {step} {key}": value.cpu() for (image, step, key), value in done.contexts.items()}
-    torch.save({"start": done.start.cpu(), "contexts": contexts}, file)
+    contexts = {f"{image} {step} {key}": value.cpu().float().numpy() for (image, step, key), value in done.contexts.items()}
+    np.savez(file, **{_START: done.start.cpu().float().numpy(), **contexts})
     return done
+
+
+def _kept(file: Path, like: Tensor) -> Inverted:
+    """NumPy's format, since WebUIs replace ``torch.load`` by one that knows only checkpoints."""
+    with np.load(file, allow_pickle=False) as kept:
+        found = {name: torch.from_numpy(kept[name]).to(like) for name in kept.files}
+    return Inverted(found.pop(_START), {_parsed(name): value for name, value in found.items()})
 
 
 def _parsed(name: str) -> tuple[int, int, str]:

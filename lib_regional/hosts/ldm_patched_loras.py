@@ -1,7 +1,7 @@
 """What reading a LoRA asks of reForge and Forge Classic: ``ldm_patched``, whose patchers merge when a model is loaded.
 
 The two differ in age. reForge's patches are objects with ``name`` and ``weights``, its merge is a function of ``modules.lora`` and all
-clones of a patcher share one backup; Classic's patches are tuples, its merge is a method of the patcher and each clone keeps what it
+clones of a patcher share one backup; Classic's patches are tuples, its merge is a method of the patcher, and each clone keeps what it
 merged.
 """
 

@@ -42,6 +42,10 @@ class WebUI:
         answer.raise_for_status()
         return answer.json()
 
+    def option(self, key: str, value: Any) -> dict[str, Any]:
+        """``override_settings`` with this one where the host knows it."""
+        return {key: value} if key in self.get("/sdapi/v1/options") else {}
+
     def post(self, path: str, body: Any, timeout: float = 600) -> requests.Response:
         """Plain POST; the caller looks at the status."""
         return requests.post(self.url + path, json=body, timeout=timeout)

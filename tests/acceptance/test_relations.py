@@ -84,7 +84,7 @@ def test_images_order_and_batching_do_not_matter_to_any_method(webui, method):
         {"ellipse": [0.3, 0.2, 0.9, 0.9], "prompt": LONG, "weight": 2},
     ]
     single = webui.make(regional(regions, method=method), seed=webui.common["seed"] + 1)
-    apart = {"return_grid": False, "batch_cond_uncond": False}
+    apart = {"return_grid": False, **webui.option("batch_cond_uncond", False)}
     batch = webui.make(regional(regions[::-1], method=method), batch_size=2, override_settings=apart)
     assert abs(batch.pixels[-1] - single.pixels[0]).max() <= SAME
 
@@ -143,7 +143,7 @@ def test_image_k_of_a_batch_is_the_single_image_with_seed_plus_k(webui):
 
 def test_cond_and_uncond_apart_are_as_together(webui):
     settings = regional([{**r, "negative": "snow"} for r in halves("a blue square", LONG)])
-    apart = webui.make(settings, override_settings={"batch_cond_uncond": False})
+    apart = webui.make(settings, override_settings=webui.option("batch_cond_uncond", False))
     assert difference(apart, webui.make(settings)) <= SAME
 
 

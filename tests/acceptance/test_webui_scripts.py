@@ -150,7 +150,7 @@ def test_hires_with_a_sampler_and_a_prompt_of_its_own(webui, script):
 
 def other_checkpoint(webui):
     """Another checkpoint of the same kind; None where there is none. Its file name must begin with that of the loaded one."""
-    loaded = webui.get("/sdapi/v1/options")["sd_model_checkpoint"].partition(".")[0]
+    loaded = (webui.get("/sdapi/v1/options")["sd_model_checkpoint"] or "").partition(".")[0]
     titles = [model["title"] for model in webui.get("/sdapi/v1/sd-models")]
     return next((title for title in titles if title.startswith(loaded) and title.partition(".")[0] != loaded), None)
 

@@ -161,12 +161,19 @@ LayerHook = Callable[[LayerCall], "Tensor | None"]
 """Returns what takes the place of ``y``, or None to leave it."""
 
 
+Prediction = Literal["epsilon", "v", "flow"]
+"""What a network tells: the noise; ``v`` (`tensors.latent.noise_slope`); or, of a straight path, the velocity noise − clean."""
+
+
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a host may know of its model: the side of the latents it was trained on, in cells, and what it predicts."""
+    """What a host may know of its model: the side of the latents it was trained on, in cells, and what it predicts.
+
+    ``flow`` is the velocity of a straight path (Flux), whose sigma is the share of noise: ``x = (1 − sigma) · clean + sigma · noise``.
+    """
 
     trained: int = 64
-    prediction: Literal["epsilon", "v"] = "epsilon"
+    prediction: Prediction = "epsilon"
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from ..core.errors import RegionalError
-from ..ports import Hooks, ModelFacts
+from ..ports import Hooks, ModelFacts, Prediction
 
 
 def is_forge(model: Any) -> bool:
@@ -41,14 +42,17 @@ _TRAINED = {"is_sdxl": 128, "is_sd3": 128, "is_sd2": 96, "is_sd1": 64}
 def facts_of_model(model: Any) -> ModelFacts:
     """What the engine and its predictor tell; an engine of no such kind is one of the newer ones (Flux), trained on 1024² pixels."""
     trained = next((size for kind, size in _TRAINED.items() if getattr(model, kind, False)), 128)
-    return ModelFacts(trained, "v" if _velocity(model.forge_objects.unet.model) else "epsilon")
+    return ModelFacts(trained, _prediction(model.forge_objects.unet.model))
 
 
-def _velocity(network: Any) -> bool:
+_PREDICTIONS: Mapping[str, Prediction] = {"v_prediction": "v", "V_PREDICTION": "v", "const": "flow", "CONST": "flow"}
+
+
+def _prediction(network: Any) -> Prediction:
     """Forge names it in its predictor; reForge and Forge Classic in the classes that their ``model_sampling`` is made of."""
-    if getattr(getattr(network, "predictor", None), "prediction_type", "") == "v_prediction":
-        return True
-    return any(kind.__name__ == "V_PREDICTION" for kind in type(getattr(network, "model_sampling", None)).__mro__)
+    said = getattr(getattr(network, "predictor", None), "prediction_type", "")
+    names = (said, *(kind.__name__ for kind in type(getattr(network, "model_sampling", None)).__mro__))
+    return next((_PREDICTIONS[name] for name in names if name in _PREDICTIONS), "epsilon")
 
 
 _SAMPLING = ("backend.sampling.sampling_function", "modules_forge.forge_sampler")

@@ -8,15 +8,28 @@ picture of that size that its prompt alone would give, as long as it is alone.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from ..plan import Plan
-from ..ports import AttentionCall, DenoiserCall, Hooks, Host, ModelFacts, Role, Row, StepInfo, UNetCall, facts_of
-from ..tensors.latent import LATENT_CHANNELS, noise_slope, unet_input
+from ..ports import (
+    AttentionCall,
+    DenoiserCall,
+    Grid,
+    Hooks,
+    Host,
+    ModelCall,
+    ModelFacts,
+    Role,
+    Row,
+    StepInfo,
+    TextShare,
+    UNetCall,
+    facts_of,
+)
+from ..tensors.latent import latent_channels, network_input, noise_slope, sampler_latent
 from ..tensors.windows import Window, canvas_of, fitted, support
 from .attention_couple import attention_couple
 from .latent_couple import latent_couple, shares_of, speakers
@@ -61,7 +74,7 @@ def _voice(region: int | None, mine: Tensor, scene: Scene) -> Voice:
 
 
 class Hidden:
-    """Latents of one generation that do not show, as ``clean + sigma · noise``, and what the model last said of them."""
+    """Latents of one generation that do not show, as the sampler would count them, and what the model last said of them."""
 
     def __init__(self, plan: Plan, facts: ModelFacts) -> None:
         self._plan = plan
@@ -82,9 +95,10 @@ class Hidden:
         if shows.all():
             return None
         owner, sigma = (row.image, voice.region), call.model.step.sigma
-        latent, rest = x[:LATENT_CHANNELS], x[LATENT_CHANNELS:]
-        hidden = self._latents.setdefault(owner, latent * math.sqrt(sigma**2 + 1))
-        seen = torch.where(shows.to(x.device), latent, unet_input(hidden, sigma).to(x))
+        kind, channels = self._facts.prediction, latent_channels(x, self._facts.prediction)
+        latent, rest = x[:channels], x[channels:]
+        hidden = self._latents.setdefault(owner, sampler_latent(latent, sigma, kind))
+        seen = torch.where(shows.to(x.device), latent, network_input(hidden, sigma, kind).to(x))
         self._seen[owner] = (seen, call.model.step)
         return torch.cat([seen, rest])
 
@@ -93,12 +107,14 @@ class Hidden:
         if (row.image, voice.region) in self._seen:
             self._said.setdefault((row.image, voice.region), {})[row.role, row.part] = said
 
-    def advance(self, sigma: float) -> None:
-        """Bring all hidden latents to the noise level ``sigma`` by an Euler step from where they were seen last."""
+    def advance(self, call: DenoiserCall) -> None:
+        """Bring all hidden latents to the noise level of ``call`` by an Euler step from where they were seen last."""
+        kind = self._facts.prediction
+        sigma = call.beta if kind == "flow" else call.beta / call.alpha
         for owner, (seen, step) in self._seen.items():
             guided = self._guided(self._said[owner], owner[1], step)
-            slope = noise_slope(seen, guided, step.sigma, self._facts.prediction)
-            self._latents[owner] = seen * math.sqrt(step.sigma**2 + 1) + slope * (sigma - step.sigma)
+            slope = noise_slope(seen, guided, step.sigma, kind)
+            self._latents[owner] = sampler_latent(seen, step.sigma, kind) + slope * (sigma - step.sigma)
         self._seen.clear()
         self._said.clear()
 
@@ -129,10 +145,16 @@ def latent_composite(plan: Plan, host: Host) -> Hooks:
     def attention(call: AttentionCall) -> Tensor | None:
         return None if then.cross_attention is None or alone(call.model.step) else then.cross_attention(call)
 
+    def joint(call: ModelCall, grid: Grid) -> Sequence[Sequence[TextShare]] | None:
+        return None if then.joint is None or alone(call.step) else then.joint(call, grid)
+
+    def vector(call: ModelCall, own: Tensor) -> Tensor | None:
+        return None if then.vector is None or alone(call.step) else then.vector(call, own)
+
     def denoiser(call: DenoiserCall) -> Tensor:
         if call.step.index == 0 or not alone(call.step):
             hidden.clear()
-        hidden.advance(call.beta / call.alpha)
+        hidden.advance(call)
         return own.denoiser(call) if own.denoiser is not None else call.run()
 
     def renew() -> None:
@@ -140,6 +162,13 @@ def latent_composite(plan: Plan, host: Host) -> Hooks:
             if hooks.renew is not None:
                 hooks.renew()
 
-    listens = attention if then.cross_attention is not None else None
-    layers = by_marks(own.layers, then.layers)
-    return Hooks(cross_attention=listens, layers=layers, unet=unet, denoiser=denoiser, renew=renew, close=then.close)
+    return Hooks(
+        cross_attention=attention if then.cross_attention is not None else None,
+        joint=joint if then.joint is not None else None,
+        vector=vector if then.vector is not None else None,
+        layers=by_marks(own.layers, then.layers),
+        unet=unet,
+        denoiser=denoiser,
+        renew=renew,
+        close=then.close,
+    )

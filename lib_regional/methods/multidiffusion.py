@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ..plan import Plan
-from ..ports import Hooks, Host, Row, StepInfo, UNetCall, facts_of
-from ..tensors.latent import LATENT_CHANNELS, seeded_noise, unet_input
+from ..ports import Hooks, Host, Prediction, Row, StepInfo, UNetCall, facts_of
+from ..tensors.latent import latent_channels, noised, seeded_noise
 from ..tensors.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles
 from .latent_couple import shares_of, speakers
 from .prediction import Scene, View, Voice, Voices, prediction_hooks
@@ -86,8 +86,9 @@ class Bootstrap:
     step; it is a latent that is constant over the picture, drawn rather than encoded (*choice*: a method has no autoencoder).
     """
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, prediction: Prediction) -> None:
         self._share = share
+        self._prediction = prediction
 
     def __call__(self, x: Tensor, voice: Voice, window: Window, call: UNetCall, row: Row) -> Tensor | None:
         """What the region sees: (C, h, w), see `prediction.See`."""
@@ -100,8 +101,9 @@ class Bootstrap:
         outside = heard <= NEGLIGIBLE
         if not outside.any():
             return None
-        latent, rest = x[:LATENT_CHANNELS], x[LATENT_CHANNELS:]
-        return torch.cat([torch.where(outside.to(x.device), window.of(_background(call, len(latent))).to(x), latent), rest])
+        channels = latent_channels(x, self._prediction)
+        behind = window.of(_background(call, channels, self._prediction)).to(x)
+        return torch.cat([torch.where(outside.to(x.device), behind, x[:channels]), x[channels:]])
 
 
 def _add_shared(heard: Tensor, view: View, window: Window) -> None:
@@ -114,11 +116,11 @@ def _add_shared(heard: Tensor, view: View, window: Window) -> None:
         heard[top - window.top : bottom - window.top, left - window.left : right - window.left] += part
 
 
-def _background(call: UNetCall, channels: int) -> Tensor:
+def _background(call: UNetCall, channels: int, prediction: Prediction) -> Tensor:
     """A constant colour with noise as the UNet is given it (channels, H, W); the noise is the same in every step."""
     colour = seeded_noise((channels, 1, 1), _COLOUR_SEED + 1 + call.model.step.index) * _COLOUR
     noise = seeded_noise((channels, *call.model.latent), _COLOUR_SEED)
-    return unet_input(colour + call.model.step.sigma * noise, call.model.step.sigma)
+    return noised(colour.expand_as(noise), noise, call.model.step.sigma, prediction)
 
 
 def multidiffusion(plan: Plan, host: Host) -> Hooks:
@@ -127,5 +129,5 @@ def multidiffusion(plan: Plan, host: Host) -> Hooks:
     side = max(ALIGN, math.floor((option("window") / 8 or facts_of(host).trained) / ALIGN) * ALIGN)
     tiling = Tiling(side, option("overlap"), option("crop") == "box")
     voices = windowed_voices(plan, tiling, option("total"), option("total_from"))
-    see = Bootstrap(option("bootstrap")) if option("bootstrap") > 0 else None
+    see = Bootstrap(option("bootstrap"), facts_of(host).prediction) if option("bootstrap") > 0 else None
     return prediction_hooks(plan, host, voices, option("memory"), see=see, always=True, whole=option("total") > 0)

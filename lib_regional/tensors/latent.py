@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-LATENT_CHANNELS = 4
-"""Channels of a latent; what the UNets of inpainting models take beyond them is the mask and the masked picture."""
+from ..ports import Prediction
+
+_LATENT_CHANNELS = 4
 
 
 def seeded_noise(shape: Sequence[int], seed: int) -> Tensor:
@@ -26,17 +26,39 @@ def joined_noise(noises: Tensor, weights: Tensor) -> Tensor:
     return (weights[:, None] * noises).sum(0) / weights.square().sum(0).sqrt().clamp_min(1e-12)
 
 
+def latent_channels(x: Tensor, prediction: Prediction) -> int:
+    """How many of the channels of x (C, …) are the latent's: 4 of a UNet's, beyond which its inpainting kind takes the masked picture."""
+    return len(x) if prediction == "flow" else _LATENT_CHANNELS
+
+
 def unet_input(scaled: Tensor, sigma: float) -> Tensor:
     """``clean + sigma · noise`` as a UNet trained at constant variance takes it: divided by ``sqrt(sigma² + 1)``."""
     return scaled / math.sqrt(sigma**2 + 1)
 
 
-def noise_slope(x: Tensor, output: Tensor, sigma: float, prediction: Literal["epsilon", "v"]) -> Tensor:
-    """Predicted noise for the UNet's input ``x`` and ``output``: the slope dx/dσ of ``clean + σ · noise`` (Karras et al. 2022, eq. 1).
+def network_input(x: Tensor, sigma: float, prediction: Prediction) -> Tensor:
+    """The sampler's latent as the network takes it: straight paths (Liu et al. 2022) are sampled in the network's own terms."""
+    return x if prediction == "flow" else unet_input(x, sigma)
 
-    ``v`` = a·noise − b·clean with a = 1/sqrt(σ²+1), b = aσ (Salimans & Ho 2022), so that noise = a·v + b·x.
+
+def sampler_latent(x: Tensor, sigma: float, prediction: Prediction) -> Tensor:
+    """The inverse of `network_input`."""
+    return x if prediction == "flow" else x * math.sqrt(sigma**2 + 1)
+
+
+def noised(clean: Tensor, noise: Tensor, sigma: float, prediction: Prediction) -> Tensor:
+    """``clean`` with ``noise`` of the level ``sigma``, as the network takes it."""
+    share = 1 - sigma if prediction == "flow" else 1.0
+    return network_input(share * clean + sigma * noise, sigma, prediction)
+
+
+def noise_slope(x: Tensor, output: Tensor, sigma: float, prediction: Prediction) -> Tensor:
+    """Slope dx/dσ of the sampler's latent for the network's input ``x`` and ``output`` (Karras et al. 2022, eq. 1).
+
+    For ``clean + σ · noise`` it is the noise. ``v`` = a·noise − b·clean with a = 1/sqrt(σ²+1), b = aσ (Salimans & Ho 2022), so that
+    noise = a·v + b·x. A velocity is the slope itself.
     """
-    if prediction == "epsilon":
+    if prediction != "v":
         return output
     a = 1 / math.sqrt(sigma**2 + 1)
     return a * output + a * sigma * x

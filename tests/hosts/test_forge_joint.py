@@ -101,15 +101,17 @@ def test_what_it_has_not_is_refused_by_name(webui, asked, what):
         pass
 
 
-def test_methods_that_predict_apart_work_here_too(webui):
+@pytest.mark.parametrize("method", ["latent_couple", "multidiffusion", "latent_composite", "mask_conditioning"])
+def test_methods_that_predict_apart_work_here_too(webui, method):
+    webui.engine.unet.model.predictor.prediction_type = "const"
     p = Processing(webui)
-    plan = plan_of("latent_couple", {"regions": [{**FULL, "prompt": "main"}]}, p.prompts, p.negatives, (64, 80))
+    plan = plan_of(method, {"regions": [{**FULL, "prompt": "main"}]}, p.prompts, p.negatives, (64, 80))
     host = ForgeHost(webui.engine, p)
     p.before_sampling[:] = [host.begin_pass]
     with Session(host, plan):
         made = p.sample(2)
     torch.testing.assert_close(made, Processing(webui).sample(2))
-    assert facts_of(host).trained == 128
+    assert facts_of(host).trained == 128 and facts_of(host).prediction == "flow"
 
 
 def test_contexts_and_bias_fit_each_other():

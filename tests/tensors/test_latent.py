@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib_regional.tensors.latent import joined_noise, noise_slope, seeded_noise, unet_input
+from lib_regional.tensors.latent import joined_noise, network_input, noise_slope, noised, sampler_latent, seeded_noise, unet_input
 
 
 def test_a_seed_is_its_noise():
@@ -32,3 +32,21 @@ def test_the_slope_is_the_noise_whatever_the_model_predicts(sigma):
     torch.testing.assert_close(noise_slope(x, noise, sigma, "epsilon"), noise)
     velocity = alpha * noise - (1 - alpha**2) ** 0.5 * clean
     torch.testing.assert_close(noise_slope(x, velocity, sigma, "v"), noise, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.5, 1.0])
+def test_a_straight_path_is_sampled_in_the_networks_own_terms(sigma):
+    clean, noise = seeded_noise((16, 5, 5), 1), seeded_noise((16, 5, 5), 2)
+    x = noised(clean, noise, sigma, "flow")
+    torch.testing.assert_close(x, clean + sigma * (noise - clean))
+    assert network_input(x, sigma, "flow") is x and sampler_latent(x, sigma, "flow") is x
+    nearer = x + noise_slope(x, noise - clean, sigma, "flow") * -0.05
+    torch.testing.assert_close(nearer, noised(clean, noise, sigma - 0.05, "flow"))
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v"])
+def test_other_paths_are_scaled_for_the_network_and_back(kind):
+    clean, noise = seeded_noise((4, 5, 5), 1), seeded_noise((4, 5, 5), 2)
+    x = noised(clean, noise, 3.0, kind)
+    torch.testing.assert_close(x, unet_input(clean + 3 * noise, 3.0))
+    torch.testing.assert_close(sampler_latent(x, 3.0, kind), clean + 3 * noise)

@@ -17,7 +17,7 @@
         const node = el("div", {class: "rg-import"}, text, el("div", {class: "rg-row"},
             R.fields.labelled("Written for", format), R.fields.labelled("Ratios, where the text has none", ratios), R.fields.labelled("Direction", direction),
             button("Import", go, {class: "rg-button rg-primary", "data-action": "import-go"}),
-            button("From a picture…", () => chooseFile("image/png,image/jpeg,image/webp", (file) => fromPicture(panel, file, text, report)), {title: "Reads the parameters that the picture carries"}),
+            button("From a picture…", () => chooseFile("image/png,image/jpeg,image/webp", (file) => fromPicture(panel, file, text, report)), {title: "Reads the parameters that the picture carries", "data-action": "import-picture"}),
             button("From the main prompt", () => { text.value = panel.prompts().prompt; }, {})), report);
         return {node};
     }

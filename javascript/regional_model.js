@@ -90,7 +90,9 @@
     function shortSettings(rest) {
         const short = withoutDefaults(rest, SETTINGS_DEFAULTS);
         if (short.base) short.base = withoutDefaults(short.base, SETTINGS_DEFAULTS.base);
+        if (short.base && !Object.keys(short.base).length) delete short.base;
         if (short.options) short.options = Object.fromEntries(Object.entries(short.options).filter(([, options]) => Object.keys(options || {}).length));
+        if (short.options && !Object.keys(short.options).length) delete short.options;
         return short;
     }
 

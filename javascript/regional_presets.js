@@ -2,12 +2,12 @@
 (function (R) {
     "use strict";
 
-    const {t, tell, el, button, tool, ask, refusal, download, chooseFile} = R.dom;
+    const {t, el, button, tool, ask, refusal, download, chooseFile} = R.dom;
     const FILE_KIND = "regional/presets";
 
     function createPresets(panel) {
         const tell = (text, isBad) => {
-            report.textContent = tell(text);
+            report.textContent = R.dom.tell(text);
             report.classList.toggle("rg-problem-text", Boolean(isBad));
         };
         const report = el("span", {class: "rg-hint rg-report", role: "status", "data-action": "preset-report"});

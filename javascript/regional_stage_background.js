@@ -4,6 +4,7 @@
 
     const {t, chooseFile, find} = R.dom;
     const OF_RESULT = ["result", "init", "words"];
+    const MOST_PIXELS = 64e6, LONGEST = 2048;
 
     function setBackground(stage, choice) {
         const [kind, scale] = choice.split(":");
@@ -20,12 +21,29 @@
 
     async function showFile(stage, file) {
         try {
-            const image = await createImageBitmap(file);
+            const image = await readPicture(file);
             stage.background = {kind: "file", choice: "file", image};
+            stage.panel.push();
             stage.bar.update();
             stage.redraw();
-        } catch {
-            stage.panel.note(t("{0} could not be read as a picture. PNG, JPEG and WebP work.", file.name), true);
+        } catch (error) {
+            stage.panel.note(error instanceof RangeError ? error.message : t("{0} could not be read as a picture. PNG, JPEG and WebP work.", file.name), true);
+        }
+    }
+
+    /** A file as a bitmap of the size that is needed. Throws for what is no whole picture, RangeError for one that is too large. */
+    async function readPicture(file) {
+        if (/svg/i.test(file.type)) throw new Error("a drawing without pixels");
+        const url = URL.createObjectURL(file), picture = new Image();
+        try {
+            await new Promise((loaded, failed) => Object.assign(picture, {onload: loaded, onerror: failed, src: url}));
+            const {naturalWidth: width, naturalHeight: height} = picture;
+            if (width * height > MOST_PIXELS) throw new RangeError(t("{0} has {1} megapixels: at most {2} can be shown.", file.name, Math.round(width * height / 1e6), MOST_PIXELS / 1e6));
+            await picture.decode();
+            const scale = Math.min(1, LONGEST / Math.max(width, height));
+            return await createImageBitmap(picture, {resizeWidth: Math.max(1, Math.round(width * scale)), resizeHeight: Math.max(1, Math.round(height * scale)), resizeQuality: "medium"});
+        } finally {
+            URL.revokeObjectURL(url);
         }
     }
 

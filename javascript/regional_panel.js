@@ -209,7 +209,8 @@
         drawOptions() {
             const {method} = this.store.get();
             const known = ((((this.schema.properties || {}).options || {}).properties || {})[method] || {}).properties || {};
-            this.optionFields = Object.entries(known).map(([name, schema]) => R.fields.schemaField(this, `options.${method}.${name}`, name, schema)).filter(Boolean);
+            const apart = R.edit && R.edit.METHODS.includes(method) ? R.edit.OPTIONS : [];
+            this.optionFields = Object.entries(known).filter(([name]) => !apart.includes(name)).map(([name, schema]) => R.fields.schemaField(this, `options.${method}.${name}`, name, schema)).filter(Boolean);
             this.options.replaceChildren(...this.optionFields.map((field) => field.node));
             this.optionsBox.hidden = !this.optionFields.length;
         }

@@ -26,6 +26,7 @@
                 warnings = ok ? data.warnings || [] : [];
                 panel.cost = ok && data.cost ? tell(data.cost.text) : "";
                 panel.stage.bar.update();
+                if (panel.onChecked) panel.onChecked(ok ? data : null);
             } catch (error) {
                 if (error.name === "AbortError") return;
                 [problems, warnings] = [[], [t("The settings could not be checked: the server does not answer.")]];
@@ -56,7 +57,12 @@
             showBadge(panel, state, problems);
         }
 
-        return {soon, show, drawMap};
+        function again() {
+            seen = null;
+            soon();
+        }
+
+        return {soon, again, show, drawMap};
     }
 
     function hints(state) {

@@ -1,9 +1,9 @@
-// Regional: the drawers below the panel: presets, import, masks. One is open at a time; none is built before it is opened.
+// Regional: the drawers below the panel: presets, import, masks, edit. One is open at a time; none is built before it is opened.
 (function (R) {
     "use strict";
 
     const {el, button} = R.dom;
-    const NAMES = [["presets", "Layouts and presets"], ["import", "Import"], ["masks", "Masks"]];
+    const NAMES = [["presets", "Layouts and presets"], ["import", "Import"], ["masks", "Masks"], ["edit", "Edit"]];
 
     function createSections(panel) {
         const holder = el("div", {class: "rg-drawer"}), made = {};

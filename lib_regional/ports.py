@@ -264,6 +264,7 @@ class Hooks:
     ``layers``: hooks by module name. ``method`` is its name, for messages. ``renew``: the model's weights changed during sampling (another
     checkpoint, other LoRAs): encode anew, forget projections. A method without it cannot be followed by a host whose weights change.
     ``finish``: told of the latents (B, C, H, W) that sampling ended with; it may return what is then done with the decoded pictures.
+    ``told``: asked after sampling for what the infotext shall say of it.
     """
 
     cross_attention: AttentionHook | None = None
@@ -275,6 +276,7 @@ class Hooks:
     denoiser: DenoiserHook | None = None
     renew: Callable[[], None] | None = None
     close: Callable[[], None] | None = None
+    told: Callable[[], Mapping[str, str]] | None = None
     finish: Callable[[Tensor], PictureHook | None] | None = None
     method: str = ""
 
@@ -368,7 +370,10 @@ class EditingHost(Host, Protocol):
 
 
 class InvertingHost(EditingHost, Protocol):
-    """What the inversion of a picture asks of a host: predictions outside of sampling."""
+    """What the inversion of a picture asks of a host: predictions outside of sampling.
+
+    It may have ``announce(text, done, total) -> bool``: shows how far something is before sampling, and says whether to go on.
+    """
 
     alphas_cumprod: Tensor
     """ᾱ of every training step (N,)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -10,7 +10,7 @@ from typing import Any
 
 from .methods import METHODS
 from .plan import Plan
-from .ports import Host, PictureHook
+from .ports import Hooks, Host, PictureHook
 
 
 class Session:
@@ -20,7 +20,7 @@ class Session:
         self._host = host
         self._plan = plan
         self._stack = ExitStack()
-        self._finish: Callable[[Any], PictureHook | None] | None = None
+        self._hooks = Hooks()
 
     def __enter__(self) -> Session:
         with ExitStack() as stack:
@@ -29,7 +29,7 @@ class Session:
             if hooks.close is not None:
                 stack.callback(hooks.close)
             stack.enter_context(self._host.patched(hooks))
-            self._finish = hooks.finish
+            self._hooks = hooks
             self._stack = stack.pop_all()
         return self
 
@@ -38,7 +38,11 @@ class Session:
 
     def finish(self, latents: Any) -> PictureHook | None:
         """What is to be done with the pictures of ``latents`` (B, C, H, W), with which sampling ended; None is nothing."""
-        return None if self._finish is None else self._finish(latents)
+        return None if self._hooks.finish is None else self._hooks.finish(latents)
+
+    def told(self) -> Mapping[str, str]:
+        """What the infotext shall say of the sampling that has ended."""
+        return {} if self._hooks.told is None else self._hooks.told()
 
     def close(self) -> None:
         """Undo every patch of this session."""

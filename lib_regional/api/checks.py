@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..core.cost import TRAINED, estimate
+from ..core.edit import edit_of
 from ..core.layout import Layout, RegionSettings
 from ..core.prompt import split_prompt
 from ..core.settings import Settings
@@ -30,13 +31,14 @@ def validate(settings: Settings, prompt: str, negative: str, size: tuple[int, in
     ``size`` is (width, height) in pixels, ``trained`` the side of the model's own latents in cells.
     """
     if not settings.enabled:
-        return {"ok": True, "settings": settings.to_json(), "texts": None, "warnings": [], "cost": None}
+        return {"ok": True, "settings": settings.to_json(), "texts": None, "warnings": [], "cost": None, "edit": None}
     settings.check_method()
     texts = plan_texts(settings, prompt, negative)
+    changes = edit_of(settings)
     cost = estimate(settings, size, texts, trained)
     costs = {"ratio": round(cost.ratio, 3), "text": cost.text}
     warnings = list(find_warnings(settings, texts, prompt, size))
-    return {"ok": True, "settings": settings.to_json(), "texts": asdict(texts), "warnings": warnings, "cost": costs}
+    return {"ok": True, "settings": settings.to_json(), "texts": asdict(texts), "warnings": warnings, "cost": costs, "edit": changes}
 
 
 def find_warnings(settings: Settings, texts: ImageTexts, prompt: str, size: tuple[int, int]) -> Iterator[str]:

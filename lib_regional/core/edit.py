@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .errors import Problem, SettingsError, raise_any
+from .errors import Problem, SettingsError, raise_any, settings_error
 from .geometry import Box, Shape
 from .layout import RegionSettings
 from .settings import Settings
@@ -15,6 +15,9 @@ SOURCE_KEYS = ("regions", "grid", "base", "common", "overlap")
 """What a source layout may say; all else is the same in both."""
 
 INHERENT, ADDED, REMOVED, REWORDED = "inherent", "added", "removed", "reworded"
+
+EDITING = ("mrgd", "p2p")
+"""Methods that edit."""
 
 SAME_PLACE = 0.9
 """Intersection over union of the boxes around two regions from which on they are in the same place."""
@@ -35,6 +38,8 @@ def read_source(target: Settings, data: Mapping[str, Any], method: str = "mrgd")
     A source without ``base`` has the target's base, one without ``regions`` has none.
     """
     path = f"options.{method}.source"
+    if target.text_from != "regions":
+        raise settings_error("text_from", target.text_from, '"regions": an edit compares the texts that the regions themselves have')
     unknown = [Problem(key, data[key], f"one of {', '.join(SOURCE_KEYS)}") for key in data if key not in SOURCE_KEYS]
     raise_any(problem.at(path) for problem in unknown)
     plain = target.to_json()
@@ -147,6 +152,19 @@ def _explicit_pairs(
 def layout_regions(settings: Settings) -> tuple[RegionSettings, ...]:
     """The regions with their places, also where a grid gives them."""
     return tuple(settings.layout().regions)
+
+
+def edit_of(settings: Settings) -> list[dict[str, Any]] | None:
+    """What an edit changes: ``{"source", "target"}`` positions or null, and the ``kind``. None for settings that edit nothing.
+
+    Raises SettingsError for a source that cannot be read or does not pair.
+    """
+    given = settings.option("source") if settings.method in EDITING else None
+    if given is None:
+        return None
+    source = layout_regions(read_source(settings, given, settings.method))
+    pairs = pair_regions(source, layout_regions(settings), settings.option("pairs"), settings.method)
+    return [{"source": pair.source, "target": pair.target, "kind": pair.kind} for pair in pairs]
 
 
 def as_source(settings: Settings) -> dict[str, Any]:

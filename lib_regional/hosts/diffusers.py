@@ -39,6 +39,7 @@ from ..ports import (
 )
 from ..sources.clipseg import find_clipseg
 from .patching import patched_forward
+from .progress import announce
 
 _IN_TRANSFORMER = re.compile(r".*?\.attentions\.\d+(?=\.)")
 _CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
@@ -158,6 +159,10 @@ class DiffusersHost:
         told = torch.stack([one.crossattn for one in conditionings])
         noise: Tensor = self._model.predict_noise(x, x.new_full((len(x),), float(step)), told)
         return noise
+
+    def announce(self, text: str, done: int, total: int) -> bool:
+        """See `ports.InvertingHost`."""
+        return announce(text, done, total)
 
     def grid_of(self, site: Site) -> Grid | None:
         """Token grid that ``site`` sees in the running call."""

@@ -103,6 +103,8 @@ class Generation:
         with self.session(p) as session:
             samples = inner(*args, **kwargs)
             self._pictures = session.finish(samples)
+            if options.chosen(options.INFOTEXT):
+                p.extra_generation_params.update(session.told())
         self._keep_maps(p)
         return samples
 

@@ -38,8 +38,8 @@ class Clipseg:
         """pictures (B, 3, H, W) in -1..1, R lists of words -> (B, R, H, W) in 0..1; differentiable in the pictures."""
         self._model.to(pictures.device)
         told = self._tokenizer([" ".join(one) for one in words], padding=True, truncation=True, return_tensors="pt").to(pictures.device)
-        seen = self._prepared(pictures.float())
-        maps = torch.stack([self._asked(one[None], told) for one in seen])
+        texts = self._model.clip.get_text_features(**told)
+        maps = torch.stack([self._asked(one[None], texts) for one in self._prepared(pictures.float())])
         return F.interpolate(maps, pictures.shape[-2:], mode="bilinear", align_corners=False)
 
     def _prepared(self, pictures: Tensor) -> Tensor:
@@ -47,8 +47,9 @@ class Clipseg:
         mean, deviation = (pictures.new_tensor(values).view(3, 1, 1) for values in (_MEAN, _DEVIATION))
         return (F.interpolate((pictures + 1) / 2, (side, side), mode="bilinear", align_corners=False) - mean) / deviation
 
-    def _asked(self, picture: Tensor, told: Any) -> Tensor:
-        """picture (1, 3, S, S) -> (R, S, S)"""
-        rows = len(told["input_ids"])
-        logits = self._model(**told, pixel_values=picture.expand(rows, -1, -1, -1)).logits
-        return torch.sigmoid(logits.view(rows, *logits.shape[-2:]))
+    def _asked(self, picture: Tensor, texts: Tensor) -> Tensor:
+        """picture (1, 3, S, S), texts (R, D) -> (R, S, S). By parts, because the model as a whole lets no gradient through."""
+        seen = self._model.clip.vision_model(pixel_values=picture, output_hidden_states=True).hidden_states
+        layers = [seen[layer + 1].expand(len(texts), -1, -1) for layer in self._model.extract_layers]
+        logits = self._model.decoder(layers, texts, return_dict=True).logits
+        return torch.sigmoid(logits.view(len(texts), *logits.shape[-2:]))

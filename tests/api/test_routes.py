@@ -77,7 +77,7 @@ def test_settings_that_are_off_are_fine(client, settings):
     data = post(client, "validate", settings=settings).json()
     assert data["ok"] is True
     assert data["settings"]["enabled"] is False
-    assert data["texts"] is None and data["cost"] is None
+    assert data["texts"] is None and data["cost"] is None and data["edit"] is None
 
 
 def test_settings_may_be_a_json_text(client):
@@ -124,6 +124,18 @@ BAD_REQUESTS = {
     "width is huge": ({"json": {"settings": HALVES, "width": 1e9}}, 422),
     "width is no number": ({"content": b'{"width": NaN}', "headers": {"content-type": "application/json"}}, 422),
 }
+
+
+def test_validate_says_what_an_edit_changes(client):
+    left, right = {"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}
+    source = {"regions": [left, right]}
+    edit = {"enabled": True, "method": "mrgd", "regions": [left, {**right, "prompt": "c"}], "options": {"mrgd": {"source": source}}}
+    kinds = [pair["kind"] for pair in post(client, "validate", settings=edit).json()["edit"]]
+    assert kinds == ["inherent", "reworded"]
+    assert post(client, "validate", settings={**edit, "options": {}}).json()["edit"] is None
+    edit["options"]["mrgd"]["pairs"] = [[5, 0]]
+    answer = post(client, "validate", settings=edit)
+    assert answer.status_code == 422 and "options.mrgd.pairs[0][0]" in answer.text
 
 
 @pytest.mark.parametrize("route", ["validate", "preview"])

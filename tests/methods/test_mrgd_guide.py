@@ -2,10 +2,11 @@
 
 import math
 
+import pytest
 import torch
 
 from lib_regional.methods.mrgd.control import Control, Rule, by_columns, copied
-from lib_regional.methods.mrgd.guide import SCALE, Scene, Weights, guided, keyword_maps, total_loss
+from lib_regional.methods.mrgd.guide import SCALE, Guidance, Scene, Weights, guided, keyword_maps, total_loss
 from lib_regional.methods.mrgd.sides import TOTAL, Tag
 from lib_regional.ports import AttentionCall, ModelCall, Row, Site, StepInfo
 from lib_regional.tensors.alignment import ColumnEdit
@@ -146,3 +147,51 @@ def test_fine_grids_and_the_hosts_own_calls_are_left_to_the_host():
     plain = call("self", tags(7), x[:, :12], x[:, :12])
     object.__setattr__(plain.model, "tags", ())
     assert control.self_attention(plain) is None
+
+
+class Full:
+    """Maps whose gradient needs memory that is there from the ``enough``-th try on."""
+
+    def __init__(self, enough):
+        self.enough, self.tries = enough, 0
+
+    def __call__(self, z):
+        self.tries += 1
+        if self.tries < self.enough:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
+        return z[:2].abs()
+
+
+def memory_scene(maps):
+    masks = torch.zeros(2, 4, 4)
+    masks[0, :, :2], masks[1, :, 2:] = 1, 1
+    return Scene(torch.zeros(4, 4, 4), maps, torch.rand(2, 4, 4), masks, torch.zeros(4, 4), [(0, 0)], [1])
+
+
+def test_out_of_memory_is_met_by_checkpoints_then_by_fewer_guided_steps(caplog):
+    latent, weights = torch.randn(4, 4, 4, generator=torch.Generator().manual_seed(1)), Weights()
+    with torch.no_grad():
+        expected = guided(latent, memory_scene(Full(0)), weights, 0.8, 0.6)
+        once = Guidance(weights)
+        assert torch.allclose(once.step(latent, memory_scene(Full(2)), 0.8, 0.6, StepInfo(3, 20)), expected, atol=1e-6)
+    assert once.checkpoints and once.acts(StepInfo(4, 20)) and once.told() == {} and "checkpoints" in caplog.text
+    maps = Full(100)
+    assert torch.equal(once.step(latent, memory_scene(maps), 0.8, 0.6, StepInfo(7, 20)), latent)
+    assert maps.tries == 1 and not once.acts(StepInfo(8, 20))
+    assert once.told() == {"Regional guidance": "ended at step 8 of 20 (out of memory)"} and "not guided" in caplog.text
+
+
+def test_checkpoints_give_the_same_gradient():
+    latent = torch.randn(4, 4, 4, generator=torch.Generator().manual_seed(2))
+    plain, saving = Guidance(Weights()), Guidance(Weights(), checkpoints=True)
+    steps = [one.step(latent, memory_scene(Full(0)), 0.8, 0.6, StepInfo(0, 20)) for one in (plain, saving)]
+    assert torch.allclose(*steps, atol=1e-6) and not torch.allclose(steps[0], latent)
+
+
+def test_other_faults_of_the_guidance_are_not_hidden():
+    def broken(z):
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        Guidance(Weights()).step(torch.randn(4, 4, 4), memory_scene(broken), 0.8, 0.6, StepInfo(0, 20))
+    assert not Guidance(Weights(), share=0.5).acts(StepInfo(10, 20))

@@ -9,11 +9,13 @@ import torch
 
 from lib_regional.core.edit import layout_regions, pair_regions
 from lib_regional.core.errors import RegionalError
+from lib_regional.core.infotext import from_infotext
 from lib_regional.core.settings import Settings
 from lib_regional.methods.mrgd.edit import locked_cells
 from lib_regional.methods.mrgd.trajectory import Source
 from lib_regional.plan import PassPlan, Plan
 from lib_regional.standalone.app import create
+from lib_regional.standalone.infotext import parse_generation_parameters
 from lib_regional.standalone.noise_levels import ddim_timesteps
 from lib_regional.standalone.state import Interrupted
 
@@ -156,6 +158,19 @@ def test_the_sources_last_latent_is_found_from_the_targets():
     assert Source().final(clean) is None
 
 
+def test_the_infotext_carries_both_layouts_and_the_keywords(extended):
+    edit = settings([LEFT, OTHER], source=[LEFT, RIGHT], keyword_count=2, keywords=[[], ["green"]])
+    fields = {"prompt": "grass", "steps": 3, "width": 128, "height": 128, "sampler_name": "DDIM", "do_not_save_samples": True}
+    p = extended.processing(**fields, do_not_save_grid=True)
+    script = extended.script("Regional")
+    p.script_args[script.args_from : script.args_to] = [edit]
+    told = parse_generation_parameters(extended.run(p).infotexts[0])
+    assert from_infotext(told) == Settings.parse(edit)
+    first, second = told["Regional keywords"].split("; ")
+    assert first.startswith("1: ") and set(first[3:].split()) < {"a", "red", "circle"} and len(first.split()) == 3
+    assert second.startswith("2: green ") and len(second.split()) == 3
+
+
 def test_a_picture_of_a_batch_is_the_single_picture(extended, latents):
     edit = settings([LEFT, OTHER], source=[LEFT, RIGHT])
     both = generate(extended, edit, latents, batch_size=2)
@@ -196,6 +211,7 @@ BAD = [
     ({}, settings([LEFT], pairs=[[0, 0]]), "no source layout"),
     ({}, settings([LEFT], source=[RIGHT], pairs=[[0, 0]]), "in one place"),
     ({}, settings([LEFT], source=[LEFT], pairs=[[1, 0]]), "a region of the source"),
+    ({}, {**settings([LEFT], source=[LEFT]), "text_from": "lines"}, "text_from"),
     ({}, {**settings([LEFT]), "options": {"mrgd": {"source": {"magic": 1}}}}, "magic"),
 ]
 

@@ -1,5 +1,9 @@
 """Inversion on the small model: the way back leads to the picture; nothing is inverted twice; what cannot be inverted is named."""
 
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 import torch
 from PIL import Image
@@ -7,7 +11,8 @@ from PIL import Image
 from lib_regional.core.errors import RegionalError
 from lib_regional.core.settings import Settings
 from lib_regional.hosts.diffusers import DiffusersHost
-from lib_regional.methods.mrgd.inversion import Inversion, cached, ddim_steps
+from lib_regional.hosts.progress import announce
+from lib_regional.methods.mrgd.inversion import Inversion, Stopped, cached, ddim_steps
 from lib_regional.methods.mrgd.sides import Side
 from lib_regional.methods.mrgd.texts import Texts, encode_sides
 from lib_regional.plan import Plan, plan_pass
@@ -89,6 +94,24 @@ def test_an_inversion_is_kept_by_picture_and_layout(small, clean, tmp_path, monk
             cached(other, clean, tmp_path)
         cached(inversion(small), clean + 0.1, tmp_path)
     assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_an_inversion_tells_how_far_it_is_and_can_be_stopped(small, clean, tmp_path):
+    told = []
+    run = replace(inversion(small, inner=1), announce=lambda done, total: told.append((done, total)) or len(told) < 5)
+    with torch.no_grad(), pytest.raises(Stopped):
+        cached(run, clean, tmp_path)
+    assert told == [(done, 2 * STEPS) for done in range(5)] and list(tmp_path.iterdir()) == []
+
+
+def test_the_page_shows_the_inversion(monkeypatch):
+    state = SimpleNamespace(sampling_steps=20, sampling_step=0, textinfo=None, interrupted=False, skipped=False)
+    monkeypatch.setitem(sys.modules, "modules", SimpleNamespace(shared=SimpleNamespace(state=state)))
+    assert announce("Inverting the picture", 10, 40)
+    assert (state.textinfo, state.sampling_step) == ("Inverting the picture: 10 of 40", 5)
+    assert announce("Inverting the picture", 39, 40) and (state.textinfo, state.sampling_step) == (None, 0)
+    state.interrupted = True
+    assert not announce("Inverting the picture", 11, 40)
 
 
 @pytest.mark.parametrize("steps", [5, 20, 30])

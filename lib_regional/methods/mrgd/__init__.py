@@ -11,7 +11,7 @@ from ...plan import Plan, plan_pass
 from ...ports import DenoiserCall, EditingHost, GuidanceModel, Hooks, Host, InvertingHost
 from .edit import Edit, Options
 from .guide import Weights
-from .inversion import Inversion, Inverted, cached, ddim_steps
+from .inversion import Inversion, Inverted, Stopped, cached, ddim_steps
 from .keywords import Keywords, Words, check_keywords
 from .scenes import Scenes
 from .sides import Side
@@ -66,8 +66,15 @@ def _inversion(host: EditingHost, plan: Plan, source: Side | None, texts: Texts)
 
     def invert(call: DenoiserCall) -> Inverted:
         first = int((inverting.alphas_cumprod - call.alpha**2).abs().argmin())
-        run = Inversion(inverting, source, texts, ddim_steps(first, call.step.total), call.step.cfg_scale, inner)
-        return cached(run, clean[: len(call.x)].to(call.x))
+        announce = getattr(host, "announce", lambda text, done, total: True)
+        run = Inversion(
+            inverting, source, texts, ddim_steps(first, call.step.total), call.step.cfg_scale, inner,
+            lambda done, total: bool(announce("Inverting the picture", done, total)),
+        )  # fmt: skip
+        try:
+            return cached(run, clean[: len(call.x)].to(call.x))
+        except Stopped:
+            return Inverted(call.x.clone())
 
     return invert
 

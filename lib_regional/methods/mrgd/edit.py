@@ -16,7 +16,7 @@ from ...tensors.alignment import reweight
 from ...tensors.masks import raster_scale, region_mask
 from ...tensors.metrics import inherent_area
 from .control import Control, Rule
-from .guide import Weights, guided
+from .guide import Guidance, Weights
 from .inversion import Inverted
 from .keywords import Keywords
 from .rows import RegionWise
@@ -25,6 +25,9 @@ from .scenes import Scenes
 from .sides import BASE, Key, Side, Tag, total_text
 from .texts import Texts
 from .trajectory import Conversion, Source, find_conversion
+
+KEYWORDS = "Regional keywords"
+"""Of the infotext."""
 
 LOCKED = 0.5
 """Share of a cell that must lie in the inherent area, feather excluded, for the lock to hold it: cells have no finer border."""
@@ -44,6 +47,11 @@ class Options:
     lock: bool = False
     lock_picture: bool = True
     gain: float = 1.0
+
+    @property
+    def uses_keywords(self) -> bool:
+        """Whether anything follows the keywords: a loss, or self-attention."""
+        return self.gain != 1 or (self.weights is not None and self.weights.uses_maps)
 
 
 class Edit:
@@ -75,6 +83,7 @@ class Edit:
         self._held: dict[Grid, Tensor] = {}
         self._steady: dict[Grid, Tensor] = {}
         self._rules = Rules(source or target, target, pairs, texts, self.steady_area, options.tau, options.self_until)
+        self._guidance = None if options.weights is None else Guidance(options.weights, options.guided)
         self.control = Control(options.gain, bool(keywords), keywords=self._keyword_positions, scales=self._scale)
 
     def hooks(self) -> Hooks:
@@ -85,8 +94,18 @@ class Edit:
             unet=self._unet,
             denoiser=self._denoise,
             close=self.control.close,
+            told=self._told,
             finish=self._finish if self._source is not None and self._options.lock and self._options.lock_picture else None,
         )
+
+    def _told(self) -> dict[str, str]:
+        """The keywords of the target's regions, those of the first image; and where guidance ended early."""
+        ended = {} if self._guidance is None else self._guidance.told()
+        ours = next((words for words in self._keywords if words.side is self._target), None)
+        if ours is None or not self._options.uses_keywords:
+            return ended
+        active = self._target.active(0, self._step)
+        return {KEYWORDS: "; ".join(f"{region + 1}: {' '.join(ours.of(0, region, self._step))}" for region in active), **ended}
 
     def _unet(self, call: UNetCall) -> Tensor:
         self.control.begin_call()
@@ -142,14 +161,14 @@ class Edit:
             keywords.learn(self.control.maps, step)
 
     def _guided(self, call: DenoiserCall, clean: Tensor, source: Tensor) -> Tensor:
-        weights = self._options.weights
-        if weights is None or self._scenes is None or call.step.progress >= self._options.guided:
+        guidance = self._guidance
+        if guidance is None or self._scenes is None or not guidance.acts(call.step):
             return clean
         area = self.area((clean.shape[-2], clean.shape[-1]))
         done = []
         for image, (ours, theirs) in enumerate(zip(clean, source, strict=True)):
             scene = self._scenes.scene(image, ours, theirs, area.to(ours), self.control.maps, call.step)
-            done.append(guided(ours, scene, weights, call.alpha, call.beta))
+            done.append(guidance.step(ours, scene, call.alpha, call.beta, call.step))
         return torch.stack(done)
 
     def _locked(self, clean: Tensor, source: Tensor) -> Tensor:

@@ -7,14 +7,23 @@ The gradient flows to the latent through the fitted maps or through decoder and 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
+from ...ports import StepInfo
 from ...tensors.losses import inherent, inter_image, posterior_variance, region_specific
 from ...tensors.maps import normalised
+from ..rows import is_out_of_memory
+
+ENDED = "Regional guidance"
+"""Of the infotext."""
+
+_log = logging.getLogger("regional")
 
 SCALE = 1e-3
 LONGEST = 0.5
@@ -92,6 +101,53 @@ def guided(latent: Tensor, scene: Scene, weights: Weights, alpha: float, beta: f
     step = gradient * (SCALE * latent.numel() * posterior_variance(alpha, beta))
     size = float(step.square().mean().sqrt())
     return latent - (step * min(1.0, LONGEST / max(size, 1e-12))).to(latent)
+
+
+@dataclass
+class Guidance:
+    """The guided steps of one generation: the first ``share`` of them. Where memory does not suffice for the gradient, pictures and
+    maps are computed twice instead of kept (checkpointing); where that does not help, the steps that are left are not guided."""
+
+    weights: Weights
+    share: float = 1.0
+    checkpoints: bool = False
+    ended: StepInfo | None = None
+
+    def acts(self, step: StepInfo) -> bool:
+        """Whether ``step`` is guided."""
+        return self.ended is None and step.progress < self.share
+
+    def step(self, latent: Tensor, scene: Scene, alpha: float, beta: float, step: StepInfo) -> Tensor:
+        """One guided step of an image, as far as memory allows."""
+        while self.acts(step):
+            try:
+                return guided(latent, _checkpointed(scene) if self.checkpoints else scene, self.weights, alpha, beta)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._save_memory(step)
+        return latent
+
+    def told(self) -> dict[str, str]:
+        """What the infotext says of it: nothing unless it ended early."""
+        return {} if self.ended is None else {ENDED: f"ended at step {self.ended.index + 1} of {self.ended.total} (out of memory)"}
+
+    def _save_memory(self, step: StepInfo) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if not self.checkpoints:
+            self.checkpoints = True
+            _log.warning("Regional: the guidance's gradient was too much for the memory; going on with checkpoints, which are slower.")
+            return
+        self.ended = step
+        _log.warning("Regional: out of memory for the guidance: steps from %d of %d on are not guided.", step.index + 1, step.total)
+
+
+def _checkpointed(scene: Scene) -> Scene:
+    def twice(function: Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor] | None:
+        return None if function is None else lambda z: checkpoint(function, z, use_reentrant=False)
+
+    return replace(scene, maps=twice(scene.maps), picture=twice(scene.picture))
 
 
 def keyword_maps(total: Tensor, positions: Sequence[Sequence[int]], grid: tuple[int, int]) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +50,14 @@ def ddim_steps(first: int, count: int) -> list[int]:
     return [round(first - index * (first - 1) / (count - 1)) for index in range(count)]
 
 
+Announce = Callable[[int, int], bool]
+"""Told (steps done, steps in all); says whether to go on."""
+
+
+class Stopped(Exception):
+    """The user has stopped the generation during the inversion."""
+
+
 @dataclass
 class Inversion:
     """Inverts pictures under the texts and places of ``side``. ``scale`` is the guidance scale with which they are to come back."""
@@ -60,9 +68,11 @@ class Inversion:
     steps: Sequence[int]
     scale: float
     inner: int = INNER_STEPS
+    announce: Announce = lambda done, total: True
 
     def invert(self, clean: Tensor) -> Inverted:
         """clean latents (B, C, H, W) -> noise and contexts."""
+        self._begin(len(clean))
         path = self.path(clean)
         contexts: Contexts = {}
         for image in range(len(clean)):
@@ -74,9 +84,19 @@ class Inversion:
         found = [clean]
         for index in range(len(self.steps) - 1, -1, -1):
             x = found[-1]
+            self._tell()
             noise = torch.stack([self._fused(image, x[image], index) for image in range(len(x))])
             found.append(_moved(x, noise, self._alpha(index + 1), self._alpha(index)))
         return found
+
+    def _begin(self, images: int) -> None:
+        self._done, self._total = 0, len(self.steps) * (1 + images)
+
+    def _tell(self) -> None:
+        """Say how far it is; raises `Stopped` if the user wants no more."""
+        if not self.announce(self._done, self._total):
+            raise Stopped
+        self._done += 1
 
     def _info(self, index: int) -> StepInfo:
         return StepInfo(index, len(self.steps), cfg_scale=self.scale)
@@ -101,6 +121,7 @@ class Inversion:
         x, latent = path[-1], (path[-1].shape[-2], path[-1].shape[-1])
         last: dict[Key, Tensor] = {}
         for index in range(len(self.steps)):
+            self._tell()
             wanted = path[len(self.steps) - index - 1]
             negatives = {job.key: job.text for job in self.side.jobs(image, "uncond", self._info(index), latent)}
             parts = []

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...ports import Conditioning, Grid, Role, Row, UNetCall, UNetRow
+from ..rows import is_out_of_memory
 from .sides import Job, Key, Side, Tag, fuse
 from .texts import Texts
 
@@ -100,8 +101,8 @@ def _run(call: UNetCall, rows: list[UNetRow]) -> list[Tensor]:
     """Predict, in halves where memory does not suffice."""
     try:
         return list(call.run(rows))
-    except torch.cuda.OutOfMemoryError:
-        if len(rows) == 1:
+    except RuntimeError as error:
+        if len(rows) == 1 or not is_out_of_memory(error):
             raise
     half = len(rows) // 2
     return [*_run(call, rows[:half]), *_run(call, rows[half:])]

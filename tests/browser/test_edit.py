@@ -1,0 +1,98 @@
+"""The drawer "Edit" in a browser: from a picture to its edited layout, with what changed, keywords and the difference."""
+
+from __future__ import annotations
+
+import pytest
+
+HALVES = {
+    "version": 1, "enabled": True, "method": "mrgd", "base": {"prompt": "grass"},
+    "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a red circle on grass"}, {"box": [0.5, 0, 1, 1], "prompt": "a blue square on grass"}],
+}  # fmt: skip
+
+
+def choose_sampler(editor, name: str) -> None:
+    box = editor.page.locator("#txt2img_sampling input").first
+    box.click()
+    box.fill(name)
+    editor.page.keyboard.press("Enter")
+
+
+def generate(editor, steps: int = 4) -> None:
+    page = editor.page
+    infotext = "(document.querySelector('#html_info_txt2img .infotext') || {}).textContent || ''"
+    before = page.evaluate(infotext)
+    page.locator("#txt2img_steps input[type=number]").fill(str(steps))
+    page.locator("#txt2img_prompt textarea").fill("grass")
+    page.click("#txt2img_generate")
+    page.wait_for_function(f"before => {{ const now = {infotext}; return now && now !== before; }}", arg=before, timeout=300000)
+    page.wait_for_timeout(800)
+
+
+def rows(editor) -> list[str]:
+    return [row.get_attribute("data-kind") for row in editor.find(".rg-edit-row").all()]
+
+
+@pytest.fixture
+def editor(open_editor):
+    opened = open_editor()
+    opened.renew()
+    opened.load(HALVES)
+    opened.resize(128, 128)
+    return opened
+
+
+def test_an_edit_from_a_picture_to_the_difference(editor):
+    choose_sampler(editor, "DDIM")
+    generate(editor)
+    editor.act("drawer-edit")
+    editor.act("edit-lock")
+    assert [region["prompt"] for region in editor.settings["options"]["mrgd"]["source"]["regions"]] == [
+        region["prompt"] for region in HALVES["regions"]
+    ]
+    seed = editor.page.locator("#txt2img_seed input").first.input_value()
+    assert int(seed) >= 0
+    editor.field("regions[1].prompt").fill("a green ring on grass")
+    editor.find("[data-kind=reworded]").wait_for()
+    assert sorted(rows(editor)) == ["inherent", "reworded"]
+    assert editor.find("[data-action=edit-count]").inner_text() == "1 change"
+    editor.field("options.mrgd.keywords[1]").fill("green ring")
+    editor.field("options.mrgd.lock").check()
+    generate(editor)
+    editor.find("[data-view=difference]").wait_for()
+    caption = editor.find("[data-view=difference] figcaption").inner_text()
+    assert caption.startswith("Difference: ")
+    halves = editor.page.evaluate(
+        "() => { const c = document.querySelector('[data-view=difference] canvas'), d = c.getContext('2d');"
+        " const sum = (x) => d.getImageData(x, 0, c.width / 2, c.height).data.reduce((a, v, i) => a + (i % 4 === 3 ? 0 : v), 0);"
+        " return [sum(0), sum(c.width / 2)]; }"
+    )
+    assert halves[1] > 20 * max(1, halves[0])
+    info = editor.page.eval_on_selector("#html_info_txt2img", "node => node.textContent")
+    assert "Regional keywords" in info and '"source"' in info.replace("\\", "")
+    assert editor.find("[data-field='options.mrgd.keywords[0]']").get_attribute("placeholder").startswith("found: ")
+
+
+def test_what_changed_can_be_corrected(editor):
+    editor.act("drawer-edit")
+    editor.act("edit-lock")
+    assert rows(editor) == [] or set(rows(editor)) == {"inherent"}
+    editor.find("[data-kind=inherent]").first.wait_for()
+    pair = editor.find("[data-action=edit-pair-1]")
+    pair.select_option("")
+    editor.find("[data-kind=added]").wait_for()
+    assert editor.settings["options"]["mrgd"]["pairs"] == [[None, 1]]
+    assert sorted(rows(editor)) == ["added", "inherent", "removed"]
+    editor.act("edit-find")
+    editor.find("[data-kind=added]").wait_for(state="detached")
+    assert set(rows(editor)) == {"inherent"}
+
+
+def test_back_and_release(editor):
+    editor.act("drawer-edit")
+    editor.act("edit-lock")
+    editor.act("add")
+    assert len(editor.settings["regions"]) == 3
+    editor.act("edit-back")
+    assert [region["prompt"] for region in editor.settings["regions"]] == [region["prompt"] for region in HALVES["regions"]]
+    editor.act("edit-release")
+    assert "source" not in editor.settings.get("options", {}).get("mrgd", {})

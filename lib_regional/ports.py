@@ -115,7 +115,8 @@ class LayerCall:
     """One linear, convolution or norm layer of the UNet that has just run: module ``name``, input ``x`` and output ``y``.
 
     Token layers have x (B, L, C) with L = h·w of ``grid``; spatial ones (B, C, h, w); layers without a place (time embedding) have
-    ``grid`` None. A layer that reads the context (``attn2.to_k``, ``attn2.to_v``) has x (B, T, D) and ``grid`` None too.
+    ``grid`` None. A layer that reads the context (``attn2.to_k``, ``attn2.to_v``) has x (B, T, D) and ``grid`` None too. ``own`` is the
+    layer itself with its weight and bias, told to `Hooks.spatial` alone.
     """
 
     name: str
@@ -123,6 +124,7 @@ class LayerCall:
     model: ModelCall
     x: Tensor
     y: Tensor
+    own: LayerDelta | None = None
 
 
 @dataclass(frozen=True)
@@ -260,9 +262,10 @@ PictureHook = Callable[["Tensor"], "Tensor"]
 class Hooks:
     """What a method wants to be called for. A slot that is None or empty costs nothing.
 
-    ``cross_attention`` is asked on models that have it, ``joint`` takes its place on those where text and picture share one attention.
-    ``layers``: hooks by module name. ``method`` is its name, for messages. ``renew``: the model's weights changed during sampling (another
-    checkpoint, other LoRAs): encode anew, forget projections. A method without it cannot be followed by a host whose weights change.
+        ``cross_attention`` is asked on models that have it, ``joint`` takes its place on those where text and picture share one attention.
+    ``layers``: hooks by module name; ``spatial`` is asked before them, of every group norm and every convolution that sees its neighbours.
+    ``method`` is its name, for messages. ``renew``: the model's weights changed during sampling (another checkpoint, other LoRAs): encode
+    anew, forget projections. A method without it cannot be followed by a host whose weights change.
     ``finish``: told of the latents (B, C, H, W) that sampling ended with; it may return what is then done with the decoded pictures.
     ``told``: asked after sampling for what the infotext shall say of it.
     """
@@ -272,6 +275,7 @@ class Hooks:
     vector: VectorHook | None = None
     self_attention: AttentionHook | None = None
     layers: Mapping[str, LayerHook] = field(default_factory=dict)
+    spatial: LayerHook | None = None
     unet: UNetHook | None = None
     denoiser: DenoiserHook | None = None
     renew: Callable[[], None] | None = None

@@ -21,7 +21,14 @@ METHODS: Mapping[str, str] = {
 _MEMORY = Number("Latent cells predicted at once, as a multiple of what the host itself predicts at once; less is slower.", 1.0, 0.1, 64)
 
 OPTIONS: Mapping[str, Mapping[str, Field]] = {
-    "attention_couple": {"cache": Flag("Keep keys and values over the steps: faster, for some memory.", True)},
+    "attention_couple": {
+        "cache": Flag("Keep keys and values over the steps: faster, for some memory.", True),
+        "separate": Choice(
+            "What regions with different LoRAs do not share: their self-attention, the norms' numbers as well, or convolutions too.",
+            "nothing",
+            ("nothing", "attention", "norms", "all"),
+        ),
+    },
     "latent_couple": {
         "mode": Choice("What a region's prediction sees: the full canvas, or a crop around the region.", "full", ("full", "crop")),
         "halo": Number("With crop: latent cells (8 pixels each) seen around the region's own.", 8, high=128, whole=True),

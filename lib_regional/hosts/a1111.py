@@ -35,7 +35,7 @@ from .a1111_attention import beside, check_shape, left_to_host, run_hook, sites_
 from .a1111_denoiser import around_denoiser
 from .a1111_model import facts_of_model, has_ended, identity_of, interrupt, loaded_model, refuse_replaced_unet
 from .a1111_rows import Announced, read_rows, read_step
-from .a1111_unet import around_unet, layer_hook, layer_of, transformer_around
+from .a1111_unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
 from .patching import foreign_forward, owner_of, patched_forward
 
 _UNHEARD = (
@@ -247,6 +247,8 @@ class _Sampling:
                 stack.enter_context(patched_forward(attn, self._around(site, attn, hook)))
 
     def _hook_layers(self, unet: nn.Module, transformers: Sequence[str], stack: ExitStack) -> None:
+        if self._hooks.spatial is not None:
+            hook_spatial(unet, self._hooks.spatial, self._call, stack)
         for name, hook in self._hooks.layers.items():
             around = transformer_around(name, transformers)
             grid = functools.partial(self._grids.get, around or "")

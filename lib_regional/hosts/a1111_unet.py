@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..core.errors import RegionalError
 from ..ports import Grid, LayerCall, LayerHook, ModelCall, UNetCall, UNetHook, UNetRow
+from ..tensors.layer_kinds import own_weights, spatial_layers
 
 _CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
 """Layers that read the context, which has no place in the picture."""
@@ -128,3 +129,17 @@ def layer_hook(
         return hook(LayerCall(name, grid() if x.ndim == 3 else None, model, x, y))
 
     return answer
+
+
+def hook_spatial(unet: nn.Module, hook: LayerHook, now: Callable[[], ModelCall | None], stack: ExitStack) -> None:
+    """Ask ``hook`` of every layer through which places hear of each other, until ``stack`` is closed; see `ports.Hooks`."""
+
+    def told(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
+        def answer(module: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
+            model = now()
+            return None if model is None or not args else hook(LayerCall(name, None, model, args[0], y, own_weights(module)))
+
+        return answer
+
+    for name, module in spatial_layers(unet):
+        stack.callback(module.register_forward_hook(told(name)).remove)

@@ -38,6 +38,7 @@ from ..ports import (
     UNetRow,
 )
 from ..sources.clipseg import find_clipseg
+from ..tensors.layer_kinds import own_weights, spatial_layers
 from .patching import patched_forward
 from .progress import announce
 
@@ -186,6 +187,9 @@ class DiffusersHost:
                 hook = hooks.cross_attention if site.kind == "cross" else hooks.self_attention
                 if hook is not None:
                     stack.enter_context(_processor(attn, RegionalProcessor(self, site, hook, attn.processor)))
+            if hooks.spatial is not None:
+                for name, module in spatial_layers(unet):
+                    stack.callback(module.register_forward_hook(self._spatial_hook(name, hooks.spatial)).remove)
             for name, layer_hook in hooks.layers.items():
                 stack.callback(unet.get_submodule(name).register_forward_hook(self._layer_hook(name, layer_hook)).remove)
             if hooks.unet is not None:
@@ -226,6 +230,12 @@ class DiffusersHost:
             reads_context = name.endswith(_CONTEXT_LAYERS)
             grid = None if transformer is None or reads_context else self._grids.get(transformer)
             return hook(LayerCall(name, grid, self.now, args[0], y))
+
+        return answer
+
+    def _spatial_hook(self, name: str, hook: LayerHook) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
+        def answer(module: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
+            return None if self.now is None else hook(LayerCall(name, None, self.now, args[0], y, own_weights(module)))
 
         return answer
 

@@ -83,7 +83,7 @@ def refuse_unserved(hooks: Hooks, unet: nn.Module) -> None:
     asked = {
         "cross-attention": hooks.cross_attention is not None and hooks.joint is None,
         "self-attention": hooks.self_attention is not None,
-        "to change single layers (LoRAs in regions)": bool(hooks.layers),
+        "to change single layers (LoRAs in regions)": bool(hooks.layers) or hooks.spatial is not None,
     }
     missing = [what for what, wanted in asked.items() if wanted]
     if kind == "joint" and missing:

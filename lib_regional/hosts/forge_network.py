@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..core.errors import RegionalError
 from ..ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site, StepInfo, UNetRow, Window
 from .a1111_attention import check_shape, sites_of, transformer_of
-from .a1111_unet import around_unet, layer_hook, layer_of, transformer_around
+from .a1111_unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
 from .forge_attention import attention_call, chained, check_values
 from .forge_joint import bias_of, biased, context_of, token_grid
 from .forge_model import kind_of, refuse_unserved
@@ -68,6 +68,8 @@ class Network:
             for name in transformers:
                 hook = self._unet.get_submodule(name).register_forward_pre_hook(self._grid_hook(name), with_kwargs=True)
                 stack.callback(hook.remove)
+            if self._hooks.spatial is not None:
+                hook_spatial(self._unet, self._hooks.spatial, self._call, stack)
             for name, on_layer in self._hooks.layers.items():
                 grid = functools.partial(self._grids.get, transformer_around(name, transformers) or "")
                 told = layer_hook(name, on_layer, self._call, grid)

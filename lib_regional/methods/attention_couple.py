@@ -18,6 +18,7 @@ from .contexts import ContextKey, Contexts, encode_plan
 from .recording import Spoken, record_spoken
 from .region_lora import ByPlace, Networks, layer_hooks, load_networks
 from .region_noise import region_noise
+from .separation import Separation
 from .whole_texts import WholeTexts
 
 CACHE_LIMIT = 512 * 2**20
@@ -180,11 +181,13 @@ def _heads(call: AttentionCall, k: Tensor, v: Tensor) -> KeysValues:
 def attention_couple(plan: Plan, host: Host) -> Hooks:
     """Hooks for one generation, for models with cross-attention and for those where text and picture share one (`tensors.joint`).
 
-    ``options.attention_couple.cache`` (default true) keeps keys and values over the steps.
+    ``options.attention_couple.cache`` (default true) keeps keys and values over the steps, ``separate`` keeps regions with different LoRAs
+    apart (`methods.separation`).
     """
     options = dict(plan.settings.options.get("attention_couple", {}))
     cache = KeyValueCache() if options.get("cache", True) else None
     networks, pyramid, contexts = load_networks(plan, host), Pyramid(plan.layout), encode_plan(plan, host)
+    apart = Separation(plan, pyramid, str(options.get("separate", "nothing")))
     couple, whole = _Couple(plan, contexts, networks, pyramid, cache), WholeTexts(plan, contexts, pyramid)
 
     def renew() -> None:
@@ -196,7 +199,9 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
         cross_attention=couple,
         joint=whole.shares,
         vector=whole.vectors,
-        layers=layer_hooks(networks, ByPlace(plan, pyramid), contexts=False),
+        self_attention=apart.self_attention if apart.wanted else None,
+        spatial=apart.spatial if apart.wanted and apart.reaches_layers else None,
+        layers=layer_hooks(networks, ByPlace(plan, pyramid), contexts=False, within=apart.delta if apart.reaches_layers else None),
         denoiser=region_noise(plan),
         renew=renew,
         close=cache.clear if cache is not None else None,

@@ -188,9 +188,10 @@ def loras_of_regions(plan: Plan) -> LorasOf:
 
 @dataclass(frozen=True)
 class _Spot:
-    """Where one LoRA acts in one kind of layer; ``add`` adds its delta to an output in place."""
+    """Where one LoRA acts in one kind of layer: ``strengths`` (B,) or (B, h, w); ``add`` adds its delta to an output in place."""
 
     key: NetworkKey
+    strengths: Tensor
     add: Callable[[LayerDelta, Tensor, Tensor], None]
 
 
@@ -217,16 +218,17 @@ def _spot(key: NetworkKey, strengths: Tensor, flat: bool, like: Tensor) -> _Spot
         return None
     if strengths.dim() == 1:
         rows = strengths.to(like.device)
-        return _Spot(key, lambda delta, x, y: add_everywhere(delta, x, y, rows))
+        return _Spot(key, rows, lambda delta, x, y: add_everywhere(delta, x, y, rows))
     if flat:
         support = torch.nonzero(strengths.flatten().abs() > SUPPORT)[:, 0]
         values = strengths.flatten()[support].to(like.device, like.dtype)
         places = support.to(like.device)
-        return _Spot(key, lambda delta, x, y: add_on_tokens(delta, x, y, places, values))
+        return _Spot(key, strengths, lambda delta, x, y: add_on_tokens(delta, x, y, places, values))
     chosen, box = _bounds(strengths)
     inside = strengths[chosen, None, box[0] : box[2], box[1] : box[3]].to(like.device, like.dtype)
     index = chosen.to(like.device)
-    return _Spot(key, lambda delta, x, y: add_in_box(delta, x, y, index, box, inside))
+    everywhere = strengths.to(like.device, like.dtype)
+    return _Spot(key, everywhere, lambda delta, x, y: add_in_box(delta, x, y, index, box, inside))
 
 
 def _bounds(strengths: Tensor) -> tuple[Tensor, Box]:
@@ -237,7 +239,11 @@ def _bounds(strengths: Tensor) -> tuple[Tensor, Box]:
     return torch.nonzero(here.flatten(1).any(1))[:, 0], box
 
 
-def layer_hooks(networks: Networks, placement: Placement, *, contexts: bool = True) -> dict[str, LayerHook]:
+Within = Callable[[LayerCall, LayerDelta], Tensor | None]
+"""What a delta gives in a layer whose places hear of each other, where parts of the canvas are kept apart; None: as ever."""
+
+
+def layer_hooks(networks: Networks, placement: Placement, *, contexts: bool = True, within: Within | None = None) -> dict[str, LayerHook]:
     """Hooks for `ports.Hooks.layers` that add the LoRAs' deltas where ``placement`` says.
 
     ``contexts`` False leaves out the layers that read the context, for methods that project their contexts themselves
@@ -252,7 +258,11 @@ def layer_hooks(networks: Networks, placement: Placement, *, contexts: bool = Tr
             if delta is not None:
                 done = call.y.clone(memory_format=torch.contiguous_format) if done is None else done
                 _check_rows(call)
-                spot.add(delta, call.x, done)
+                part = within(call, delta) if within is not None else None
+                if part is None:
+                    spot.add(delta, call.x, done)
+                else:
+                    done += part * spot.strengths[:, None]
         return done
 
     return {name: hook for name in networks.layers if contexts or not name.endswith(CONTEXT_LAYERS)}

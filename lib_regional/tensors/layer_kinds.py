@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
 
-from ..ports import LayerKind
+from ..ports import LayerDelta, LayerKind
 
 
 def kind_of(module: nn.Module) -> LayerKind | None:
@@ -23,6 +24,22 @@ def kind_of(module: nn.Module) -> LayerKind | None:
         return LayerKind("conv", stride, padding, dilation, module.groups)
     linear = isinstance(module, nn.Linear) or type(module).__name__ == "Linear"
     return LayerKind("linear") if linear and weight.dim() == 2 else None
+
+
+def spatial_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Names and modules of a network's layers through which places hear of each other: group norms, and convolutions wider than a cell."""
+    for name, module in network.named_modules():
+        kind = kind_of(module)
+        wide = isinstance(module, nn.Conv2d) and tuple(module.kernel_size) != (1, 1)
+        if kind is not None and (kind.kind == "group_norm" or wide):
+            yield name, module
+
+
+def own_weights(module: nn.Module) -> LayerDelta:
+    """A layer that has a kind, as what it adds to nothing: its weight and bias."""
+    kind, weight, bias = kind_of(module), module.weight, getattr(module, "bias", None)
+    assert kind is not None and isinstance(weight, Tensor)
+    return LayerDelta(kind, weight=weight.detach(), bias=bias.detach() if isinstance(bias, Tensor) else None)
 
 
 def _pair(value: Any) -> tuple[int, int]:

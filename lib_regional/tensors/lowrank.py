@@ -30,6 +30,14 @@ def added(delta: LayerDelta, x: Tensor) -> Tensor:
     return _ADDED[delta.layer.kind](delta, x)
 
 
+def whole(delta: LayerDelta) -> LayerDelta:
+    """A convolution's delta with its factors multiplied out."""
+    if delta.weight is not None or delta.down is None or delta.up is None:
+        return delta
+    weight = dense(delta, (delta.up.shape[0], delta.down.shape[1], *_kernel(delta)))
+    return LayerDelta(delta.layer, weight=weight, bias=delta.bias)
+
+
 def dense(delta: LayerDelta, shape: tuple[int, ...]) -> Tensor:
     """ΔW as one tensor of the weight's ``shape``; zeros where only the bias changes."""
     if delta.weight is not None:

@@ -1,8 +1,10 @@
-"""LoRAs in regions on the small model: objects placed with them, and how much of a style reaches the neighbour.
+"""LoRAs in regions on the small model: objects placed with them, and how much of a LoRA reaches the neighbour.
 
-    python tests/fidelity/loras.py [--count 36] [--out docs]
+    python tests/fidelity/loras.py placing [--count 36] [--image docs/images/lora.png]
+    python tests/fidelity/loras.py separation [--seeds 8]
 
-Writes ``lora_figures.md`` (the tables of docs/lora.md) and ``images/lora.png`` into ``--out``.
+Prints the tables of docs/lora.md. *Placed*: the two halves of the canvas are told an object each, and it is the one that is found there.
+*Separation*: two pictures of every seed, with a LoRA at strength 0 and at 1 in the left half's text; the mean change of the halves' pixels.
 """
 
 from __future__ import annotations
@@ -11,16 +13,12 @@ import argparse
 import random
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
@@ -31,9 +29,30 @@ from lib_regional.standalone.train.evaluate import find_objects, judge  # noqa: 
 
 LORAS = ("star", "shift", "outlines")
 LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
-METHODS = ("attention_couple", "latent_couple")
+
+
+def couple(**options: Any) -> dict[str, Any]:
+    return {"method": "attention_couple", "options": {"attention_couple": options}}
+
+
+LATENT = {"method": "latent_couple"}
+CROP = {"method": "latent_couple", "options": {"latent_couple": {"mode": "crop", "halo": 0}}}
+SHARP = 0.0
+"""Feather of regions without a soft border."""
+SEPARATION: dict[str, tuple[dict[str, Any], float]] = {
+    "attention couple": (couple(), 0.05),
+    "… `separate`: attention": (couple(separate="attention"), 0.05),
+    "… `separate`: norms": (couple(separate="norms"), 0.05),
+    "… `separate`: all": (couple(separate="all"), 0.05),
+    "… `separate`: all, sharp border": (couple(separate="all"), SHARP),
+    "latent couple": (LATENT, 0.05),
+    "latent couple, crops without halo, sharp border": (CROP, SHARP),
+}
+"""Row of the table -> settings and feather."""
+PLACING = {"attention couple": couple(), "… `separate`: all": couple(separate="all"), "latent couple": LATENT}
 SAMPLING = {"steps": 20, "sampler_name": "Euler a", "cfg_scale": 5.0, "width": 128, "height": 128, "do_not_save_samples": True}
 PAIRS = (("star", None), (None, "star"), ("star", "outlines"), ("shift", None), ("outlines", "shift"), ("shift", "star"))
+BATCH = 12
 
 
 @dataclass(frozen=True)
@@ -81,117 +100,103 @@ def alone(studio: Studio, lora: str | None, count: int) -> float:
     """Share of pictures of one object over the whole canvas, plain prompt, whose biggest object is as it should be."""
     rng = random.Random(f"alone-{lora}")
     wishes = [wish(rng, lora) for _ in range(count)]
+    prompts = [one.prompt(rng.choice(BACKGROUNDS)) for one in wishes]
     pictures: list[np.ndarray] = []
-    for start in range(0, count, 12):
-        some = wishes[start : start + 12]
-        seeds = [rng.randrange(2**31) for _ in some]
-        pictures += studio.draw([one.prompt(rng.choice(BACKGROUNDS)) for one in some], seeds)
+    for start in range(0, count, BATCH):
+        some = slice(start, min(count, start + BATCH))
+        pictures += studio.draw(prompts[some], [rng.randrange(2**31) for _ in prompts[some]])
     found = [find_objects(picture) for picture in pictures]
     return float(np.mean([bool(f) and f[0].matches(one.colour, one.form) for f, one in zip(found, wishes, strict=True)]))
 
 
-def halves(wishes: Sequence[Wish], background: str, method: str) -> dict[str, Any]:
-    """Settings of two halves, each with its object; the base is the background."""
-    regions = [{"box": list(box), "prompt": one.prompt(background)} for box, one in zip((LEFT, RIGHT), wishes, strict=True)]
-    return {"method": method, "regions": regions, "base": {"prompt": background}}
-
-
-def placed(studio: Studio, method: str, count: int) -> tuple[dict[str | None, list[bool]], list[np.ndarray]]:
-    """Whether each region is right, by LoRA, and the pictures."""
+def placed(studio: Studio, settings: dict[str, Any], count: int) -> tuple[dict[str | None, list[bool]], list[np.ndarray]]:
+    """Whether each half is right, by its LoRA, and the pictures. A batch's prompts are split into base and halves."""
     rng, right, pictures = random.Random("placed"), {}, []
-    for number in range(count):
-        first, second = PAIRS[number % len(PAIRS)]
-        left = wish(rng, first)
-        wishes = (left, wish(rng, second, (left.colour,)))
-        background, seed = rng.choice(BACKGROUNDS), rng.randrange(2**31)
-        picture = studio.draw([background], [seed], halves(wishes, background, method))[0]
-        judged = judge(picture, [(LEFT, wishes[0].colour, wishes[0].form), (RIGHT, wishes[1].colour, wishes[1].form)])
-        for one, region in zip(wishes, judged.regions, strict=True):
-            right.setdefault(one.lora, []).append(region.right)
-        pictures.append(picture)
+    halves = {"text_from": "break", "grid": {"ratios": "1,1", "direction": "columns"}, **settings}
+    for start in range(0, count, BATCH):
+        scenes = [_pair(rng, number) for number in range(start, min(count, start + BATCH))]
+        prompts = [f"{ground} ADDBASE {left.prompt(ground)} BREAK {other.prompt(ground)}" for left, other, ground in scenes]
+        drawn = studio.draw(prompts, [rng.randrange(2**31) for _ in scenes], halves)
+        for (left, other, _), picture in zip(scenes, drawn, strict=True):
+            judged = judge(picture, [(LEFT, left.colour, left.form), (RIGHT, other.colour, other.form)])
+            for one, region in zip((left, other), judged.regions, strict=True):
+                right.setdefault(one.lora, []).append(region.right)
+        pictures += drawn
     return right, pictures
 
 
-@contextmanager
-def apart(unet: torch.nn.Module) -> Iterator[None]:
-    """Self-attention that does not look across the middle of a square canvas."""
-    sites: list[Any] = [module for name, module in unet.named_modules() if name.endswith(".attn1")]
-    before = [site.processor for site in sites]
-    for site in sites:
-        site.processor = _masked
-    try:
-        yield
-    finally:
-        for site, processor in zip(sites, before, strict=True):
-            site.processor = processor
+def _pair(rng: random.Random, number: int) -> tuple[Wish, Wish, str]:
+    first, second = PAIRS[number % len(PAIRS)]
+    left = wish(rng, first)
+    return left, wish(rng, second, (left.colour,)), rng.choice(BACKGROUNDS)
 
 
-def _masked(attn: Any, x: Tensor, *_: Any, **__: Any) -> Tensor:
-    side = int(x.shape[1] ** 0.5)
-    right = torch.arange(x.shape[1]) % side >= side // 2
-    q, k, v = (project(x).unflatten(-1, (attn.heads, -1)).transpose(1, 2) for project in (attn.to_q, attn.to_k, attn.to_v))
-    heard = F.scaled_dot_product_attention(q, k, v, right[:, None] == right, scale=attn.scale)
-    done: Tensor = attn.to_out[0](heard.transpose(1, 2).flatten(2))
-    return done
-
-
-def change(studio: Studio, before: str, after: str, method: str, count: int) -> tuple[float, float]:
+def change(studio: Studio, before: str, after: str, settings: dict[str, Any], feather: float, count: int) -> tuple[float, float]:
     """Mean change (left, right) in 8-bit levels when the left half's text changes; four pixels at the border are left out."""
     drawn = []
     for text in (before, after):
-        regions = [{"box": list(LEFT), "prompt": text}, {"box": list(RIGHT), "prompt": "a blue square on sky"}]
-        drawn.append(np.stack(studio.draw(["grass"] * count, list(range(count)), {"method": method, "regions": regions})).astype(float))
+        told = ((LEFT, text), (RIGHT, "a blue square on sky"))
+        regions = [{"box": list(box), "prompt": prompt, "feather": feather} for box, prompt in told]
+        drawn.append(np.stack(studio.draw(["grass"] * count, list(range(count)), {**settings, "regions": regions})).astype(float))
     difference = np.abs(drawn[0] - drawn[1]).mean((0, 3))
     return float(difference[:, :60].mean()), float(difference[:, 68:].mean())
 
 
-def separation(studio: Studio, count: int) -> Iterator[str]:
+def separation(studio: Studio, loras: Sequence[str], rows: Sequence[str], count: int) -> Iterator[str]:
     """Rows: how much the right half changes when a LoRA or a word is added on the left."""
     text = "a red circle on grass"
-    cases = [(f"LoRA {lora} on the left", f"{text} <lora:{lora}:1>") for lora in LORAS]
-    cases.append(("another background on the left, no LoRA", "a red circle on snow"))
+    cases = [(f"LoRA {lora} on the left", f"{text} <lora:{lora}:0>", f"{text} <lora:{lora}:1>") for lora in loras]
+    if not loras:
+        cases = [("another background on the left, no LoRA", text, "a red circle on snow")]
     yield "| change | method | left | right | right ÷ left |"
     yield "|---|---|---|---|---|"
-    for label, after in cases:
-        for method in METHODS:
-            left, right = change(studio, text, after, method, count)
-            yield f"| {label} | {method} | {left:.1f} | {right:.1f} | {right / left:.1%} |"
-        with apart(studio.host.model.unet):
-            left, right = change(studio, text, after, "attention_couple", count)
-        yield f"| {label} | attention_couple, self-attention cut at the border | {left:.1f} | {right:.1f} | {right / left:.1%} |"
+    for label, before, after in cases:
+        for name in rows:
+            left, right = change(studio, before, after, *SEPARATION[name], count)
+            yield f"| {label} | {name} | {left:.1f} | {right:.2f} | {right / left:.1%} |"
 
 
-def placing(studio: Studio, count: int) -> tuple[list[str], list[np.ndarray]]:
+def _chosen(table: dict[str, Any], numbers: Sequence[int] | None) -> list[str]:
+    return [name for number, name in enumerate(table) if numbers is None or number in numbers]
+
+
+def placing(studio: Studio, names: Sequence[str], count: int) -> tuple[list[str], list[np.ndarray]]:
     """Rows of the table of placing, and pictures of attention couple."""
     single = {lora: alone(studio, lora, count) for lora in (None, *LORAS)}
     lines = ["| LoRA of the region | alone, plain prompt | method | placed | ÷ alone |", "|---|---|---|---|---|"]
     shown: list[np.ndarray] = []
-    for method in METHODS:
-        right, pictures = placed(studio, method, 2 * count)
+    for name in names:
+        right, pictures = placed(studio, PLACING[name], 2 * count)
         shown = shown or pictures
         for lora, hits in right.items():
             rate = float(np.mean(hits))
-            lines.append(f"| {lora or 'none'} | {single[lora]:.0%} | {method} | {rate:.0%} of {len(hits)} | {rate / single[lora]:.2f} |")
+            ratio = rate / max(single[lora], 1e-9)
+            lines.append(f"| {lora or 'none'} | {single[lora]:.0%} | {name} | {rate:.0%} of {len(hits)} | {ratio:.2f} |")
         hits = [(hit, single[lora]) for lora, some in right.items() if lora for hit in some]
         rate, alone_rate = (float(np.mean([pair[i] for pair in hits])) for i in (0, 1))
-        lines.append(f"| all with a LoRA | {alone_rate:.0%} | {method} | {rate:.0%} of {len(hits)} | {rate / alone_rate:.2f} |")
+        lines.append(f"| all with a LoRA | {alone_rate:.0%} | {name} | {rate:.0%} of {len(hits)} | {rate / alone_rate:.2f} |")
     return lines, shown
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=36, help="pictures per row of the table of objects alone; twice as many pairs")
-    parser.add_argument("--seeds", type=int, default=8, help="pictures per row of the table of separation")
-    parser.add_argument("--out", type=Path, default=Path("docs"))
+    parser.add_argument("what", choices=("placing", "separation"))
+    parser.add_argument("--count", type=int, default=36, help="placing: pictures of objects alone for each LoRA; twice as many pairs")
+    parser.add_argument("--image", type=Path, help="placing: write the first pairs of attention couple here")
+    parser.add_argument("--seeds", type=int, default=8, help="separation: pictures per row")
+    parser.add_argument("--loras", nargs="*", default=LORAS, help="separation: LoRAs on the left; none: another background")
+    parser.add_argument("--rows", nargs="+", type=int, help="numbers of the methods to measure, from 0 (default: all)")
     args = parser.parse_args()
     studio = Studio()
-    lines, pictures = placing(studio, args.count)
-    text = "\n".join([*lines, "", *separation(studio, args.seeds), ""])
-    (args.out / "images").mkdir(parents=True, exist_ok=True)
-    (args.out / "lora_figures.md").write_text(text, encoding="utf-8")
-    rows = [np.concatenate(pictures[start : start + 6], 1) for start in range(0, 24, 6)]
-    Image.fromarray(np.concatenate(rows)).resize((6 * 192, 4 * 192)).quantize(128).save(args.out / "images" / "lora.png", optimize=True)
-    print(text)
+    if args.what == "separation":
+        for line in separation(studio, args.loras, _chosen(SEPARATION, args.rows), args.seeds):
+            print(line, flush=True)
+        return
+    lines, pictures = placing(studio, _chosen(PLACING, args.rows), args.count)
+    print("", *lines, sep="\n")
+    if args.image is not None:
+        rows = [np.concatenate(pictures[start : start + 6], 1) for start in range(0, 24, 6)]
+        Image.fromarray(np.concatenate(rows)).resize((6 * 192, 4 * 192)).quantize(128).save(args.image, optimize=True)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,19 @@ HALVES = [{**FULL, "box": [0, 0, 0.5, 1]}, {**FULL, "box": [0.5, 0, 1, 1]}]
 TWO = {"one": ("lora", 1), "two": ("lokr", 2)}
 
 
-class A1111Rig:
+class Rig:
+    """A host with LoRAs by name."""
+
+    files: dict
+
+    def drop(self, *parts):
+        """Take the layers with these names out of all LoRAs."""
+        for _, layers in self.files.values():
+            for name in [name for name in layers if any(part in name for part in parts)]:
+                del layers[name]
+
+
+class A1111Rig(Rig):
     """AUTOMATIC1111 with LoRAs by name."""
 
     kinds = KINDS
@@ -58,7 +70,7 @@ class A1111Rig:
         return p.sample(steps=2)
 
 
-class ForgeRig:
+class ForgeRig(Rig):
     """Forge with LoRAs by name."""
 
     kinds = FORGE_KINDS
@@ -140,9 +152,7 @@ def test_halves_with_one_lora_are_one_region_with_it(rig, method):
 def test_one_lora_in_two_regions_with_two_strengths(rig):
     """Equal shares of one place: the strengths' mean acts there. Layers that read the context have no place, and are left out here."""
     made = rig(**TWO)
-    for _, layers in made.files.values():
-        for name in [name for name in layers if ".attn2." in name]:
-            del layers[name]
+    made.drop(".attn2.")
     both = [{**FULL, "prompt": f"hat<lora:one:te=1:unet={strength}>"} for strength in (1.0, 0.4)]
     assert_close(made.regions(["else"], *both), made.merged(["hat"], one=0.7))
 
@@ -192,3 +202,30 @@ def test_rows_apart_are_the_same_as_together_on_forge(monkeypatch):
     together = made.regions(["else"], *halves)
     made.webui.limit = 1
     assert_close(made.regions(["else"], *halves), together)
+
+
+def kept_apart(level):
+    return {"options": {"attention_couple": {"separate": level}}}
+
+
+def test_regions_kept_apart_by_all_do_not_hear_of_the_others_lora(rig):
+    """Layers without a place (time embedding) act by the region's share of the canvas, and are left out here."""
+    made = rig(**TWO)
+    made.drop("emb", "time")
+    right = {**HALVES[1], "prompt": "dog<lora:two:0.5>"}
+    one, other = ({**HALVES[0], "prompt": f"hat<lora:one:{strength}>"} for strength in (0.8, 0.3))
+    a, b = (made.regions(["else"], left, right, **kept_apart("all")) for left in (one, other))
+    half = a.shape[-1] // 2
+    torch.testing.assert_close(a[..., half:], b[..., half:], atol=1e-4, rtol=1e-3)
+    assert (a[..., :half] - b[..., :half]).abs().max() > 1e-2
+    shared = [made.regions(["else"], left, right) for left in (one, other)]
+    assert (shared[0] - shared[1])[..., half:].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("level", ["attention", "norms", "all"])
+def test_regions_with_one_set_of_loras_are_never_kept_apart(rig, level):
+    made = rig(**TWO)
+    halves = [{**half, "prompt": "hat<lora:one:0.8>"} for half in HALVES]
+    assert_close(made.regions(["else"], *halves, **kept_apart(level)), made.merged(["hat"], one=0.8))
+    plain = [{**half, "prompt": "hat"} for half in HALVES]
+    assert_close(made.regions(["else"], *plain, **kept_apart(level)), made.merged(["hat"]))

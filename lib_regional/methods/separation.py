@@ -1,0 +1,114 @@
+"""Regions with different LoRAs kept apart in one UNet pass, as far as ``options.attention_couple.separate`` says.
+
+The deltas of a LoRA act in its region alone, but the picture that they change is seen from everywhere: through the norms' mean and variance
+over the canvas, through self-attention, through neighbouring cells. Here the canvas is dealt to the sets of LoRAs (every cell to the one
+with the largest share, base and regions without LoRAs being one of them), and these layers see their own part alone. Where all regions
+have one set, nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import torch
+from torch import Tensor
+
+from ..core.networks import LoraTag
+from ..plan import Plan
+from ..ports import AttentionCall, Grid, LayerCall, LayerDelta, ModelCall
+from ..tensors.apart import Border, attend_apart, border_of, conv_apart, norm_apart
+from ..tensors.lowrank import added, whole
+from ..tensors.pyramid import Pyramid
+from .contexts import region_loras
+
+LEVELS = ("nothing", "attention", "norms", "all")
+"""Each keeps apart what the one before does, and more: self-attention, group norms, convolutions."""
+_LEVEL_OF = {"group_norm": 2, "conv": 3}
+"""Kind of layer -> the level from which it is kept apart."""
+
+
+class Separation:
+    """Hooks of one generation; `wanted` tells whether there is anything to keep apart."""
+
+    def __init__(self, plan: Plan, pyramid: Pyramid, level: str) -> None:
+        self._plan = plan
+        self._pyramid = pyramid
+        self._level = LEVELS.index(level)
+        self._labels: dict[Hashable, Tensor | None] = {}
+        self._borders: dict[Hashable, Border] = {}
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any region of any picture has LoRAs, and the option asks for it."""
+        parts = [part for part in (self._plan.first, self._plan.hires) if part is not None]
+        regions = range(len(self._plan.layout.regions))
+        return self._level > 0 and any(region_loras(texts, region) for part in parts for texts in part.texts for region in regions)
+
+    @property
+    def reaches_layers(self) -> bool:
+        """Whether norms or convolutions are meant too."""
+        return self._level > 1
+
+    def self_attention(self, call: AttentionCall) -> Tensor | None:
+        """Self-attention within the parts."""
+        labels = self._at(call.model, call.grid, call.x.device)
+        if labels is None:
+            return None
+        q, k, v = call.to_q(call.x), call.to_k(call.context), call.to_v(call.context)
+        return call.out(attend_apart(q, k, v, labels.flatten(1), call.heads, call.scale))
+
+    def spatial(self, call: LayerCall) -> Tensor | None:
+        """Norms with numbers of each part's own, convolutions that see zeros beyond their part."""
+        own, outputs = call.own, (call.y.shape[-2], call.y.shape[-1])
+        if own is None or self._level < _LEVEL_OF[own.layer.kind]:
+            return None
+        labels = self._at(call.model, outputs, call.x.device)
+        if labels is None:
+            return None
+        if own.layer.kind != "conv":
+            return norm_apart(call.x, own, labels)
+        return conv_apart(call.x, call.y, own, self._border(call, own, outputs))
+
+    def delta(self, call: LayerCall, delta: LayerDelta) -> Tensor | None:
+        """What a LoRA's delta gives in a norm or a convolution within the parts, see `region_lora.Within`."""
+        kind, outputs = delta.layer.kind, (call.y.shape[-2], call.y.shape[-1])
+        if call.x.dim() != 4 or kind not in _LEVEL_OF or self._level < _LEVEL_OF[kind]:
+            return None
+        labels = self._at(call.model, outputs, call.x.device)
+        if labels is None:
+            return None
+        if kind != "conv":
+            return norm_apart(call.x, delta, labels) if delta.weight is not None else None
+        own = whole(delta)
+        return conv_apart(call.x, added(delta, call.x), own, self._border(call, own, outputs))
+
+    def _border(self, call: LayerCall, own: LayerDelta, outputs: Grid) -> Border:
+        inputs = (call.x.shape[-2], call.x.shape[-1])
+        assert own.weight is not None
+        name = (self._state(call.model), inputs, outputs, own.layer, tuple(own.weight.shape[2:]), call.x.device)
+        if name not in self._borders:
+            pair = [self._at(call.model, grid, call.x.device) for grid in (inputs, outputs)]
+            blank = [torch.zeros(len(call.x), *grid, dtype=torch.long, device=call.x.device) for grid in (inputs, outputs)]
+            self._borders[name] = border_of(own, *(there if there is not None else none for there, none in zip(pair, blank, strict=True)))
+        return self._borders[name]
+
+    def _state(self, model: ModelCall) -> Hashable:
+        return (self._plan.active(model.step), model.step.hires, model.latent, tuple(row.image for row in model.rows))
+
+    def _at(self, model: ModelCall, grid: Grid, device: torch.device) -> Tensor | None:
+        """Labels (B, h, w) of the rows on ``grid``; None where they are all one."""
+        name = (self._state(model), grid, device)
+        if name not in self._labels:
+            labels = torch.stack([self._of_image(model, row.image, grid) for row in model.rows]).to(device)
+            self._labels[name] = labels if bool((labels != labels[0, 0, 0]).any()) else None
+        return self._labels[name]
+
+    def _of_image(self, model: ModelCall, image: int, grid: Grid) -> Tensor:
+        """Labels (h, w) of one image: 0 is no LoRA, the others number the sets of LoRAs in the order of the regions."""
+        active, texts = self._plan.active(model.step), self._plan.pass_of(model.step).texts[image]
+        share = self._pyramid.at(active, model.latent, grid, texts.weights).share
+        sets: dict[tuple[LoraTag, ...], Tensor] = {(): (1 - share.sum(0)).clamp_min(0)}
+        for region in active:
+            loras = tuple(sorted(region_loras(texts, region), key=str))
+            sets[loras] = sets.get(loras, torch.zeros(grid)) + share[region]
+        return torch.stack(list(sets.values())).argmax(0)

@@ -1,0 +1,76 @@
+"""Layers within the parts of a labelled canvas against the layer on each part cut out as a picture of its own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lib_regional.tensors.apart import attend_apart, border_of, conv_apart, norm_apart
+from lib_regional.tensors.layer_kinds import own_weights, spatial_layers
+
+
+def labels_of(batch: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """Three ragged parts; the last row of the batch has other ones."""
+    made = torch.randint(0, 3, (batch, height, width), generator=torch.Generator().manual_seed(seed))
+    made[:-1] = made[0]
+    return made
+
+
+def test_attention_is_that_of_the_parts_tokens() -> None:
+    torch.manual_seed(0)
+    labels, heads = labels_of(3, 4, 5).flatten(1), 2
+    q, k, v = torch.randn(3, 3, 20, 8)
+    got = attend_apart(q, k, v, labels, heads, 0.4)
+    for row in range(3):
+        for token in range(20):
+            seen = [other for other in range(20) if labels[row, other] == labels[row, token]]
+            for head in range(heads):
+                part = slice(4 * head, 4 * head + 4)
+                weights = torch.softmax(torch.stack([0.4 * q[row, token, part] @ k[row, other, part] for other in seen]), 0)
+                expected = sum(w * v[row, other, part] for w, other in zip(weights, seen, strict=True))
+                torch.testing.assert_close(got[row, token, part], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_norms_have_numbers_of_each_part() -> None:
+    torch.manual_seed(1)
+    layer = nn.GroupNorm(2, 6, eps=1e-3)
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    x, labels = torch.randn(2, 6, 4, 5) * 3 + 1, labels_of(2, 4, 5)
+    got = norm_apart(x, own_weights(layer), labels)
+    for row in range(2):
+        for label in labels[row].unique():
+            here = labels[row] == label
+            torch.testing.assert_close(got[row][:, here], layer(x[row][:, here][None])[0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(norm_apart(x, own_weights(layer), torch.zeros_like(labels)), layer(x), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("more", [{"padding": 1}, {"padding": 1, "stride": 2}, {"padding": 2, "dilation": 2}, {"padding": (0, 1)}], ids=str)
+def test_convolutions_see_zeros_beyond_their_part(more: dict) -> None:
+    torch.manual_seed(2)
+    layer = nn.Conv2d(3, 4, 3, **more)
+    x, inputs = torch.randn(2, 3, 6, 7), labels_of(2, 6, 7)
+    y = layer(x)
+    outputs = labels_of(2, y.shape[2], y.shape[3], 5)
+    before = y.clone()
+    got = conv_apart(x, y, own_weights(layer), border_of(own_weights(layer), inputs, outputs))
+    expected = torch.zeros_like(y)
+    for label in range(3):
+        alone = F.conv2d(x * (inputs == label)[:, None], layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation)
+        expected = torch.where((outputs == label)[:, None], alone, expected)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
+    assert torch.equal(y, before)
+
+
+def test_a_convolution_of_one_part_is_left_alone() -> None:
+    layer, zeros = nn.Conv2d(3, 4, 3, padding=1), torch.zeros(2, 5, 5, dtype=torch.long)
+    x = torch.randn(2, 3, 5, 5)
+    y = layer(x)
+    assert conv_apart(x, y, own_weights(layer), border_of(own_weights(layer), zeros, zeros)) is y
+
+
+def test_spatial_layers_are_norms_and_wide_convolutions() -> None:
+    network = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 1), nn.GroupNorm(2, 4), nn.LayerNorm(4), nn.Linear(4, 4))
+    assert [name for name, _ in spatial_layers(network)] == ["0", "2"]

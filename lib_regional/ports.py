@@ -262,7 +262,7 @@ PictureHook = Callable[["Tensor"], "Tensor"]
 class Hooks:
     """What a method wants to be called for. A slot that is None or empty costs nothing.
 
-        ``cross_attention`` is asked on models that have it, ``joint`` takes its place on those where text and picture share one attention.
+    ``cross_attention`` is asked on models that have it, ``joint`` takes its place on those where text and picture share one attention.
     ``layers``: hooks by module name; ``spatial`` is asked before them, of every group norm and every convolution that sees its neighbours.
     ``method`` is its name, for messages. ``renew``: the model's weights changed during sampling (another checkpoint, other LoRAs): encode
     anew, forget projections. A method without it cannot be followed by a host whose weights change.

@@ -165,7 +165,8 @@ class Full:
 def memory_scene(maps):
     masks = torch.zeros(2, 4, 4)
     masks[0, :, :2], masks[1, :, 2:] = 1, 1
-    return Scene(torch.zeros(4, 4, 4), maps, torch.rand(2, 4, 4), masks, torch.zeros(4, 4), [(0, 0)], [1])
+    seen = torch.rand(2, 4, 4, generator=torch.Generator().manual_seed(0))
+    return Scene(torch.zeros(4, 4, 4), maps, seen, masks, torch.zeros(4, 4), [(0, 0)], [1])
 
 
 def test_out_of_memory_is_met_by_checkpoints_then_by_fewer_guided_steps(caplog):

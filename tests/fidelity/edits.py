@@ -13,7 +13,7 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,21 @@ from tqdm import tqdm
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from edits_measure import Make, Outcome, Picture, means, run  # noqa: E402
-from edits_suite import ABLATIONS, KINDS, SAMPLING, VARIANTS, Edit, edits, in_proportion  # noqa: E402
+from edits_suite import ABLATIONS, KINDS, SAMPLING, VARIANTS, Edit, edits, in_proportion, payload  # noqa: E402
 
 from run import served  # noqa: E402
 
 COMMAND = "python tests/fidelity/edits.py"
+
+
+def file_name(request: dict[str, Any]) -> str:
+    """Under which the picture of ``request`` is kept."""
+    return f"{hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:24]}.png"
+
+
+def are_kept(edit: Edit, variants: Iterable[dict[str, Any]], folder: Path) -> bool:
+    """Whether every picture of a pair is there."""
+    return all((folder / file_name(payload(edit, own, edited=edited))).exists() for own in variants for edited in (False, True))
 
 
 def keeping(make: Make, folder: Path | None) -> Make:
@@ -36,8 +46,8 @@ def keeping(make: Make, folder: Path | None) -> Make:
     known: dict[str, Picture] = {}
 
     def kept(request: dict[str, Any]) -> Picture:
-        name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:24]
-        file = folder / f"{name}.png" if folder else None
+        name = file_name(request)
+        file = folder / name if folder else None
         if name not in known and file is not None and file.exists():
             known[name] = np.asarray(Image.open(file).convert("RGB"))
         if name not in known:
@@ -122,6 +132,7 @@ def main() -> None:
     parser.add_argument("--ablations", action="store_true", help="MRGD without each of its parts, instead of the methods")
     parser.add_argument("--first", type=int, help="this many edits, in the suite's proportions; default: all 61")
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--finished", action="store_true", help="with --keep: only the pairs whose pictures are all there")
     parser.add_argument("--part", help="I/N: make every N-th pair from the I-th on (from 0), and no table")
     parser.add_argument("--webui-url", nargs="+", default=[])
     parser.add_argument("--out", type=Path, default=Path("docs"))
@@ -132,6 +143,8 @@ def main() -> None:
     if args.part:
         at, parts = map(int, args.part.split("/"))
         wanted = wanted[at::parts]
+    if args.finished:
+        wanted = [edit for edit in wanted if are_kept(edit, [every[name] for name in names], args.keep)]
     if args.keep:
         args.keep.mkdir(parents=True, exist_ok=True)
     with served(args.webui_url) as make, tqdm(total=len(wanted) * len(names), unit="edit") as bar:

@@ -28,10 +28,13 @@ def script(webui):
 
 def plot(script, axis, values, second=("Nothing", "")):
     """The request of an X/Y/Z plot without its legend: first picture the grid, then the cells."""
-    labels = script("x/y/z plot")[0]["choices"]
+    arguments = script("x/y/z plot")
+    labels = arguments[0]["choices"]
     pairs = [(labels.index(label), text, []) for label, text in ((axis, values), second, ("Nothing", ""))]
     told = [value for pair in pairs for value in pair]
-    return {"script_name": "x/y/z plot", "script_args": [*told, False, True, False, False, False, False, False, 0, True]}
+    wanted = {"Draw legend": False, "Include Sub Images": True, "Use text inputs instead of dropdowns": True}
+    rest = [wanted.get(argument["label"], argument["value"]) for argument in arguments[len(told) :]]  # hosts differ in what follows
+    return {"script_name": "x/y/z plot", "script_args": [*told, *rest]}
 
 
 def cells(made, count):

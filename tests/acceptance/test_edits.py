@@ -68,7 +68,7 @@ def test_a_picture_that_was_given_comes_back(editor):
     more = {"route": "img2img", "init_images": [init], "denoising_strength": 1.0, "cfg_scale": 2}
     again = editor(edit([LEFT, RIGHT], [LEFT, RIGHT]), **more)
     other = editor(edit([LEFT, RIGHT]), **more)
-    assert abs(again.pixels[0] - made.pixels[0]).mean() < 0.6 * abs(other.pixels[0] - made.pixels[0]).mean()
+    assert abs(again.pixels[0] - made.pixels[0]).mean() < 0.75 * abs(other.pixels[0] - made.pixels[0]).mean()
 
 
 BAD = [

@@ -3,6 +3,7 @@
     "use strict";
 
     const {el, root, ask} = R.dom;
+    const EVERY = 1500;
     const ASKED = "The next picture shows where the words of each region are looked at.";
     const NONE = "No attention was kept of this picture: the method works without attention of its own regions, or its regions have no words.";
 
@@ -23,18 +24,28 @@
         return R.clamp(at - Math.max(0, thumbs.length - count), 0, Math.max(0, count - 1));
     }
 
-    /** Ask for the maps of the tab's last picture, once for every picture that is shown. */
+    /** Ask for the maps of the tab's last picture: when another one is shown, and now and then, since a picture made again has the same address. */
     async function refreshWords(stage, shown) {
-        const {panel, background} = stage, src = shown ? shown.src : "";
-        if (background.asked === src) return;
-        background.asked = src;
+        const {panel, background} = stage;
+        background.timer = background.timer || setInterval(() => again(stage, background), EVERY);
+        const src = shown ? shown.src : "";
+        if (background.waits) return;
+        background.waits = true;
         const answer = await ask(`attention/${encodeURIComponent(panel.mapsName)}`).catch(() => null);
-        if (stage.background !== background) return;
+        background.waits = false;
+        const key = `${src} ${answer ? `${answer.status} ${answer.data.serial}` : ""}`;
+        if (stage.background !== background || key === background.key) return;
+        background.key = key;
         const images = answer && answer.ok ? answer.data.images : [];
         background.words = images[shownImage(panel.tab, shown, images.length)] || null;
         background.tints = new Map();
         panel.note(!answer ? "The server does not answer." : !answer.ok || !images.length ? ASKED : background.words && background.words.length ? "" : NONE);
         stage.redraw();
+    }
+
+    function again(stage, background) {
+        if (stage.background !== background || !stage.canvas.isConnected) clearInterval(background.timer);
+        else if (stage.panel.visible() && !document.hidden) refreshWords(stage, R.overlayTarget(stage.panel.tab));
     }
 
     /** Draw the maps of the chosen regions, or of all, over what is there; `at` maps fractions to pixels. */

@@ -121,7 +121,7 @@ def _attention(maps: AttentionMaps) -> tuple[str, str, Answer]:
         found = maps.of(name)
         if found is None:
             raise RequestRefused(404, "NotFound", "No attention maps are kept under this name: ask for them with attention_maps.")
-        return JSONResponse({"name": name, "images": [[one.to_json() for one in image] for image in found]})
+        return JSONResponse({"name": name, "serial": maps.serial, "images": [[one.to_json() for one in image] for image in found]})
 
     return "GET", "/attention/{name}", attention
 

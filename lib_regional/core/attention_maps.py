@@ -41,6 +41,7 @@ class AttentionMaps:
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
         self._names: OrderedDict[str, list[ImageMaps]] = OrderedDict()
+        self._serial = 0
         self._lock = Lock()
 
     def begin(self, name: str) -> None:
@@ -56,9 +57,15 @@ class AttentionMaps:
         with self._lock:
             if name in self._names:
                 self._names[name] = [*self._names[name], *images][:MOST_IMAGES]
+                self._serial += 1
 
     def of(self, name: str) -> list[ImageMaps] | None:
         """Maps of every picture of a name so far, None for a name that is not kept."""
         with self._lock:
             found = self._names.get(name)
             return None if found is None else list(found)
+
+    @property
+    def serial(self) -> int:
+        """A number that grows with everything that is kept."""
+        return self._serial

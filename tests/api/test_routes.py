@@ -310,5 +310,6 @@ def test_attention_maps_by_name(tmp_path):
     maps.add("my own", [(RegionMap(1, (1, 2), 0.25, b"\x10\xff"),), ()])
     assert asked.get("/regional/v1/attention/my%20own").json() == {
         "name": "my own",
+        "serial": 1,
         "images": [[{"region": 1, "grid": [1, 2], "peak": 0.25, "levels": "EP8="}], []],
     }

@@ -50,6 +50,10 @@ def open_all(editor) -> None:
             summary.click()
 
 
+def drawers(editor) -> list[str]:
+    return [tab.get_attribute("data-action") for tab in editor.find("[data-action^=drawer-]").all()]
+
+
 def test_every_sentence_is_looked_up_in_the_webuis_localization(open_editor):
     editor = open_editor()
     editor.page.evaluate(
@@ -75,8 +79,8 @@ def test_texts_stand_out_from_their_ground(open_editor, theme):
     assert editor.page.evaluate("() => document.body.classList.contains('dark')") == (theme == "dark")
     editor.load({**TWO, "regions": [{"prompt": "a", "weight": -1}, {"prompt": ""}]})
     editor.find(".rg-messages .rg-problem").wait_for()
-    for drawer in ("presets", "import", "masks"):
-        editor.act(f"drawer-{drawer}")
+    for drawer in drawers(editor):
+        editor.act(drawer)
         editor.page.wait_for_timeout(300)
         open_all(editor)
         assert editor.page.evaluate(FAINT, [PANEL, 4.5]) == []

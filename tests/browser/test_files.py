@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from test_drawing import mask_of
 from test_panel import png
 
@@ -151,3 +152,24 @@ def test_any_layout_comes_back_from_the_server_as_it_was(editor):
         editor.load(answer["settings"])
         editor.field("common").evaluate("node => { node.value = 'best'; node.dispatchEvent(new Event('input', {bubbles: true})); }")
         assert editor.settings == layout
+
+
+INFOTEXT = (
+    "sky, ADDCOMM a girl, ADDCOL a boy\nNegative prompt: bad\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 768x512, "
+    'RP Active: True, RP Divide mode: Matrix, RP Matrix submode: Horizontal, RP Calc Mode: Attention, RP Ratios: "2,1", '
+    "RP Base Ratios: 0.2, RP Use Base: False, RP Use Common: True, RP Use Ncommon: False, RP threshold: 0.4, RP LoRA Stop Step: 3, "
+    "RP Flip: False, Version: v1.6.0"
+)
+
+
+def test_the_layout_inside_an_old_picture_is_imported(editor, tmp_path):
+    info = PngInfo()
+    info.add_text("parameters", INFOTEXT)
+    Image.new("RGB", (8, 8)).save(tmp_path / "old.png", pnginfo=info)
+    editor.act("drawer-import")
+    editor.upload("import-picture", str(tmp_path / "old.png"))
+    editor.find("[data-action=import-report] .rg-taken").first.wait_for()
+    assert [region["prompt"] for region in editor.regions] == ["a girl,", "a boy"] and editor.settings["common"] == "sky,"
+    assert "stop step 3" in " ".join(editor.find("[data-action=import-report] .rg-warning").all_inner_texts())
+    editor.act("undo")
+    assert editor.regions == [{}, {}], "undo brings the old layout back"

@@ -35,7 +35,7 @@ def test_mute_and_solo(editor):
 def test_dragging_a_card_changes_what_covers(editor):
     free(editor, THREE, overlap="over")
     grip, target = editor.find(".rg-grip").nth(0), editor.find(".rg-region").nth(2)
-    grip.scroll_into_view_if_needed()
+    target.scroll_into_view_if_needed()
     grip.drag_to(target)
     assert prompts(editor) == ["b", "c", "a"]
     assert [region.get("priority", 0) for region in editor.regions] == [0, 1, 2]

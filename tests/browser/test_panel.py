@@ -218,6 +218,7 @@ def test_every_control_has_a_name(editor):
 def generate(editor) -> None:
     editor.page.locator("#txt2img_steps input[type=number]").fill("1")
     editor.page.locator("#txt2img_steps input[type=number]").press("Enter")
+    editor.page.evaluate("() => document.querySelectorAll('#html_info_txt2img .infotext').forEach((node) => node.remove())")
     editor.page.click("#txt2img_generate")
     editor.page.wait_for_selector("#html_info_txt2img .infotext", timeout=60000)
     editor.page.wait_for_selector("#txt2img_gallery img", timeout=20000)

@@ -8,8 +8,8 @@
     const HELP = [
         "V select · R box · E ellipse · P polygon · B brush · X eraser · G fill · [ and ] brush size",
         "Arrows move by 8 pixels (Ctrl: 1), with Shift they resize · Delete removes · Ctrl+D duplicates · N new box",
-        "H and J mirror · Ctrl+A all · PageUp and PageDown next region · Enter goes to its prompt · Esc lets go",
-        "Ctrl+Z undo · Ctrl+Y redo · Ctrl+C, Ctrl+X, Ctrl+V regions as JSON · + − 0 zoom · Space and drag pans",
+        "H and J mirror · Ctrl+A all · PageUp and PageDown next region, with Shift as well · Enter goes to its prompt · Esc lets go",
+        "Ctrl+Z undo · Ctrl+Y redo · Ctrl+C, Ctrl+X, Ctrl+V regions as JSON · + − 0 zoom · Space and drag pans, or arrows with nothing chosen",
         "With a drawing tool the arrows move a crosshair; Space presses and lets go; Enter closes a polygon. Alt: no snapping",
     ];
 
@@ -67,7 +67,7 @@
     const PLAIN = {
         Delete: (stage) => stage.panel.act("remove"), Backspace: (stage) => stage.panel.act("remove"),
         Escape: (stage) => escape(stage), Enter: (stage) => enter(stage), " ": (stage, event) => space(stage, event),
-        PageDown: (stage) => step(stage, 1), PageUp: (stage) => step(stage, -1),
+        PageDown: (stage, event) => step(stage, 1, event.shiftKey), PageUp: (stage, event) => step(stage, -1, event.shiftKey),
         "+": (stage) => stage.zoom(1.25), "=": (stage) => stage.zoom(1.25), "-": (stage) => stage.zoom(0.8), "0": (stage) => stage.fit(),
         "[": resizeBrush(1 / 1.2), "]": resizeBrush(1.2), "?": (stage) => stage.panel.note(HELP.map((line) => R.dom.t(line)).join("\n")),
         h: (stage) => stage.panel.act("mirrorX"), j: (stage) => stage.panel.act("mirrorY"), n: (stage) => stage.panel.addBox(),
@@ -109,19 +109,20 @@
 
     const keyPoint = (stage, event) => ({...stage.cursor, pressure: 1, shift: false, alt: event.altKey, ctrl: false});
 
-    function step(stage, by) {
-        const {regions} = stage.panel.store.get();
+    /** The region after (or before) the chosen ones; with `more` beside them. */
+    function step(stage, by, more) {
+        const {regions} = stage.panel.store.get(), {selected} = stage.panel;
         if (!regions.length) return;
-        const at = regions.findIndex((region) => stage.panel.selected.has(region._id));
+        const chosen = regions.flatMap((region, index) => (selected.has(region._id) ? [index] : [])), at = chosen.length ? chosen[by > 0 ? chosen.length - 1 : 0] : -1;
         const next = (at + by + regions.length + (at < 0 && by < 0 ? 1 : 0)) % regions.length;
-        stage.panel.select([regions[next]._id], {reveal: true});
+        stage.panel.select([...(more ? selected : []), regions[next]._id], {reveal: true});
         stage.say(`${R.dom.t("Region {0}", next + 1)} ${regions[next].name || regions[next].prompt || ""}`);
     }
 
     function arrow(stage, [dx, dy], event) {
         const [width, height] = stage.size(), pixels = event.ctrlKey ? 1 : 8;
         if (stage.tool !== "select") return moveCursor(stage, dx * pixels / width, dy * pixels / height, event);
-        if (!stage.panel.selected.size) return false;
+        if (!stage.panel.selected.size) return stage.view.zoom > 1 && panBy(stage, dx, dy);
         const state = stage.panel.store.get();
         if (state.grid) return moveBorder(stage, state, dx * pixels / width, dy * pixels / height, event.shiftKey);
         const from = stage.selectionBox(state);
@@ -129,6 +130,13 @@
             ? R.resizeBox(from, dx ? "e" : "s", {x: from[2] + dx * pixels / width, y: from[3] + dy * pixels / height}, [width, height])
             : R.shiftBox(from, dx * pixels / width, dy * pixels / height);
         stage.panel.place(from, to, `keys:${event.shiftKey}`);
+        return true;
+    }
+
+    /** Move what is seen of a zoomed picture by a tenth. */
+    function panBy(stage, dx, dy) {
+        stage.view = R.panView(stage.view, dx / 10 / stage.view.zoom, dy / 10 / stage.view.zoom);
+        stage.redraw();
         return true;
     }
 

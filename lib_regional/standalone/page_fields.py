@@ -81,7 +81,7 @@ def guidance(tab: str, defaults: Defaults) -> tuple[Fields, Any]:
     with gr.Row():
         cfg = gr.Slider(1, 30, defaults.cfg, step=0.5, label="CFG scale", elem_id=f"{tab}_cfg_scale")
         seed = gr.Number(-1, label="Seed", elem_id=f"{tab}_seed", precision=0, min_width=120)
-        again = gr.Button("🎲", elem_id=f"{tab}_random_seed", elem_classes=["tool"])
+        again = gr.Button("⚄", elem_id=f"{tab}_random_seed", elem_classes=["tool"])
         reuse = gr.Button("♻", elem_id=f"{tab}_reuse_seed", elem_classes=["tool"])
     again.click(lambda: -1, [], [seed], **supported(again.click, queue=False, show_progress="hidden"))
     return {"cfg_scale": cfg, "seed": seed}, reuse

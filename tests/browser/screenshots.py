@@ -1,4 +1,4 @@
-"""The pictures of docs/editor.md, made by doing what it says: ``python tests/browser/screenshots.py [folder]``."""
+"""The pictures of docs/editor.md and the README's page, made by doing what they say: ``python tests/browser/screenshots.py [folder]``."""
 
 from __future__ import annotations
 
@@ -32,23 +32,42 @@ def take_all(page, url: str, folder: Path) -> None:
     panel = page.locator("#regional_txt2img")
     start = time.monotonic()
     panel.screenshot(path=folder / "editor_start.png")
-    two_things(editor, page, folder)
-    print(f"from the open panel to the picture: {time.monotonic() - start:.0f} s")
+    two_things(editor, page, folder, start)
+    words(editor, page, folder)
     other_layout(editor, panel, folder)
     drawn(editor, panel, folder)
     imported(editor, panel, folder)
 
 
-def two_things(editor, page, folder: Path) -> None:
+def two_things(editor, page, folder: Path, start: float) -> None:
     editor.field("regions[0].prompt").fill("a red circle on grass")
     editor.field("regions[1].prompt").fill("a blue square on grass")
     editor.field("enabled").check()
     page.locator("#txt2img_prompt textarea").fill("grass")
+    page.locator("#txt2img_seed input").fill("3")
+    generate(page)
+    print(f"from the open panel to the picture: {time.monotonic() - start:.0f} s")
+    page.evaluate("window.scrollTo(0, 0)")
+    page.screenshot(path=folder / "editor_two.png")
+    page.screenshot(path=folder / "page.png", full_page=True)
+
+
+def generate(page) -> None:
     page.click("#txt2img_generate")
     page.wait_for_selector("#html_info_txt2img .infotext", timeout=120000)
     page.wait_for_timeout(1500)
-    page.evaluate("window.scrollTo(0, 0)")
-    page.screenshot(path=folder / "editor_two.png")
+
+
+def words(editor, page, folder: Path) -> None:
+    """Where the words of each region were looked at."""
+    background = editor.find("[data-action=background]")
+    background.select_option("words")
+    page.evaluate("() => document.querySelectorAll('#html_info_txt2img .infotext').forEach((node) => node.remove())")
+    generate(page)
+    page.wait_for_function("() => (Regional.panels.txt2img.stage.background.tints || {}).size === 2")
+    page.wait_for_timeout(500)
+    editor.find(".rg-figure").first.screenshot(path=folder / "editor_words.png")
+    background.select_option("none")
 
 
 def other_layout(editor, panel, folder: Path) -> None:
@@ -75,7 +94,7 @@ def drawn(editor, panel, folder: Path) -> None:
     panel.screenshot(path=folder / "editor_drawn.png")
     editor.find("[data-action=background]").select_option("map:8")
     editor.page.wait_for_timeout(1500)
-    editor.find(".rg-figure").screenshot(path=folder / "editor_weights.png")
+    editor.find(".rg-figure").first.screenshot(path=folder / "editor_weights.png")
     editor.find("[data-action=background]").select_option("none")
 
 

@@ -130,3 +130,17 @@ def test_a_polygon_and_the_bucket_by_keyboard(editor):
     assert "mask" in editor.regions[1]
     editor.keys("Escape", "Escape", "x", "Alt+ArrowLeft", "Control+a", "Escape", "Escape", "Escape", "?")
     assert "Ctrl+Z undo" in editor.messages
+
+
+def test_several_regions_and_a_zoomed_picture_by_keyboard(editor):
+    editor.resize(512, 512)
+    editor.load({"version": 1, "enabled": True, "regions": [{"box": [x / 4, 0.25, (x + 1) / 4, 0.5]} for x in range(4)]})
+    editor.keys("PageDown", "PageDown", "Shift+PageDown", "ArrowDown")
+    tops = [region["box"][1] for region in editor.regions]
+    assert tops == pytest.approx([0.25, 0.25 + 8 / 512, 0.25 + 8 / 512, 0.25])
+    editor.keys("Escape", "+", "+", "+", "ArrowRight", "ArrowDown", "ArrowDown")
+    view = editor.page.evaluate("Regional.panels.txt2img.stage.view")
+    assert view["zoom"] == pytest.approx(1.25**3, abs=0.01)
+    assert view["x"] == pytest.approx((1 - 1 / view["zoom"]) / 2 + 0.1 / view["zoom"], abs=0.01) and view["y"] > view["x"]
+    editor.keys("0")
+    assert editor.page.evaluate("Regional.panels.txt2img.stage.view.zoom") == 1

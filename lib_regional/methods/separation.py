@@ -16,7 +16,7 @@ from torch import Tensor
 from ..core.networks import LoraTag
 from ..plan import Plan
 from ..ports import AttentionCall, Grid, LayerCall, LayerDelta, ModelCall
-from ..tensors.apart import Border, attend_apart, border_of, conv_apart, norm_apart
+from ..tensors.apart import Border, Parts, attend_apart, border_of, conv_apart, norm_apart, parts_of
 from ..tensors.lowrank import added, whole
 from ..tensors.pyramid import Pyramid
 from .contexts import region_loras
@@ -34,7 +34,7 @@ class Separation:
         self._plan = plan
         self._pyramid = pyramid
         self._level = LEVELS.index(level)
-        self._labels: dict[Hashable, Tensor | None] = {}
+        self._parts: dict[Hashable, Parts | None] = {}
         self._borders: dict[Hashable, Border] = {}
 
     @property
@@ -51,22 +51,22 @@ class Separation:
 
     def self_attention(self, call: AttentionCall) -> Tensor | None:
         """Self-attention within the parts."""
-        labels = self._at(call.model, call.grid, call.x.device)
-        if labels is None:
+        parts = self._at(call.model, call.grid, call.x.device)
+        if parts is None:
             return None
         q, k, v = call.to_q(call.x), call.to_k(call.context), call.to_v(call.context)
-        return call.out(attend_apart(q, k, v, labels.flatten(1), call.heads, call.scale))
+        return call.out(attend_apart(q, k, v, parts, call.heads, call.scale))
 
     def spatial(self, call: LayerCall) -> Tensor | None:
         """Norms with numbers of each part's own, convolutions that see zeros beyond their part."""
         own, outputs = call.own, (call.y.shape[-2], call.y.shape[-1])
         if own is None or self._level < _LEVEL_OF[own.layer.kind]:
             return None
-        labels = self._at(call.model, outputs, call.x.device)
-        if labels is None:
+        parts = self._at(call.model, outputs, call.x.device)
+        if parts is None:
             return None
         if own.layer.kind != "conv":
-            return norm_apart(call.x, own, labels)
+            return norm_apart(call.x, own, parts)
         return conv_apart(call.x, call.y, own, self._border(call, own, outputs))
 
     def delta(self, call: LayerCall, delta: LayerDelta) -> Tensor | None:
@@ -74,11 +74,11 @@ class Separation:
         kind, outputs = delta.layer.kind, (call.y.shape[-2], call.y.shape[-1])
         if call.x.dim() != 4 or kind not in _LEVEL_OF or self._level < _LEVEL_OF[kind]:
             return None
-        labels = self._at(call.model, outputs, call.x.device)
-        if labels is None:
+        parts = self._at(call.model, outputs, call.x.device)
+        if parts is None:
             return None
         if kind != "conv":
-            return norm_apart(call.x, delta, labels) if delta.weight is not None else None
+            return norm_apart(call.x, delta, parts) if delta.weight is not None else None
         own = whole(delta)
         return conv_apart(call.x, added(delta, call.x), own, self._border(call, own, outputs))
 
@@ -87,21 +87,24 @@ class Separation:
         assert own.weight is not None
         name = (self._state(call.model), inputs, outputs, own.layer, tuple(own.weight.shape[2:]), call.x.device)
         if name not in self._borders:
-            pair = [self._at(call.model, grid, call.x.device) for grid in (inputs, outputs)]
-            blank = [torch.zeros(len(call.x), *grid, dtype=torch.long, device=call.x.device) for grid in (inputs, outputs)]
-            self._borders[name] = border_of(own, *(there if there is not None else none for there, none in zip(pair, blank, strict=True)))
+            before, after = (self._labels(call.model, grid) for grid in (inputs, outputs))
+            self._borders[name] = border_of(own, before, after, call.x.device)
         return self._borders[name]
 
     def _state(self, model: ModelCall) -> Hashable:
         return (self._plan.active(model.step), model.step.hires, model.latent, tuple(row.image for row in model.rows))
 
-    def _at(self, model: ModelCall, grid: Grid, device: torch.device) -> Tensor | None:
-        """Labels (B, h, w) of the rows on ``grid``; None where they are all one."""
+    def _at(self, model: ModelCall, grid: Grid, device: torch.device) -> Parts | None:
+        """The parts of the rows on ``grid``; None where they are all one."""
         name = (self._state(model), grid, device)
-        if name not in self._labels:
-            labels = torch.stack([self._of_image(model, row.image, grid) for row in model.rows]).to(device)
-            self._labels[name] = labels if bool((labels != labels[0, 0, 0]).any()) else None
-        return self._labels[name]
+        if name not in self._parts:
+            labels = self._labels(model, grid)
+            self._parts[name] = parts_of(labels, device) if bool((labels != labels[0, 0, 0]).any()) else None
+        return self._parts[name]
+
+    def _labels(self, model: ModelCall, grid: Grid) -> Tensor:
+        """(B, h, w) on the CPU."""
+        return torch.stack([self._of_image(model, row.image, grid) for row in model.rows]).cpu()
 
     def _of_image(self, model: ModelCall, image: int, grid: Grid) -> Tensor:
         """Labels (h, w) of one image: 0 is no LoRA, the others number the sets of LoRAs in the order of the regions."""

@@ -17,30 +17,45 @@ from ..ports import LayerDelta
 from .attention import split_heads
 
 
-def attend_apart(q: Tensor, k: Tensor, v: Tensor, labels: Tensor, heads: int, scale: float | None = None) -> Tensor:
-    """q, k, v (B, L, C) and labels (B, L) -> (B, L, C): softmax(q Kᵀ/√d) V over the tokens of a token's own label."""
+@dataclass(frozen=True)
+class Parts:
+    """A labelled canvas made ready, once for many layers: ``labels`` (B, h, w) from 0 on.
+
+    ``inside`` (B, h·w, n) is 1 where a place has a label; ``groups`` are (rows (b, 1), places (1, l)) of each label in rows that are alike.
+    """
+
+    labels: Tensor
+    inside: Tensor
+    groups: tuple[tuple[Tensor, Tensor], ...]
+
+
+def parts_of(labels: Tensor, device: torch.device | str = "cpu") -> Parts:
+    """labels (B, h, w) on the CPU -> what the layers on ``device`` need of them."""
+    flat = labels.flatten(1)
+    _, kinds = flat.unique(dim=0, return_inverse=True)
+    groups = []
+    for kind in kinds.unique():
+        rows = torch.nonzero(kinds == kind)[:, 0]
+        for label in flat[rows[0]].unique():
+            places = torch.nonzero(flat[rows[0]] == label)[:, 0]
+            groups.append((rows[:, None].to(device), places[None].to(device)))
+    return Parts(labels.to(device), F.one_hot(flat).float().to(device), tuple(groups))
+
+
+def attend_apart(q: Tensor, k: Tensor, v: Tensor, parts: Parts, heads: int, scale: float | None = None) -> Tensor:
+    """q, k, v (B, L, C) -> (B, L, C): softmax(q Kᵀ/√d) V over the tokens of a token's own label."""
     out = torch.empty_like(q)
-    for rows in _alike(labels):
-        for label in labels[rows[0]].unique():
-            here = torch.nonzero(labels[rows[0]] == label)[:, 0]
-            place = (rows[:, None], here[None])
-            asked, keys, values = (split_heads(z[place], heads) for z in (q, k, v))
-            heard = F.scaled_dot_product_attention(asked, keys, values, scale=scale)
-            out[place] = heard.transpose(1, 2).flatten(2)
+    for place in parts.groups:
+        asked, keys, values = (split_heads(z[place], heads) for z in (q, k, v))
+        heard = F.scaled_dot_product_attention(asked, keys, values, scale=scale)
+        out[place] = heard.transpose(1, 2).flatten(2)
     return out
 
 
-def _alike(labels: Tensor) -> list[Tensor]:
-    """Rows of (B, L) in groups of equal ones."""
-    _, kinds = labels.unique(dim=0, return_inverse=True)
-    return [torch.nonzero(kinds == kind)[:, 0] for kind in kinds.unique()]
-
-
-def norm_apart(x: Tensor, own: LayerDelta, labels: Tensor) -> Tensor:
-    """Group norm of x (B, C, h, w) with a mean and a variance for each label of (B, h, w); ``own`` is the layer (weight, bias (C,))."""
+def norm_apart(x: Tensor, own: LayerDelta, parts: Parts) -> Tensor:
+    """Group norm of x (B, C, h, w) with a mean and a variance for each label; ``own`` is the layer (weight, bias (C,))."""
     batch, channels, height, width = x.shape
-    groups = own.layer.groups
-    inside = F.one_hot(labels.flatten(1)).float()  # (B, L, labels)
+    groups, inside = own.layer.groups, parts.inside
     values = x.float().reshape(batch, groups, channels // groups, height * width)
     count = inside.sum(1)[:, None] * (channels // groups)
     mean = (values.sum(2) @ inside) / count.clamp_min(1)
@@ -68,15 +83,15 @@ class Border:
     foreign: Tensor
 
 
-def border_of(own: LayerDelta, inputs: Tensor, outputs: Tensor) -> Border:
-    """The border of a convolution between labels of its input (B, H, W) and of its output (B, h, w)."""
+def border_of(own: LayerDelta, inputs: Tensor, outputs: Tensor, device: torch.device | str = "cpu") -> Border:
+    """The border of a convolution between labels of its input (B, H, W) and of its output (B, h, w), both on the CPU, for ``device``."""
     assert own.weight is not None
     layer, kernel = own.layer, own.weight.shape[2:]
     spots, steps = [], []
     for axis in (0, 1):
-        start = torch.arange(outputs.shape[1 + axis], device=outputs.device) * layer.stride[axis] - layer.padding[axis]
+        start = torch.arange(outputs.shape[1 + axis]) * layer.stride[axis] - layer.padding[axis]
         spots.append(start)
-        steps.append(torch.arange(kernel[axis], device=outputs.device) * layer.dilation[axis])
+        steps.append(torch.arange(kernel[axis]) * layer.dilation[axis])
     rows = spots[0][:, None, None, None] + steps[0][None, None, :, None]
     columns = spots[1][None, :, None, None] + steps[1][None, None, None, :]
     height, width = inputs.shape[1:]
@@ -85,7 +100,7 @@ def border_of(own: LayerDelta, inputs: Tensor, outputs: Tensor) -> Border:
     seen = inputs.flatten(1)[:, flat]
     foreign = (seen != outputs.flatten(1)[..., None]) & within.flatten(2).flatten(0, 1)
     row, target = torch.nonzero(foreign.any(-1), as_tuple=True)
-    return Border(row, target, flat[target], foreign[row, target])
+    return Border(*(found.to(device) for found in (row, target, flat[target], foreign[row, target])))
 
 
 def conv_apart(x: Tensor, y: Tensor, own: LayerDelta, border: Border) -> Tensor:

@@ -69,10 +69,11 @@ class RandomLoras:
         return LayerDelta(kind, down=down, up=up)
 
 
-def lora_plan(count: int, size: int, loras: bool = True) -> Plan:
-    """Regions of equal size, each with a text and a LoRA of its own."""
+def lora_plan(count: int, size: int, loras: bool = True, separate: str = "nothing") -> Plan:
+    """Regions of equal size, each with a text and a LoRA of its own, kept apart as ``separate`` says."""
     regions = [{"prompt": f"region {i}" + (f"<lora:{i}:{STRENGTH}>" if loras else "")} for i in range(count)]
-    settings = Settings.parse({"enabled": True, "grid": {"ratios": GRIDS[count], "direction": "columns"}, "regions": regions})
+    options = {"options": {"attention_couple": {"separate": separate}}}
+    settings = Settings.parse({"enabled": True, "grid": {"ratios": GRIDS[count], "direction": "columns"}, "regions": regions, **options})
     return Plan(settings, settings.layout(), (size, size), plan_pass(settings, ["main"], ["negative"], 20))
 
 
@@ -124,6 +125,7 @@ def counted(args: argparse.Namespace) -> dict[str, float]:
     latent = torch.randn(1, 4, args.size // 8, args.size // 8, device="meta")
     plain = flops(model, latent, 1)
     found = {"regions alone": lora_plan(args.regions, args.size, False), "with LoRAs": lora_plan(args.regions, args.size)}
+    found["kept apart"] = lora_plan(args.regions, args.size, separate="all")
     done: dict[str, float] = {}
     for name, plan in found.items():
         with Session(DiffusersHost(model), plan):
@@ -152,13 +154,15 @@ def main() -> None:
     model.loras = RandomLoras(model.unet, args.rank, args.convs)
     latent = torch.randn(1, 4, args.size // 8, args.size // 8, device=model.device, dtype=model.dtype)
     plan = lora_plan(args.regions, args.size)
+    plans = {"regions": plan_of(args.regions, args.size), "loras": plan}
+    plans["loras, kept apart"] = lora_plan(args.regions, args.size, separate="all")
     with torch.inference_mode():
         print("FLOPs ÷ plain:", {name: round(value, 4) for name, value in counted(args).items()}, flush=True)
         rounds = []
-        for times in in_turns(args.rounds, model, latent, {"regions": plan_of(args.regions, args.size), "loras": plan}):
+        for times in in_turns(args.rounds, model, latent, plans):
             rounds.append(times)
             print({name: round(value, 2) for name, value in times.items()}, flush=True)
-        for name in ("regions", "loras") if rounds else ():
+        for name in plans if rounds else ():
             ratios = [times[name] / times["plain"] for times in rounds]
             print(f"{name} ÷ plain: {statistics.median(ratios):.3f} (worst {max(ratios):.3f})", flush=True)
         for ratio in naive_ratio(args.naive_rounds, model, latent, plan):

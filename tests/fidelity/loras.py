@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
@@ -78,10 +79,17 @@ def wish(rng: random.Random, lora: str | None, used: Sequence[str] = ()) -> Wish
 
 
 class Studio:
-    """The standalone host in this process."""
+    """The standalone host in this process; ``latents`` (B, 4, h, w) are those of the pictures drawn last."""
 
     def __init__(self) -> None:
         self.host = create()[1]
+        self.latents = torch.empty(0)
+        self.decode = self.host.model.decode
+        self.host.model.decode = self._decoded  # type: ignore[method-assign]
+
+    def _decoded(self, latents: torch.Tensor) -> torch.Tensor:
+        self.latents = latents
+        return self.decode(latents)
 
     def draw(self, prompts: list[str], seeds: list[int], settings: dict[str, Any] | None = None) -> list[np.ndarray]:
         """A batch; ``settings`` of the regions hold for all of it."""
@@ -131,15 +139,25 @@ def _pair(rng: random.Random, number: int) -> tuple[Wish, Wish, str]:
     return left, wish(rng, second, (left.colour,)), rng.choice(BACKGROUNDS)
 
 
-def change(studio: Studio, before: str, after: str, settings: dict[str, Any], feather: float, count: int) -> tuple[float, float]:
-    """Mean change (left, right) in 8-bit levels when the left half's text changes; four pixels at the border are left out."""
-    drawn = []
+def change(studio: Studio, before: str, after: str, settings: dict[str, Any], feather: float, count: int) -> tuple[float, float, float]:
+    """Mean change (left, right, right as sampled) in 8-bit levels when the left half's text changes, without four pixels at the border.
+
+    *As sampled*: the autoencoder's norms spread what is on the left over the picture; here the right half's latents before and after are
+    decoded beside one left half.
+    """
+    latents, pictures = [], []
     for text in (before, after):
         told = ((LEFT, text), (RIGHT, "a blue square on sky"))
         regions = [{"box": list(box), "prompt": prompt, "feather": feather} for box, prompt in told]
-        drawn.append(np.stack(studio.draw(["grass"] * count, list(range(count)), {**settings, "regions": regions})).astype(float))
-    difference = np.abs(drawn[0] - drawn[1]).mean((0, 3))
-    return float(difference[:, :60].mean()), float(difference[:, 68:].mean())
+        drawn = studio.draw(["grass"] * count, list(range(count)), {**settings, "regions": regions})
+        latents.append(studio.latents)
+        pictures.append(np.stack(drawn).astype(float))
+    middle = latents[0].shape[-1] // 2
+    with torch.no_grad():
+        mixed = studio.decode(torch.cat([latents[0][..., :middle], latents[1][..., middle:]], -1))
+    pictures.append(((mixed.float().clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).cpu().numpy())
+    whole, sampled = (np.abs(pictures[0] - other).mean((0, 3)) for other in pictures[1:])
+    return float(whole[:, :60].mean()), float(whole[:, 68:].mean()), float(sampled[:, 68:].mean())
 
 
 def separation(studio: Studio, loras: Sequence[str], rows: Sequence[str], count: int) -> Iterator[str]:
@@ -148,12 +166,12 @@ def separation(studio: Studio, loras: Sequence[str], rows: Sequence[str], count:
     cases = [(f"LoRA {lora} on the left", f"{text} <lora:{lora}:0>", f"{text} <lora:{lora}:1>") for lora in loras]
     if not loras:
         cases = [("another background on the left, no LoRA", text, "a red circle on snow")]
-    yield "| change | method | left | right | right ÷ left |"
-    yield "|---|---|---|---|---|"
+    yield "| change | method | left | right | right as sampled | right ÷ left | as sampled ÷ left |"
+    yield "|---|---|---|---|---|---|---|"
     for label, before, after in cases:
         for name in rows:
-            left, right = change(studio, before, after, *SEPARATION[name], count)
-            yield f"| {label} | {name} | {left:.1f} | {right:.2f} | {right / left:.1%} |"
+            left, right, sampled = change(studio, before, after, *SEPARATION[name], count)
+            yield f"| {label} | {name} | {left:.1f} | {right:.2f} | {sampled:.2f} | {right / left:.1%} | {sampled / left:.1%} |"
 
 
 def _chosen(table: dict[str, Any], numbers: Sequence[int] | None) -> list[str]:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib_regional.tensors.apart import attend_apart, border_of, conv_apart, norm_apart
+from lib_regional.tensors.apart import attend_apart, border_of, conv_apart, norm_apart, parts_of
 from lib_regional.tensors.layer_kinds import own_weights, spatial_layers
 
 
@@ -20,9 +20,10 @@ def labels_of(batch: int, height: int, width: int, seed: int = 0) -> torch.Tenso
 
 def test_attention_is_that_of_the_parts_tokens() -> None:
     torch.manual_seed(0)
-    labels, heads = labels_of(3, 4, 5).flatten(1), 2
+    shaped, heads = labels_of(3, 4, 5), 2
+    labels = shaped.flatten(1)
     q, k, v = torch.randn(3, 3, 20, 8)
-    got = attend_apart(q, k, v, labels, heads, 0.4)
+    got = attend_apart(q, k, v, parts_of(shaped), heads, 0.4)
     for row in range(3):
         for token in range(20):
             seen = [other for other in range(20) if labels[row, other] == labels[row, token]]
@@ -39,12 +40,12 @@ def test_norms_have_numbers_of_each_part() -> None:
     nn.init.normal_(layer.weight)
     nn.init.normal_(layer.bias)
     x, labels = torch.randn(2, 6, 4, 5) * 3 + 1, labels_of(2, 4, 5)
-    got = norm_apart(x, own_weights(layer), labels)
+    got = norm_apart(x, own_weights(layer), parts_of(labels))
     for row in range(2):
         for label in labels[row].unique():
             here = labels[row] == label
             torch.testing.assert_close(got[row][:, here], layer(x[row][:, here][None])[0], atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(norm_apart(x, own_weights(layer), torch.zeros_like(labels)), layer(x), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(norm_apart(x, own_weights(layer), parts_of(torch.zeros_like(labels))), layer(x), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("more", [{"padding": 1}, {"padding": 1, "stride": 2}, {"padding": 2, "dilation": 2}, {"padding": (0, 1)}], ids=str)

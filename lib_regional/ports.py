@@ -354,7 +354,10 @@ def facts_of(host: Host) -> ModelFacts:
 
 
 class EditingHost(Host, Protocol):
-    """What methods that edit pictures ask of a host beyond `Host`; one that lacks it is refused with a message."""
+    """What methods that edit pictures ask of a host beyond `Host`; one that lacks it is refused with a message.
+
+    A host whose `decode` has no gradient says so by an attribute ``differentiable`` that is False.
+    """
 
     def tokens(self, text: str) -> list[Token]:
         """The pieces of ``text`` as `Host.encode` lays them out, without marks and padding; of a schedule, those of its last text."""

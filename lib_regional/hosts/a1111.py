@@ -30,6 +30,7 @@ from ..ports import (
     Token,
     UNetRow,
 )
+from ..sources.clipseg import find_clipseg
 from . import a1111_loras, a1111_pictures, a1111_texts
 from .a1111_attention import beside, check_shape, left_to_host, run_hook, sites_of, transformer_of
 from .a1111_denoiser import around_denoiser
@@ -37,6 +38,7 @@ from .a1111_model import facts_of_model, has_ended, identity_of, interrupt, load
 from .a1111_rows import Announced, read_rows, read_step
 from .a1111_unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
 from .patching import foreign_forward, owner_of, patched_forward
+from .progress import announce
 
 _UNHEARD = (
     "The UNet that makes this picture is not the one of the loaded checkpoint (another extension runs its own): "
@@ -99,7 +101,7 @@ class A1111Host:
 
     def guidance_model(self, name: str) -> GuidanceModel | None:
         """See `ports.EditingHost.guidance_model`: the host has none of its own."""
-        return None
+        return find_clipseg(name.removeprefix("clipseg:")) if name.startswith("clipseg:") else None
 
     @property
     def alphas_cumprod(self) -> Tensor:
@@ -110,6 +112,10 @@ class A1111Host:
     def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
         """See `ports.InvertingHost.predict`."""
         return a1111_pictures.predict(loaded_model(), x, step, conditionings)
+
+    def announce(self, text: str, done: int, total: int) -> bool:
+        """See `ports.InvertingHost`."""
+        return announce(text, done, total)
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the UNet until exit; see `ports.Host.patched`. Raises `RegionalError` where the UNet cannot be hooked."""

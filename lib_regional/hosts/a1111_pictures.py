@@ -25,7 +25,7 @@ def tokens_of(model: Any, text: str) -> list[Token]:
     last = prompt_parser.get_learned_conditioning_prompt_schedules([text], 1)[0][-1][1]
     embedder = _embedder(model)
     chunks, _ = embedder.tokenize_line(last)
-    return list(_numbered(chunks, _letters(embedder), {embedder.id_start, embedder.id_end}))
+    return list(numbered(chunks, _letters(embedder), {embedder.id_start, embedder.id_end}))
 
 
 def _embedder(model: Any) -> Any:
@@ -48,7 +48,8 @@ def _letters(embedder: Any) -> Callable[[int], str]:
     return lambda token: str(decoder[token])
 
 
-def _numbered(chunks: Sequence[Any], letters: Callable[[int], str], marks: set[int]) -> Iterator[Token]:
+def numbered(chunks: Sequence[Any], letters: Callable[[int], str], marks: set[int]) -> Iterator[Token]:
+    """Tokens of the chunks that ``tokenize_line`` of either WebUI gives, those in ``marks`` (start, end, padding) left out."""
     word = position = 0
     for chunk in chunks:
         inverted = {

@@ -11,9 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from torch import Tensor
+
 from ..core.networks import LoraTag
-from ..ports import ContextSchedule, Hooks, ModelFacts, NetworkDeltas
-from . import a1111_texts, forge_loras
+from ..ports import ContextSchedule, GuidanceModel, Hooks, ModelFacts, NetworkDeltas, Token
+from ..sources.clipseg import find_clipseg
+from . import a1111_texts, forge_loras, forge_pictures
 from .forge_model import facts_of_model, loaded_model
 from .forge_sampling import Sampling
 
@@ -22,6 +25,7 @@ class ForgeHost:
     """A loaded Forge engine, and the processing object ``p`` whose sampling is meant."""
 
     name = "forge"
+    differentiable = False
 
     def __init__(self, model: Any, p: Any = None) -> None:
         self._model = model
@@ -55,6 +59,22 @@ class ForgeHost:
     def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
         """See `ports.Host.loras`."""
         return [forge_loras.unet_deltas(loaded_model(), lora) for lora in loras]
+
+    def tokens(self, text: str) -> list[Token]:
+        """See `ports.EditingHost.tokens`."""
+        return forge_pictures.tokens_of(loaded_model(), text)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """See `ports.EditingHost.decode`; Forge's weights are inference tensors, so there is no gradient."""
+        return forge_pictures.decode(loaded_model(), latent)
+
+    def encode_picture(self, picture: Tensor) -> Tensor:
+        """See `ports.EditingHost.encode_picture`."""
+        return forge_pictures.encode_picture(loaded_model(), picture)
+
+    def guidance_model(self, name: str) -> GuidanceModel | None:
+        """See `ports.EditingHost.guidance_model`: the host has none of its own."""
+        return find_clipseg(name.removeprefix("clipseg:")) if name.startswith("clipseg:") else None
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the loaded model until exit; see `ports.Host.patched`. Raises `RegionalError` where it cannot serve ``hooks``."""

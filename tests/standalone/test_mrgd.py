@@ -11,6 +11,7 @@ from lib_regional.core.edit import layout_regions, pair_regions
 from lib_regional.core.errors import RegionalError
 from lib_regional.core.infotext import from_infotext
 from lib_regional.core.settings import Settings
+from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods.mrgd.edit import locked_cells
 from lib_regional.methods.mrgd.trajectory import Source
 from lib_regional.plan import PassPlan, Plan
@@ -171,6 +172,14 @@ def test_the_infotext_carries_both_layouts_and_the_keywords(extended):
     assert second.startswith("2: green ") and len(second.split()) == 3
 
 
+@pytest.mark.parametrize("options", [{}, {"lock": True}, {"gradient": "decoder"}], ids=str)
+def test_hosts_may_sample_in_inference_mode(extended, latents, options):
+    edit = settings([LEFT, OTHER], source=[LEFT, RIGHT], **options)
+    plain = generate(extended, edit, latents)
+    with torch.inference_mode():
+        assert torch.allclose(generate(extended, edit, latents), plain, atol=1e-4)
+
+
 def test_a_picture_of_a_batch_is_the_single_picture(extended, latents):
     edit = settings([LEFT, OTHER], source=[LEFT, RIGHT])
     both = generate(extended, edit, latents, batch_size=2)
@@ -226,6 +235,13 @@ def test_bad_input_is_named_before_sampling(extended, model, latents, fields, st
     finally:
         handle.remove()
     assert calls == []
+
+
+def test_a_decoder_without_a_gradient_is_refused_its_gradient(extended, latents, monkeypatch):
+    monkeypatch.setattr(DiffusersHost, "differentiable", False, raising=False)
+    with pytest.raises(RegionalError, match="no gradient through its decoder"):
+        generate(extended, settings([LEFT], source=[LEFT], gradient="decoder"), latents)
+    generate(extended, settings([LEFT], source=[LEFT]), latents, steps=1)
 
 
 def inventory(model):

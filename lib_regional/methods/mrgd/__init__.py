@@ -86,9 +86,13 @@ def _check(plan: Plan, host: Host) -> EditingHost:
         raise RegionalError(f"Edits do not work with this host ({host.name}): it offers no {', '.join(missing)}.")
     if plan.hires is not None:
         raise RegionalError("Edits work on the first pass alone: switch off hires fix and enlarge the edited picture afterwards.")
-    edits = plan.settings.option("source") is not None
+    option = plan.settings.option
+    edits = option("source") is not None
     if edits and plan.sampler and plan.sampler.lower() not in SAMPLERS:
         raise RegionalError(f'Edits need the sampler DDIM or Euler, got "{plan.sampler}": the others add noise or look further back.')
+    if edits and plan.settings.method == "mrgd" and option("gradient") == "decoder" and not getattr(host, "differentiable", True):
+        allowed = f'"linear": {host.name} allows no gradient through its decoder'
+        raise settings_error("options.mrgd.gradient", "decoder", allowed)
     check_texts(plan)
     return cast(EditingHost, host)
 

@@ -16,7 +16,7 @@ from ...tensors.alignment import reweight
 from ...tensors.masks import raster_scale, region_mask
 from ...tensors.metrics import inherent_area
 from .control import Control, Rule
-from .guide import Guidance, Weights
+from .guide import Guidance, Weights, differentiable
 from .inversion import Inverted
 from .keywords import Keywords
 from .rows import RegionWise
@@ -164,11 +164,11 @@ class Edit:
         guidance = self._guidance
         if guidance is None or self._scenes is None or not guidance.acts(call.step):
             return clean
-        area = self.area((clean.shape[-2], clean.shape[-1]))
-        done = []
-        for image, (ours, theirs) in enumerate(zip(clean, source, strict=True)):
-            scene = self._scenes.scene(image, ours, theirs, area.to(ours), self.control.maps, call.step)
-            done.append(guidance.step(ours, scene, call.alpha, call.beta, call.step))
+        area, done = self.area((clean.shape[-2], clean.shape[-1])), []
+        with differentiable():
+            for image, (ours, theirs) in enumerate(zip(clean.clone(), source.clone(), strict=True)):
+                scene = self._scenes.scene(image, ours, theirs, area.to(ours).clone(), self.control.maps, call.step)
+                done.append(guidance.step(ours, scene, call.alpha, call.beta, call.step))
         return torch.stack(done)
 
     def _locked(self, clean: Tensor, source: Tensor) -> Tensor:

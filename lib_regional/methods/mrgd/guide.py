@@ -8,7 +8,8 @@ The gradient flows to the latent through the fitted maps or through decoder and 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -91,6 +92,13 @@ def total_loss(latent: Tensor, scene: Scene, weights: Weights) -> Tensor:
 
 def _shrinks(scene: Scene, picture: Tensor) -> bool:
     return picture.shape[-1] < scene.area.shape[-1]
+
+
+@contextmanager
+def differentiable() -> Iterator[None]:
+    """Without gradients, but what is made within may have some: hosts that sample in PyTorch's inference mode forbid that outside."""
+    with torch.inference_mode(False), torch.no_grad():
+        yield
 
 
 def guided(latent: Tensor, scene: Scene, weights: Weights, alpha: float, beta: float) -> Tensor:

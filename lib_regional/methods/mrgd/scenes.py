@@ -38,7 +38,7 @@ class Scenes:
         """ours, theirs (C, H, W): the target's and the source's clean prediction; area (H, W)."""
         grid = (ours.shape[-2], ours.shape[-1])
         source, target = self.source.active(image, step), self.target.active(image, step)
-        masks = self.target.maps(image, step, grid)[0].share[list(target)].to(ours)
+        masks = self.target.maps(image, step, grid)[0].share[list(target)].to(ours).clone()
         pairs = [(source.index(p.source), target.index(p.target)) for p in self.pairs if p.source in source and p.target in target]
         kept = {pair.target for pair in self.pairs if pair.kind == INHERENT}
         changed = [at for at, region in enumerate(target) if region not in kept]

@@ -3,6 +3,12 @@
     "use strict";
 
     const {el, button, find, debounce} = R.dom;
+    const NAMES = {
+        control: "Attention control", tau: "τ: follow the source's maps up to", self_until: "… and its self-attention up to", total: "Whole picture too", t_total: "T_total: from",
+        lambda_rs: "λ region-specific", lambda_is: "λ inter-image", lambda_ip: "λ inherent", guided: "Guided steps", guidance: "Guidance model", guidance_path: "Its folder",
+        gradient: "Picture's gradient", keyword_count: "N keywords", keyword_choice: "Choose keywords", kssa_gain: "Keywords in self-attention",
+        inversion: "Invert the picture (img2img)", null_text: "Null-text steps", lock: "Lock what is kept", lock_picture: "… its pixels too",
+    };
     const KINDS = {inherent: "kept", added: "added", removed: "removed", reworded: "re-worded"};
 
     function createEdit(panel) {
@@ -53,7 +59,7 @@
             if (state.method !== method) {
                 method = state.method;
                 const known = ((((panel.schema.properties || {}).options || {}).properties || {})[method] || {}).properties || {};
-                fields = R.edit.edits(state) ? R.edit.OPTIONS.filter((name) => known[name]).map((name) => R.fields.schemaField(panel, `options.${method}.${name}`, name, known[name])).filter(Boolean) : [];
+                fields = R.edit.edits(state) ? R.edit.OPTIONS.filter((name) => known[name]).map((name) => optionField(panel, method, name, known[name])).filter(Boolean) : [];
                 options.replaceChildren(...fields.map((field) => field.node));
             }
             fields.forEach((field) => field.update(state));
@@ -113,6 +119,17 @@
             oninput: () => panel.edit((now) => R.edit.setKeywords(now, target, input.value), {key: `keywords-${target}`}),
         });
         return input;
+    }
+
+    /** An option with the paper's name for it; a choice that was not made shows the default. */
+    function optionField(panel, method, name, schema) {
+        const field = R.fields.schemaField(panel, `options.${method}.${name}`, name, schema);
+        const label = field && field.node.querySelector("span");
+        if (label && NAMES[name]) label.textContent = NAMES[name];
+        return field && schema.enum ? {...field, update: (state) => {
+            if (R.getField(state, field.input.dataset.field) === undefined) field.input.value = schema.default;
+            else field.update(state);
+        }} : field;
     }
 
     // ---------------------------------------------------------------- the tab

@@ -32,7 +32,7 @@ from ..ports import (
 )
 from ..sources.clipseg import find_clipseg
 from . import a1111_loras, a1111_pictures, a1111_texts
-from .a1111_attention import beside, check_shape, left_to_host, run_hook, sites_of, transformer_of
+from .a1111_attention import beside, check_shape, left_to_host, refuse_foreign_texts, run_hook, sites_of, transformer_of
 from .a1111_denoiser import around_denoiser
 from .a1111_model import facts_of_model, has_ended, identity_of, interrupt, loaded_model, refuse_replaced_unet
 from .a1111_rows import Announced, read_rows, read_step
@@ -248,6 +248,8 @@ class _Sampling:
         self._hook_layers(unet, transformers, stack)
         self._unasked = {site.name for site, _ in sites if site.kind == "cross" and self._hooks.cross_attention is not None}
         for site, attn in sites:
+            if site.kind == "cross" and self._hooks.unet is not None:
+                refuse_foreign_texts(attn)
             hook = self._hooks.cross_attention if site.kind == "cross" else self._hooks.self_attention
             if hook is not None:
                 stack.enter_context(patched_forward(attn, self._around(site, attn, hook)))

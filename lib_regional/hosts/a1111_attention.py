@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..core.errors import RegionalError
 from ..ports import AttentionCall, AttentionHook, Grid, ModelCall, Site
-from .patching import owner_of
+from .patching import foreign_forward, owner_of
 
 Project = Callable[..., Tensor]
 
@@ -84,6 +84,20 @@ def beside(attn: Any, inner: Project, foreign: object | None, done: Tensor, *arg
     finally:
         attn.ipadapter_hacks = adapters
     return done + added
+
+
+def refuse_foreign_texts(attn: Any) -> None:
+    """Raise `RegionalError` for a replaced cross-attention where the regions' texts are rows of their own.
+
+    Such a replacement (NegPip's) knows which tokens of the host's own texts it means, and would take the regions' for those. IP-Adapters
+    mean a picture, not a text.
+    """
+    foreign = foreign_forward(attn)
+    if foreign is not None and not getattr(attn, "ipadapter_hacks", None):
+        raise RegionalError(
+            f"Another extension ({owner_of(foreign)}) has its own cross-attention, which knows nothing of the regions' texts: disable one "
+            "of the two."
+        )
 
 
 def _projection(project: Project, wide: bool, ambient: Callable[[], AbstractContextManager[Any]]) -> Project:

@@ -110,6 +110,17 @@ def test_attention_of_another_kind_is_refused(webui, layers):
     assert snapshot(webui) == before
 
 
+def test_it_is_refused_to_methods_whose_regions_are_rows_of_their_own(webui, layers):
+    """It would read their tokens as those of the host's text: a picture without the marked tokens' effect, in silence."""
+    for layer in layers:
+        layer.forward = negative_tokens_forward(layer)
+    before = snapshot(webui)
+    with pytest.raises(RegionalError, match="test_a1111_conflicts.*nothing of the regions' texts"):
+        with A1111Host(webui.model).patched(Hooks(unet=lambda call: None)):
+            pytest.fail("patched")
+    assert snapshot(webui) == before
+
+
 def test_attention_replaced_after_ours_is_found_out(webui, layers):
     """Put on during process_before_every_sampling, it lies on top and never asks us."""
     p = Processing(webui)

@@ -74,9 +74,13 @@ def _living(forward: object) -> object:
 
 
 def foreign_forward(module: Any) -> object | None:
-    """What somebody else has put in place of ``module``'s own ``forward`` on the instance; None where its class answers."""
+    """What somebody else has put in place of ``module``'s own ``forward`` on the instance; None where its class answers.
+
+    Those who put the class's method back by assigning it (ControlNet) leave it bound on the instance: that is nobody's.
+    """
     found = _living(vars(module).get("forward", _NOTHING))
-    return None if found is _NOTHING or isinstance(found, Patch) else found
+    own = getattr(found, "__self__", None) is module and getattr(found, "__func__", None) is type(module).forward
+    return None if found is _NOTHING or own or isinstance(found, Patch) else found
 
 
 def owner_of(forward: object) -> str:

@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from lib_regional.hosts.patching import Patch, patched_forward
+from lib_regional.hosts.patching import Patch, foreign_forward, patched_forward
 
 
 class Layer:
@@ -119,3 +119,14 @@ def test_an_empty_patch_holds_nothing_of_the_generation():
     del state
     gc.collect()
     assert alive() is None and layer.forward(1) == ("other", ("class", 1))
+
+
+def test_the_classs_own_method_put_back_by_assignment_is_nobodys():
+    layer = Layer()
+    assert foreign_forward(layer) is None
+    restore = other(layer)
+    assert foreign_forward(layer) is vars(layer)["forward"]
+    restore()
+    assert "forward" in vars(layer) and foreign_forward(layer) is None
+    layer.forward = Layer().forward
+    assert foreign_forward(layer) is not None

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..core.errors import RegionalError
 from ..ports import Token
-from .a1111_pictures import numbered
+from . import a1111_pictures
 from .forge_model import prepare_again
 
 _ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
@@ -16,17 +16,21 @@ _ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processi
 
 
 def tokens_of(model: Any, text: str) -> list[Token]:
-    """See `ports.EditingHost.tokens`. Raises `RegionalError` for models whose prompts are not laid out in chunks (T5)."""
+    """See `ports.EditingHost.tokens`. Raises `RegionalError` for models whose prompts are not laid out in chunks (T5).
+
+    reForge and Forge Classic kept the text encoders of AUTOMATIC1111.
+    """
     from modules import prompt_parser
 
+    if getattr(model, "cond_stage_model", None) is not None:
+        return a1111_pictures.tokens_of(model, text)
     last = prompt_parser.get_learned_conditioning_prompt_schedules([text], 1)[0][-1][1]
     engine = next((found for name in _ENGINES if hasattr(found := getattr(model, name, None), "tokenize_line")), None)
     if engine is None:
         raise RegionalError("Edits need a text encoder whose tokens can be told apart, which this model does not have.")
     chunks, _ = engine.tokenize_line(last)
-    return list(
-        numbered(chunks, lambda token: str(engine.tokenizer.convert_ids_to_tokens(token)), {engine.id_start, engine.id_end, engine.id_pad})
-    )
+    marks = {engine.id_start, engine.id_end, engine.id_pad}
+    return list(a1111_pictures.numbered(chunks, lambda token: str(engine.tokenizer.convert_ids_to_tokens(token)), marks))
 
 
 def decode(model: Any, latent: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,12 +13,13 @@ from forge_double import Engine, Interrupted, Network
 from ldm_patched_double import Loader, Processing, WebUI
 from lora_files import LINEAR, lora, merged
 from test_forge import FULL, HALVES, SIZE, snapshot
+from test_forge_pictures import TextEngine, parser  # noqa: F401  a fixture
 from test_webui_loras import LINEAR_KEY, TEXT_KEY, content
 from test_webui_loras import Network as Layers
 
 from lib_regional.core.errors import RegionalError
 from lib_regional.core.networks import LoraTag
-from lib_regional.hosts import forge_loras
+from lib_regional.hosts import forge_loras, forge_pictures
 from lib_regional.hosts.detect import find_host
 from lib_regional.hosts.forge import ForgeHost
 from lib_regional.hosts.forge_model import prepare_again
@@ -155,6 +157,13 @@ def test_a_refiner_is_followed_and_its_network_loaded(monkeypatch, kind):
     assert [unet for unet, _ in webui.prepared] == [other.forge_objects.unet]
     webui.swap(first)
     assert torch.allclose(made, sample(webui, Processing(webui, ("hat",))), atol=1e-5)
+
+
+def test_edits_find_the_pieces_of_a_prompt_in_the_text_encoder_of_the_checkpoint(parser):  # noqa: F811  a fixture by its name
+    """As in AUTOMATIC1111; Forge has ``cond_stage_model`` too, but keeps nothing in it."""
+    old, new = SimpleNamespace(cond_stage_model=TextEngine()), SimpleNamespace(cond_stage_model=None, text_processing_engine=TextEngine())
+    told = [forge_pictures.tokens_of(model, "a cathedral") for model in (old, new)]
+    assert told[0] == told[1] and len(told[0]) == 3
 
 
 # ---------------------------------------------------------------- LoRAs

@@ -6,9 +6,10 @@ once. Masks that are pictures count as the whole canvas.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from .edit import read_source
 from .geometry import Box, Ellipse, Polygon, Shape
@@ -16,7 +17,7 @@ from .layout import Layout, Region
 from .networks import raw_tags
 from .settings import Settings
 from .texts import ImageTexts
-from .windows import Window, canvas_of, fitted, region_tiles, tiles
+from .windows import Window, canvas_of, fitted, region_tiles, tiles, widened
 
 _LINEAR, _QUADRATIC, _FIXED = 0.1655, 7.3e-6, 3.0
 """GFLOP of one row of a UNet of SD1.5's dimensions by latent cells n: fixed + linear·n + quadratic·n² (counted for 8² to 128²)."""
@@ -26,6 +27,9 @@ _COUPLE = 0.004
 
 _GRAIN = 48
 """Points a side at which it is looked whether the base is heard."""
+
+_ROUNDING = 1e-6
+"""Cells that floating point may be off."""
 
 TRAINED = 64
 """Side in cells of the latents that a model is trained on unless it says otherwise (SD1)."""
@@ -62,12 +66,17 @@ def estimate(settings: Settings, size: tuple[int, int], texts: ImageTexts | None
 
 
 def _own_edges(settings: Settings) -> Iterator[float]:
-    for name in ("alone", "total_from"):
+    for name in ("alone", "total_from", "bootstrap"):
         if name in _OPTIONS_WITH_STEPS.get(settings.method, ()):
             yield settings.option(name)
 
 
-_OPTIONS_WITH_STEPS = {"latent_composite": ("alone",), "multidiffusion": ("total_from",), "mrgd": ("t_total",), "p2p": ("t_total",)}
+_OPTIONS_WITH_STEPS = {
+    "latent_composite": ("alone",),
+    "multidiffusion": ("total_from", "bootstrap"),
+    "mrgd": ("t_total",),
+    "p2p": ("t_total",),
+}
 
 
 def _work(jobs: list[_Job]) -> float:
@@ -88,7 +97,7 @@ def _stretch(settings: Settings, layout: Layout, canvas: tuple[int, int], texts:
         return _work(plain) * (1 + _COUPLE * len(told))
     if method == "" or (not told and method != "multidiffusion"):
         return _work(plain)
-    scene = _Scene(settings, canvas, texts, trained, progress, told, _base_heard(settings, told))
+    scene = _Scene(settings, canvas, texts, trained, progress, told, _heard(settings, told))
     return _work(list(_MAKERS[method](scene)))
 
 
@@ -106,7 +115,7 @@ class _Scene:
     trained: int
     progress: float
     told: list[tuple[int, Region]]
-    base: bool
+    base: _Heard
 
     def jobs(self, at: int, window: Window) -> Iterator[_Job]:
         """Predictions of region ``at`` in a window: its text, and its negative, the base's where it has none and no LoRAs either."""
@@ -118,16 +127,17 @@ class _Scene:
         yield window, "uncond", (negative, loras) if loras else negative
 
     def base_jobs(self, window: Window) -> Iterator[_Job]:
-        if self.base:
+        if self.base.within(window, self.canvas):
             yield from ((window, "cond", None), (window, "uncond", None))
 
     def box(self, region: Region, halo: int, hard: bool = False) -> Window:
         """Cells of the region's box with its soft border, or ``hard`` without."""
         rows, columns = self.canvas
-        soft = 0 if hard else region.feather * min(rows, columns) / 2
+        soft = 0 if hard else round(region.feather * min(rows, columns) * 4) / 8
         bounds = region.shape.bounds
-        top, bottom = max(0, int(bounds.y0 * rows - soft)), min(rows, -int(-bounds.y1 * rows - soft))
-        left, right = max(0, int(bounds.x0 * columns - soft)), min(columns, -int(-bounds.x1 * columns - soft))
+        top, bottom = max(0, math.floor(bounds.y0 * rows - soft + _ROUNDING)), min(rows, math.ceil(bounds.y1 * rows + soft - _ROUNDING))
+        left = max(0, math.floor(bounds.x0 * columns - soft + _ROUNDING))
+        right = min(columns, math.ceil(bounds.x1 * columns + soft - _ROUNDING))
         return fitted(Window(top, left, max(bottom, top + 1), max(right, left + 1)), self.canvas, halo)
 
 
@@ -160,10 +170,10 @@ def _multidiffusion(scene: _Scene) -> Iterator[_Job]:
     for at, region in scene.told:
         area = scene.box(region, 0)
         if option("crop") == "window":
-            rows, columns = (max(length, min(side, size)) for length, size in zip(area.grid, scene.canvas, strict=True))
-            area = Window(0, 0, rows, columns)
+            area = widened(area, scene.canvas, side)
         for window in region_tiles(area, side, option("overlap")):
-            yield from ((window, role, (at, text)) for window, role, text in scene.jobs(at, window))
+            apart = scene.progress < option("bootstrap")  # then no two regions see the same
+            yield from ((window, role, (at, text) if apart else text) for window, role, text in scene.jobs(at, window))
     canvas = tiles(canvas_of(scene.canvas), side, option("overlap"))
     joined = option("total") > 0 and scene.progress >= option("total_from")
     for window in canvas:
@@ -180,7 +190,7 @@ def _edit(scene: _Scene) -> Iterator[_Job]:
         return
     settings = read_source(scene.settings, given, scene.settings.method)
     told = [(at, region) for at, region in enumerate(settings.layout().regions) if region.enabled and region.prompt]
-    yield from _side(replace(scene, texts=None, told=told, base=_base_heard(settings, told)), "source")
+    yield from _side(replace(scene, texts=None, told=told, base=_heard(settings, told)), "source")
 
 
 def _side(scene: _Scene, name: str) -> Iterator[_Job]:
@@ -204,15 +214,41 @@ _MAKERS = {
 }
 
 
-def _base_heard(settings: Settings, told: list[tuple[int, Region]]) -> bool:
-    """Whether the base is heard anywhere: through a base share, in a hole, or by a strength of its own."""
-    if not told or any(region.base_share > 0 for _, region in told):
-        return True
-    if settings.method == "mask_conditioning" and settings.option("base_strength") > 0:
-        return True
-    shapes = [region.shape for _, region in told if region.weight > 0]
-    points = [((i + 0.5) / _GRAIN, (j + 0.41) / _GRAIN) for i in range(_GRAIN) for j in range(_GRAIN)]  # off all diagonals
-    return not all(any(_holds(shape, x, y) for shape in shapes) for x, y in points)
+@dataclass(frozen=True)
+class _Heard:
+    """Where the base is heard: ``sums[i][j]`` counts the points with that in the first i rows and j columns of `_GRAIN` squared."""
+
+    sums: tuple[tuple[int, ...], ...]
+
+    def within(self, window: Window, canvas: tuple[int, int]) -> bool:
+        """Whether the base is heard in a window of the canvas."""
+        top, bottom = _points(window.top, window.bottom, canvas[0])
+        left, right = _points(window.left, window.right, canvas[1])
+        return self.sums[bottom][right] - self.sums[top][right] - self.sums[bottom][left] + self.sums[top][left] > 0
+
+
+def _points(first: int, last: int, size: int) -> tuple[int, int]:
+    """The points that lie between two edges of a side of ``size`` cells, at least one."""
+    begin, end = (math.ceil(edge * _GRAIN / size - 0.5) for edge in (first, last))
+    begin = min(begin, _GRAIN - 1)
+    return begin, max(end, begin + 1)
+
+
+def _heard(settings: Settings, told: list[tuple[int, Region]]) -> _Heard:
+    """Where the base is heard: through a base share, in a hole, or by a strength of its own."""
+    everywhere = not told or (settings.method == "mask_conditioning" and settings.option("base_strength") > 0)
+    loud = [region for _, region in told if region.weight > 0]
+
+    def heard(x: float, y: float) -> bool:
+        here = [region for region in loud if _holds(region.shape, x, y)]
+        return not here or any(region.base_share > 0 for region in here)
+
+    sums = [(0,) * (_GRAIN + 1)]
+    for row in range(_GRAIN):
+        y = (row + 0.41) / _GRAIN  # off all diagonals
+        line = accumulate((everywhere or heard((column + 0.5) / _GRAIN, y) for column in range(_GRAIN)), initial=0)
+        sums.append(tuple(above + so_far for above, so_far in zip(sums[-1], line, strict=True)))
+    return _Heard(tuple(sums))
 
 
 def _holds(shape: Shape, x: float, y: float) -> bool:

@@ -64,6 +64,19 @@ def _fitted(first: int, last: int, size: int, halo: int) -> tuple[int, int]:
     return first, max(last, min(size, first + SMALLEST))
 
 
+def widened(box: Window, canvas: Grid, side: int) -> Window:
+    """``box`` grown to at least ``side`` cells a side (or all there are), the box in the middle where there is room."""
+    top, bottom = _widened(box.top, box.bottom, canvas[0], side)
+    left, right = _widened(box.left, box.right, canvas[1], side)
+    return Window(top, left, bottom, right)
+
+
+def _widened(first: int, last: int, size: int, side: int) -> tuple[int, int]:
+    length = max(last - first, min(side, size))
+    start = min(max(0, (first + last - length) // 2), size - length)
+    return start, start + length
+
+
 def tiles(area: Window, side: int, overlap: float) -> tuple[Window, ...]:
     """Windows of at most ``side`` cells that cover ``area``, neighbours sharing at least ``overlap`` (0 to under 1) of a side.
 

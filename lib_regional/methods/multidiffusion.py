@@ -16,7 +16,7 @@ from torch import Tensor
 from ..plan import Plan
 from ..ports import Hooks, Host, Prediction, Row, StepInfo, UNetCall, facts_of
 from ..tensors.latent import latent_channels, noised, seeded_noise
-from ..tensors.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles
+from ..tensors.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles, widened
 from .latent_couple import shares_of, speakers
 from .prediction import Scene, View, Voice, Voices, prediction_hooks
 
@@ -38,24 +38,13 @@ class Tiling:
         """Cells that a region's windows cover."""
         rows, columns = weight.shape
         near = fitted(support(weight) or Window(0, 0, rows, columns), (rows, columns))
-        if self.boxes:
-            return near
-        top, bottom = _widened(near.top, near.bottom, rows, self.side)
-        left, right = _widened(near.left, near.right, columns, self.side)
-        return Window(top, left, bottom, right)
+        return near if self.boxes else widened(near, (rows, columns), self.side)
 
     def views(self, area: Window, weight: Tensor, own: bool = False) -> tuple[View, ...]:
         """Windows of ``area`` in which ``weight`` (H, W) is heard; ``own``: it is a region's own area."""
         windows = (region_tiles if own else tiles)(area, self.side, self.overlap)
         shares = [window.of(weight) * soft for window, soft in zip(windows, tile_weights(windows), strict=True)]
         return tuple(View(w, share) for w, share in zip(windows, shares, strict=True) if float(share.max()) > NEGLIGIBLE)
-
-
-def _widened(first: int, last: int, size: int, side: int) -> tuple[int, int]:
-    """At least ``side`` cells (or all ``size``) around ``first`` to ``last``, these in the middle where there is room."""
-    length = max(last - first, min(side, size))
-    start = min(max(0, (first + last - length) // 2), size - length)
-    return start, start + length
 
 
 def windowed_voices(plan: Plan, tiling: Tiling, total: float, total_from: float) -> Voices:

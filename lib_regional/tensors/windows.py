@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ..core.windows import ALIGN, SMALLEST, Window, canvas_of, fitted, region_tiles, tiles
+from ..core.windows import ALIGN, SMALLEST, Window, canvas_of, fitted, region_tiles, tiles, widened
 
 NEGLIGIBLE = 1e-4
 """Weights below this are rounding, not a region."""
@@ -45,4 +45,16 @@ def _ramps(spans: set[tuple[int, int]]) -> dict[tuple[int, int], Tensor]:
     return {(first, last): (ramp / total[first:last]).float() for (first, last), ramp in ramps.items()}
 
 
-__all__ = ["ALIGN", "NEGLIGIBLE", "SMALLEST", "Window", "canvas_of", "fitted", "region_tiles", "support", "tile_weights", "tiles"]
+__all__ = [
+    "ALIGN",
+    "NEGLIGIBLE",
+    "SMALLEST",
+    "Window",
+    "canvas_of",
+    "fitted",
+    "region_tiles",
+    "support",
+    "tile_weights",
+    "tiles",
+    "widened",
+]

@@ -2,8 +2,8 @@
 
     python tests/fidelity/run.py [--methods plain attention_couple] [--share 1.0] [--webui-url URL …] [--out docs] [--kept FOLDER]
 
-Writes ``fidelity.md`` and ``images/fidelity_<method>.png`` into ``--out``. With ``--kept`` every picture is kept there as soon as it is
-made and not made again: a run that is stopped goes on where it was.
+Writes ``<name>.md`` and ``images/<name>_<method>.png`` into ``--out``; the name is ``fidelity``. With ``--kept`` every picture is kept
+there as soon as it is made and not made again: a run that is stopped goes on where it was. ``--part "2 columns=12"`` makes a part alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import io
 import json
 import queue
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -80,13 +81,17 @@ def served(urls: Sequence[str] = ()) -> Iterator[Make]:
 
 
 def rows(results: dict[str, list[Result]], single: Figures) -> Iterator[str]:
-    """Lines of the table, one per kind and method."""
-    yield "| layout | method | pictures | placed | ÷ single | all placed | right colour | missing | leak | extra | straddling | seam |"
-    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
-    for kind in KINDS:
+    """Lines of the table, one per kind and method; nothing is divided by ``single`` if it has no pictures."""
+    divided = ["÷ single"] if single.pictures else []
+    names = ["layout", "method", "pictures", "placed", *divided, *"all placed,right colour,missing,leak,extra,straddling,seam".split(",")]
+    yield f"| {' | '.join(names)} |"
+    yield f"|{'---|' * len(names)}"
+    made_kinds = {result.case.kind for made in results.values() for result in made}
+    for kind in filter(made_kinds.__contains__, KINDS):
         for method, made in results.items():
             f = figures([r for r in made if r.case.kind == kind])
-            shares = (f.placed / max(1e-9, single.placed), f.complete, f.colour, f.missing, f.leak, f.extra, f.straddling)
+            ratio = [f.placed / max(1e-9, single.placed)] if single.pictures else []
+            shares = (*ratio, f.complete, f.colour, f.missing, f.leak, f.extra, f.straddling)
             cells = (kind, method, f.pictures, f"{f.placed:.0%} ± {f.error:.0%}", *(f"{share:.0%}" for share in shares), f"{f.seam:.2f}")
             yield f"| {' | '.join(map(str, cells))} |"
 
@@ -98,30 +103,33 @@ holds more objects than the one asked for. *straddling*: pictures with an object
 border ÷ jump across parallel lines (median; textures alone make it differ from 1, compare with the plain row)."""
 
 
-def document(results: dict[str, list[Result]], single: Figures, command: str) -> str:
+def document(results: dict[str, list[Result]], single: Figures, command: str, name: str = "fidelity") -> str:
     """The report in Markdown."""
+    reached = [
+        f"**Single object on the whole canvas, plain prompt: {single.placed:.0%}** right in colour and shape",
+        f"({single.pictures} pictures, colour alone {single.colour:.0%}): the most that placing could reach.",
+        "",
+    ]
     return "\n".join(
         [
             "# Fidelity on the small model",
             "",
             f"Made by `{command}` ({', '.join(f'{k} {v}' for k, v in SAMPLING.items())}).",
             "",
-            f"**Single object on the whole canvas, plain prompt: {single.placed:.0%}** right in colour and shape",
-            f"({single.pictures} pictures, colour alone {single.colour:.0%}): the most that placing could reach.",
-            "",
+            *(reached if single.pictures else []),
             *rows(results, single),
             "",
             LEGEND,
             "",
-            *[f"![{method}](images/{picture_name(method)})" for method in results],
+            *[f"![{method}](images/{picture_name(method, name)})" for method in results],
             "",
         ]
     )
 
 
-def picture_name(method: str) -> str:
-    """File name of a method's sheet."""
-    return f"fidelity_{re.sub(r'[^a-z0-9]+', '_', method)}.png"
+def picture_name(method: str, name: str = "fidelity") -> str:
+    """File name of a method's sheet in the report ``name``."""
+    return f"{name}_{re.sub(r'[^a-z0-9]+', '_', method)}.png"
 
 
 def annotated(result: Result) -> Image.Image:
@@ -156,10 +164,10 @@ def sheet(results: list[Result], columns: int = 6) -> Image.Image:
     return canvas
 
 
-def keep(made: list[Result], method: str, out: Path) -> None:
+def keep(made: list[Result], method: str, out: Path, name: str = "fidelity") -> None:
     """Write a method's sheet as soon as it is complete: a run that is stopped leaves what it has."""
     (out / "images").mkdir(parents=True, exist_ok=True)
-    sheet(made).quantize(128).save(out / "images" / picture_name(method), optimize=True)
+    sheet(made).quantize(128).save(out / "images" / picture_name(method, name), optimize=True)
 
 
 def main() -> None:
@@ -170,8 +178,11 @@ def main() -> None:
     parser.add_argument("--webui-url", nargs="+", default=[], help="running WebUIs to share the work; default: the project's own host")
     parser.add_argument("--out", type=Path, default=Path("docs"))
     parser.add_argument("--kept", type=Path, help="keep pictures in this folder and go on from what it holds")
+    parser.add_argument("--part", nargs="+", default=[], metavar="LAYOUT=N", help="only the first N of these layouts")
+    parser.add_argument("--name", default="fidelity", help="name of the report and of its sheets")
     args = parser.parse_args()
-    wanted: list[Case] = list(cases(args.share))
+    most = {kind: int(count) for kind, _, count in (part.partition("=") for part in args.part)}
+    wanted: list[Case] = [case for case in cases(args.share) if not most or case.number < most.get(case.kind, 0)]
     workers = max(1, len(args.webui_url))
     with served(args.webui_url) as host, tqdm(total=args.singles + len(wanted) * len(args.methods), unit="picture") as bar:
         make = kept_in(args.kept, host) if args.kept else host
@@ -179,10 +190,10 @@ def main() -> None:
         results: dict[str, list[Result]] = {}
         for method in args.methods:
             results[method] = run(wanted, method, make, workers, bar.update)
-            keep(results[method], method, args.out)
+            keep(results[method], method, args.out, args.name)
             print("\n".join(rows({method: results[method]}, single)), flush=True)
-    text = document(results, single, " ".join([COMMAND, *sys.argv[1:]]))
-    (args.out / "fidelity.md").write_text(text, encoding="utf-8")
+    text = document(results, single, shlex.join([*COMMAND.split(), *sys.argv[1:]]), args.name)
+    (args.out / f"{args.name}.md").write_text(text, encoding="utf-8")
     print(text)
 
 

@@ -1,4 +1,4 @@
-"""What the region editor costs in a browser: ``python tests/bench/editor.py``. Figures for docs/editor.md.
+"""What the region editor costs in a browser: ``python tests/bench/editor.py [part of a figure's name]``. Figures for docs/editor.md.
 
 Scripting time is Chromium's own (`Performance.getMetrics`), drawing included; it does not count what the machine does beside it.
 """
@@ -35,30 +35,54 @@ def main() -> None:
         editor = Editor(browser.new_page(viewport={"width": 1500, "height": 1300}), served.url)
         print(f"Gradio {gradio.__version__}, Chromium {browser.version}\n")
         print("| | |\n|---|---|")
-        for name, figure in figures(editor):
+        for name, figure in figures(editor, " ".join(sys.argv[1:])):
             print(f"| {name} | {figure} |", flush=True)
         browser.close()
 
 
-def figures(editor) -> Iterator[tuple[str, str]]:
-    """(what, how much), one after the other."""
-    from test_limits import many, time_moves
-    from test_panel import generate
+def figures(editor, asked: str = "") -> Iterator[tuple[str, str]]:
+    """(what, how much), one after the other; with ``asked`` those alone whose name has it."""
+    from test_limits import many
 
-    yield "start of the panel, median of 9", f"{statistics.median(editor.page.evaluate(START) for _ in range(9)):.0f} ms"
-    for tool in ("select", "box", "polygon", "brush", "eraser"):
-        yield f"scripting per pointer move, 50 regions, {tool}", f"{median_of(3, lambda tool=tool: moves(editor, tool, many(50))):.2f} ms"
+    tools = ("select", "box", "polygon", "brush", "eraser")
+    every: dict[str, Callable[[], str]] = {
+        "start of the panel, median of 9": lambda: f"{statistics.median(editor.page.evaluate(START) for _ in range(9)):.0f} ms",
+        **{
+            f"scripting per pointer move, 50 regions, {tool}": lambda tool=tool: (
+                f"{median_of(3, lambda: moves(editor, tool, many(50))):.2f} ms"
+            )
+            for tool in tools
+        },
+        "scripting per pointer move, brush on 4096 × 4096": lambda: f"{median_of(3, lambda: large(editor)):.2f} ms",
+        "uploads of a generation from an idle editor, 50 regions": lambda: str(uploads(editor, many(50))),
+    }
+    for name, measure in every.items():
+        if asked in name:
+            yield name, measure()
+
+
+def large(editor) -> float:
+    """Milliseconds of scripting per move of the brush on a picture of 4096 × 4096 pixels."""
+    from test_limits import time_moves
+
     editor.renew()
     editor.page.evaluate("Regional.panels.txt2img.size = () => ({width: 4096, height: 4096})")
     editor.tool("brush")
-    yield "scripting per pointer move, brush on 4096 × 4096", f"{median_of(3, lambda: time_moves(editor)):.2f} ms"
+    spent = time_moves(editor)
     editor.page.evaluate("delete Regional.panels.txt2img.size")
+    return spent
+
+
+def uploads(editor, layout: dict) -> int:
+    """Uploads while a picture is made."""
+    from test_panel import generate
+
     editor.renew()
-    editor.load(many(50))
-    uploads: list[str] = []
-    editor.page.on("request", lambda request: uploads.append(request.url) if re.search("upload", request.url) else None)
+    editor.load(layout)
+    seen: list[str] = []
+    editor.page.on("request", lambda request: seen.append(request.url) if re.search("upload", request.url) else None)
     generate(editor)
-    yield "uploads of a generation from an idle editor, 50 regions", str(len(uploads))
+    return len(seen)
 
 
 def moves(editor, tool: str, layout: dict) -> float:

@@ -23,7 +23,7 @@ def script_time(editor, client) -> float:
     return next(each["value"] for each in client.send("Performance.getMetrics")["metrics"] if each["name"] == "ScriptDuration")
 
 
-def time_moves(editor, *, settle: int = 60, moves: int = 120) -> float:
+def time_moves(editor, *, settle: int = 40, moves: int = 80) -> float:
     """Scripting milliseconds per pointer move, drawing included, while the pointer is held down."""
     client = editor.page.context.new_cdp_session(editor.page)
     client.send("Performance.enable")

@@ -205,3 +205,18 @@ test("the line about the panel", () => {
     assert.equal(R.summary(R.emptyState()), "off");
     assert.equal(R.summary(R.fromJson({enabled: true, regions: [{}, {enabled: false}]})), "on, 1 region");
 });
+
+test("the name of attention maps is told with one request and never kept", () => {
+    const state = R.fromJson({enabled: true, attention_maps: "mine", regions: [{box: [0, 0, 1, 1]}]});
+    assert.equal("attention_maps" in R.toJson(state), false);
+    assert.equal(JSON.parse(R.serialize(state, {attention_maps: "yours"})).attention_maps, "yours");
+    assert.equal(R.serialize(R.parse(R.serialize(state, {attention_maps: "yours"}))), R.serialize(state));
+});
+
+test("settings that a picture's text does not give are an error in words", () => {
+    assert.throws(() => R.parse('{"unreadable": "cut off"}'), /cut off/);
+});
+
+test("empty options and an empty base say nothing", () => {
+    assert.deepEqual(R.toJson(R.fromJson({enabled: false, options: {attention_couple: {}}, base: {}})), {version: 1, enabled: false, method: "attention_couple", regions: []});
+});

@@ -8,6 +8,7 @@ import torch
 from ldm.modules.attention import CrossAttention
 from webui import OPTIMISERS, Denoiser, Processing, WebUI, checkpoint, plain_forward
 
+from lib_regional.core.attention_maps import AttentionMaps
 from lib_regional.core.errors import RegionalError
 from lib_regional.hosts import processing
 
@@ -123,3 +124,16 @@ def test_a_checkpoint_that_changes_is_followed(webui):
 
     assert_close(refined(Processing(webui, ["something else"]), region), refined(Processing(webui, ["a red hat"])))
     webui.load(MODEL)
+
+
+@pytest.mark.parametrize("method", ["attention_couple", "latent_couple"])
+def test_attention_maps_are_kept_and_change_nothing(webui, method, monkeypatch):
+    monkeypatch.setattr("lib_regional.hosts.processing.word_positions", lambda host: lambda text: [1, 2])
+    regions, maps = [{**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"}], AttentionMaps()
+    before, p = generate(Processing(webui), *regions, method=method), Processing(webui)
+    processing.begin(p, {"enabled": True, "regions": regions, "method": method, "attention_maps": "mine"}, maps)
+    processing.begin_batch(p)
+    assert torch.equal(p.sample(steps=2), before)
+    assert [[one.region for one in image] for image in maps.of("mine")] == [[0, 1]]
+    assert all(0 < one.peak <= 1 and len(one.levels) == one.grid[0] * one.grid[1] for one in maps.of("mine")[0])
+    assert "attention_maps" not in str(p.extra_generation_params)

@@ -153,10 +153,9 @@ def change(studio: Studio, before: str, after: str, settings: dict[str, Any], fe
         latents.append(studio.latents)
         pictures.append(np.stack(drawn).astype(float))
     middle = latents[0].shape[-1] // 2
-    with torch.no_grad():
-        mixed = studio.decode(torch.cat([latents[0][..., :middle], latents[1][..., middle:]], -1))
-    pictures.append(((mixed.float().clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).cpu().numpy())
-    whole, sampled = (np.abs(pictures[0] - other).mean((0, 3)) for other in pictures[1:])
+    mixed = torch.cat([latents[0][..., :middle], latents[1][..., middle:]], -1)
+    plain, beside = (studio.decode(one).float().clamp(-1, 1) * 127.5 for one in (latents[0], mixed))
+    whole, sampled = np.abs(pictures[0] - pictures[1]).mean((0, 3)), (plain - beside).abs().mean((0, 1))
     return float(whole[:, :60].mean()), float(whole[:, 68:].mean()), float(sampled[:, 68:].mean())
 
 

@@ -74,10 +74,12 @@ def noting(folder: Path, bar: tqdm[Any]) -> Callable[[str, Outcome], None]:
 
 def table(results: dict[str, list[Outcome]]) -> list[str]:
     """Lines of the table: per method and kind, success and both similarities."""
-    lines = ["| method | " + " | ".join(f"{kind}: success | SSIM-e | SSIM-i" for kind in KINDS) + " |", "|---|" + "---|" * 3 * len(KINDS)]
+    every = next(iter(results.values()))
+    kinds = [kind for kind in KINDS if any(outcome.edit.kind == kind for outcome in every)]
+    lines = ["| method | " + " | ".join(f"{kind}: success | SSIM-e | SSIM-i" for kind in kinds) + " |", "|---|" + "---|" * 3 * len(kinds)]
     for method, outcomes in results.items():
         cells = []
-        for kind in KINDS:
+        for kind in kinds:
             row = means([outcome for outcome in outcomes if outcome.edit.kind == kind])
             cells += [f"{row.success:.0%} ± {row.error:.0%}", f"{row.ssim_e:.3f}", f"{row.ssim_i:.3f}"]
         lines.append(f"| {method} | {' | '.join(cells)} |")
@@ -131,6 +133,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=[*VARIANTS, *ABLATIONS])
     parser.add_argument("--ablations", action="store_true", help="MRGD without each of its parts, instead of the methods")
     parser.add_argument("--first", type=int, help="this many edits, in the suite's proportions; default: all 61")
+    parser.add_argument("--kinds", nargs="+", choices=[*KINDS], default=[*KINDS])
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--finished", action="store_true", help="with --keep: only the pairs whose pictures are all there")
     parser.add_argument("--part", help="I/N: make every N-th pair from the I-th on (from 0), and no table")
@@ -139,7 +142,7 @@ def main() -> None:
     args = parser.parse_args()
     every = {**VARIANTS, **ABLATIONS}
     names = args.methods or (["MRGD", *ABLATIONS] if args.ablations else list(VARIANTS))
-    wanted = in_proportion(edits())[: args.first]
+    wanted = [edit for edit in in_proportion(edits())[: args.first] if edit.kind in args.kinds]
     if args.part:
         at, parts = map(int, args.part.split("/"))
         wanted = wanted[at::parts]
@@ -160,7 +163,7 @@ def write(results: dict[str, list[Outcome]], args: argparse.Namespace) -> None:
     text = document(results, " ".join([COMMAND, *given]))
     (args.out / "images").mkdir(parents=True, exist_ok=True)
     (args.out / ("mrgd_ablations.md" if args.ablations else "mrgd_table.md")).write_text(text, encoding="utf-8")
-    for kind in () if args.ablations else KINDS:
+    for kind in () if args.ablations else args.kinds:
         sheet(results, kind).quantize(128).save(args.out / "images" / f"edits_{kind}.png", optimize=True)
     print(text)
 

@@ -112,6 +112,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "without KSSA": {"kssa_gain": 1},
     "without total": {"total": False},
     "without attention control": {"control": False},
+    "with τ 0.25": {"tau": 0.25},
     "with the lock of latents alone": {"lock": True, "lock_picture": False},
 }
 """name -> options of ``mrgd`` that differ from the defaults."""

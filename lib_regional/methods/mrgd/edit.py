@@ -136,9 +136,13 @@ class Edit:
         if self._inverted is None:
             return None
         if side == "target" and isinstance(key, int):
-            theirs = next((pair.source for pair in self._pairs if pair.target == key and pair.kind == INHERENT), None)
+            theirs = self._partner(key)
             return None if theirs is None else self._inverted.context(image, step, theirs)
         return self._inverted.context(image, step, key)
+
+    def _partner(self, region: Key) -> int | None:
+        """The source's region that an inherent ``region`` of the target is; None for changed regions and what is none."""
+        return next((pair.source for pair in self._pairs if pair.target == region and pair.kind == INHERENT), None)
 
     def _source_clean(self, call: DenoiserCall, own: Tensor, clean: Tensor) -> Tensor:
         """The source's clean prediction (B, C, H, W) after guidance, from what the UNet hook kept."""
@@ -212,6 +216,9 @@ class Edit:
         return self._steady[grid]
 
     def _keyword_positions(self, tag: Tag) -> list[int]:
+        """Of the keywords that self-attention follows. What comes out of an inversion has to be predicted as the inversion did: without."""
+        if self._inverted is not None and (tag.side == "source" or self._partner(tag.key) is not None):
+            return []
         side = next((k for k in self._keywords if k.side.name == tag.side), None)
         return side.own_positions(tag, self._step) if side is not None else []
 

@@ -43,7 +43,7 @@ def take_all(page, url: str, folder: Path) -> None:
     editor.act("edit-lock")
     page.wait_for_timeout(1500)
     panel.screenshot(path=folder / "edit_locked.png")
-    editor.field("regions[1].prompt").fill("a green ring on grass")
+    editor.field("regions[1].prompt").fill("a green square on grass")
     editor.find("[data-kind=reworded]").wait_for()
     page.wait_for_timeout(500)
     editor.find(".rg-edit").screenshot(path=folder / "edit_changes.png")

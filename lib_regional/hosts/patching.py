@@ -79,8 +79,8 @@ def foreign_forward(module: Any) -> object | None:
     Those who put the class's method back by assigning it (ControlNet) leave it bound on the instance: that is nobody's.
     """
     found = _living(vars(module).get("forward", _NOTHING))
-    method = type(module).forward
-    own = getattr(found, "__self__", None) is module and getattr(found, "__func__", None) is method
+    owner: Any = type(module)
+    own = getattr(found, "__self__", None) is module and getattr(found, "__func__", None) is owner.forward
     return None if found is _NOTHING or own or isinstance(found, Patch) else found
 
 

@@ -38,6 +38,8 @@ def test_a_region_over_the_whole_canvas_is_the_plain_prompt_with_its_lora(webui,
 
 
 def test_two_loras_in_a_batch(webui, loras):
+    if loras[0] == loras[1]:
+        pytest.skip("only one LoRA fits this model (AUTOMATIC1111 counts one that is named twice by its last strength alone)")
     tagged = f"{TEXT} <lora:{loras[0]}:0.6> <lora:{loras[1]}:0.4>"
     region = webui.make(regional([{**FULL, "prompt": tagged}]), prompt="night", batch_size=2)
     assert difference(region, webui.make(prompt=tagged, batch_size=2)) <= SAME

@@ -34,7 +34,7 @@ class Script(scripts.Script):
     def ui(self, is_img2img: bool) -> list[Any]:
         """The panel; may be called any number of times."""
         parts = panel.build(is_img2img, method=options.chosen(options.METHOD))
-        self.infotext_fields = [(parts.state, panel.pasted(from_infotext))]
+        self.infotext_fields = [(parts.state, panel.Pasted("Regional", from_infotext))]
         self.paste_field_names = ["Regional"]
         return [parts.state]
 

@@ -47,20 +47,27 @@ def _attribute(value: object) -> str:
     return escape(json.dumps(value, ensure_ascii=False, separators=(",", ":")), quote=True)
 
 
-def pasted(read: Callable[[Mapping[str, str]], Settings | None]) -> Callable[[Mapping[str, str]], str]:
-    """What the WebUI calls with the fields of a pasted infotext: the panel's text, "" (switch off) for a picture made without regions.
+class Pasted(str):
+    """The field's name, by which "Send to" asks for it, and a function of a pasted infotext's fields: hosts tell them by ``callable``.
 
-    For damaged settings the text says what is wrong: the panel tells it and keeps its layout, and the rest of the infotext is pasted.
+    The function gives the panel's text, "" (switch off) for a picture made without regions. For damaged settings the text says what is
+    wrong: the panel tells it and keeps its layout, and the rest of the infotext is pasted.
     """
 
-    def text_of(fields: Mapping[str, str]) -> str:
+    def __new__(cls, name: str, read: Callable[[Mapping[str, str]], Settings | None]) -> Pasted:
+        made = super().__new__(cls, name)
+        made._read = read
+        return made
+
+    _read: Callable[[Mapping[str, str]], Settings | None]
+
+    def __call__(self, fields: Mapping[str, str]) -> str:
+        """``fields`` of the infotext -> the panel's text."""
         try:
-            settings = read(fields)
+            settings = self._read(fields)
         except RegionalError as error:
             return json.dumps({"unreadable": f"The regional settings of this picture cannot be read. {error}"}, ensure_ascii=False)
         return "" if settings is None else json.dumps(settings.to_json(), ensure_ascii=False, separators=(",", ":"))
-
-    return text_of
 
 
 def preset_folder(extension: str | Path) -> Path:

@@ -55,17 +55,17 @@ def test_mount_knows_the_schema():
 
 def test_pasted_infotext_becomes_the_panels_text():
     settings = Settings.parse(HALVES)
-    text = panel.pasted(from_infotext)({**to_infotext(settings), "Steps": "20"})
+    text = panel.Pasted("Regional", from_infotext)({**to_infotext(settings), "Steps": "20"})
     assert Settings.parse(text) == settings
 
 
 def test_pasted_infotext_without_regions_switches_off():
-    assert panel.pasted(from_infotext)({"Steps": "20"}) == ""
+    assert panel.Pasted("Regional", from_infotext)({"Steps": "20"}) == ""
 
 
 @pytest.mark.parametrize("text", ['"{\\"version\\":1', '"{\\"enabled\\": 3}"', "[]", '{"version": 9, "enabled": true}'])
 def test_damaged_settings_of_a_picture_are_told_by_the_panel(text):
-    told = json.loads(panel.pasted(from_infotext)({"Regional": text, "Steps": "20"}))
+    told = json.loads(panel.Pasted("Regional", from_infotext)({"Regional": text, "Steps": "20"}))
     assert list(told) == ["unreadable"] and "cannot be read" in told["unreadable"]
 
 
@@ -77,3 +77,9 @@ def test_supported_leaves_out_what_a_function_does_not_know():
     assert compat.accepts(function, "b")
     assert not compat.accepts(function, "c")
     assert not compat.accepts(int, "nothing of the kind")
+
+
+def test_the_pasted_field_has_a_name_and_reads():
+    """ "Send to img2img" of the WebUI takes the fields whose name is in ``paste_field_names``; pasting calls those that can be called."""
+    field = panel.Pasted("Regional", from_infotext)
+    assert callable(field) and field in ["Prompt", "Regional"] and {field: 1}["Regional"] == 1

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lib_regional.core.infotext import from_infotext, to_infotext
 from lib_regional.core.settings import Settings
 from lib_regional.standalone.infotext import assemble, parse_generation_parameters
-from lib_regional.ui.panel import pasted
+from lib_regional.ui.panel import Pasted
 from tests.core.test_settings import settings_json
 
 NODE = shutil.which("node") or shutil.which("nodejs")
@@ -47,7 +47,7 @@ def test_layouts_come_back_as_they_were(cases):
         assert meaning(text) == meaning(case), "panel → API"
     enabled = [text for text in drawn if json.loads(text)["enabled"]]
     infotexts = [assemble("a cat", "bad", {**OTHERS, **to_infotext(Settings.parse(text))}) for text in enabled]
-    boxes = [pasted(from_infotext)(parse_generation_parameters(infotext)) for infotext in infotexts]
+    boxes = [Pasted("Regional", from_infotext)(parse_generation_parameters(infotext)) for infotext in infotexts]
     for before, after in zip(enabled, through_panel(boxes), strict=True):
         assert meaning(after) == meaning(before), "infotext → panel"
         assert json.loads(after) == json.loads(json.dumps(json.loads(before))), "the very same JSON"

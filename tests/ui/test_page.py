@@ -197,3 +197,11 @@ def test_a_picture_without_parameters_says_so(run):
     assert infotext == ""
     assert "no generation parameters" in html
     assert run.read_picture(None) == ("", "")
+
+
+def test_send_to_takes_the_regions_along(served):
+    """The WebUIs copy from tab to tab those fields of both whose second member is among the paste field names of the first."""
+    txt2img, img2img = (served[1].runner(is_img2img) for is_img2img in (False, True))
+    names = txt2img.paste_field_names
+    sent, taken = ([box.elem_id for box, name in tab.infotext_fields if name in names] for tab in (txt2img, img2img))
+    assert (sent, taken) == (["regional_txt2img_state"], ["regional_img2img_state"])

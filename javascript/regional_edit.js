@@ -2,7 +2,7 @@
 (function (R) {
     "use strict";
 
-    const {el, button, find, debounce} = R.dom;
+    const {t, tell, el, button, find, debounce} = R.dom;
     const NAMES = {
         control: "Attention control", tau: "τ", self_until: "Self-attention until", total: "Whole picture too", t_total: "T_total",
         lambda_rs: "λ region-specific", lambda_is: "λ inter-image", lambda_ip: "λ inherent", guided: "Guided steps", guidance: "Guidance model", guidance_path: "Its folder",
@@ -42,7 +42,7 @@
             const source = R.edit.sourceOf(state), told = JSON.stringify([source, changes, state.regions, R.edit.optionsOf(state), infotext(panel)]);
             if (told === shown || (list.contains(document.activeElement) && R.dom.isTyping(document.activeElement))) return;
             shown = told;
-            list.replaceChildren(...(source ? rows(state, source) : [el("div", {class: "rg-message", text: "No source yet. Make a picture with the method MRGD, lock it here, then add, remove or re-word regions: the rest stays."})]));
+            list.replaceChildren(...(source ? rows(state, source) : [el("div", {class: "rg-message", told: "No source yet. Make a picture with the method MRGD, lock it here, then add, remove or re-word regions: the rest stays."})]));
         }
 
         function rows(state, source) {
@@ -51,7 +51,7 @@
             const body = known.map((pair) => changeRow(panel, state, pair, names, found));
             const count = known.filter((pair) => pair.kind !== "inherent").length;
             const text = changes ? (count ? `${count} change${count === 1 ? "" : "s"}` : "Nothing is changed yet") : "Looking at what changed …";
-            return [el("div", {class: "rg-row"}, el("strong", {text, "data-action": "edit-count"}),
+            return [el("div", {class: "rg-row"}, el("strong", {text: tell(text), "data-action": "edit-count"}),
                 explicit.length ? button("Find again", () => panel.edit(R.edit.clearPairs), {"data-action": "edit-find"}) : null), ...body];
         }
 
@@ -94,17 +94,17 @@
 
     function changeRow(panel, state, pair, names, found) {
         const kind = KINDS[pair.kind] || pair.kind, target = pair.target;
-        const badge = el("span", {class: `rg-chip rg-edit-${pair.kind}`, text: kind});
-        if (target === null) return el("div", {class: "rg-row rg-edit-row", "data-kind": pair.kind}, badge, el("span", {text: `Region ${names[pair.source]} of the source`}));
+        const badge = el("span", {class: `rg-chip rg-edit-${pair.kind}`, told: kind});
+        if (target === null) return el("div", {class: "rg-row rg-edit-row", "data-kind": pair.kind}, badge, el("span", {text: t("Region {0} of the source", names[pair.source])}));
         const region = state.regions[target];
         return el("div", {class: "rg-row rg-edit-row", "data-kind": pair.kind}, badge,
-            el("span", {class: "rg-edit-name", text: `Region ${target + 1} ${shorten(region.name || region.prompt)}`}), partnerField(panel, pair, names),
+            el("span", {class: "rg-edit-name", text: `${t("Region {0}", target + 1)} ${shorten(region.name || region.prompt)}`}), partnerField(panel, pair, names),
             state.method === "mrgd" ? keywordField(panel, state, target, found[target]) : null);
     }
 
     function partnerField(panel, pair, names) {
-        const choices = [["", "new in the target"], ...names.map((name, index) => [String(index), `is ${name} of the source`])];
-        const input = el("select", {"aria-label": `What region ${pair.target + 1} was in the source`, "data-action": `edit-pair-${pair.target}`,
+        const choices = [["", t("new in the target")], ...names.map((name, index) => [String(index), t("is {0} of the source", name)])];
+        const input = el("select", {"aria-label": t("What region {0} was in the source", pair.target + 1), "data-action": `edit-pair-${pair.target}`,
             onchange: () => panel.edit((state) => R.edit.setPair(state, pair.target, input.value === "" ? null : Number(input.value)))},
         choices.map(([value, text]) => el("option", {value, text})));
         input.value = pair.source === null ? "" : String(pair.source);
@@ -113,7 +113,7 @@
 
     function keywordField(panel, state, target, found) {
         const input = el("input", {
-            type: "text", class: "rg-edit-keywords", placeholder: found ? `found: ${found}` : "keywords: found while sampling", "aria-label": `Keywords of region ${target + 1}`,
+            type: "text", class: "rg-edit-keywords", placeholder: found ? t("found: {0}", found) : "keywords: found while sampling", "aria-label": t("Keywords of region {0}", target + 1),
             title: "Words of the region's prompt that say what is seen there. Empty: those whose attention is most concentrated", "data-field": `options.mrgd.keywords[${target}]`,
             value: R.edit.keywordsOf(state, target).join(" "),
             oninput: () => panel.edit((now) => R.edit.setKeywords(now, target, input.value), {key: `keywords-${target}`}),
@@ -125,7 +125,7 @@
     function optionField(panel, method, name, schema) {
         const field = R.fields.schemaField(panel, `options.${method}.${name}`, name, schema);
         const label = field && field.node.querySelector("span");
-        if (label && NAMES[name]) label.textContent = NAMES[name];
+        if (label && NAMES[name]) label.textContent = t(NAMES[name]);
         return field && schema.enum ? {...field, update: (state) => {
             if (R.getField(state, field.input.dataset.field) === undefined) field.input.value = schema.default;
             else field.update(state);

@@ -2,12 +2,12 @@
 (function (R) {
     "use strict";
 
-    const {el} = R.dom;
+    const {tell, el} = R.dom;
     const WIDTH = 320;
 
     function createEditViews(panel) {
         const parts = ["Source", "Result", "Difference"].map((label) => {
-            const canvas = el("canvas", {class: "rg-edit-picture", role: "img", "aria-label": label}), caption = el("figcaption", {text: label});
+            const canvas = el("canvas", {class: "rg-edit-picture", role: "img", "aria-label": label}), caption = el("figcaption", {told: label});
             return {canvas, caption, node: el("figure", {class: "rg-edit-view", "data-view": label.toLowerCase()}, canvas, caption)};
         });
         const [source, result, gap] = parts;
@@ -39,7 +39,7 @@
             draw(result.canvas, made);
             const {bytes, share} = R.edit.difference(held.data, made.data);
             draw(gap.canvas, new ImageData(bytes, held.width, held.height));
-            gap.caption.textContent = `Difference: ${(share * 100).toFixed(share < 0.1 ? 1 : 0)} % of the picture`;
+            gap.caption.textContent = tell(`Difference: ${(share * 100).toFixed(share < 0.1 ? 1 : 0)} % of the picture`);
         }
 
         return {node, update, hold, release: () => { held = seen = null; }};

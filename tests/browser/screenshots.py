@@ -61,10 +61,10 @@ def generate(page) -> None:
 def words(editor, page, folder: Path) -> None:
     """Where the words of each region were looked at."""
     background = editor.find("[data-action=background]")
+    editor.keys("Escape", "Escape")
     background.select_option("words")
-    page.evaluate("() => document.querySelectorAll('#html_info_txt2img .infotext').forEach((node) => node.remove())")
-    generate(page)
-    page.wait_for_function("() => (Regional.panels.txt2img.stage.background.tints || {}).size === 2")
+    page.click("#txt2img_generate")
+    page.wait_for_function("() => (Regional.panels.txt2img.stage.background.tints || {}).size === 2", timeout=120000)
     page.wait_for_timeout(500)
     editor.find(".rg-figure").first.screenshot(path=folder / "editor_words.png")
     background.select_option("none")

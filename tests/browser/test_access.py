@@ -62,8 +62,8 @@ def test_every_sentence_is_looked_up_in_the_webuis_localization(open_editor):
     )
     editor.load(TWO)
     editor.page.wait_for_timeout(900)
-    for drawer in ("presets", "import", "masks"):
-        editor.act(f"drawer-{drawer}")
+    for drawer in drawers(editor):
+        editor.act(drawer)
         editor.page.wait_for_timeout(500)
         open_all(editor)
         editor.tool("brush")

@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from scipy import ndimage
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 from suite import BACKGROUNDS, COLOURS, SHAPES  # noqa: E402
 
 from lib_regional.standalone.app import create  # noqa: E402
-from lib_regional.standalone.train.evaluate import find_objects, judge  # noqa: E402
+from lib_regional.standalone.train.evaluate import CHROMA, find_objects, judge  # noqa: E402
 
 LORAS = ("star", "shift", "outlines")
 LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
@@ -69,6 +70,15 @@ class Wish:
         """The region's text."""
         return f"{self.said} on {background}" + (f" <lora:{self.lora}:1>" if self.lora else "")
 
+    def views(self, picture: np.ndarray) -> list[np.ndarray]:
+        """The picture to judge; of outlined things also the one without holes (rings and crosses stay as they are)."""
+        return [picture, solid(picture)] if self.lora == "outlines" else [picture]
+
+    def is_biggest(self, picture: np.ndarray) -> bool:
+        """Whether the biggest object is as it should be."""
+        found = find_objects(picture)
+        return bool(found) and found[0].matches(self.colour, self.form)
+
 
 def wish(rng: random.Random, lora: str | None, used: Sequence[str] = ()) -> Wish:
     """An object whose seen colour is not among ``used``. The shift shows the colour after the one that is said."""
@@ -76,6 +86,16 @@ def wish(rng: random.Random, lora: str | None, used: Sequence[str] = ()) -> Wish
     said = COLOURS[COLOURS.index(seen) - 1] if lora == "shift" else seen
     form = "star" if lora == "star" else rng.choice(SHAPES)
     return Wish(lora, f"a {said} {form}", seen, form)
+
+
+def solid(picture: np.ndarray) -> np.ndarray:
+    """The picture (H, W, 3) with the holes of its coloured things in the things' own colours: an outlined circle is a circle."""
+    things, count = ndimage.label(np.ptp(picture.astype(int), axis=-1) > CHROMA)
+    filled = picture.copy()
+    for number in range(1, count + 1):
+        thing = things == number
+        filled[ndimage.binary_fill_holes(thing) & ~thing] = np.median(picture[thing], axis=0)
+    return filled
 
 
 class Studio:
@@ -113,8 +133,7 @@ def alone(studio: Studio, lora: str | None, count: int) -> float:
     for start in range(0, count, BATCH):
         some = slice(start, min(count, start + BATCH))
         pictures += studio.draw(prompts[some], [rng.randrange(2**31) for _ in prompts[some]])
-    found = [find_objects(picture) for picture in pictures]
-    return float(np.mean([bool(f) and f[0].matches(one.colour, one.form) for f, one in zip(found, wishes, strict=True)]))
+    return float(np.mean([any(map(one.is_biggest, one.views(picture))) for picture, one in zip(pictures, wishes, strict=True)]))
 
 
 def placed(studio: Studio, settings: dict[str, Any], count: int) -> tuple[dict[str | None, list[bool]], list[np.ndarray]]:
@@ -126,9 +145,9 @@ def placed(studio: Studio, settings: dict[str, Any], count: int) -> tuple[dict[s
         prompts = [f"{ground} ADDBASE {left.prompt(ground)} BREAK {other.prompt(ground)}" for left, other, ground in scenes]
         drawn = studio.draw(prompts, [rng.randrange(2**31) for _ in scenes], halves)
         for (left, other, _), picture in zip(scenes, drawn, strict=True):
-            judged = judge(picture, [(LEFT, left.colour, left.form), (RIGHT, other.colour, other.form)])
-            for one, region in zip((left, other), judged.regions, strict=True):
-                right.setdefault(one.lora, []).append(region.right)
+            for one, box in ((left, LEFT), (other, RIGHT)):
+                seen = [judge(view, [(box, one.colour, one.form)]).regions[0].right for view in one.views(picture)]
+                right.setdefault(one.lora, []).append(any(seen))
         pictures += drawn
     return right, pictures
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ def file_name(request: dict[str, Any]) -> str:
 def are_kept(edit: Edit, variants: Iterable[dict[str, Any]], folder: Path) -> bool:
     """Whether every picture of a pair is there."""
     return all((folder / file_name(payload(edit, own, edited=edited))).exists() for own in variants for edited in (False, True))
+
+
+def never(request: dict[str, Any]) -> Picture:
+    """Makes no picture."""
+    raise AssertionError("a finished pair lacks a picture")
 
 
 def keeping(make: Make, folder: Path | None) -> Make:
@@ -150,8 +156,8 @@ def main() -> None:
         wanted = [edit for edit in wanted if are_kept(edit, [every[name] for name in names], args.keep)]
     if args.keep:
         args.keep.mkdir(parents=True, exist_ok=True)
-    with served(args.webui_url) as make, tqdm(total=len(wanted) * len(names), unit="edit") as bar:
-        note = noting(args.keep, bar) if args.keep else lambda *_: bar.update()
+    with nullcontext(never) if args.finished else served(args.webui_url) as make, tqdm(total=len(wanted) * len(names), unit="edit") as bar:
+        note = noting(args.keep, bar) if args.keep and not args.finished else lambda *_: bar.update()
         results = run(wanted, {name: every[name] for name in names}, keeping(make, args.keep), note)
     if not args.part:
         write(results, args)

@@ -157,7 +157,8 @@ def test_damaged_regions_do_not_hinder_the_rest(run, txt2img):
     values = paste.values('grass\nSteps: 12, Sampler: Euler, CFG scale: 4.5, Seed: 9, Regional: "{\\"enabled\\": 3}"')
     updates = dict(zip([component.elem_id for component in paste.targets], values, strict=True))
     assert updates["txt2img_prompt"]["value"] == "grass"
-    assert "value" not in updates["regional_txt2img_state"]
+    assert updates["txt2img_steps"]["value"] == 12
+    assert "enabled must be true or false" in json.loads(updates["regional_txt2img_state"]["value"])["unreadable"]
 
 
 def test_an_empty_infotext_changes_nothing(run, txt2img):

@@ -59,13 +59,16 @@ def test_cond_and_uncond_apart_are_as_together(editor):
     assert difference(editor(settings, override_settings={"batch_cond_uncond": False}), editor(settings)) <= SAME
 
 
-def test_a_picture_that_was_given_comes_back(editor):
+def test_a_picture_that_was_given_comes_back(editor, webui):
     """Inverted under the layout that it was made from, and edited into that very layout; the seed has no part in it."""
     import base64
 
     made = editor(edit([LEFT, RIGHT]), cfg_scale=2)
     init = "data:image/png;base64," + base64.b64encode(made.pngs[0]).decode()
     more = {"route": "img2img", "init_images": [init], "denoising_strength": 1.0, "cfg_scale": 2, "seed": 99}
+    told = webui.post("/sdapi/v1/img2img", webui.request(edit([LEFT, RIGHT], [LEFT, RIGHT]), sampler_name="DDIM", prompt="grass", **more))
+    if told.status_code >= 400 and "cannot invert" in told.text:
+        pytest.skip("refused by name on this host: the inversion of pictures")
     again = editor(edit([LEFT, RIGHT], [LEFT, RIGHT]), **more)
     other = editor(edit([LEFT, RIGHT]), **more)
     assert abs(again.pixels[0] - made.pixels[0]).mean() < 0.4 * abs(other.pixels[0] - made.pixels[0]).mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 from pathlib import Path
@@ -215,9 +216,15 @@ def test_every_control_has_a_name(editor):
         assert nameless == []
 
 
+SEEDS = itertools.count(1000)
+
+
 def generate(editor) -> None:
     editor.page.locator("#txt2img_steps input[type=number]").fill("1")
     editor.page.locator("#txt2img_steps input[type=number]").press("Enter")
+    # A seed of its own: Gradio leaves an infotext that has not changed as it is, and this one is taken away to see the next.
+    editor.page.locator("#txt2img_seed input").fill(str(next(SEEDS)))
+    editor.page.locator("#txt2img_seed input").press("Enter")
     editor.page.evaluate("() => document.querySelectorAll('#html_info_txt2img .infotext').forEach((node) => node.remove())")
     editor.page.click("#txt2img_generate")
     editor.page.wait_for_selector("#html_info_txt2img .infotext", timeout=60000)

@@ -291,6 +291,20 @@ def test_forge_gives_what_its_own_merge_adds(monkeypatch, kind):
     assert not added(found["block.1.to_q"], x).is_inference()
 
 
+@pytest.mark.parametrize("kind", ["lora", "dora", "full"])
+def test_forge_weights_of_eight_bits_are_read_as_they_are(monkeypatch, kind):
+    """Stored so, the host merges in every forward and keeps no backup: the stored weight is the one without LoRAs."""
+    torch.manual_seed(6)
+    parts = LINEAR[kind]((16, 24))
+    forge = Forge(monkeypatch, {"x.safetensors": content(parts)})
+    layer = forge.unet.block["1"]["to_q"]
+    layer.weight = torch.nn.Parameter(layer.weight.detach().to(torch.float8_e4m3fn), requires_grad=False)
+    stored = layer.weight.float()
+    found = forge_loras.unet_deltas(forge.engine, LoraTag("x"))["block.1.to_q"]
+    x, new = torch.randn(5, 24), torch.from_numpy(merged(kind, parts, stored)).float()
+    assert torch.allclose(added(found, x), F.linear(x, new, parts.get("diff_b")) - F.linear(x, stored), atol=1e-4)
+
+
 def test_forge_convolution_with_a_core(monkeypatch):
     parts = locon_mid((16, 8, 3, 3))
     forge = Forge(monkeypatch, {"x.safetensors": content(parts, CONV_KEY)})

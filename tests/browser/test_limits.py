@@ -1,11 +1,8 @@
-"""Many regions, large pictures, and how long things take in the browser."""
+"""Many regions, large pictures, and long histories in the browser; what they cost is in tests/bench/editor.py."""
 
 from __future__ import annotations
 
 import pytest
-
-PER_MOVE = 8.0
-START = 300.0
 
 
 def many(count: int) -> dict:
@@ -18,49 +15,35 @@ def many(count: int) -> dict:
     }
 
 
-def script_time(editor, client) -> float:
-    """Seconds that scripts have run on the page so far."""
-    return next(each["value"] for each in client.send("Performance.getMetrics")["metrics"] if each["name"] == "ScriptDuration")
-
-
-def time_moves(editor, *, settle: int = 40, moves: int = 80) -> float:
-    """Scripting milliseconds per pointer move, drawing included, while the pointer is held down."""
-    client = editor.page.context.new_cdp_session(editor.page)
-    client.send("Performance.enable")
+def drag(editor, moves: int = 60) -> None:
+    """A long stroke with the pointer held down."""
     editor.page.mouse.move(*editor.at(0.35, 0.35))
     editor.page.mouse.down()
-    for i in range(settle):
-        editor.page.mouse.move(*editor.at_cached(0.35 + i / 400, 0.35))
-    before = script_time(editor, client)
     for i in range(moves):
-        editor.page.mouse.move(*editor.at_cached(0.5 - i / 500, 0.35 + i / 600))
-    spent = script_time(editor, client) - before
+        editor.page.mouse.move(*editor.at_cached(0.35 + i / 200, 0.35 + i / 300))
     editor.page.mouse.up()
-    return spent * 1000 / moves
 
 
 @pytest.mark.parametrize("tool", ["select", "box", "brush"])
-def test_fifty_regions_move_smoothly(editor, tool):
+def test_tools_work_among_fifty_regions(editor, tool):
     editor.resize(1024, 1024)
     editor.load(many(50))
     editor.page.wait_for_timeout(600)
     editor.click(0.35, 0.35)
     editor.tool(tool)
-    spent = time_moves(editor)
-    print(f"{tool}: {spent:.2f} ms of scripting per move")
-    assert spent < PER_MOVE
+    before = editor.regions
+    drag(editor)
     assert len(editor.regions) == 50 + (tool == "box")
+    assert editor.regions != before
 
 
-def test_the_panel_starts_quickly(editor):
-    start = (
-        "() => { const mount = document.querySelector('#regional_txt2img_panel'); mount.replaceChildren();"
-        " const t = performance.now(); Regional.attach(); mount.getBoundingClientRect(); return performance.now() - t; }"
-    )
-    times = sorted(editor.page.evaluate(start) for _ in range(3))
-    print(f"start: {times[1]:.0f} ms")
-    assert times[1] < START
+def test_the_panel_can_be_attached_anew(editor):
+    """A WebUI that reloads its page part by part finds the same layout again."""
+    editor.draw_box((0.1, 0.1), (0.3, 0.3))
+    before = editor.regions
+    editor.page.evaluate("() => { document.querySelector('#regional_txt2img_panel').replaceChildren(); Regional.attach(); }")
     assert editor.canvas.is_visible()
+    assert editor.regions == before
 
 
 def test_a_large_picture_is_painted_like_a_small_one(editor):
@@ -70,9 +53,7 @@ def test_a_large_picture_is_painted_like_a_small_one(editor):
     assert all(abs(value * 512 - round(value * 512)) < 1e-3 for value in editor.regions[0]["box"])
     editor.keys("Escape")
     editor.tool("brush")
-    spent = time_moves(editor)
-    print(f"4096 x 4096, brush: {spent:.2f} ms of scripting per move")
-    assert spent < PER_MOVE
+    drag(editor)
     assert len(editor.regions[1]["mask"]) < 12000
     editor.keys("Control+z", "Control+z")
     assert len(editor.regions) == 2

@@ -41,11 +41,11 @@ def test_an_edit_that_changes_nothing_is_the_source(editor, method, sampler):
 @pytest.mark.parametrize("target", [[LEFT], [LEFT, OTHER]], ids=["removed", "re-worded"])
 @pytest.mark.parametrize(("method", "lock"), [("mrgd", False), ("mrgd", True), ("p2p", False)])
 def test_an_edit_changes_its_own_place(editor, method, target, lock):
-    """Even with the lock the rest is not quite the same: the autoencoder's norms see the whole picture."""
+    """Even with the lock the rest is not quite the same (the autoencoder's norms). In p2p attention alone holds it."""
     source = editor(edit([LEFT, RIGHT], method=method)).pixels[0]
     made = editor(edit(target, [LEFT, RIGHT], method, lock=lock)).pixels[0]
     changed, middle = abs(made - source), source.shape[1] // 2
-    assert changed[:, middle:].mean() > 2 * changed[:, : middle - 16].mean()
+    assert changed[:, middle:].mean() > (1.5 if method == "p2p" else 2) * changed[:, : middle - 16].mean()
 
 
 def test_a_picture_of_a_batch_is_the_single_picture(editor, webui):

@@ -69,6 +69,36 @@ def back(run, start, contexts=None):
     return x
 
 
+def test_pooled_texts_are_told_with_every_context(small, clean):
+    """SDXL's UNet refuses a context without them, the fitted ones of the negative prompt too."""
+    run, asked = inversion(small, inner=2), []
+
+    def pooled(role, text, step):
+        return replace(plain(role, text, step), vector=torch.full((3,), 1.0 if role == "cond" else 2.0))
+
+    def predict(x, step, conditionings):
+        asked.extend(conditionings)
+        return host.predict(x, step, [replace(one, vector=None) for one in conditionings])
+
+    plain, host = run.texts.conditioning, run.host
+    run = replace(run, texts=SimpleNamespace(conditioning=pooled), host=Asked(run.host, predict))
+    with torch.no_grad():
+        found = run.invert(clean)
+    assert {float(one.vector[0]) for one in asked} == {1.0, 2.0}
+    fitted = [value for key, value in found.contexts.items()]
+    assert all(one.vector[0] == 2 for one in asked if any(torch.equal(one.crossattn, context) for context in fitted))
+
+
+class Asked:
+    """A host of which the predictions are taken by a function."""
+
+    def __init__(self, host, predict):
+        self._host, self.predict = host, predict
+
+    def __getattr__(self, name):
+        return getattr(self._host, name)
+
+
 def test_null_text_brings_the_guided_way_back_nearer(small, clean):
     run = inversion(small)
     with torch.no_grad():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -111,15 +111,15 @@ class Inversion:
         jobs = self.side.jobs(image, "cond", self._info(index), (x.shape[-2], x.shape[-1]))
         return fuse([(job, self._noise(job, x, index)) for job in jobs], (x.shape[-2], x.shape[-1]))
 
-    def _noise(self, job: Job, x: Tensor, index: int, context: Tensor | None = None) -> Tensor:
-        told = self.texts.conditioning("cond", job.text, self._info(index)) if context is None else Conditioning(context)
+    def _noise(self, job: Job, x: Tensor, index: int, told: Conditioning | None = None) -> Tensor:
+        told = told or self.texts.conditioning("cond", job.text, self._info(index))
         return self.host.predict(job.window.of(x)[None], self.steps[index], [told])[0]
 
     def _follow(self, image: int, path: list[Tensor]) -> Contexts:
         """Null-text optimisation of one image along its ``path`` (from clean to noise)."""
         found: Contexts = {}
         x, latent = path[-1], (path[-1].shape[-2], path[-1].shape[-1])
-        last: dict[Key, Tensor] = {}
+        last: dict[Key, Conditioning] = {}
         for index in range(len(self.steps)):
             self._tell()
             wanted = path[len(self.steps) - index - 1]
@@ -129,34 +129,33 @@ class Inversion:
                 negative = negatives.get(job.key)
                 if negative is None:
                     continue
-                start = last.get(job.key)
-                if start is None:
-                    start = self.texts.conditioning("uncond", negative, self._info(index)).crossattn
+                start = last.get(job.key) or self.texts.conditioning("uncond", negative, self._info(index))
                 cond = self._noise(job, x, index)
-                last[job.key] = found[image, index, str(job.key)] = self._optimised(job, x, wanted, cond, start, index)
+                last[job.key] = self._optimised(job, x, wanted, cond, start, index)
+                found[image, index, str(job.key)] = last[job.key].crossattn
                 parts.append((job, self._guided(job, x, cond, last[job.key], index)))
             x = _moved(x, fuse(parts, latent), self._alpha(index), self._alpha(index + 1))
         return found
 
-    def _guided(self, job: Job, x: Tensor, cond: Tensor, context: Tensor, index: int) -> Tensor:
-        uncond = self._noise(job, x, index, context)
+    def _guided(self, job: Job, x: Tensor, cond: Tensor, told: Conditioning, index: int) -> Tensor:
+        uncond = self._noise(job, x, index, told)
         return uncond + self.scale * (cond - uncond)
 
-    def _optimised(self, job: Job, x: Tensor, wanted: Tensor, cond: Tensor, start: Tensor, index: int) -> Tensor:
-        """The context with which the guided step of one window comes nearest to ``wanted``."""
+    def _optimised(self, job: Job, x: Tensor, wanted: Tensor, cond: Tensor, start: Conditioning, index: int) -> Conditioning:
+        """``start`` with the context with which the guided step of one window comes nearest to ``wanted``."""
         here, aim = job.window.of(x), job.window.of(wanted)
         with torch.enable_grad():
-            context = start.detach().clone().requires_grad_(True)
+            context = start.crossattn.detach().clone().requires_grad_(True)
             adam = torch.optim.Adam([context], lr=RATE * (1 - index / 100))
             for _ in range(self.inner):
-                noise = self._guided(job, x, cond, context, index)
+                noise = self._guided(job, x, cond, replace(start, crossattn=context), index)
                 loss = (_moved(here, noise, self._alpha(index), self._alpha(index + 1)) - aim).square().mean()
                 if float(loss.detach()) < ENOUGH * (1 + 2 * index):
                     break
                 adam.zero_grad()
                 (context.grad,) = torch.autograd.grad(loss, [context])
                 adam.step()
-        return context.detach()
+        return replace(start, crossattn=context.detach())
 
 
 def _moved(x: Tensor, noise: Tensor, now: float, following: float) -> Tensor:

@@ -169,13 +169,15 @@ Prediction = Literal["epsilon", "v", "flow"]
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a host may know of its model: the side of the latents it was trained on, in cells, and what it predicts.
+    """What a host may know of its model: the side of the latents it was trained on, in cells, what it predicts, how it hears texts.
 
-    ``flow`` is the velocity of a straight path (Flux), whose sigma is the share of noise: ``x = (1 − sigma) · clean + sigma · noise``.
+    Without ``cross_attention`` text and picture share one attention (Flux). ``flow`` is the velocity of a straight path (Flux), whose sigma
+    is the share of noise: ``x = (1 − sigma) · clean + sigma · noise``.
     """
 
     trained: int = 64
     prediction: Prediction = "epsilon"
+    cross_attention: bool = True
 
 
 @dataclass(frozen=True)

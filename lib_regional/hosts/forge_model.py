@@ -42,7 +42,8 @@ _TRAINED = {"is_sdxl": 128, "is_sd3": 128, "is_sd2": 96, "is_sd1": 64}
 def facts_of_model(model: Any) -> ModelFacts:
     """What the engine and its predictor tell; an engine of no such kind is one of the newer ones (Flux), trained on 1024² pixels."""
     trained = next((size for kind, size in _TRAINED.items() if getattr(model, kind, False)), 128)
-    return ModelFacts(trained, _prediction(model.forge_objects.unet.model))
+    network = model.forge_objects.unet.model
+    return ModelFacts(trained, _prediction(network), kind_of(network.diffusion_model) != "joint")
 
 
 _PREDICTIONS: Mapping[str, Prediction] = {"v_prediction": "v", "V_PREDICTION": "v", "const": "flow", "CONST": "flow"}

@@ -21,7 +21,7 @@ from ..core.errors import RegionalError
 from ..core.infotext import to_infotext
 from ..core.settings import Settings, is_off
 from ..plan import PassPlan, Picture, Plan, plan_hires, plan_pass
-from ..ports import PictureHook
+from ..ports import PictureHook, facts_of
 from ..session import Session
 from ..tensors.attention_record import AttentionRecord
 from . import options, xyz_axes
@@ -93,7 +93,8 @@ class Generation:
         sampler = str(getattr(p, "sampler_name", None) or "")
         self._batch = None
         self._host = find_host(p.sd_model, p)
-        self._record = AttentionRecord(word_positions(self._host)) if self._maps is not None else None
+        wanted = self._maps is not None and facts_of(self._host).cross_attention
+        self._record = AttentionRecord(word_positions(self._host)) if wanted else None
         plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), self._record)
         return Session(self._host, plan)
 

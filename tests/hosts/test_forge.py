@@ -164,7 +164,7 @@ def test_sdxls_vector_follows_the_region(monkeypatch):
     with session(webui, p, [{**FULL, "prompt": "a thing"}]):
         made = p.sample(2)
     torch.testing.assert_close(made, plain(webui, ["a thing"], ["bad"]))
-    assert facts_of(ForgeHost(webui.engine)).trained == 128
+    assert facts_of(ForgeHost(webui.engine)).trained == 128 and facts_of(ForgeHost(webui.engine)).cross_attention
     assert not torch.equal(vector_of("other"), vector_of("a thing"))
 
 

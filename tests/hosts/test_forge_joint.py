@@ -111,7 +111,7 @@ def test_methods_that_predict_apart_work_here_too(webui, method):
     with Session(host, plan):
         made = p.sample(2)
     torch.testing.assert_close(made, Processing(webui).sample(2))
-    assert facts_of(host).trained == 128 and facts_of(host).prediction == "flow"
+    assert facts_of(host).trained == 128 and facts_of(host).prediction == "flow" and not facts_of(host).cross_attention
 
 
 def test_contexts_and_bias_fit_each_other():

@@ -30,7 +30,7 @@ from ..ports import (
     Token,
     UNetRow,
 )
-from ..sources.clipseg import find_clipseg
+from ..sources.clipseg import named_clipseg
 from . import a1111_loras, a1111_pictures, a1111_texts
 from .a1111_attention import beside, check_shape, left_to_host, refuse_foreign_texts, run_hook, sites_of, transformer_of
 from .a1111_denoiser import around_denoiser
@@ -101,7 +101,7 @@ class A1111Host:
 
     def guidance_model(self, name: str) -> GuidanceModel | None:
         """See `ports.EditingHost.guidance_model`: the host has none of its own."""
-        return find_clipseg(name.removeprefix("clipseg:")) if name.startswith("clipseg:") else None
+        return named_clipseg(name)
 
     @property
     def alphas_cumprod(self) -> Tensor:

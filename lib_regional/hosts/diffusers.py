@@ -37,7 +37,7 @@ from ..ports import (
     UNetHook,
     UNetRow,
 )
-from ..sources.clipseg import find_clipseg
+from ..sources.clipseg import named_clipseg
 from ..tensors.layer_kinds import own_weights, spatial_layers
 from .patching import patched_forward
 from .progress import announce
@@ -147,7 +147,7 @@ class DiffusersHost:
     def guidance_model(self, name: str) -> GuidanceModel | None:
         """See `ports.EditingHost.guidance_model`."""
         models: dict[str, GuidanceModel] = getattr(self._model, "guidance_models", {})
-        return find_clipseg(name.removeprefix("clipseg:")) if name.startswith("clipseg:") else models.get(name)
+        return models.get(name) or named_clipseg(name)
 
     @property
     def alphas_cumprod(self) -> Tensor:

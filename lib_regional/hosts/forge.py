@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..core.networks import LoraTag
 from ..ports import ContextSchedule, GuidanceModel, Hooks, ModelFacts, NetworkDeltas, Token
-from ..sources.clipseg import find_clipseg
+from ..sources.clipseg import named_clipseg
 from . import a1111_texts, forge_loras, forge_pictures
 from .forge_model import facts_of_model, loaded_model
 from .forge_sampling import Sampling
@@ -48,8 +48,6 @@ class ForgeHost:
         loras: Sequence[LoraTag] = (),
     ) -> list[ContextSchedule]:
         """See `ports.Host.encode`. Forge kept the prompt parser of AUTOMATIC1111, and its engines take the size as that one's models do."""
-        if loras:
-            self.loras(loras)
         counted = a1111_texts.schedule_steps(self._p, steps, hires_steps)
         if hires_steps is not None:
             size = a1111_texts.hires_size(self._p, size)
@@ -74,7 +72,7 @@ class ForgeHost:
 
     def guidance_model(self, name: str) -> GuidanceModel | None:
         """See `ports.EditingHost.guidance_model`: the host has none of its own."""
-        return find_clipseg(name.removeprefix("clipseg:")) if name.startswith("clipseg:") else None
+        return named_clipseg(name)
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the loaded model until exit; see `ports.Host.patched`. Raises `RegionalError` where it cannot serve ``hooks``."""

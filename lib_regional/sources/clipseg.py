@@ -16,6 +16,14 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the pictures that CLIPSeg was trained on, channels 0..1."""
 
 
+_NAME = "clipseg:"
+
+
+def named_clipseg(name: str) -> GuidanceModel | None:
+    """The model that ``clipseg:FOLDER`` names, see `find_clipseg`; None for other names."""
+    return find_clipseg(name.removeprefix(_NAME)) if name.startswith(_NAME) else None
+
+
 def find_clipseg(folder: str) -> GuidanceModel | None:
     """The model in ``folder`` (as ``save_pretrained`` lays it out, with its tokenizer); None where there is none. Nothing is downloaded."""
     place = Path(folder).expanduser()

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
 
 SEED = 11
 REGIONS = [{"box": [0, 0, 0.5, 1], "prompt": "a red circle on grass"}, {"box": [0.5, 0, 1, 1], "prompt": "a blue square on grass"}]
 LAYOUT = {"version": 1, "enabled": True, "method": "mrgd", "base": {"prompt": "grass"}, "regions": REGIONS}
-
-
-def main(folder: Path) -> None:
-    """Write every picture into ``folder``."""
-    from conftest import browser_path
-    from playwright.sync_api import sync_playwright
-
-    from lib_regional.standalone.app import serve
-
-    with tempfile.TemporaryDirectory() as output, serve(nowebui=False, output=Path(output)) as served, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(playwright), args=["--no-sandbox"])
-        take_all(browser.new_page(viewport={"width": 1440, "height": 1500}), served.url, folder)
-        browser.close()
 
 
 def take_all(page, url: str, folder: Path) -> None:
@@ -55,4 +37,6 @@ def take_all(page, url: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images")
+    from screenshots import folder_asked, shoot
+
+    shoot(lambda page, url: take_all(page, url, folder_asked()), 1500)

@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
 
 
-def main(folder: Path) -> None:
-    """Write every picture into ``folder``."""
+def shoot(take, height: int) -> None:
+    """``take(page, url)`` on the page of a host of its own."""
     from conftest import browser_path
     from playwright.sync_api import sync_playwright
 
@@ -20,7 +20,7 @@ def main(folder: Path) -> None:
 
     with tempfile.TemporaryDirectory() as output, serve(nowebui=False, output=Path(output)) as served, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(playwright), args=["--no-sandbox"])
-        take_all(browser.new_page(viewport={"width": 1440, "height": 1180}), served.url, folder)
+        take(browser.new_page(viewport={"width": 1440, "height": height}), served.url)
         browser.close()
 
 
@@ -108,5 +108,10 @@ def imported(editor, panel, folder: Path) -> None:
     panel.screenshot(path=folder / "editor_import.png")
 
 
+def folder_asked() -> Path:
+    """Where the pictures go."""
+    return Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images")
+    shoot(lambda page, url: take_all(page, url, folder_asked()), 1180)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import network_doubles
 import pytest
 import torch
 import torch.nn.functional as F
@@ -29,17 +30,8 @@ class Network(nn.Module):
         self.block = nn.ModuleDict({"1": nn.ModuleDict({"to_q": nn.Linear(24, 16)}), "2": nn.Conv2d(8, 16, 3, padding=1)})
 
 
-class HostModule:
-    """A module of AUTOMATIC1111's networks: ``calc_updown`` gives ΔW for a weight, times the network's multiplier."""
-
-    def __init__(self, network, kind, parts, layer):
-        self.network, self.kind, self.parts, self.sd_module = network, kind, parts, layer
-        if kind == "lora":
-            self.up_model, self.down_model = (SimpleNamespace(weight=parts[f"lora_{side}.weight"]) for side in ("up", "down"))
-            self.mid_model = self.dora_scale = self.bias = None
-
-    def calc_scale(self):
-        return float(self.parts["alpha"]) / self.parts["lora_down.weight"].shape[0]
+class HostModule(network_doubles.HostModule):
+    """With ΔW from the naive reference."""
 
     def calc_updown(self, weight):
         delta = torch.from_numpy(merged(self.kind, self.parts, weight)).float().view(weight.shape) - weight

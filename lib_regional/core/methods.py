@@ -25,9 +25,10 @@ OPTIONS: Mapping[str, Mapping[str, Field]] = {
         "cache": Flag("Keep keys and values over the steps: faster, for some memory.", True),
         "separate": Choice(
             "What regions with different LoRAs do not share: their self-attention, the norms' numbers as well, or convolutions too.",
-            "nothing",
+            "all",
             ("nothing", "attention", "norms", "all"),
         ),
+        "separate_until": Number("Share of a pass's steps for which they do not; then they see each other again.", 0.4),
     },
     "latent_couple": {
         "mode": Choice("What a region's prediction sees: the full canvas, or a crop around the region.", "full", ("full", "crop")),

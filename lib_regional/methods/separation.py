@@ -1,9 +1,9 @@
-"""Regions with different LoRAs kept apart in one UNet pass, as far as ``options.attention_couple.separate`` says.
+"""Regions with different LoRAs kept apart in one UNet pass, as far and as long as ``options.attention_couple`` says.
 
 The deltas of a LoRA act in its region alone, but the picture that they change is seen from everywhere: through the norms' mean and variance
 over the canvas, through self-attention, through neighbouring cells. Here the canvas is dealt to the sets of LoRAs (every cell to the one
-with the largest share, base and regions without LoRAs being one of them), and these layers see their own part alone. Where all regions
-have one set, nothing is changed.
+with the largest share; regions without LoRAs are a set too), and these layers see their own part and what is the base's alone, which sees
+all. Where all regions have one set, nothing is changed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from ..core.networks import LoraTag
+from ..core.texts import ImageTexts
 from ..plan import Plan
 from ..ports import AttentionCall, Grid, LayerCall, LayerDelta, ModelCall
-from ..tensors.apart import Border, Parts, attend_apart, border_of, conv_apart, norm_apart, parts_of
+from ..tensors.apart import Border, Parts, attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
 from ..tensors.lowrank import added, whole
 from ..tensors.pyramid import Pyramid
 from .contexts import region_loras
@@ -30,10 +31,11 @@ _LEVEL_OF = {"group_norm": 2, "conv": 3}
 class Separation:
     """Hooks of one generation; `wanted` tells whether there is anything to keep apart."""
 
-    def __init__(self, plan: Plan, pyramid: Pyramid, level: str) -> None:
+    def __init__(self, plan: Plan, pyramid: Pyramid, level: str, until: float) -> None:
         self._plan = plan
         self._pyramid = pyramid
-        self._level = LEVELS.index(level)
+        self._level = LEVELS.index(level) if until > 0 else 0
+        self._until = until
         self._parts: dict[Hashable, Parts | None] = {}
         self._borders: dict[Hashable, Border] = {}
 
@@ -42,7 +44,7 @@ class Separation:
         """Whether any region of any picture has LoRAs, and the option asks for it."""
         parts = [part for part in (self._plan.first, self._plan.hires) if part is not None]
         regions = range(len(self._plan.layout.regions))
-        return self._level > 0 and any(region_loras(texts, region) for part in parts for texts in part.texts for region in regions)
+        return self._level > 0 and any(_acting(texts, region) for part in parts for texts in part.texts for region in regions)
 
     @property
     def reaches_layers(self) -> bool:
@@ -95,11 +97,13 @@ class Separation:
         return (self._plan.active(model.step), model.step.hires, model.latent, tuple(row.image for row in model.rows))
 
     def _at(self, model: ModelCall, grid: Grid, device: torch.device) -> Parts | None:
-        """The parts of the rows on ``grid``; None where they are all one."""
+        """The parts of the rows on ``grid``; None where they are all one, or no longer apart."""
+        if model.step.progress >= self._until:
+            return None
         name = (self._state(model), grid, device)
         if name not in self._parts:
             labels = self._labels(model, grid)
-            self._parts[name] = parts_of(labels, device) if bool((labels != labels[0, 0, 0]).any()) else None
+            self._parts[name] = parts_of(labels, device) if divided(labels) else None
         return self._parts[name]
 
     def _labels(self, model: ModelCall, grid: Grid) -> Tensor:
@@ -107,11 +111,16 @@ class Separation:
         return torch.stack([self._of_image(model, row.image, grid) for row in model.rows]).cpu()
 
     def _of_image(self, model: ModelCall, image: int, grid: Grid) -> Tensor:
-        """Labels (h, w) of one image: 0 is no LoRA, the others number the sets of LoRAs in the order of the regions."""
+        """Labels (h, w) of one image: `COMMON` is the base, the others number the sets of LoRAs, whatever the order of the regions."""
         active, texts = self._plan.active(model.step), self._plan.pass_of(model.step).texts[image]
         share = self._pyramid.at(active, model.latent, grid, texts.weights).share
-        sets: dict[tuple[LoraTag, ...], Tensor] = {(): (1 - share.sum(0)).clamp_min(0)}
+        sets: dict[tuple[LoraTag, ...], Tensor] = {}
         for region in active:
-            loras = tuple(sorted(region_loras(texts, region), key=str))
+            loras = _acting(texts, region)
             sets[loras] = sets.get(loras, torch.zeros(grid)) + share[region]
-        return torch.stack(list(sets.values())).argmax(0)
+        return torch.stack([(1 - share.sum(0)).clamp_min(0), *(sets[loras] for loras in sorted(sets, key=str))]).argmax(0)
+
+
+def _acting(texts: ImageTexts, region: int) -> tuple[LoraTag, ...]:
+    """The LoRAs of a region that do anything, in an order of their own."""
+    return tuple(sorted((lora for lora in region_loras(texts, region) if lora.te or lora.unet), key=str))

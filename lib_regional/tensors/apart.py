@@ -2,7 +2,7 @@
 
 A LoRA's deltas stay in their region, but what they change travels on: group norms share one mean and one variance over the canvas,
 self-attention looks everywhere, convolutions look at their neighbours. Each function here is a layer whose places see those of their own
-label alone, as if every part were a picture of its own; with one label it is the layer itself.
+label and of label `COMMON`, as if the rest were not there; places of `COMMON` see everything. With one label it is the layer itself.
 """
 
 from __future__ import annotations
@@ -16,17 +16,27 @@ from torch import Tensor
 from ..ports import LayerDelta
 from .attention import split_heads
 
+COMMON = 0
+"""Label of places that belong to nobody: all see them, and they see all."""
+
 
 @dataclass(frozen=True)
 class Parts:
     """A labelled canvas made ready, once for many layers: ``labels`` (B, h, w) from 0 on.
 
-    ``inside`` (B, h·w, n) is 1 where a place has a label; ``groups`` are (rows (b, 1), places (1, l)) of each label in rows that are alike.
+    ``inside`` and ``seen`` (B, h·w, n) are 1 where a place has a label, and where places of a label look; ``groups`` are (rows (b, 1),
+    places (1, l), places they see (1, k)) of each label in rows that are alike.
     """
 
     labels: Tensor
     inside: Tensor
-    groups: tuple[tuple[Tensor, Tensor], ...]
+    seen: Tensor
+    groups: tuple[tuple[Tensor, Tensor, Tensor], ...]
+
+
+def divided(labels: Tensor) -> bool:
+    """Whether in any row of labels (B, h, w) places of two labels do not see each other."""
+    return any(len(row[row != COMMON].unique()) > 1 for row in labels)
 
 
 def parts_of(labels: Tensor, device: torch.device | str = "cpu") -> Parts:
@@ -36,32 +46,41 @@ def parts_of(labels: Tensor, device: torch.device | str = "cpu") -> Parts:
     groups = []
     for kind in kinds.unique():
         rows = torch.nonzero(kinds == kind)[:, 0]
-        for label in flat[rows[0]].unique():
-            places = torch.nonzero(flat[rows[0]] == label)[:, 0]
-            groups.append((rows[:, None].to(device), places[None].to(device)))
-    return Parts(labels.to(device), F.one_hot(flat).float().to(device), tuple(groups))
+        row = flat[rows[0]]
+        for label in row.unique():
+            places = torch.nonzero(row == label)[:, 0]
+            heard = torch.nonzero(_sees(label, row))[:, 0]
+            groups.append((rows[:, None].to(device), places[None].to(device), heard[None].to(device)))
+    inside = F.one_hot(flat)
+    seen = _sees(torch.arange(inside.shape[-1]), flat[..., None])
+    return Parts(labels.to(device), inside.float().to(device), seen.float().to(device), tuple(groups))
+
+
+def _sees(mine: Tensor, other: Tensor) -> Tensor:
+    """Whether places labelled ``mine`` see those labelled ``other``."""
+    return (mine == other) | (mine == COMMON) | (other == COMMON)
 
 
 def attend_apart(q: Tensor, k: Tensor, v: Tensor, parts: Parts, heads: int, scale: float | None = None) -> Tensor:
-    """q, k, v (B, L, C) -> (B, L, C): softmax(q Kᵀ/√d) V over the tokens of a token's own label."""
+    """q, k, v (B, L, C) -> (B, L, C): softmax(q Kᵀ/√d) V over the tokens that a token's label sees."""
     out = torch.empty_like(q)
-    for place in parts.groups:
-        asked, keys, values = (split_heads(z[place], heads) for z in (q, k, v))
+    for rows, places, seen in parts.groups:
+        asked, keys, values = (split_heads(z[rows, at], heads) for z, at in ((q, places), (k, seen), (v, seen)))
         heard = F.scaled_dot_product_attention(asked, keys, values, scale=scale)
-        out[place] = heard.transpose(1, 2).flatten(2)
+        out[rows, places] = heard.transpose(1, 2).flatten(2)
     return out
 
 
 def norm_apart(x: Tensor, own: LayerDelta, parts: Parts) -> Tensor:
-    """Group norm of x (B, C, h, w) with a mean and a variance for each label; ``own`` is the layer (weight, bias (C,))."""
+    """Group norm of x (B, C, h, w) with a mean and a variance of what each label sees; ``own`` is the layer (weight, bias (C,))."""
     batch, channels, height, width = x.shape
-    groups, inside = own.layer.groups, parts.inside
+    groups, inside, seen = own.layer.groups, parts.inside, parts.seen
     values = x.float().reshape(batch, groups, channels // groups, height * width)
-    count = inside.sum(1)[:, None] * (channels // groups)
-    mean = (values.sum(2) @ inside) / count.clamp_min(1)
-    centred = values - (mean @ inside.mT)[:, :, None]
-    variance = (centred.square().sum(2) @ inside) / count.clamp_min(1)
-    done = centred * ((variance + own.layer.eps).rsqrt() @ inside.mT)[:, :, None]
+    values = values - values.mean((2, 3), keepdim=True)  # so that the difference of moments loses no digits
+    count = seen.sum(1)[:, None].clamp_min(1) * (channels // groups)
+    mean = (values.sum(2) @ seen) / count
+    variance = ((values.square().sum(2) @ seen) / count - mean.square()).clamp_min(0)
+    done = (values - (mean @ inside.mT)[:, :, None]) * ((variance + own.layer.eps).rsqrt() @ inside.mT)[:, :, None]
     done = done.reshape(batch, channels, height, width)
     if own.weight is not None:
         done = done * own.weight.float()[:, None, None]
@@ -72,9 +91,9 @@ def norm_apart(x: Tensor, own: LayerDelta, parts: Parts) -> Tensor:
 
 @dataclass(frozen=True)
 class Border:
-    """Outputs of a convolution that see inputs of another label: ``row`` and ``target`` (n,), and what they see.
+    """Outputs of a convolution whose kernel reaches what their label does not see: ``row`` and ``target`` (n,), and what is there.
 
-    ``source`` (n, k) are flat places of the inputs under the kernel, ``foreign`` (n, k) tells those of another label.
+    ``source`` (n, k) are flat places of the inputs under the kernel, ``foreign`` (n, k) tells those that are not to be seen.
     """
 
     row: Tensor
@@ -97,8 +116,7 @@ def border_of(own: LayerDelta, inputs: Tensor, outputs: Tensor, device: torch.de
     height, width = inputs.shape[1:]
     within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     flat = (rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)).flatten(2).flatten(0, 1)  # (h·w, k)
-    seen = inputs.flatten(1)[:, flat]
-    foreign = (seen != outputs.flatten(1)[..., None]) & within.flatten(2).flatten(0, 1)
+    foreign = ~_sees(outputs.flatten(1)[..., None], inputs.flatten(1)[:, flat]) & within.flatten(2).flatten(0, 1)
     row, target = torch.nonzero(foreign.any(-1), as_tuple=True)
     return Border(*(found.to(device) for found in (row, target, flat[target], foreign[row, target])))
 

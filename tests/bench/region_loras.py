@@ -72,7 +72,7 @@ class RandomLoras:
 def lora_plan(count: int, size: int, loras: bool = True, separate: str = "nothing") -> Plan:
     """Regions of equal size, each with a text and a LoRA of its own, kept apart as ``separate`` says."""
     regions = [{"prompt": f"region {i}" + (f"<lora:{i}:{STRENGTH}>" if loras else "")} for i in range(count)]
-    options = {"options": {"attention_couple": {"separate": separate}}}
+    options = {"options": {"attention_couple": {"separate": separate, "separate_until": 1}}}
     settings = Settings.parse({"enabled": True, "grid": {"ratios": GRIDS[count], "direction": "columns"}, "regions": regions, **options})
     return Plan(settings, settings.layout(), (size, size), plan_pass(settings, ["main"], ["negative"], 20))
 

@@ -3,8 +3,8 @@
     python tests/fidelity/lora_calls.py [--lora outlines] [--pictures 4]
 
 Drawn pictures of a red circle on the left and a blue square on the right are noised to three levels and predicted once with the LoRA at
-strength 0 and once at 1, at CFG 5. Printed is the mean change of the right half's predicted noise ÷ that of the left half's; the two cells
-at the border are left out. Sampling repeats this at every step and adds its own: see ``loras.py separation``.
+strength 0.0001 and once at 1, at CFG 5. Printed is the mean change of the right half's predicted noise ÷ that of the left half's; the two
+cells at the border are left out. Sampling repeats this at every step and adds its own: see ``loras.py separation``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
-from loras import LEFT, RIGHT, SEPARATION  # noqa: E402
+from loras import LEFT, OFF, RIGHT, SEPARATION  # noqa: E402
 
 from lib_regional.core.settings import Settings  # noqa: E402
 from lib_regional.hosts.diffusers import DiffusersHost  # noqa: E402
@@ -72,7 +72,7 @@ def table(model: StandaloneModel, lora: str, count: int) -> Iterator[str]:
         shares = []
         for time in TIMES:
             x = alphas[time].sqrt() * clean + (1 - alphas[time]).sqrt() * noise
-            off, on = (predicted(model, settings, feather, f"a red circle on grass <lora:{lora}:{s}>", x, time) for s in (0, 1))
+            off, on = (predicted(model, settings, feather, f"a red circle on grass <lora:{lora}:{s}>", x, time) for s in (OFF, 1))
             change = (on - off).abs()
             shares.append(float(change[..., 9:].mean() / change[..., :7].mean()))
         yield f"| {name} | " + " | ".join(f"{share:.1%}" for share in shares) + " |"

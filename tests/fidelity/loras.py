@@ -4,7 +4,8 @@
     python tests/fidelity/loras.py separation [--seeds 8]
 
 Prints the tables of docs/lora.md. *Placed*: the two halves of the canvas are told an object each, and it is the one that is found there.
-*Separation*: two pictures of every seed, with a LoRA at strength 0 and at 1 in the left half's text; the mean change of the halves' pixels.
+*Separation*: two pictures of every seed, with a LoRA at strength 0.0001 and at 1 in the left half's text; the mean change of the halves'
+pixels.
 """
 
 from __future__ import annotations
@@ -43,15 +44,23 @@ SHARP = 0.0
 """Feather of regions without a soft border."""
 SEPARATION: dict[str, tuple[dict[str, Any], float]] = {
     "attention couple": (couple(), 0.05),
-    "… `separate`: attention": (couple(separate="attention"), 0.05),
-    "… `separate`: norms": (couple(separate="norms"), 0.05),
-    "… `separate`: all": (couple(separate="all"), 0.05),
-    "… `separate`: all, sharp border": (couple(separate="all"), SHARP),
+    "… apart to the end": (couple(separate_until=1), 0.05),
+    "… apart to the end, sharp border": (couple(separate_until=1), SHARP),
+    "… `separate`: norms, to the end": (couple(separate="norms", separate_until=1), 0.05),
+    "… `separate`: attention, to the end": (couple(separate="attention", separate_until=1), 0.05),
+    "… `separate`: nothing": (couple(separate="nothing"), 0.05),
     "latent couple": (LATENT, 0.05),
     "latent couple, crops without halo, sharp border": (CROP, SHARP),
 }
 """Row of the table -> settings and feather."""
-PLACING = {"attention couple": couple(), "… `separate`: all": couple(separate="all"), "latent couple": LATENT}
+PLACING = {
+    "attention couple": couple(),
+    "… apart to the end": couple(separate_until=1),
+    "… `separate`: nothing": couple(separate="nothing"),
+    "latent couple": LATENT,
+}
+OFF = 0.0001
+"""A strength that changes nothing and yet is one, so that both pictures are made in the same way: at 0 nothing would be kept apart."""
 SAMPLING = {"steps": 20, "sampler_name": "Euler a", "cfg_scale": 5.0, "width": 128, "height": 128, "do_not_save_samples": True}
 PAIRS = (("star", None), (None, "star"), ("star", "outlines"), ("shift", None), ("outlines", "shift"), ("shift", "star"))
 BATCH = 12
@@ -181,7 +190,7 @@ def change(studio: Studio, before: str, after: str, settings: dict[str, Any], fe
 def separation(studio: Studio, loras: Sequence[str], rows: Sequence[str], count: int) -> Iterator[str]:
     """Rows: how much the right half changes when a LoRA or a word is added on the left."""
     text = "a red circle on grass"
-    cases = [(f"LoRA {lora} on the left", f"{text} <lora:{lora}:0>", f"{text} <lora:{lora}:1>") for lora in loras]
+    cases = [(f"LoRA {lora} on the left", f"{text} <lora:{lora}:{OFF}>", f"{text} <lora:{lora}:1>") for lora in loras]
     if not loras:
         cases = [("another background on the left, no LoRA", text, "a red circle on snow")]
     yield "| change | method | left | right | right as sampled | right ÷ left | as sampled ÷ left |"

@@ -204,8 +204,8 @@ def test_rows_apart_are_the_same_as_together_on_forge(monkeypatch):
     assert_close(made.regions(["else"], *halves), together)
 
 
-def kept_apart(level):
-    return {"options": {"attention_couple": {"separate": level}}}
+def kept_apart(level, until=1.0):
+    return {"options": {"attention_couple": {"separate": level, "separate_until": until}}}
 
 
 def test_regions_kept_apart_by_all_do_not_hear_of_the_others_lora(rig):
@@ -218,8 +218,31 @@ def test_regions_kept_apart_by_all_do_not_hear_of_the_others_lora(rig):
     half = a.shape[-1] // 2
     torch.testing.assert_close(a[..., half:], b[..., half:], atol=1e-4, rtol=1e-3)
     assert (a[..., :half] - b[..., :half]).abs().max() > 1e-2
-    shared = [made.regions(["else"], left, right) for left in (one, other)]
+    shared = [made.regions(["else"], left, right, **kept_apart("nothing")) for left in (one, other)]
     assert (shared[0] - shared[1])[..., half:].abs().max() > 1e-3
+
+
+def test_regions_are_apart_until_their_share_of_the_steps_is_over(rig):
+    """Two steps, which are at 0 and at a quarter or a half of the pass: apart for none, the first or both of them."""
+    made = rig(**TWO)
+    halves = [{**HALVES[0], "prompt": "hat<lora:one:0.8>"}, {**HALVES[1], "prompt": "dog<lora:two:0.5>"}]
+    none, first, both = (made.regions(["else"], *halves, **kept_apart("all", until)) for until in (0, 0.2, 1))
+    assert_close(made.regions(["else"], *halves, **kept_apart("nothing")), none)
+    assert_close(made.regions(["else"], *halves), made.regions(["else"], *halves, **kept_apart("all", 0.4)))
+    assert all((a - b).abs().max() > 1e-3 for a, b in ((none, first), (first, both), (none, both)))
+
+
+def test_the_order_of_the_regions_does_not_say_who_has_the_border(rig):
+    made = rig(**TWO)
+    halves = [{**HALVES[0], "prompt": "hat<lora:one:0.8>"}, {**HALVES[1], "prompt": "dog<lora:two:0.5>"}]
+    assert_close(made.regions(["else"], *halves), made.regions(["else"], *halves[::-1]))
+
+
+def test_what_belongs_to_no_region_is_seen_by_all_of_them(rig):
+    """One region's LoRA beside the base alone keeps nothing apart."""
+    made = rig(**TWO)
+    left = {**HALVES[0], "prompt": "hat<lora:one:0.8>"}
+    assert_close(made.regions(["else"], left, **kept_apart("all")), made.regions(["else"], left, **kept_apart("nothing")))
 
 
 @pytest.mark.parametrize("level", ["attention", "norms", "all"])

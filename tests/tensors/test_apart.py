@@ -1,4 +1,4 @@
-"""Layers within the parts of a labelled canvas against the layer on each part cut out as a picture of its own."""
+"""Layers within the parts of a labelled canvas against the layer on what each part sees, cut out as a picture of its own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib_regional.tensors.apart import attend_apart, border_of, conv_apart, norm_apart, parts_of
+from lib_regional.tensors.apart import attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
 from lib_regional.tensors.layer_kinds import own_weights, spatial_layers
 
 
 def labels_of(batch: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
-    """Three ragged parts; the last row of the batch has other ones."""
-    made = torch.randint(0, 3, (batch, height, width), generator=torch.Generator().manual_seed(seed))
+    """Common ground (0) and three ragged parts; the last row of the batch has other ones."""
+    made = torch.randint(0, 4, (batch, height, width), generator=torch.Generator().manual_seed(seed))
     made[:-1] = made[0]
     return made
+
+
+def in_sight(label: int, of: torch.Tensor) -> torch.Tensor:
+    """The places labelled ``of`` that a place with ``label`` sees: all from common ground, else its own part and common ground."""
+    return torch.ones_like(of, dtype=torch.bool) if label == 0 else torch.isin(of, torch.tensor([0, label]))
 
 
 def test_attention_is_that_of_the_parts_tokens() -> None:
@@ -26,7 +31,7 @@ def test_attention_is_that_of_the_parts_tokens() -> None:
     got = attend_apart(q, k, v, parts_of(shaped), heads, 0.4)
     for row in range(3):
         for token in range(20):
-            seen = [other for other in range(20) if labels[row, other] == labels[row, token]]
+            seen = [other for other in range(20) if in_sight(int(labels[row, token]), labels[row])[other]]
             for head in range(heads):
                 part = slice(4 * head, 4 * head + 4)
                 weights = torch.softmax(torch.stack([0.4 * q[row, token, part] @ k[row, other, part] for other in seen]), 0)
@@ -44,7 +49,10 @@ def test_norms_have_numbers_of_each_part() -> None:
     for row in range(2):
         for label in labels[row].unique():
             here = labels[row] == label
-            torch.testing.assert_close(got[row][:, here], layer(x[row][:, here][None])[0], atol=1e-5, rtol=1e-4)
+            seen = in_sight(int(label), labels[row])
+            expected = torch.zeros_like(x[row])
+            expected[:, seen] = layer(x[row][:, seen][None])[0]
+            torch.testing.assert_close(got[row][:, here], expected[:, here], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(norm_apart(x, own_weights(layer), parts_of(torch.zeros_like(labels))), layer(x), atol=1e-5, rtol=1e-4)
 
 
@@ -58,11 +66,26 @@ def test_convolutions_see_zeros_beyond_their_part(more: dict) -> None:
     before = y.clone()
     got = conv_apart(x, y, own_weights(layer), border_of(own_weights(layer), inputs, outputs))
     expected = torch.zeros_like(y)
-    for label in range(3):
-        alone = F.conv2d(x * (inputs == label)[:, None], layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation)
+    for label in range(4):
+        alone = F.conv2d(x * in_sight(label, inputs)[:, None], layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation)
         expected = torch.where((outputs == label)[:, None], alone, expected)
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
     assert torch.equal(y, before)
+
+
+def test_norms_lose_no_digits_far_from_zero() -> None:
+    """Variances come from differences of moments: a large mean must not eat them."""
+    torch.manual_seed(3)
+    layer, labels = nn.GroupNorm(1, 4), labels_of(1, 8, 8)
+    x = torch.randn(1, 4, 8, 8) + 1000
+    exact = norm_apart(x.double() - 1000, own_weights(layer), parts_of(labels))
+    torch.testing.assert_close(norm_apart(x, own_weights(layer), parts_of(labels)).double(), exact.double(), atol=2e-3, rtol=0)
+
+
+def test_only_two_parts_in_one_row_divide_it() -> None:
+    rows = torch.tensor([[[0, 1, 1]], [[0, 2, 2]], [[1, 1, 1]], [[0, 0, 0]]])
+    assert not divided(rows)
+    assert divided(torch.cat([rows, torch.tensor([[[0, 1, 2]]])]))
 
 
 def test_a_convolution_of_one_part_is_left_alone() -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_a1111 import snapshot
+from a1111_hooks import snapshot
 from test_a1111_generation import FULL, LEFT, MODEL, RIGHT, assert_close, generate
 from webui import Denoiser, Processing, WebUI, _merge, _project, _softly, context
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from test_a1111 import snapshot
+from a1111_hooks import snapshot
 from webui import WIDTH, Denoiser, Interrupted, Processing, TimestepsDenoiser, WebUI, checkpoint, context
 
 from lib_regional.core.errors import RegionalError

@@ -1,0 +1,251 @@
+"""What the AUTOMATIC1111 adapter leaves behind (nothing, however sampling ends and whoever patches beside it), and what it follows."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from a1111_hooks import declining, hooked, params_of, site, snapshot
+from webui import WIDTH, Denoiser, Interrupted, Processing, WebUI, checkpoint
+
+from lib_regional.core.errors import RegionalError
+from lib_regional.hosts.a1111 import A1111Host
+from lib_regional.ports import Hooks
+
+MODEL = checkpoint()
+
+
+@pytest.fixture
+def webui(monkeypatch):
+    monkeypatch.setattr(MODEL.sd_checkpoint_info, "filename", "one.safetensors")
+    return WebUI(monkeypatch, MODEL)
+
+
+@pytest.mark.parametrize("fault", [None, RuntimeError, RegionalError, KeyboardInterrupt, Interrupted, torch.OutOfMemoryError], ids=str)
+def test_nothing_is_left_behind_however_it_ends(webui, fault):
+    p = Processing(webui)
+
+    def hook(call):
+        if fault is not None and call.model.step.index == 1:
+            raise fault("told to")
+        return call.out(call.to_q(call.x))
+
+    plain = p.sample(steps=2)
+    before = snapshot(webui)
+    try:
+        with hooked(webui, p, cross_attention=hook, self_attention=hook):
+            assert snapshot(webui) != before
+            p.sample(steps=2)
+    except BaseException as error:
+        assert type(error) is fault
+    assert snapshot(webui) == before
+    assert torch.equal(p.sample(steps=2), plain)
+
+
+def test_an_interrupt_between_steps_leaves_nothing(webui):
+    p = Processing(webui)
+    before = snapshot(webui)
+    with hooked(webui, p, cross_attention=lambda call: setattr(webui.state, "interrupted", True)):
+        p.sample(steps=3)
+    assert snapshot(webui) == before
+
+
+def test_sessions_follow_one_another(webui):
+    """The host keeps an ordered copy of the callbacks: a second registration must not be mistaken for the first."""
+    for _ in range(3):
+        p, seen = Processing(webui), []
+        with hooked(webui, p, cross_attention=declining(seen)):
+            p.sample()
+        assert len(seen) == 7
+    assert not any(webui.callbacks.lists.values()) and not any(webui.callbacks.ordered.values())
+
+
+def instance_patch(layer, called):
+    found = layer.forward
+
+    def forward(x, context=None, mask=None, **rest):
+        called.append(1)
+        return found(x, context=context, mask=mask, **rest)
+
+    layer.forward = forward
+    return found
+
+
+def test_a_patch_that_was_there_before_is_called_and_kept(webui, monkeypatch):
+    p, layer, called = Processing(webui), site(webui), []
+    instance_patch(layer, called)
+    theirs = layer.forward
+    try:
+        before = snapshot(webui)
+        with hooked(webui, p, cross_attention=lambda call: None):
+            p.sample()
+        assert called and layer.forward is theirs and snapshot(webui) == before
+    finally:
+        del layer.forward
+
+
+def test_a_patch_put_on_top_meanwhile_survives_without_ours(webui):
+    p, layer, called, seen = Processing(webui), site(webui), [], []
+    plain, before = p.sample(), snapshot(webui)
+    with hooked(webui, p, cross_attention=declining(seen)):
+        found = instance_patch(layer, called)
+        p.sample()
+        assert len(called) == 1 and len(seen) == 7
+    seen.clear()
+    assert torch.equal(p.sample(), plain) and len(called) == 2 and not seen
+    layer.forward = found
+    assert torch.equal(p.sample(), plain) and len(called) == 2
+    assert snapshot(webui) == before
+
+
+def test_self_attention_in_tiles_or_merged_is_left_to_its_maker(webui, monkeypatch):
+    """Hypertile gives attn1 more and shorter rows, token merging fewer tokens: both only of self-attention."""
+    p, cross, own = Processing(webui), [], []
+    with hooked(webui, p, cross_attention=declining(cross), self_attention=declining(own)):
+        layer = site(webui, "middle_block.1.transformer_blocks.0.attn1")
+        whole = layer.forward
+
+        def tiled(x, *args, **kwargs):
+            return whole(x.unflatten(1, (2, -1)).flatten(0, 1), *args, **kwargs).unflatten(0, (-1, 2)).flatten(1, 2)
+
+        layer.forward = tiled
+        p.sample()
+        assert len(cross) == 7 and len(own) == 6
+        layer.forward = lambda x, *args, **kwargs: whole(x[:, ::2], *args, **kwargs).repeat_interleave(2, 1)
+        p.sample()
+        assert len(cross) == 14 and len(own) == 12
+        layer.forward = whole
+    assert "forward" not in vars(layer)
+
+
+def test_cross_attention_in_pieces_stops_the_picture(webui):
+    p, layer = Processing(webui), site(webui)
+    with hooked(webui, p, cross_attention=lambda call: None):
+        whole = layer.forward
+        layer.forward = lambda x, context: torch.cat([whole(part, context=context) for part in x.chunk(2, 1)], 1)
+        with pytest.raises(RegionalError, match=r"middle_block.*10 tokens"):
+            p.sample()
+    del layer.forward
+
+
+# ---------------------------------------------------------------- weights that change, UNets that are not there
+
+
+def test_other_weights_in_the_same_objects_renew(webui):
+    p, renewed, seen = Processing(webui), [], []
+    hooks = Hooks(cross_attention=declining(seen), renew=lambda: renewed.append(len(seen)))
+    with A1111Host(webui.model, p).patched(hooks):
+        p.sample()
+        webui.model.sd_checkpoint_info.filename = "two.safetensors"
+        p.sample(steps=2)
+    assert renewed == [7] and len(seen) == 21
+
+
+def test_loras_that_change_renew(webui, monkeypatch):
+    lora = SimpleNamespace(name="x", te_multiplier=1.0, unet_multiplier=1.0, dyn_dim=None)
+    networks = SimpleNamespace(loaded_networks=[lora])
+    monkeypatch.setitem(sys.modules, "networks", networks)
+    p, renewed = Processing(webui), []
+    with A1111Host(webui.model, p).patched(Hooks(cross_attention=lambda call: None, renew=lambda: renewed.append(1))):
+        p.sample(steps=2)
+        assert not renewed
+        lora.unet_multiplier = 0.5
+        p.sample()
+        networks.loaded_networks.clear()
+        p.sample()
+    assert len(renewed) == 2
+
+
+def test_another_unet_is_hooked_and_the_old_one_is_free(webui):
+    old, new, seen, renewed = webui.model, checkpoint("two.safetensors", width=24, seed=1), [], []
+    before = snapshot(webui, old, new)[:2]
+    p = Processing(webui)
+    hooks = Hooks(cross_attention=declining(seen), self_attention=declining(seen), renew=lambda: renewed.append(1))
+    with A1111Host(old, p).patched(hooks):
+        p.sample()
+        webui.load(new)
+        p.sample()
+        assert snapshot(webui, old)[0] == before[0][: len(snapshot(webui, old)[0])]
+        assert [call.context.shape[-1] for call in seen if call.site.kind == "cross"] == [WIDTH] * 7 + [24] * 7
+        webui.load(old)
+        p.sample()
+    assert len(seen) == 42 and len(renewed) == 2 and snapshot(webui, old, new)[:2] == before
+
+
+def test_a_method_that_cannot_renew_stops_the_picture(webui):
+    p = Processing(webui)
+    before = snapshot(webui)
+    with pytest.raises(RegionalError, match="refiner"), hooked(webui, p, cross_attention=lambda call: None):
+        p.sample()
+        webui.model.sd_checkpoint_info.filename = "two.safetensors"
+        p.sample()
+    webui.model.sd_checkpoint_info.filename = "one.safetensors"
+    assert snapshot(webui) == before
+
+
+def without_attention():
+    return SimpleNamespace(
+        model=SimpleNamespace(diffusion_model=torch.nn.Conv2d(4, 4, 1)), sd_checkpoint_info=SimpleNamespace(filename="dit")
+    )
+
+
+def test_a_unet_without_cross_attention_is_refused(webui):
+    webui.load(without_attention())
+    before = snapshot(webui)
+    with pytest.raises(RegionalError, match="Conv2d"), hooked(webui, cross_attention=lambda call: None):
+        raise AssertionError("must not be entered")
+    assert snapshot(webui) == before
+
+
+def test_a_unet_without_cross_attention_that_comes_later_stops_the_picture(webui):
+    p, other = Processing(webui), without_attention()
+    with pytest.raises(RegionalError, match="Conv2d"), hooked(webui, p, cross_attention=lambda call: None, renew=lambda: None):
+        params = params_of(p)
+        webui.load(other)
+        webui.callbacks.call("denoiser", params)
+        assert webui.state.interrupted
+    assert not other.model.diffusion_model._forward_pre_hooks
+
+
+def test_a_replaced_unet_is_refused_before_sampling(webui):
+    webui.sd_unet.current_unet = object()
+    before = snapshot(webui)
+    with pytest.raises(RegionalError, match="TensorRT"), hooked(webui, cross_attention=lambda call: None):
+        raise AssertionError("must not be entered")
+    assert snapshot(webui) == before
+
+
+def test_a_unet_replaced_meanwhile_stops_the_picture(webui):
+    p = Processing(webui)
+    with pytest.raises(RegionalError, match="TensorRT"), hooked(webui, p, cross_attention=lambda call: None):
+        webui.sd_unet.current_unet = object()
+        p.sample()
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_unet_that_never_runs_is_found_out(webui, monkeypatch, steps):
+    p, ran = Processing(webui), []
+    monkeypatch.setattr(Denoiser, "unet", lambda self, x, told: ran.append(1) or x)
+    with pytest.raises(RegionalError, match="regions had no effect"), hooked(webui, p, cross_attention=lambda call: None):
+        p.sample(steps)
+    assert len(ran) == 1
+
+
+def test_a_fault_in_the_callback_is_not_swallowed(webui):
+    p, params = Processing(webui), params_of(Processing(webui))
+    params.denoiser = SimpleNamespace(p=p)
+    with pytest.raises(AttributeError), hooked(webui, p, cross_attention=lambda call: None):
+        webui.callbacks.call("denoiser", params)
+    assert webui.callbacks.logged == []
+
+
+def test_moves_between_devices_do_not_matter(webui):
+    """--medvram moves the whole UNet, --lowvram its blocks: parameters are replaced, modules stay."""
+    p, seen, unet = Processing(webui), [], webui.model.model.diffusion_model
+    handle = unet.register_forward_pre_hook(lambda module, _: module.to(torch.float64).to(torch.float32) and None)
+    try:
+        with hooked(webui, p, cross_attention=declining(seen)):
+            p.sample(steps=2)
+    finally:
+        handle.remove()
+    assert len(seen) == 14

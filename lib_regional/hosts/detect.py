@@ -37,13 +37,13 @@ def find_host(model: Any, p: Any = None) -> Host:
 def trained_side() -> int:
     """Side in cells of the latents that the loaded model was trained on; that of SD1 while none is loaded. Loads nothing."""
     try:
-        return facts_of(find_host(_loaded())).trained
+        return facts_of(find_host(loaded())).trained
     except RegionalError:
         return TRAINED
 
 
-def _loaded() -> Any:
-    """The checkpoint in memory; hosts whose ``shared.sd_model`` would load one keep it apart."""
+def loaded() -> Any:
+    """The checkpoint in memory, None while there is none. Loads nothing: hosts whose ``shared.sd_model`` would load one keep it apart."""
     try:
         from modules.sd_models import model_data
     except ImportError:

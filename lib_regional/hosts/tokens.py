@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from .detect import loaded
+
 CHUNK = 75
 _TAG = re.compile(r"<[^<>\n]*:[^<>\n]*>")
 
@@ -13,11 +15,9 @@ _TAG = re.compile(r"<[^<>\n]*:[^<>\n]*>")
 def count_tokens(texts: Sequence[str]) -> list[tuple[int, int]]:
     """(tokens, limit) of each text without its ``<lora:…>`` tags; the limit is the next multiple of 75.
 
-    (0, 75) for every text while no model is loaded.
+    (0, 75) for every text while no model is loaded, which asking does not do.
     """
-    from modules import shared
-
-    counter = _counter(getattr(shared, "sd_model", None))
+    counter = _counter(loaded())
     return [counter(_TAG.sub("", text)) for text in texts]
 
 

@@ -33,6 +33,7 @@ from ..ports import (
 from ..sources.clipseg import named_clipseg
 from . import a1111_loras, a1111_pictures, a1111_texts
 from .a1111_attention import beside, check_shape, left_to_host, refuse_foreign_texts, run_hook, sites_of, transformer_of
+from .a1111_controlnet import controls_of
 from .a1111_denoiser import around_denoiser
 from .a1111_model import facts_of_model, has_ended, identity_of, interrupt, loaded_model, refuse_replaced_unet
 from .a1111_rows import Announced, read_rows, read_step
@@ -242,9 +243,7 @@ class _Sampling:
         sites = sites_of(unet)
         if not any(site.kind == "cross" for site, _ in sites):
             raise RegionalError(f"Regional cannot work with this model: its UNet ({type(unet).__name__}) has no cross-attention layers.")
-        transformers = list(dict.fromkeys(transformer_of(site) for site, _ in sites))
-        for name in transformers:
-            stack.callback(unet.get_submodule(name).register_forward_pre_hook(self._grid_hook(name), with_kwargs=True).remove)
+        transformers = self._hook_grids(unet, sites, "", stack)
         self._hook_layers(unet, transformers, stack)
         self._unasked = {site.name for site, _ in sites if site.kind == "cross" and self._hooks.cross_attention is not None}
         for site, attn in sites:
@@ -252,6 +251,25 @@ class _Sampling:
                 refuse_foreign_texts(attn)
             hook = self._hooks.cross_attention if site.kind == "cross" else self._hooks.self_attention
             if hook is not None:
+                stack.enter_context(patched_forward(attn, self._around(site, attn, hook)))
+        if self._hooks.cross_attention is not None:
+            self._hook_controls(self._hooks.cross_attention, stack)
+
+    def _hook_grids(self, network: nn.Module, sites: Sequence[tuple[Site, Any]], prefix: str, stack: ExitStack) -> list[str]:
+        """Note which grid every transformer with one of ``sites`` sees; their names."""
+        transformers = list(dict.fromkeys(transformer_of(site) for site, _ in sites))
+        for name in transformers:
+            module = network.get_submodule(name.removeprefix(prefix))
+            stack.callback(module.register_forward_pre_hook(self._grid_hook(name), with_kwargs=True).remove)
+        return transformers
+
+    def _hook_controls(self, hook: AttentionHook, stack: ExitStack) -> None:
+        """ControlNets run within the UNet's call and hear its rows: the regions speak in their cross-attention too."""
+        for n, network in enumerate(controls_of(self._p)):
+            prefix = f"controlnet.{n}."
+            sites = [(site, attn) for site, attn in sites_of(network, prefix) if site.kind == "cross"]
+            self._hook_grids(network, sites, prefix, stack)
+            for site, attn in sites:
                 stack.enter_context(patched_forward(attn, self._around(site, attn, hook)))
 
     def _hook_layers(self, unet: nn.Module, transformers: Sequence[str], stack: ExitStack) -> None:

@@ -16,10 +16,12 @@ from .patching import foreign_forward, owner_of
 Project = Callable[..., Tensor]
 
 
-def sites_of(unet: nn.Module) -> list[tuple[Site, Any]]:
-    """Attention layers by name, not by class: others replace the classes."""
+def sites_of(unet: nn.Module, prefix: str = "") -> list[tuple[Site, Any]]:
+    """Attention layers by name, not by class: others replace the classes. ``prefix`` comes before their names."""
     named = [(name, module) for name, module in unet.named_modules() if name.endswith((".attn1", ".attn2"))]
-    return [(Site(name, "cross" if name.endswith(".attn2") else "self"), module) for name, module in named if hasattr(module, "to_q")]
+    return [
+        (Site(prefix + name, "cross" if name.endswith(".attn2") else "self"), module) for name, module in named if hasattr(module, "to_q")
+    ]
 
 
 def transformer_of(site: Site) -> str:

@@ -1,0 +1,94 @@
+"""ControlNets beside regions: their own cross-attention hears the regions, and they are as they were afterwards.
+
+A double of the extension: its script holds ``latest_network.control_params``, the UNet's ``forward`` on the instance runs every unit's
+network with the rows and contexts of the call. The networks are genuine ldm UNets, whose output is added as a ControlNet's residuals are.
+"""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from test_a1111_generation import FULL, LEFT, MODEL, RIGHT, assert_close, generate
+from webui import WIDTH, Processing, WebUI, small_unet
+
+from lib_regional.hosts.a1111_controlnet import controls_of
+
+TWO = ({**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"})
+
+
+class Unit(SimpleNamespace):
+    """``ControlParams``: a plugable model around the network, and for InstantID the context that the network hears instead of the text."""
+
+    def __init__(self, network, override=None):
+        super().__init__(control_model=SimpleNamespace(control_model=network), control_context_override=override)
+
+    def residual(self, x, timesteps, context):
+        network = self.control_model.control_model
+        told = context if self.control_context_override is None else self.control_context_override.expand(len(x), -1, -1)
+        return 0.5 * network(x, timesteps, context=told)
+
+
+@pytest.fixture
+def webui(monkeypatch):
+    found = WebUI(monkeypatch, MODEL)
+    yield found
+    vars(MODEL.model.diffusion_model).pop("forward", None)
+
+
+def controlled(webui, prompt, *units):
+    """A generation of ``prompt`` with these units."""
+    unet = webui.model.model.diffusion_model
+    vars(unet).pop("forward", None)
+    original = unet.forward
+
+    def forward(x, timesteps=None, context=None, **kwargs):
+        return original(x, timesteps, context=context, **kwargs) + sum(unit.residual(x, timesteps, context) for unit in units)
+
+    unet.forward = forward
+    script = SimpleNamespace(latest_network=SimpleNamespace(control_params=list(units)))
+    return Processing(webui, [prompt], scripts=SimpleNamespace(alwayson_scripts=[SimpleNamespace(), script]))
+
+
+def state(network):
+    return [{k: dict(v) if "hooks" in k else id(v) for k, v in vars(module).items()} for module in network.modules()]
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["one unit", "two units"])
+def test_a_region_over_the_whole_canvas_is_the_plain_prompt_with_the_same_units(webui, count):
+    units = [Unit(small_unet(seed=5 + n)) for n in range(count)]
+    before = [state(unit.control_model.control_model) for unit in units]
+    plain = generate(controlled(webui, "a red hat", *units))
+    region = {**FULL, "prompt": "a red hat", "negative": "snow"}
+    told = controlled(webui, "else", *units)
+    told.negative_prompts = [""]
+    assert_close(generate(controlled(webui, "else", *units), {**FULL, "prompt": "a red hat"}), plain)
+    assert (generate(told, region) - plain).abs().max() > 1e-2
+    assert [state(unit.control_model.control_model) for unit in units] == before
+
+
+def test_what_the_network_hears_of_the_regions_counts(webui):
+    """The same regions beside a network that hears no text, and beside one that does: apart from what it adds, not the same."""
+    deaf = torch.zeros(1, 77, WIDTH)
+    one, other = (generate(controlled(webui, "main", Unit(small_unet(seed=5), told)), *TWO) for told in (None, deaf))
+    plain, still = (generate(controlled(webui, "main", Unit(small_unet(seed=5), told))) for told in (None, deaf))
+    assert ((one - other) - (plain - still)).abs().max() > 1e-2
+
+
+def test_a_unit_that_hears_no_text_is_left_alone(webui):
+    """InstantID tells its network of a face: one that hears the same whatever the regions say."""
+    face = torch.randn(1, 4, WIDTH, generator=torch.Generator().manual_seed(1))
+    unit = Unit(small_unet(seed=5), face)
+    plain = generate(controlled(webui, "a red hat", unit))
+    assert_close(generate(controlled(webui, "else", unit), {**FULL, "prompt": "a red hat"}), plain)
+
+
+def test_which_networks_are_found():
+    network, adapter = small_unet(), torch.nn.Conv2d(4, 4, 1)
+    units = [Unit(network), Unit(network), Unit(adapter), Unit(small_unet(), torch.zeros(1, 4, WIDTH)), SimpleNamespace()]
+    scripts = [
+        SimpleNamespace(),
+        SimpleNamespace(latest_network=None),
+        SimpleNamespace(latest_network=SimpleNamespace(control_params=units)),
+    ]
+    assert controls_of(SimpleNamespace(scripts=SimpleNamespace(alwayson_scripts=scripts))) == [network]
+    assert controls_of(None) == controls_of(SimpleNamespace()) == controls_of(SimpleNamespace(scripts=None)) == []

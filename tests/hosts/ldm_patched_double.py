@@ -29,6 +29,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import forge_double
+import forge_networks
 import torch
 from torch import nn
 
@@ -69,7 +70,7 @@ class WebUI(forge_double.WebUI):
     """``kind``: ``reforge`` or ``classic``. Facts 1 to 5."""
 
     def __init__(self, monkeypatch, kind, velocity=False, **engine):
-        super().__init__(monkeypatch, forge_double.Engine(forge_double.Network(**engine)))
+        super().__init__(monkeypatch, forge_double.Engine(forge_networks.Network(**engine)))
         self.kind, self.prepared, self.measured = kind, [], []
         model = self.engine.unet.model
         del model.predictor

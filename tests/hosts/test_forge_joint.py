@@ -1,10 +1,11 @@
 """Flux on the double: texts side by side in joint attention, and nothing left of it."""
 
-import forge_double
+import forge_networks
 import pytest
 import torch
 from apart import plan_of
-from forge_double import Engine, FluxNetwork, Processing, WebUI, context
+from forge_double import Engine, Processing, WebUI
+from forge_networks import FluxNetwork, context
 
 from lib_regional.core.errors import RegionalError
 from lib_regional.hosts.forge import ForgeHost
@@ -62,7 +63,7 @@ def test_a_region_acts_more_in_its_own_place(webui):
 
 
 def test_the_function_is_set_back_even_after_an_error(webui):
-    before, p = forge_double.attention_function, Processing(webui)
+    before, p = forge_networks.attention_function, Processing(webui)
     host = ForgeHost(webui.engine, p)
     p.before_sampling[:] = [host.begin_pass]
     inside = []
@@ -72,7 +73,7 @@ def test_the_function_is_set_back_even_after_an_error(webui):
         return [[TextShare(None, half), TextShare(context("x"), half)] for _ in model.rows]
 
     def watch(module, args):
-        inside.append(forge_double.attention_function is not before)
+        inside.append(forge_networks.attention_function is not before)
         if len(inside) == 3:
             raise ValueError("broken")
 
@@ -82,7 +83,7 @@ def test_the_function_is_set_back_even_after_an_error(webui):
             p.sample(4)
     finally:
         hook.remove()
-    assert inside == [True] * 3 and forge_double.attention_function is before
+    assert inside == [True] * 3 and forge_networks.attention_function is before
 
 
 @pytest.mark.parametrize(

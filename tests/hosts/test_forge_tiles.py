@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from forge_double import Engine, Network, Processing, WebUI
-from test_forge import FULL, HALVES, hooked, session, snapshot
+from forge_cases import FULL, HALVES, hooked, session, snapshot
+from forge_double import Engine, Processing, WebUI
+from forge_networks import Network
 
 from lib_regional.core.errors import RegionalError
 from lib_regional.core.geometry import Box

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from apart import plan_of
-from forge_double import Network
 from forge_double import Processing as ForgeProcessing
 from forge_double import WebUI as Forge
+from forge_networks import Network
 from lora_files import CONV, LINEAR
 from network_doubles import ForgeEngine, a1111_networks, forge_networks, random_network, with_loras
 from webui import Denoiser, Processing, WebUI, checkpoint

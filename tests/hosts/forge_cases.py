@@ -1,0 +1,53 @@
+"""What the tests of the Forge adapter say with its double: hooks and sessions around a ``p``, and all that could be left behind."""
+
+import copy
+
+from apart import plan_of
+from forge_double import Processing
+
+from lib_regional.hosts.detect import find_host
+from lib_regional.hosts.forge import ForgeHost
+from lib_regional.ports import Hooks
+from lib_regional.session import Session
+
+HALVES = [{"box": [0, 0, 0.5, 1], "prompt": "left"}, {"box": [0.5, 0, 1, 1], "prompt": "right"}]
+FULL = {"box": [0, 0, 1, 1], "base_share": 0, "feather": 0}
+SIZE = (64, 80)
+
+
+def hooked(webui, p, **hooks):
+    host = ForgeHost(webui.engine, p)
+    p.before_sampling[:] = [host.begin_pass]
+    return host.patched(Hooks(**hooks))
+
+
+def session(webui, p, regions, method="attention_couple", **more):
+    plan = plan_of(method, {"regions": regions, **more}, p.prompts, p.negatives, SIZE)
+    host = find_host(webui.engine, p)
+    p.before_sampling[:] = [host.begin_pass]
+    return Session(host, plan)
+
+
+def snapshot(webui, *more):
+    """Everything that a generation could leave behind, as it is now."""
+    modules = [module for engine in (webui.engine, *more) for module in engine.unet.model.modules()]
+    found = [{key: dict(value) if isinstance(value, dict) else value for key, value in vars(module).items()} for module in modules]
+    lists = {kind: list(listeners) for kind, listeners in webui.callbacks.lists.items()}
+    return found, copy.deepcopy(webui.engine.unet.model_options), lists
+
+
+def told_rows(webui, p, steps=1):
+    """What the first attention layer is told at each call: roles, contexts."""
+    seen = []
+
+    def look(call):
+        if call.site.name.startswith("input"):
+            seen.append((call.model.rows, call.context.clone(), call.model.step, call.model.latent, call.grid))
+
+    with hooked(webui, p, cross_attention=look):
+        p.sample(steps)
+    return seen
+
+
+def plain(webui, prompts, negatives, **more):
+    return Processing(webui, prompts, negatives).sample(2, **more)

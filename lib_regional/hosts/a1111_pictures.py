@@ -12,7 +12,6 @@ from ..core.errors import RegionalError
 from ..ports import Conditioning, Token
 
 _END_OF_WORD = "</w>"
-_LATENT_CHANNELS = 4
 
 
 def tokens_of(model: Any, text: str) -> list[Token]:
@@ -86,9 +85,7 @@ def encode_picture(model: Any, picture: Tensor) -> Tensor:
 def predict(model: Any, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
     """See `ports.InvertingHost.predict`. Raises `RegionalError` for a UNet that wants more than a latent (inpainting models)."""
     unet = model.model.diffusion_model
-    wanted = int(getattr(unet, "in_channels", _LATENT_CHANNELS))
-    if wanted != x.shape[1]:
-        raise RegionalError(f"This model's UNet takes {wanted} channels (an inpainting model?): pictures cannot be inverted with it.")
+    check_channels(unet, x)
     context = torch.stack([one.crossattn for one in conditionings])
     vectors = [one.vector for one in conditionings if one.vector is not None]
     told = {"y": torch.stack(vectors).to(x)} if vectors else {}
@@ -97,3 +94,10 @@ def predict(model: Any, x: Tensor, step: int, conditionings: Sequence[Conditioni
         return output
     kept = float(model.alphas_cumprod[step])
     return output * kept**0.5 + x * (1 - kept) ** 0.5
+
+
+def check_channels(unet: Any, x: Tensor) -> None:
+    """Raise where ``unet`` wants more than a latent x (B, C, h, w)."""
+    wanted = int(getattr(unet, "in_channels", x.shape[1]))
+    if wanted != x.shape[1]:
+        raise RegionalError(f"This model's UNet takes {wanted} channels (an inpainting model?): pictures cannot be inverted with it.")

@@ -14,11 +14,12 @@ from typing import Any
 from torch import Tensor
 
 from ..core.networks import LoraTag
-from ..ports import ContextSchedule, GuidanceModel, Hooks, ModelFacts, NetworkDeltas, Token
+from ..ports import Conditioning, ContextSchedule, GuidanceModel, Hooks, ModelFacts, NetworkDeltas, Token
 from ..sources.clipseg import named_clipseg
 from . import a1111_texts, forge_loras, forge_pictures
-from .forge_model import facts_of_model, loaded_model
+from .forge_model import facts_of_model, loaded_model, training_levels
 from .forge_sampling import Sampling
+from .progress import announce
 
 
 class ForgeHost:
@@ -73,6 +74,19 @@ class ForgeHost:
     def guidance_model(self, name: str) -> GuidanceModel | None:
         """See `ports.EditingHost.guidance_model`: the host has none of its own."""
         return named_clipseg(name)
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """See `ports.InvertingHost`."""
+        return training_levels(loaded_model())
+
+    def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
+        """See `ports.InvertingHost.predict`."""
+        return forge_pictures.predict(loaded_model(), x, step, conditionings)
+
+    def announce(self, text: str, done: int, total: int) -> bool:
+        """See `ports.InvertingHost`."""
+        return announce(text, done, total)
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the loaded model until exit; see `ports.Host.patched`. Raises `RegionalError` where it cannot serve ``hooks``."""

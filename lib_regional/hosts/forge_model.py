@@ -6,7 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ..core.errors import RegionalError
 from ..ports import Hooks, ModelFacts, Prediction
@@ -54,6 +55,21 @@ def _prediction(network: Any) -> Prediction:
     said = getattr(getattr(network, "predictor", None), "prediction_type", "")
     names = (said, *(kind.__name__ for kind in type(getattr(network, "model_sampling", None)).__mro__))
     return next((_PREDICTIONS[name] for name in names if name in _PREDICTIONS), "epsilon")
+
+
+def training_levels(model: Any) -> Tensor:
+    """ᾱ of every training step (N,): Forge keeps its sigmas in the predictor, reForge and Forge Classic in ``model_sampling``."""
+    network = model.forge_objects.unet.model
+    sigmas: Tensor = (getattr(network, "predictor", None) or network.model_sampling).sigmas
+    return 1 / (sigmas**2 + 1)
+
+
+def dtype_of(model: Any) -> torch.dtype:
+    """What the network computes in; what its weights are kept in may be narrower."""
+    network = model.forge_objects.unet.model
+    told = getattr(network, "computation_dtype", None) or getattr(network, "manual_cast_dtype", None)
+    found: torch.dtype = told or network.get_dtype()
+    return found
 
 
 _SAMPLING = ("backend.sampling.sampling_function", "modules_forge.forge_sampler")

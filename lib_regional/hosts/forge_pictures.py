@@ -1,15 +1,19 @@
-"""What edits ask of Forge beside sampling: the pieces of a prompt, and the autoencoder, which may push the UNet out of memory."""
+"""What edits ask of Forge beside sampling: the pieces of a prompt, the autoencoder (which may push the UNet out of memory), predictions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..core.errors import RegionalError
-from ..ports import Token
+from ..ports import Conditioning, Token
 from . import a1111_pictures
-from .forge_model import prepare_again
+from .forge_gradient import with_gradient
+from .forge_model import diffusion_model_of, dtype_of, facts_of_model, prepare_again, training_levels
 
 _ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 """Where an engine keeps what lays its prompts out; SDXL's two share their places."""
@@ -45,3 +49,22 @@ def encode_picture(model: Any, picture: Tensor) -> Tensor:
     latents: Tensor = model.encode_first_stage(picture)
     prepare_again(model, latents)
     return latents.to(picture.device).float()
+
+
+def predict(model: Any, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
+    """See `ports.InvertingHost.predict`: the network alone, without what other extensions hang on its sampling.
+
+    Raises `RegionalError` for a network that wants more than a latent (inpainting models).
+    """
+    unet, dtype = diffusion_model_of(model), dtype_of(model)
+    a1111_pictures.check_channels(unet, x)
+    context = torch.stack([one.crossattn for one in conditionings])
+    vectors = [one.vector for one in conditionings if one.vector is not None]
+    told = {"y": torch.stack(vectors).to(x.device, dtype)} if vectors else {}
+    times = x.new_full((len(x),), float(step), dtype=torch.float32)
+    with with_gradient(unet) if torch.is_grad_enabled() else nullcontext():
+        output = unet(x.to(dtype), times, context=context.to(x.device, dtype), transformer_options={}, **told).to(x)
+    if facts_of_model(model).prediction != "v":
+        return output
+    kept = float(training_levels(model)[step])
+    return output * kept**0.5 + x * (1 - kept) ** 0.5

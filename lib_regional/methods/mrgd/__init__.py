@@ -10,7 +10,7 @@ from ...core.errors import RegionalError, settings_error
 from ...plan import Plan, plan_pass
 from ...ports import DenoiserCall, EditingHost, GuidanceModel, Hooks, Host, InvertingHost
 from .edit import Edit, Options
-from .guide import Weights
+from .guide import Weights, differentiable
 from .inversion import Inversion, Inverted, Stopped, cached, ddim_steps
 from .keywords import Keywords, Words, check_keywords
 from .scenes import Scenes
@@ -71,10 +71,11 @@ def _inversion(host: EditingHost, plan: Plan, source: Side | None, texts: Texts)
             inverting, source, texts, ddim_steps(first, call.step.total), call.step.cfg_scale, inner,
             lambda done, total: bool(announce("Inverting the picture", done, total)),
         )  # fmt: skip
-        try:
-            return cached(run, clean[: len(call.x)].to(call.x))
-        except Stopped:
-            return Inverted(call.x.clone())
+        with differentiable():
+            try:
+                return cached(run, clean[: len(call.x)].to(call.x).clone())
+            except Stopped:
+                return Inverted(call.x.clone())
 
     return invert
 

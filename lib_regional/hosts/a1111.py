@@ -19,9 +19,7 @@ from ..core.networks import LoraTag
 from ..ports import (
     AttentionHook,
     Conditioning,
-    ContextSchedule,
     Grid,
-    GuidanceModel,
     Hooks,
     ModelCall,
     ModelFacts,
@@ -30,8 +28,7 @@ from ..ports import (
     Token,
     UNetRow,
 )
-from ..sources.clipseg import named_clipseg
-from . import a1111_loras, a1111_pictures, a1111_texts
+from . import a1111_loras, a1111_pictures
 from .a1111_attention import beside, check_shape, left_to_host, refuse_foreign_texts, run_hook, sites_of, transformer_of
 from .a1111_controlnet import controls_of
 from .a1111_denoiser import around_denoiser
@@ -39,7 +36,7 @@ from .a1111_model import facts_of_model, has_ended, identity_of, interrupt, load
 from .a1111_rows import Announced, read_rows, read_step
 from .a1111_unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
 from .patching import foreign_forward, owner_of, patched_forward
-from .progress import announce
+from .webui_host import WebUIHost
 
 _UNHEARD = (
     "The UNet that makes this picture is not the one of the loaded checkpoint (another extension runs its own): "
@@ -52,37 +49,18 @@ _REPLACED = (
 _NOT_BEGUN = "This WebUI does not announce its passes (AUTOMATIC1111 does since 1.9), which this method needs: choose another one."
 
 
-class A1111Host:
-    """A loaded checkpoint, and the processing object ``p`` whose sampling is meant (None: any)."""
+class A1111Host(WebUIHost):
+    """A loaded checkpoint of ``ldm`` or ``sgm``, and the processing object ``p`` whose sampling is meant (None: any)."""
 
     name = "a1111"
-
-    def __init__(self, model: Any, p: Any = None) -> None:
-        self._model = model
-        self._p = p
-        self._sampling: _Sampling | None = None
 
     @property
     def facts(self) -> ModelFacts:
         """See `ports.facts_of`."""
         return facts_of_model(self._model)
 
-    def encode(
-        self,
-        texts: Sequence[str],
-        *,
-        steps: int,
-        negative: bool,
-        size: tuple[int, int],
-        hires_steps: int | None = None,
-        loras: Sequence[LoraTag] = (),
-    ) -> list[ContextSchedule]:
-        """See `ports.Host.encode`; ``hires_steps`` for the hires pass, whose schedules count on after the first pass' ``steps``."""
-        counted = a1111_texts.schedule_steps(self._p, steps, hires_steps)
-        if hires_steps is not None:
-            size = a1111_texts.hires_size(self._p, size)
-        with a1111_loras.on_texts(loras):
-            return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
+    def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
+        return a1111_loras.on_texts(loras)
 
     def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
         """See `ports.Host.loras`."""
@@ -100,10 +78,6 @@ class A1111Host:
         """See `ports.EditingHost.encode_picture`."""
         return a1111_pictures.encode_picture(loaded_model(), picture)
 
-    def guidance_model(self, name: str) -> GuidanceModel | None:
-        """See `ports.EditingHost.guidance_model`: the host has none of its own."""
-        return named_clipseg(name)
-
     @property
     def alphas_cumprod(self) -> Tensor:
         """See `ports.InvertingHost`."""
@@ -114,27 +88,15 @@ class A1111Host:
         """See `ports.InvertingHost.predict`."""
         return a1111_pictures.predict(loaded_model(), x, step, conditionings)
 
-    def announce(self, text: str, done: int, total: int) -> bool:
-        """See `ports.InvertingHost`."""
-        return announce(text, done, total)
-
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the UNet until exit; see `ports.Host.patched`. Raises `RegionalError` where the UNet cannot be hooked."""
-        return self._patched(_Sampling(self._p, hooks))
+        sampling = _Sampling(self._p, hooks)
+        return self._sampled(sampling, _listening(self._model, sampling))
 
     def begin_pass(self, p: Any, noise: Tensor | None = None) -> None:
         """The sampler of the next pass (first or hires) of ``p`` is made and about to run. Raises nothing: faults show in the pass."""
         if self._sampling is not None:
             self._sampling.begin_pass(p.sampler.model_wrap_cfg, noise)
-
-    @contextmanager
-    def _patched(self, sampling: _Sampling) -> Iterator[None]:
-        with _listening(self._model, sampling):
-            before, self._sampling = self._sampling, sampling
-            try:
-                yield
-            finally:
-                self._sampling = before
 
 
 class _Sampling:

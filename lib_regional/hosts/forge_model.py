@@ -18,13 +18,6 @@ def is_forge(model: Any) -> bool:
     return hasattr(getattr(getattr(model, "forge_objects", None), "unet", None), "model_options")
 
 
-def loaded_model() -> Any:
-    """The engine that the host samples with now; refiner and hires pass change it."""
-    from modules import shared
-
-    return shared.sd_model
-
-
 def diffusion_model_of(model: Any) -> nn.Module:
     """The network itself. Clones of the ``UnetPatcher`` share it, and memory management moves its weights, not the module."""
     found: nn.Module = model.forge_objects.unet.model.diffusion_model

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from ..core.errors import RegionalError
 from ..ports import Hooks, StepInfo
+from .a1111_model import loaded_model
 from .forge_denoiser import guided
-from .forge_model import diffusion_model_of, identity_of, loaded_model, prepare_again
+from .forge_model import diffusion_model_of, identity_of, prepare_again
 from .forge_network import Network
 from .forge_rows import step_before, tag_conditions
 from .forge_tiles import told_tiles

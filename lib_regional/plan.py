@@ -25,10 +25,14 @@ class PassPlan:
 
 @dataclass(frozen=True)
 class Picture:
-    """What img2img starts from: the clean latents (B, C, h, w), and (width, height) of the picture that was given."""
+    """What img2img starts from: the clean latents (B, C, h, w), and (width, height) of the picture that was given.
+
+    ``name`` tells pictures apart where latents cannot: hosts draw them from the encoder's posterior, anew each time.
+    """
 
     latent: Tensor
     size: tuple[int, int]
+    name: str = ""
 
 
 @dataclass(frozen=True)

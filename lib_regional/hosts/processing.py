@@ -7,6 +7,7 @@ Errors are raised from ``p.sample``, the one place where the hosts let them thro
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -143,7 +144,17 @@ def _picture(p: Any) -> Picture | None:
     latent, pictures = getattr(p, "init_latent", None), getattr(p, "init_images", None)
     if latent is None or not pictures:
         return None
-    return Picture(latent, tuple(getattr(pictures[0], "size", (p.width, p.height))))
+    return Picture(latent, tuple(getattr(pictures[0], "size", (p.width, p.height))), _name_of(pictures))
+
+
+def _name_of(pictures: Sequence[Any]) -> str:
+    """A hash of the pictures' pixels; "" where one of them is no picture of Pillow's."""
+    if not all(hasattr(picture, "tobytes") for picture in pictures):
+        return ""
+    digest = hashlib.sha256()
+    for picture in pictures:
+        digest.update(picture.convert("RGB").tobytes())
+    return digest.hexdigest()
 
 
 def _like(before: Sequence[str] | None, texts: list[str]) -> list[str]:

@@ -126,6 +126,21 @@ def test_an_inversion_is_kept_by_picture_and_layout(small, clean, tmp_path, monk
     assert len(list(tmp_path.iterdir())) == 5
 
 
+def test_a_named_picture_is_found_again_although_its_latents_are_drawn(small, clean, tmp_path, monkeypatch):
+    named = replace(inversion(small, inner=1), picture="one")
+    drawn = clean + 0.02 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        first = cached(named, clean, tmp_path)
+        monkeypatch.setattr(Inversion, "invert", lambda *_: pytest.fail("inverted twice"))
+        again = cached(named, drawn, tmp_path)
+        assert torch.equal(first.start, again.start) and len(again.contexts) == len(first.contexts) > 0
+        monkeypatch.setattr(Inversion, "invert", lambda self, x: first)
+        cached(replace(named, picture="two"), clean, tmp_path)
+        assert len(list(tmp_path.iterdir())) == 2
+        other_autoencoder = first.start.clone()
+        assert cached(named, other_autoencoder, tmp_path) is first  # inverted anew
+
+
 def test_an_inversion_tells_how_far_it_is_and_can_be_stopped(small, clean, tmp_path):
     told = []
     run = replace(inversion(small, inner=1), announce=lambda done, total: told.append((done, total)) or len(told) < 5)

@@ -69,7 +69,7 @@ def _inversion(host: EditingHost, plan: Plan, source: Side | None, texts: Texts)
         announce = getattr(host, "announce", lambda text, done, total: True)
         run = Inversion(
             inverting, source, texts, ddim_steps(first, call.step.total), call.step.cfg_scale, inner,
-            lambda done, total: bool(announce("Inverting the picture", done, total)),
+            lambda done, total: bool(announce("Inverting the picture", done, total)), picture.name,
         )  # fmt: skip
         with differentiable():
             try:

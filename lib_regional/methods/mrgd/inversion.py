@@ -25,7 +25,10 @@ RATE = 1e-2
 ENOUGH = 1e-5
 """Mean squared error below which a step is followed well enough; it grows by twice as much with every step."""
 
-_START = "start"
+NEAR = 0.1
+"""Mean difference of two draws from one picture's posterior at most; another autoencoder's latents are further off."""
+
+_START, _CLEAN = "start", "clean"
 
 Contexts = dict[tuple[int, int, str], Tensor]
 """(image, step, key as text) -> unconditional context (T, D)."""
@@ -69,6 +72,8 @@ class Inversion:
     scale: float
     inner: int = INNER_STEPS
     announce: Announce = lambda done, total: True
+    picture: str = ""
+    """What names the picture; without it the latents themselves do."""
 
     def invert(self, clean: Tensor) -> Inverted:
         """clean latents (B, C, H, W) -> noise and contexts."""
@@ -168,19 +173,25 @@ def cached(inversion: Inversion, clean: Tensor, folder: Path | None = None) -> I
     """`Inversion.invert`, kept on disk by picture, layout, texts, steps and model, so that several edits of a picture share it."""
     folder = folder or Path(tempfile.gettempdir()) / "regional" / "inversions"
     file = folder / f"{_key(inversion, clean)}.npz"
-    if file.exists():
-        return _kept(file, clean)
+    kept = _kept(file, clean) if file.exists() else None
+    if kept is not None:
+        return kept
     done = inversion.invert(clean)
     folder.mkdir(parents=True, exist_ok=True)
     contexts = {f"{image} {step} {key}": value.cpu().float().numpy() for (image, step, key), value in done.contexts.items()}
-    np.savez(file, **{_START: done.start.cpu().float().numpy(), **contexts})
+    np.savez(file, **{_START: done.start.cpu().float().numpy(), _CLEAN: clean.cpu().float().numpy(), **contexts})
     return done
 
 
-def _kept(file: Path, like: Tensor) -> Inverted:
-    """NumPy's format, since WebUIs replace ``torch.load`` by one that knows only checkpoints."""
+def _kept(file: Path, like: Tensor) -> Inverted | None:
+    """What is kept of a picture with the latents ``like``; None where another autoencoder made others of it.
+
+    NumPy's format, since WebUIs replace ``torch.load`` by one that knows only checkpoints.
+    """
     with np.load(file, allow_pickle=False) as kept:
         found = {name: torch.from_numpy(kept[name]).to(like) for name in kept.files}
+    if float((found.pop(_CLEAN) - like).abs().mean()) > NEAR:
+        return None
     return Inverted(found.pop(_START), {_parsed(name): value for name, value in found.items()})
 
 
@@ -190,15 +201,17 @@ def _parsed(name: str) -> tuple[int, int, str]:
 
 
 def _key(inversion: Inversion, clean: Tensor) -> str:
-    """A hash of all that the inversion depends on; the model by what it predicts for the picture."""
+    """A hash of all that the inversion depends on; the model by what it predicts for a noise that is always the same."""
     side = inversion.side
     jobs = [
         side.jobs(n, role, StepInfo(0, 1), (clean.shape[-2], clean.shape[-1])) for n in range(len(clean)) for role in ("cond", "uncond")
     ]
-    probe = [inversion._noise(job, clean[0], len(inversion.steps) - 1).flatten()[:64] for job in jobs[0][:1]]
-    digest = hashlib.sha256()
-    for tensor in (clean, *probe):
+    noise = torch.randn(clean.shape[1:], generator=torch.Generator().manual_seed(0)).to(clean)
+    probe = [inversion._noise(job, noise, len(inversion.steps) - 1).flatten()[:64] for job in jobs[0][:1]]
+    digest = hashlib.sha256(inversion.picture.encode())
+    for tensor in (*probe, *(() if inversion.picture else (clean,))):
         digest.update(tensor.detach().cpu().float().numpy().round(3).tobytes())
     told = [[(str(job.key), job.text, job.window, job.weight.sum().item()) for job in row] for row in jobs]
-    digest.update(repr((told, list(inversion.steps), inversion.scale, inversion.inner, side.total)).encode())
+    told_all = (told, tuple(clean.shape), list(inversion.steps), inversion.scale, inversion.inner, side.total)
+    digest.update(repr(told_all).encode())
     return digest.hexdigest()[:32]

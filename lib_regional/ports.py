@@ -381,8 +381,8 @@ class EditingHost(Host, Protocol):
 class InvertingHost(EditingHost, Protocol):
     """What the inversion of a picture asks of a host: predictions outside of sampling.
 
-    It may have ``announce(text, done, total) -> bool``: shows how far something is before sampling, and says whether to go on.
-    """
+    It may have ``announce(text, done, total) -> bool``: shows how far something is before sampling, and says whether to go on; and
+    ``levels() -> Sequence[int]``: the training steps that DDIM goes through in this pass, the last is where it leaves the picture."""
 
     alphas_cumprod: Tensor
     """ᾱ of every training step (N,)."""

@@ -51,6 +51,13 @@ class WebUIHost:
         """See `ports.InvertingHost`."""
         return announce(text, done, total)
 
+    def levels(self) -> list[int]:
+        """See `ports.InvertingHost`: what the host's DDIM does in img2img, which leaves out the noisiest level and stops at the last."""
+        from modules import sd_samplers_common
+
+        steps, kept = sd_samplers_common.setup_img2img_steps(self._p)
+        return [int(step) for step in reversed(self._p.sampler.get_timesteps(self._p, steps)[:kept].tolist())]
+
     @contextmanager
     def _sampled(self, sampling: Any, listening: AbstractContextManager[None]) -> Iterator[None]:
         """``sampling`` is the one that passes are announced to, while it listens."""

@@ -8,6 +8,8 @@ import torch
 
 from lib_regional.core.errors import RegionalError
 from lib_regional.hosts import forge_pictures
+from lib_regional.hosts.a1111 import A1111Host
+from lib_regional.hosts.forge import ForgeHost
 from lib_regional.ports import Token
 
 START, END = 100, 101
@@ -61,3 +63,29 @@ def test_the_autoencoder_leaves_the_network_in_memory(monkeypatch):
     assert pictures.shape == (2, 3, 24, 16) and pictures.dtype == torch.float32
     assert forge_pictures.encode_picture(model, pictures).shape == (2, 3, 3, 2)
     assert loaded == [(2, 4, 3, 2), (2, 3, 3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "strength", "fixed"),
+    [(20, 1.0, False), (20, 0.75, False), (8, 1.0, True), (30, 0.4, True)],
+    ids=["all", "part", "fixed", "few"],
+)
+@pytest.mark.parametrize("kind", [A1111Host, ForgeHost])
+def test_the_levels_are_those_that_ddim_visits(monkeypatch, kind, asked, strength, fixed):
+    """The WebUIs leave out the noisiest level and, since their loop ends one early, predict at all but the last."""
+
+    def setup_img2img_steps(p, steps=None):
+        if fixed:
+            return int(asked / min(strength, 0.999)), asked - 1
+        return asked, int(min(strength, 0.999) * asked)
+
+    common = SimpleNamespace(setup_img2img_steps=setup_img2img_steps)
+    monkeypatch.setitem(sys.modules, "modules", SimpleNamespace(sd_samplers_common=common))
+    grid = torch.tensor(range(0, 1000, 1000 // setup_img2img_steps(None)[0])) + 1
+    p = SimpleNamespace(sampler=SimpleNamespace(get_timesteps=lambda p, steps: grid.clip(0, 999)))
+    visited = []
+    schedule = grid.clip(0, 999)[: setup_img2img_steps(p)[1]]
+    for i in range(len(schedule) - 1):  # the host's loop, after its formulas
+        visited.append(int(schedule[len(schedule) - 1 - i]))
+    *levels, end = kind(SimpleNamespace(), p).levels()
+    assert levels == visited and end == int(schedule[0])

@@ -159,6 +159,24 @@ def test_the_page_shows_the_inversion(monkeypatch):
     assert not announce("Inverting the picture", 11, 40)
 
 
+def test_the_way_is_the_one_that_the_host_tells(small, clean):
+    """A sampler that begins later and leaves the picture at another level than the evenly spaced way does."""
+    run = replace(inversion(small, inner=0), steps=[801, 601, 401, 201], end=1, total=6)
+    with torch.no_grad():
+        run._begin(1)
+        path = run.path(clean)
+    a = small.alphas_cumprod
+    x = clean
+    for step, before in zip([201, 401, 601, 801], [1, 201, 401, 601], strict=True):
+        with torch.no_grad():
+            index = [801, 601, 401, 201].index(step)
+            noise = run._fused(0, x[0], index)[None]
+        predicted = (x - (1 - a[before]).sqrt() * noise) / a[before].sqrt()
+        x = a[step].sqrt() * predicted + (1 - a[step]).sqrt() * noise
+    torch.testing.assert_close(path[-1], x, rtol=1e-4, atol=1e-4)
+    assert run._info(2).progress == pytest.approx(2 / 6)
+
+
 @pytest.mark.parametrize("steps", [5, 20, 30])
 def test_the_steps_are_those_of_the_sampler(steps):
     expected = list(reversed(ddim_timesteps(steps)))

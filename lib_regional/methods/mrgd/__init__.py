@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from ...core.edit import Pair, layout_regions, pair_regions, read_source
@@ -65,11 +65,11 @@ def _inversion(host: EditingHost, plan: Plan, source: Side | None, texts: Texts)
     inverting, clean, inner = cast(InvertingHost, host), picture.latent, int(plan.settings.option("null_text"))
 
     def invert(call: DenoiserCall) -> Inverted:
-        first = int((inverting.alphas_cumprod - call.alpha**2).abs().argmin())
+        *levels, end = _levels(inverting, call)
         announce = getattr(host, "announce", lambda text, done, total: True)
         run = Inversion(
-            inverting, source, texts, ddim_steps(first, call.step.total), call.step.cfg_scale, inner,
-            lambda done, total: bool(announce("Inverting the picture", done, total)), picture.name,
+            inverting, source, texts, levels, call.step.cfg_scale, inner,
+            lambda done, total: bool(announce("Inverting the picture", done, total)), picture.name, end, call.step.total,
         )  # fmt: skip
         with differentiable():
             try:
@@ -78,6 +78,15 @@ def _inversion(host: EditingHost, plan: Plan, source: Side | None, texts: Texts)
                 return Inverted(call.x.clone())
 
     return invert
+
+
+def _levels(host: InvertingHost, call: DenoiserCall) -> list[int]:
+    """Training steps that the sampler goes through, as the host tells or evenly from where it begins."""
+    told: Callable[[], Sequence[int]] | None = getattr(host, "levels", None)
+    if told is not None:
+        return list(told())
+    first = int((host.alphas_cumprod - call.alpha**2).abs().argmin())
+    return [*ddim_steps(first, call.step.total), 0]
 
 
 def _check(plan: Plan, host: Host) -> EditingHost:

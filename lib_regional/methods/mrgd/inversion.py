@@ -63,7 +63,11 @@ class Stopped(Exception):
 
 @dataclass
 class Inversion:
-    """Inverts pictures under the texts and places of ``side``. ``scale`` is the guidance scale with which they are to come back."""
+    """Inverts pictures under the texts and places of ``side``. ``scale`` is the guidance scale with which they are to come back.
+
+    ``steps``: the training steps that the sampler will predict at, from the noisiest; ``end``: the one that it leaves the picture at;
+    ``total``: how many steps it announces (0: as many as it makes).
+    """
 
     host: InvertingHost
     side: Side
@@ -74,6 +78,8 @@ class Inversion:
     announce: Announce = lambda done, total: True
     picture: str = ""
     """What names the picture; without it the latents themselves do."""
+    end: int = 0
+    total: int = 0
 
     def invert(self, clean: Tensor) -> Inverted:
         """clean latents (B, C, H, W) -> noise and contexts."""
@@ -104,11 +110,11 @@ class Inversion:
         self._done += 1
 
     def _info(self, index: int) -> StepInfo:
-        return StepInfo(index, len(self.steps), cfg_scale=self.scale)
+        return StepInfo(index, self.total or len(self.steps), cfg_scale=self.scale)
 
     def _alpha(self, index: int) -> float:
-        """ᾱ of a step; past the last one that of training step 0, where the sampler ends."""
-        step = self.steps[index] if index < len(self.steps) else 0
+        """ᾱ of a step; past the last one that of the sampler's end."""
+        step = self.steps[index] if index < len(self.steps) else self.end
         return float(self.host.alphas_cumprod[step])
 
     def _fused(self, image: int, x: Tensor, index: int) -> Tensor:
@@ -212,6 +218,6 @@ def _key(inversion: Inversion, clean: Tensor) -> str:
     for tensor in (*probe, *(() if inversion.picture else (clean,))):
         digest.update(tensor.detach().cpu().float().numpy().round(3).tobytes())
     told = [[(str(job.key), job.text, job.window, job.weight.sum().item()) for job in row] for row in jobs]
-    told_all = (told, tuple(clean.shape), list(inversion.steps), inversion.scale, inversion.inner, side.total)
+    told_all = (told, tuple(clean.shape), list(inversion.steps), inversion.end, inversion.scale, inversion.inner, side.total)
     digest.update(repr(told_all).encode())
     return digest.hexdigest()[:32]

@@ -81,7 +81,7 @@ def _network(lora: LoraTag) -> tuple[Any, Any]:
         raise
     except Exception as error:  # whatever the host's reader raises: the user must hear which file it was
         raise unreadable(entry, error) from error
-    check_family(entry, len(network.modules), len(layers))
+    check_family(entry, len(network.modules), layers)
     network.te_multiplier = network.unet_multiplier = 1.0
     network.dyn_dim = lora.dyn
     return entry, network

@@ -16,7 +16,7 @@ from ..core.errors import RegionalError
 from ..core.networks import LoraTag
 from ..ports import LayerDelta, NetworkDeltas
 from ..tensors.layer_kinds import kind_of
-from ..tensors.network_keys import NetworkError
+from ..tensors.network_keys import LayerName, NetworkError, Parts
 from ..tensors.network_types import Target, layer_delta
 from .forge_lora_tools import ForgeTools, LoraTools
 from .ldm_patched_loras import LdmPatchedTools
@@ -39,12 +39,12 @@ def tools_of(engine: Any) -> LoraTools:
     return ForgeTools() if hasattr(engine.forge_objects.unet, "lora_loader") else LdmPatchedTools()
 
 
-def _file(tools: LoraTools, lora: LoraTag) -> tuple[Any, Any, int]:
-    """(entry, tensors by key, number of layers) of a file that may be used."""
+def _file(tools: LoraTools, lora: LoraTag) -> tuple[Any, Any, Mapping[LayerName, Parts]]:
+    """(entry, tensors by key, the same by layer) of a file that may be used."""
     entry = find(lora)
     try:
         weights = tools.read(entry.filename)
-        return entry, weights, len(checked(entry, weights))
+        return entry, weights, checked(entry, weights)
     except RegionalError:
         raise
     except Exception as error:  # whatever the host's reader raises: the user must hear which file it was

@@ -6,6 +6,7 @@ AUTOMATIC1111 and Forge both have a module ``networks`` with the same lists. Not
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,19 @@ def checked(entry: Any, weights: Any) -> dict[LayerName, Parts]:
     return layers
 
 
-def check_family(entry: Any, matched: int, layers: int) -> None:
-    """Raise where most of a file's layers are not in the loaded model."""
-    if matched * 2 < layers:
-        name = Path(entry.filename).name
+_RARE = {"oft_blocks": "OFT", "oft_diag": "OFT", "on_input": "IA3"}
+"""Kinds of networks by a part that they alone have, which not every WebUI reads."""
+
+
+def check_family(entry: Any, matched: int, layers: Mapping[LayerName, Parts]) -> None:
+    """Raise where most of a file's ``layers`` are not in the loaded model, or of a kind that the host leaves out."""
+    name, count = Path(entry.filename).name, len(layers)
+    rare = {_RARE[part] for parts in layers.values() for part in parts if part in _RARE}
+    if not matched and rare:
+        raise RegionalError(f"{name} cannot be used: this WebUI does not read networks of its kind ({', '.join(sorted(rare))}).")
+    if matched * 2 < count:
         raise RegionalError(
-            f"{name} cannot be used: it was made for another kind of model ({layers - matched} of its {layers} layers are not in this one)."
+            f"{name} cannot be used: it was made for another kind of model ({count - matched} of its {count} layers are not in this one)."
         )
 
 

@@ -10,7 +10,7 @@ import network_doubles
 import pytest
 import torch
 import torch.nn.functional as F
-from lora_files import LINEAR, locon_mid, lora, merged
+from lora_files import LINEAR, ia3_in, locon_mid, lora, merged, oft
 from torch import nn
 
 from lib_regional.core.errors import RegionalError
@@ -325,10 +325,14 @@ def test_forge_names_the_file_that_cannot_be_used(monkeypatch):
         "bad.safetensors": content(bad),
         "strange.safetensors": content(lora((16, 24)), "lora_unet_x"),
         "wide.safetensors": content(lora((16, 9))),
+        "turned.safetensors": content(oft((16, 24))),
+        "scaled.safetensors": content(ia3_in((16, 24))),
     }
     forge = Forge(monkeypatch, files)
     for name, says in (
         ("bad", "infinite"),
+        ("turned", r"does not read networks of its kind \(OFT\)"),
+        ("scaled", r"does not read networks of its kind \(IA3\)"),
         ("strange", "another kind of model"),
         ("wide", "layer block.1.to_q"),
         ("none", "there is no LoRA"),

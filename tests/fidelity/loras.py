@@ -241,7 +241,7 @@ def main() -> None:
     print("", *lines, sep="\n")
     if args.image is not None:
         rows = [np.concatenate(pictures[start : start + 6], 1) for start in range(0, 24, 6)]
-        Image.fromarray(np.concatenate(rows)).resize((6 * 192, 4 * 192)).quantize(128).save(args.image, optimize=True)
+        Image.fromarray(np.concatenate(rows)).save(args.image, optimize=True)
 
 
 if __name__ == "__main__":

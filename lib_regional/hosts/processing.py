@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,7 @@ from ..tensors.attention_record import AttentionRecord
 from . import options, xyz_axes
 from .detect import find_host
 from .recording import kept_maps, word_positions
+from .templates import refuse_templates
 
 ATTRIBUTE = "_regional"
 
@@ -46,10 +48,17 @@ class Generation:
         self._dealt_hires: list[Dealt] = []
         self._raw_hires: list[str] = []
         self._pictures: PictureHook | None = None
+        self._checked = False
 
     def check(self, p: Any) -> None:
-        """Raise for prompts that do not pair with the regions, for every image, before any of them is sampled."""
-        plan_pass(self._settings, p.all_prompts, p.all_negative_prompts, p.steps)
+        """Raise for prompts that do not pair with the regions, for every image, before any of them is sampled.
+
+        Not sooner: other extensions (Dynamic Prompts) write the prompts in the same callback in which this generation begins.
+        """
+        if not self._checked:
+            refuse_templates(p, self._settings)
+            plan_pass(self._settings, p.all_prompts, p.all_negative_prompts, p.steps)
+            self._checked = True
 
     def deal_batch(self, p: Any) -> None:
         """Before the host reads its prompts' tags: keep the regions' LoRAs from it, and show it those of the base and common texts."""
@@ -87,6 +96,7 @@ class Generation:
 
     def session(self, p: Any) -> Session:
         """The patches of the batch that is about to be sampled."""
+        self.check(p)
         if self._batch is None:
             self.begin_batch(p)
         assert self._batch is not None
@@ -174,7 +184,6 @@ def begin(p: Any, argument: Any, maps: AttentionMaps | None = None) -> None:
             return
         settings = Settings.parse(argument)
         generation = Generation(settings, maps)
-        generation.check(p)
     except RegionalError as error:
         _wrap(p, functools.partial(_fail, error))
         return
@@ -190,14 +199,16 @@ def deal_batch(p: Any) -> None:
     """Hook for ``before_process_batch``; does nothing when `begin` found nothing to do."""
     generation = getattr(p, ATTRIBUTE, None)
     if generation is not None:
-        generation.deal_batch(p)
+        with suppress(RegionalError):  # which the host would only log: `sample` finds it again
+            generation.deal_batch(p)
 
 
 def begin_batch(p: Any) -> None:
     """Hook for ``process_batch``; does nothing when `begin` found nothing to do."""
     generation = getattr(p, ATTRIBUTE, None)
     if generation is not None:
-        generation.begin_batch(p)
+        with suppress(RegionalError):  # as above
+            generation.begin_batch(p)
 
 
 def begin_pass(p: Any, noise: Any = None) -> None:
@@ -226,10 +237,25 @@ def _wrap(p: Any, run: Callable[..., Any]) -> None:
 
     @functools.wraps(inner)
     def sample(*args: Any, **kwargs: Any) -> Any:
-        return run(inner, *args, **kwargs)
+        try:
+            return run(inner, *args, **kwargs)
+        except BaseException:
+            _forget_texts(p)
+            raise
 
     sample.regional = True  # type: ignore[attr-defined]
     p.sample = sample
+
+
+def _forget_texts(p: Any) -> None:
+    """Let the host encode anew what it keeps for a next generation with the same prompts.
+
+    ControlNet writes marks into these conditionings and takes them out when the UNet runs: where it never did, they would stay.
+    """
+    for name in ("cached_c", "cached_uc", "cached_hr_c", "cached_hr_uc"):
+        kept = getattr(p, name, None)
+        if isinstance(kept, list):
+            kept[:] = [None] * len(kept)
 
 
 def _sample(p: Any, generation: Generation, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -253,7 +253,7 @@ def test_prompts_that_another_extension_expands_late_are_the_ones_used(webui):
     split = {"text_from": "break", "grid": {"ratios": "1,1", "direction": "columns"}}
     p = Processing(webui, ["{a|b} BREAK c"])
     processing.begin(p, {"enabled": True, "regions": [{}, {}], **split})
-    p.prompts = ["a BREAK c"]
+    p.prompts = p.all_prompts = ["a BREAK c"]
     processing.begin_batch(p)
     assert_close(p.sample(steps=2), generate(Processing(webui, ["a BREAK c"]), {}, {}, **split))
 
@@ -261,9 +261,8 @@ def test_prompts_that_another_extension_expands_late_are_the_ones_used(webui):
 def test_prompts_expanded_to_a_wrong_number_stop_the_picture(webui):
     p = Processing(webui, ["a BREAK c"])
     processing.begin(p, {"enabled": True, "regions": [{}, {}], "text_from": "break", "grid": {"ratios": "1,1", "direction": "columns"}})
-    p.prompts = ["only one"]
-    with pytest.raises(RegionalError):
-        processing.begin_batch(p)  # the host logs it
+    p.prompts = p.all_prompts = ["only one"]
+    processing.begin_batch(p)  # where the host would only log it
     with pytest.raises(RegionalError):
         p.sample(steps=2)
 

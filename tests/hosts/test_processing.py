@@ -106,3 +106,31 @@ def test_hires_prompts_are_edited_like_the_first_ones():
     p = Processing(prompts=["a BREAK b"], enable_hr=True, hr_prompts=["a BREAK b"], hr_negative_prompts=["bad"], hr_second_pass_steps=4)
     generate(p, {"enabled": True, "text_from": "break", "grid": {"ratios": "1,1", "direction": "columns"}})
     assert p.hr_prompts == ["a, b"]
+
+
+def kept_texts(p):
+    """What the host keeps for a next generation with the same prompts: [what they were made of, conditionings]."""
+    names = ("cached_c", "cached_uc", "cached_hr_c", "cached_hr_uc")
+    kept = {name: [("main", 10), object()] for name in names}
+    vars(p).update(kept)
+    return kept
+
+
+@pytest.mark.parametrize(
+    "argument", [{"enabled": True, "regions": [{"weight": -1}]}, {"enabled": True, "text_from": "break"}], ids=["settings", "pairing"]
+)
+def test_a_refusal_leaves_no_marked_texts_to_the_next_generation(argument):
+    """ControlNet marks them before sampling, and would take the marks out in the UNet's first call."""
+    p = Processing(prompts=["a BREAK b"])
+    kept = kept_texts(p)
+    with pytest.raises(SettingsError):
+        generate(p, argument)
+    assert set(map(tuple, kept.values())) == {(None, None)} and not p.seen
+
+
+def test_what_the_host_keeps_stays_where_sampling_ends_well():
+    p = Processing()
+    kept = kept_texts(p)
+    before = {name: list(found) for name, found in kept.items()}
+    generate(p, {"enabled": True, "regions": REGIONS})
+    assert kept == before

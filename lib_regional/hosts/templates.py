@@ -1,0 +1,65 @@
+"""Templates of the Dynamic Prompts extension where it does not look: in texts that are not the host's own prompts.
+
+It draws ``{red|blue}`` and ``__colour__`` in the main prompt, also where that is split among regions, and knows nothing of texts that
+are written into regions. There the text encoder would hear the braces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ..core.errors import Problem, raise_any, shown
+from ..core.settings import Settings
+
+_TITLE = "Dynamic Prompts"
+_ALLOWED = "a text without templates"
+
+
+def refuse_templates(p: Any, settings: Settings) -> None:
+    """Raise SettingsError, before anything is sampled, for every template in a text of ``settings`` while Dynamic Prompts is enabled."""
+    if _is_enabled(p):
+        template = _template()
+        found = ((field, where, text, template.search(text)) for field, where, text in _texts(settings))
+        raise_any(_problem(field, where, text, match[0]) for field, where, text, match in found if match)
+
+
+def _is_enabled(p: Any) -> bool:
+    """Whether its script is among those of ``p`` with its first argument, the checkbox, set."""
+    for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", None) or ():
+        if str(script.title()).startswith(_TITLE):
+            told = list(getattr(p, "script_args", None) or ())[script.args_from : script.args_to]
+            return bool(told and told[0])
+    return False
+
+
+def _template() -> re.Pattern[str]:
+    """A variant or a wildcard as the user has chosen to write them."""
+    from modules import shared
+
+    start, end, wrap = (
+        re.escape(str(getattr(shared.opts, f"dp_parser_{name}", None) or usual))
+        for name, usual in (("variant_start", "{"), ("variant_end", "}"), ("wildcard_wrap", "__"))
+    )
+    return re.compile(rf"{start}.*?{end}|{wrap}\S+?{wrap}", re.DOTALL)
+
+
+def _texts(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """(field, where, text) of every text that the settings bring."""
+    for index, region in enumerate(settings.regions):
+        if region.enabled:
+            yield f"regions[{index}].prompt", region.label(index), region.prompt
+            yield f"regions[{index}].negative", region.label(index), region.negative
+    yield "common", "", settings.common
+    yield "base.prompt", "", settings.base.prompt or ""
+    yield "base.negative", "", settings.base.negative or ""
+
+
+def _problem(field: str, where: str, text: str, template: str) -> Problem:
+    name = field.rpartition(".")[2] if where else field
+    told = (
+        f"{name} has the template {shown(template)}, which Dynamic Prompts draws in the main prompt alone: write the regions' texts there "
+        '("Text from" BREAK, lines or AND), or switch Dynamic Prompts off.'
+    )
+    return Problem(field, text, _ALLOWED, where, told)

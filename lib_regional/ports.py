@@ -79,10 +79,11 @@ class ModelCall:
 
 @dataclass(frozen=True)
 class Site:
-    """One attention layer of the UNet: its module name and kind."""
+    """One attention layer of the UNet, its module name and kind; ``beside``: of a net whose residuals the UNet is given (ControlNet)."""
 
     name: str
     kind: Literal["cross", "self"]
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -356,10 +357,9 @@ def facts_of(host: Host) -> ModelFacts:
 
 
 class EditingHost(Host, Protocol):
-    """What methods that edit pictures ask of a host beyond `Host`; one that lacks it is refused with a message.
+    """What edits ask of a host beyond `Host`; one that lacks it is refused with a message.
 
-    A host whose `decode` has no gradient says so by an attribute ``differentiable`` that is False.
-    """
+    A host whose `decode` has no gradient says so by an attribute ``differentiable`` that is False."""
 
     def tokens(self, text: str) -> list[Token]:
         """The pieces of ``text`` as `Host.encode` lays them out, without marks and padding; of a schedule, those of its last text."""

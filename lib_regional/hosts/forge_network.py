@@ -46,6 +46,10 @@ class Network:
         """The host is about to call the network for a prediction of latents of this size."""
         self._told = (step, latent)
 
+    def call_of(self, rows: RowRoles, latent: Grid) -> ModelCall | None:
+        """What a net that runs on ``rows`` before the network is told; None where nothing was announced."""
+        return None if self._told is None else ModelCall(rows, self._told[0], latent)
+
     @contextmanager
     def tile(self, window: Window, size: Grid) -> Iterator[None]:
         """The host runs a piece of ``size`` (h, w) of the latents that were announced."""
@@ -132,7 +136,7 @@ class Network:
         """The network itself, with vectors, texts and options that fit the rows it is given."""
         model = self._now
         assert model is not None
-        rest = nested_arguments(rest, *self._made) if model.tags else fresh_arguments(rest)
+        rest = nested_arguments(rest, *self._made, x, context) if model.tags else fresh_arguments(rest)
         if self._hooks.vector is not None and rest.get("y") is not None:
             changed = self._hooks.vector(model, rest["y"])
             rest = rest if changed is None else {**rest, "y": changed}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..core.errors import RegionalError
 from ..ports import Hooks, StepInfo
 from .a1111_model import loaded_model
+from .forge_controlnet import listening
 from .forge_denoiser import guided
 from .forge_model import diffusion_model_of, identity_of, prepare_again
 from .forge_network import Network
@@ -123,6 +124,7 @@ class Sampling:
             options = model.forge_objects.unet.model_options
             self._call.enter_context(_first_in_list(options, _MODIFIERS, tag_conditions(params.denoiser, self._tell)))
             assert self._network is not None
+            self._call.enter_context(listening(model.forge_objects.unet, self._hooks, self._network.call_of))
             self._call.enter_context(told_tiles(options, self._network.tile, self._hooks.method, self._hooks.unet is None))
         except Exception as error:  # raised by `_predict`, once the host has answered
             self._fault = self._fault or error

@@ -10,19 +10,21 @@ from torch import Tensor
 
 from ..core.errors import RegionalError
 from ..ports import UNetRow
+from .forge_controlnet import heard_anew
 
 
-def nested_arguments(rest: dict[str, Any], rows: Sequence[UNetRow], before: int) -> dict[str, Any]:
-    """Keyword arguments ``rest`` of a call of ``before`` rows for a call of ``rows``.
+def nested_arguments(rest: dict[str, Any], rows: Sequence[UNetRow], before: int, x: Tensor, context: Tensor) -> dict[str, Any]:
+    """Keyword arguments ``rest`` of a call of ``before`` rows for a call of ``rows``, that is of x (N, C, h, w) with context (N, T, D).
 
-    ``transformer_options`` is a copy, since the UNet writes into it, and says of every row that it is a chunk of its own. ControlNet's
-    residuals are taken by row, also copies: the UNet takes them out of their lists.
+    ``transformer_options`` is a copy, since the UNet writes into it, and says of every row that it is a chunk of its own. ControlNet is
+    run again where rows have latents or texts of their own; otherwise its residuals are taken by row.
     """
     changed = dict(rest)
     if "transformer_options" in rest:
         changed["transformer_options"] = _options(rest["transformer_options"], rows, before)
     if rest.get("control"):
-        changed["control"] = _control(rest["control"], rows, before)
+        own = any(row.x is not None or row.conditioning is not None for row in rows)
+        changed["control"] = (heard_anew(changed, x, context) if own else None) or _control(rest["control"], rows, before)
     return changed
 
 

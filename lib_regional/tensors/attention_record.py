@@ -36,7 +36,8 @@ class AttentionRecord:
 
     def wants(self, call: AttentionCall) -> bool:
         """Whether maps of this call are to be added."""
-        return call.site.kind == "cross" and not call.model.step.hires and call.grid[0] * call.grid[1] <= MOST_TOKENS
+        own = call.site.kind == "cross" and not call.site.beside
+        return own and not call.model.step.hires and call.grid[0] * call.grid[1] <= MOST_TOKENS
 
     def add(self, call: AttentionCall, owner: Owner, text: str, q: Tensor, k: Tensor) -> None:
         """Queries q (L, C) of an image at a site, and keys k (heads, T, d) of the region's context."""

@@ -51,15 +51,21 @@ __all__ = ["Denoiser", "Engine", "Interrupted", "Processing", "TimestepsDenoiser
 # ---------------------------------------------------------------- engine
 
 
+def scaled(sigma, x):
+    """The network's input of unit variance, from the sampler's latent."""
+    return x / (sigma**2 + 1)[:, None, None, None].sqrt()
+
+
 class KModel(nn.Module):
     """Facts 1, 11. The network's answer is taken for the clean latent as it is."""
 
     def __init__(self, network):
         super().__init__()
         self.diffusion_model = network
-        self.predictor = SimpleNamespace(prediction_type="epsilon")
+        self.predictor = SimpleNamespace(prediction_type="epsilon", calculate_input=scaled, timestep=lambda sigma: 100 * sigma)
 
     def apply_model(self, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **kwargs):
+        x = scaled(t, x)
         return self.diffusion_model(x, t, context=c_crossattn, control=control, transformer_options=transformer_options, **kwargs)
 
 
@@ -68,12 +74,20 @@ class UnetPatcher:
 
     def __init__(self, model):
         self.model, self.model_options = model, {"transformer_options": {}}
-        self.control = None
+        self.control = self.controlnet_linked_list = None
 
     def clone(self):
         other = UnetPatcher(self.model)
         other.model_options, other.control = copy.deepcopy(self.model_options), self.control
+        other.controlnet_linked_list = self.controlnet_linked_list
         return other
+
+    def list_controlnets(self):
+        found, net = [], self.controlnet_linked_list
+        while net is not None:
+            found.append(net)
+            net = net.previous_controlnet
+        return found
 
     def set_model_unet_function_wrapper(self, wrapper):
         self.model_options["model_function_wrapper"] = wrapper
@@ -173,6 +187,11 @@ def run_conditions(patcher, x, sigma, cond, uncond, limit):
         if patcher.control is not None:
             c["control"] = patcher.control(len(kinds) * images)
         inputs, times = torch.cat([x] * len(kinds)), torch.cat([sigma] * len(kinds))
+        if patcher.controlnet_linked_list is not None:
+            for net in patcher.list_controlnets():
+                net.transformer_options = told
+            c["control"] = patcher.controlnet_linked_list.get_control(inputs, times, dict(c), len(kinds))
+            c["control_model"] = patcher.controlnet_linked_list
         wrapper = options.get("model_function_wrapper")
         said = {"input": inputs, "timestep": times, "c": c, "cond_or_uncond": kinds}
         out = wrapper(model.apply_model, said) if wrapper else model.apply_model(inputs, times, **c)

@@ -1,0 +1,52 @@
+"""A ControlNet as Forge's patcher holds it, small, with random weights.
+
+17. ``unet.controlnet_linked_list`` is the last net added, each has ``previous_controlnet``; ``list_controlnets()`` tells them all.
+18. Before each call of the network the host runs ``get_control(x, sigma, cond, chunks)`` on the very rows of that call; ``cond`` is a copy
+    of the entries that the network is given. The network is then told ``control`` and, by the keyword ``control_model``, the last net.
+19. A net scales x by ``model_sampling_current.calculate_input`` itself, and keeps its picture enlarged to the latent (``cond_hint``).
+"""
+
+from types import SimpleNamespace
+
+import torch
+from forge_double import scaled
+from forge_networks import Network
+from torch import nn
+
+
+class Encoder(nn.Module):
+    """The first block of a UNet with a picture added: what it answers depends on the text."""
+
+    def __init__(self, seed=5, vectors=False):
+        super().__init__()
+        own = Network(seed, vectors)
+        self.input_blocks, self.time, self.vectors = own.input_blocks, own.time, own.vectors
+        self.zero = nn.Conv2d(8, 8, 1).requires_grad_(False)
+
+    def forward(self, x, hint, timesteps, context, y=None):
+        h = self.input_blocks[0][0](x) + nn.functional.avg_pool2d(hint, 8)
+        emb = self.time(timesteps[:, None].float() / 1000)
+        emb = (emb if y is None else emb + self.vectors(y))[:, :, None, None]
+        h = self.input_blocks[1][1](self.input_blocks[1][0](h) + emb, context, {"block": ("input", 1)})
+        return [self.zero(h)]
+
+
+class ControlNet:
+    """Facts 17 to 19."""
+
+    def __init__(self, previous=None, seed=5, vectors=False, size=(80, 64)):
+        self.control_model, self.previous_controlnet, self.strength = Encoder(seed, vectors), previous, 1.5
+        generator = torch.Generator().manual_seed(seed)
+        self.cond_hint = torch.rand(1, 8, *size, generator=generator)
+        self.model_sampling_current = SimpleNamespace(calculate_input=scaled, timestep=lambda sigma: 100 * sigma)
+        self.transformer_options = {}
+        self.runs = []
+
+    def get_control(self, x, t, cond, batched_number):
+        before = None if self.previous_controlnet is None else self.previous_controlnet.get_control(x, t, cond, batched_number)
+        self.runs.append((tuple(x.shape), tuple(self.transformer_options.get("cond_or_uncond", ()))))
+        given = self.model_sampling_current.calculate_input(t, x)
+        times = self.model_sampling_current.timestep(t)
+        (found,) = self.control_model(x=given, hint=self.cond_hint, timesteps=times, context=cond["c_crossattn"], y=cond.get("y"))
+        found = found * self.strength
+        return {"middle": [found if before is None else found + before["middle"][0]]}

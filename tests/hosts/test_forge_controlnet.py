@@ -1,0 +1,130 @@
+"""ControlNet under Forge hears the regions' texts: at its own attention, or run again for the rows of a method."""
+
+import pytest
+import torch
+from forge_cases import FULL, HALVES, hooked, plain, session, snapshot
+from forge_controlnet_double import ControlNet
+from forge_double import Engine, Processing, WebUI
+from forge_networks import Network, context, vector_of
+
+from lib_regional.core.errors import RegionalError
+from lib_regional.ports import Conditioning, UNetRow
+
+
+@pytest.fixture(params=[False, True], ids=["sd1", "sdxl"])
+def webui(request, monkeypatch):
+    kind = {"kind": "is_sdxl"} if request.param else {}
+    webui = WebUI(monkeypatch, Engine(Network(vectors=request.param), **kind))
+    webui.vectors = request.param
+    return webui
+
+
+def nets_of(webui, count=1):
+    net = None
+    for seed in range(count):
+        net = ControlNet(net, 5 + seed, webui.vectors)
+    return net
+
+
+def controlled(net):
+    """What the host's own extension does before every sampling."""
+
+    def control(p):
+        patcher = p.webui.engine.forge_objects.unet.clone()
+        patcher.controlnet_linked_list = net
+        p.webui.engine.forge_objects.unet = patcher
+
+    return control
+
+
+def sample(webui, net, prompts, regions=(), method="attention_couple", **more):
+    p = Processing(webui, list(prompts), ["bad"] * len(prompts))
+    if not regions:
+        p.before_sampling[:] = [controlled(net)]
+        return p.sample(2)
+    with session(webui, p, list(regions), method, **more):
+        p.before_sampling.append(controlled(net))
+        return p.sample(2)
+
+
+@pytest.mark.parametrize("nets", [1, 2])
+@pytest.mark.parametrize("limit", [99, 1], ids=["together", "apart"])
+@pytest.mark.parametrize("method", ["attention_couple", "latent_couple", "multidiffusion", "mask_conditioning"])
+def test_a_whole_canvas_region_is_the_plain_prompt_with_the_same_net(webui, method, limit, nets):
+    webui.limit = limit
+    net = nets_of(webui, nets)
+    region = sample(webui, net, ["other"], [{**FULL, "prompt": "a thing"}], method)
+    expected = sample(webui, net, ["a thing"])
+    torch.testing.assert_close(region, expected)
+    assert (expected - plain(webui, ["a thing"], ["bad"])).abs().max() > 1e-2
+
+
+def test_the_net_hears_each_region_in_its_place(webui):
+    """Without the net's own attention being asked, its residuals would be those of the picture's prompt everywhere."""
+    net, p, heard = nets_of(webui), Processing(webui), []
+
+    def look(call):
+        heard.append((call.site.name, call.site.beside, call.grid, call.model.rows))
+
+    with hooked(webui, p, cross_attention=look):
+        p.before_sampling.append(controlled(net))
+        p.sample(1)
+    assert heard[0][:3] == ("controlnet.0.input_blocks.1.1.transformer_blocks.0.attn2", True, (10, 8))
+    assert [beside for _, beside, *_ in heard] == [True, False, False, False]
+    assert heard[0][3] == heard[1][3] and len(heard[0][3]) == 2
+    if webui.vectors:  # the pooled texts of SDXL are heard everywhere
+        return
+    other = [HALVES[0], {**HALVES[1], "prompt": "something else"}]
+    changed = (sample(webui, net, ["main"], HALVES) - sample(webui, net, ["main"], other)).abs()
+    assert changed[..., 4:].mean() > 1.2 * changed[..., :4].mean()
+
+
+@pytest.mark.parametrize("fault", [None, RuntimeError, torch.OutOfMemoryError, KeyboardInterrupt])
+def test_nothing_is_left_on_the_net(webui, fault):
+    net, p = nets_of(webui), Processing(webui)
+    modules = list(net.control_model.modules())
+    before = snapshot(webui), {**vars(net)}, [{k: dict(v) if isinstance(v, dict) else v for k, v in vars(m).items()} for m in modules]
+
+    def hook(call):
+        if fault is not None and call.site.beside:
+            raise fault
+
+    try:
+        with hooked(webui, p, cross_attention=hook):
+            p.before_sampling.append(controlled(net))
+            p.sample(1)
+    except (RuntimeError, KeyboardInterrupt) as error:
+        assert isinstance(error, fault)
+    after = snapshot(webui), {**vars(net)}, [{k: dict(v) if isinstance(v, dict) else v for k, v in vars(m).items()} for m in modules]
+    told = {"transformer_options", "runs"}
+    assert before[0] == after[0] and before[2] == after[2]
+    assert {k: v for k, v in before[1].items() if k not in told} == {k: v for k, v in after[1].items() if k not in told}
+
+
+def test_rows_with_texts_of_their_own_are_controlled_by_them(webui):
+    """The residual that a row is given is the one of its own text, and the net is told that every row is a chunk."""
+    net, p, given = nets_of(webui), Processing(webui), []
+    told = Conditioning(context("a text of its own"), torch.ones(4) if webui.vectors else None)
+
+    def hook(call):
+        given.append((call.x.clone(), call.run([UNetRow(1, None, told), UNetRow(0)])))
+        return None
+
+    with hooked(webui, p, unet=hook):
+        p.before_sampling.append(controlled(net))
+        p.sample(1)
+    (x, made), network = given[0], webui.engine.network
+    texts = torch.nn.utils.rnn.pad_sequence([told.crossattn, context("bad")], batch_first=True)
+    y = torch.stack([told.vector, vector_of("bad")]) if webui.vectors else None
+    times = torch.full((2,), 0.9)
+    residual = net.control_model(x, net.cond_hint, 100 * times, texts, y=y)[0] * net.strength
+    expected = network.forward(x, times, context=texts, y=y, control={"middle": [residual]}, transformer_options={})
+    torch.testing.assert_close(made, expected)
+    assert net.runs == [((2, 4, 10, 8), (1, 0)), ((2, 4, 10, 8), (0, 1))]
+
+
+def test_pieces_of_the_picture_are_refused(webui):
+    net, p = nets_of(webui), Processing(webui)
+    with pytest.raises(RegionalError, match="ControlNet"), hooked(webui, p, unet=lambda call: call.run([UNetRow(0, call.x[0, :, :4])])):
+        p.before_sampling.append(controlled(net))
+        p.sample(1)

@@ -1,6 +1,6 @@
 """Seams of MultiDiffusion on a canvas far larger than the small model's 128×128, and how much the UNet is given at once.
 
-    python tests/bench/seams.py [--size 2048 512] [--steps 20] [--overlap 0.5] [--plain 12] [--out docs/images/multidiffusion_wide.png]
+    python tests/bench/seams.py [--size 2048 512] [--steps 20] [--overlap 0.5] [--plain 12] [--seeds 5 6] [--out PICTURE]
 
 Seam energy: mean jump across the columns and rows where a window begins or ends ÷ mean jump across the other columns and rows of the
 same phase in the latent's 8-pixel grid, to which textures and decoder are aligned. The same figure for plain pictures of the model's own
@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--overlap", type=float, default=0.5)
     parser.add_argument("--memory", type=float, default=1.0)
     parser.add_argument("--plain", type=int, default=12, help="pictures of the model's own size to compare with")
+    parser.add_argument("--seeds", type=int, nargs="+", default=(5,), help="one wide picture each; the first is written")
     parser.add_argument("--out", type=Path, default=Path("docs/images/multidiffusion_wide.png"))
     args = parser.parse_args()
     app, host = create()
@@ -84,13 +85,20 @@ def main() -> None:
     regions = [{"box": [(i + 0.3) / 4, 0.2, (i + 0.7) / 4, 0.8], "prompt": text} for i, text in enumerate(texts)]
     settings = {"enabled": True, "method": "multidiffusion", "regions": regions,
                 "options": {"multidiffusion": {"overlap": args.overlap, "memory": args.memory}}}  # fmt: skip
-    request = {**common, "prompt": "grass", "seed": 5, "width": args.size[0], "height": args.size[1]}
-    picture = made(client, {**request, "alwayson_scripts": {"Regional": {"args": [settings]}}})
+    request = {
+        **common,
+        "prompt": "grass",
+        "width": args.size[0],
+        "height": args.size[1],
+        "alwayson_scripts": {"Regional": {"args": [settings]}},
+    }
+    pictures = [made(client, {**request, "seed": seed}) for seed in args.seeds]
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(args.out, optimize=True)
+    Image.fromarray(pictures[0]).save(args.out, optimize=True)
     cells = max(n * h * w for n, _, h, w in calls)
     whole = 2 * args.size[0] * args.size[1] // CELL**2
-    print(f"{args.size[0]}×{args.size[1]}: seam energy {seam_energy(picture, window_edges(args.size, args.overlap)):.3f}; "
+    energies = ", ".join(f"{seam_energy(picture, window_edges(args.size, args.overlap)):.3f}" for picture in pictures)
+    print(f"{args.size[0]}×{args.size[1]}: seam energy {energies}; "
           f"at most {cells} cells in a UNet call, the whole canvas with cond and uncond has {whole}; {len(calls)} calls")  # fmt: skip
 
 

@@ -60,6 +60,6 @@ def _problem(field: str, where: str, text: str, template: str) -> Problem:
     name = field.rpartition(".")[2] if where else field
     told = (
         f"{name} has the template {shown(template)}, which Dynamic Prompts draws in the main prompt alone: write the regions' texts there "
-        '("Text from" BREAK, lines or AND), or switch Dynamic Prompts off.'
+        '("Region texts": main prompt, split at BREAK), or switch Dynamic Prompts off.'
     )
     return Problem(field, text, _ALLOWED, where, told)

@@ -13,6 +13,8 @@ from ..core.errors import RegionalError
 from ..ports import Grid, ModelCall, Row, RowRoles, StepInfo
 from .a1111_denoiser import step_of
 
+_TILED = "another extension (a tiled one, like Tiled Diffusion?) calls it in its own way, which Regional cannot follow: switch one of the two off."
+
 
 def rows_of(parts: Sequence[int], total: int) -> RowRoles:
     """Roles of ``total`` rows for images of ``parts[i]`` ``AND`` parts each; what follows the positive rows is negative."""
@@ -50,12 +52,8 @@ class Announced:
         self.taken += count
         if latent != self._latent:
             raise RegionalError(
-                f"The UNet runs {latent[0]}×{latent[1]} cells where the sampler told of {self._latent[0]}×{self._latent[1]}: another "
-                "extension (a tiled one?) calls it in its own way, which Regional cannot follow."
+                f"The UNet runs {latent[0]}×{latent[1]} cells where the sampler told of {self._latent[0]}×{self._latent[1]}: {_TILED}"
             )
         if len(rows) != count:
-            raise RegionalError(
-                f"The UNet runs {self.taken} rows where the sampler told of {len(self._rows)}: another extension (a tiled one?) "
-                "calls it in its own way, which Regional cannot follow."
-            )
+            raise RegionalError(f"The UNet runs {self.taken} rows where the sampler told of {len(self._rows)}: {_TILED}")
         return ModelCall(rows, self._step, latent)

@@ -13,7 +13,7 @@ from ..core.errors import RegionalError
 from ..ports import Grid, ModelCall, Row, RowRoles, StepInfo
 from .a1111_denoiser import step_of
 
-_TILED = "another extension (a tiled one, like Tiled Diffusion?) calls it in its own way, which Regional cannot follow: switch one of the two off."
+_TILED = "another extension (a tiled one, like Tiled Diffusion?) calls it in its own way, which Regional cannot follow: disable one."
 
 
 def rows_of(parts: Sequence[int], total: int) -> RowRoles:

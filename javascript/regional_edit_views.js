@@ -14,9 +14,9 @@
         const node = el("div", {class: "rg-row rg-edit-views", hidden: true}, parts.map((part) => part.node));
         let held = null, seen = null;
 
-        /** Keep the picture that the gallery shows now. */
+        /** Keep the picture that is the source: the one that img2img was given, else the one that the gallery shows now. */
         function hold() {
-            const image = picture();
+            const image = panel.tab === "img2img" ? R.givenPicture() || picture() : picture();
             held = image ? pixelsOf(image) : null;
             seen = null;
         }
@@ -45,10 +45,11 @@
         return {node, update, hold, release: () => { held = seen = null; }};
     }
 
-    /** The pixels of an <img>, at its own size or at that of `like`, at most WIDTH × the screen's density wide. */
+    /** The pixels of an <img> or <canvas>, at its own size or at that of `like`, at most WIDTH × the screen's density wide. */
     function pixelsOf(image, like) {
-        const scale = like ? 1 : Math.min(1, WIDTH * 2 / image.naturalWidth);
-        const width = like ? like.width : Math.max(1, Math.round(image.naturalWidth * scale)), height = like ? like.height : Math.max(1, Math.round(image.naturalHeight * scale));
+        const [across, down] = image.tagName === "CANVAS" ? [image.width, image.height] : [image.naturalWidth, image.naturalHeight];
+        const scale = like ? 1 : Math.min(1, WIDTH * 2 / across);
+        const width = like ? like.width : Math.max(1, Math.round(across * scale)), height = like ? like.height : Math.max(1, Math.round(down * scale));
         const canvas = el("canvas", {});
         Object.assign(canvas, {width, height});
         const context = canvas.getContext("2d", {willReadFrequently: true});

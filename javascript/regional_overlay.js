@@ -2,12 +2,18 @@
 (function (R) {
     "use strict";
 
-    const {el, root} = R.dom;
+    const {el, find, root} = R.dom;
 
     /** The picture of the tab's gallery that is shown large, or the first one; null where there is none. */
     function overlayTarget(tab) {
         const images = [...root().querySelectorAll(`#${tab}_gallery img`)].filter((image) => image.getClientRects().length);
         return images.sort((a, b) => b.getBoundingClientRect().width - a.getBoundingClientRect().width)[0] || null;
+    }
+
+    /** The picture that img2img was given; null where there is none. A sketch pad's canvas stands for its picture in some pages. */
+    function givenPicture() {
+        const found = find("#img2img_image img, #img2img_image canvas");
+        return found && (found.naturalWidth || found.tagName === "CANVAS") ? found : null;
     }
 
     /** Place of a picture inside its <img> that is fitted into it with object-fit: contain. */
@@ -43,5 +49,5 @@
         }};
     }
 
-    Object.assign(R, {createOverlay, overlayTarget});
+    Object.assign(R, {createOverlay, givenPicture, overlayTarget});
 })(globalThis.Regional = globalThis.Regional || {});

@@ -2,7 +2,7 @@
 (function (R) {
     "use strict";
 
-    const {t, chooseFile, find} = R.dom;
+    const {t, chooseFile} = R.dom;
     const OF_RESULT = ["result", "init", "words"];
     const MOST_PIXELS = 64e6, LONGEST = 2048;
 
@@ -51,7 +51,7 @@
     function pictureOf(stage) {
         const {tab} = stage.panel;
         if (stage.background.kind !== "init") return R.overlayTarget(tab);
-        return find(`#${tab}_image img, #img2img_image img, #img2img_image canvas`);
+        return R.givenPicture();
     }
 
     /** Look again what the background shows: the result may be another one, the weights may have changed. */

@@ -198,10 +198,12 @@ def test_a_hypernetwork_acts_on_the_regions_too(webui, script, method):
     if not found:
         pytest.skip("this host has no hypernetwork")
     tag = f" <hypernet:{found[0]['name']}:1>"
-    expected = webui.make(prompt="a circle on grass" + tag)
+    expected, without = webui.make(prompt="a circle on grass" + tag), webui.make(prompt="a circle on grass")
+    if difference(expected, without) == 0:
+        pytest.skip("this host lists hypernetworks and applies none (Forge)")
     made = webui.make(regional([{**FULL, "prompt": "a circle on grass"}], method=method), prompt="other" + tag)
     assert difference(made, expected) <= SAME
-    assert difference(expected, webui.make(prompt="a circle on grass")) > SAME
+    assert difference(expected, without) > SAME
 
 
 def test_every_sampler_of_the_host(webui, script):

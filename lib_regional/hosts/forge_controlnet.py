@@ -115,7 +115,7 @@ def heard_anew(rest: Mapping[str, Any], x: Tensor, context: Tensor) -> dict[str,
     while top is not None:
         nets.append(top)
         top = top.previous_controlnet
-    if not nets or not all(_repeatable(net, x) for net in nets):
+    if not nets or not isinstance(options.get("sigmas"), Tensor) or not all(_repeatable(net, x) for net in nets):
         return None
     for net in nets:
         net.transformer_options = options

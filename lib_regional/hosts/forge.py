@@ -26,7 +26,11 @@ class ForgeHost(WebUIHost):
     """A loaded Forge engine, which kept the prompt parser of AUTOMATIC1111; its engines take the size as that one's models do."""
 
     name = "forge"
-    differentiable = False
+
+    @property
+    def differentiable(self) -> bool:
+        """See `ports.EditingHost`."""
+        return forge_pictures.decodes_with_gradient(self._model)
 
     @property
     def facts(self) -> ModelFacts:
@@ -45,7 +49,7 @@ class ForgeHost(WebUIHost):
         return forge_pictures.tokens_of(loaded_model(), text)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """See `ports.EditingHost.decode`; Forge's weights are inference tensors, so there is no gradient."""
+        """See `ports.EditingHost.decode`."""
         return forge_pictures.decode(loaded_model(), latent)
 
     def encode_picture(self, picture: Tensor) -> Tensor:

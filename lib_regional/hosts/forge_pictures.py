@@ -38,10 +38,29 @@ def tokens_of(model: Any, text: str) -> list[Token]:
 
 
 def decode(model: Any, latent: Tensor) -> Tensor:
-    """(B, C, h, w) -> (B, 3, H, W) in -1..1."""
-    pictures: Tensor = model.decode_first_stage(latent)
+    """(B, C, h, w) -> (B, 3, H, W) in -1..1; where a gradient is asked for (`decodes_with_gradient`) in one piece, and not clamped."""
+    wanted = latent.requires_grad and torch.is_grad_enabled() and decodes_with_gradient(model)
+    pictures: Tensor = _decode_with_gradient(model, latent) if wanted else model.decode_first_stage(latent)
     prepare_again(model, latent)
     return pictures.to(latent.device).float()
+
+
+def decodes_with_gradient(model: Any) -> bool:
+    """Whether the engine's autoencoder is Forge's own, which reForge and Forge Classic do not have."""
+    stage = getattr(getattr(model.forge_objects, "vae", None), "first_stage_model", None)
+    return hasattr(stage, "process_out") and hasattr(stage, "decode")
+
+
+def _decode_with_gradient(model: Any, latent: Tensor) -> Tensor:
+    """What the host's ``decode_first_stage`` does, without its inference mode."""
+    from backend import memory_management
+
+    vae = model.forge_objects.vae
+    memory_management.load_model_gpu(vae.patcher)
+    stage = vae.first_stage_model
+    with with_gradient(stage):
+        pictures: Tensor = stage.decode(stage.process_out(latent).to(vae.device, vae.vae_dtype))
+    return pictures
 
 
 def encode_picture(model: Any, picture: Tensor) -> Tensor:

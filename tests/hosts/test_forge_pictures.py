@@ -65,6 +65,53 @@ def test_the_autoencoder_leaves_the_network_in_memory(monkeypatch):
     assert loaded == [(2, 4, 3, 2), (2, 3, 3, 2)]
 
 
+class Stage(torch.nn.Module):
+    """An autoencoder as Forge has it: made for inference, adding in place, with the scale of its latents."""
+
+    @torch.inference_mode()
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = torch.nn.Conv2d(4, 8, 3, padding=1), torch.nn.Conv2d(8, 3, 1)
+        self.requires_grad_(False)
+
+    def process_out(self, latent):
+        return latent / 0.5 + 0.1
+
+    def decode(self, latent):
+        x = self.first(latent)
+        h = torch.nn.functional.silu(x)
+        x += h
+        return torch.nn.functional.interpolate(self.last(x * x), scale_factor=8)
+
+
+def test_the_decoder_has_a_gradient_where_one_is_asked_for(monkeypatch):
+    loaded, stage = [], Stage()
+    memory = SimpleNamespace(load_model_gpu=loaded.append)
+    monkeypatch.setitem(sys.modules, "backend", SimpleNamespace(memory_management=memory))
+    monkeypatch.setattr(forge_pictures, "prepare_again", lambda model, x: loaded.append("network"))
+    vae = SimpleNamespace(first_stage_model=stage, patcher="autoencoder", device=torch.device("cpu"), vae_dtype=torch.float32)
+    engine = SimpleNamespace(forge_objects=SimpleNamespace(vae=vae), decode_first_stage=lambda x: torch.zeros(1, 3, 24, 16))
+    z = torch.randn(1, 4, 3, 2, generator=torch.Generator().manual_seed(1))
+    assert ForgeHost(engine).differentiable and not forge_pictures.decode(engine, z).any()
+    with torch.inference_mode(False), torch.enable_grad():
+        asked = z.clone().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(forge_pictures.decode(engine, asked).square().sum(), asked)
+    assert loaded == ["network", "autoencoder", "network"]
+    way = torch.randn(z.shape, generator=torch.Generator().manual_seed(2))
+
+    def value(latent):
+        with torch.no_grad():
+            return float(stage.decode(stage.process_out(latent)).double().square().sum())
+
+    assert float((gradient * way).sum()) == pytest.approx((value(z + 1e-3 * way) - value(z - 1e-3 * way)) / 2e-3, rel=1e-2)
+
+
+def test_an_autoencoder_of_another_kind_has_none():
+    engine = SimpleNamespace(forge_objects=SimpleNamespace(vae=SimpleNamespace(first_stage_model=torch.nn.Identity())))
+    assert not ForgeHost(engine).differentiable
+
+
 @pytest.mark.parametrize(
     ("asked", "strength", "fixed"),
     [(20, 1.0, False), (20, 0.75, False), (8, 1.0, True), (30, 0.4, True)],

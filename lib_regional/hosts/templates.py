@@ -28,7 +28,7 @@ def refuse_templates(p: Any, settings: Settings) -> None:
 def _is_enabled(p: Any) -> bool:
     """Whether its script is among those of ``p`` with its first argument, the checkbox, set."""
     for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", None) or ():
-        if str(script.title()).startswith(_TITLE):
+        if str(getattr(script, "title", str)()).startswith(_TITLE):
             told = list(getattr(p, "script_args", None) or ())[script.args_from : script.args_to]
             return bool(told and told[0])
     return False

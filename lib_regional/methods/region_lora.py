@@ -257,7 +257,7 @@ def layer_hooks(networks: Networks, placement: Placement, *, contexts: bool = Tr
             delta = networks.at(spot.key, call.name, call.y)
             if delta is not None:
                 done = call.y.clone(memory_format=torch.contiguous_format) if done is None else done
-                _check_rows(call)
+                _check_shape(call, spot)
                 part = within(call, delta) if within is not None else None
                 if part is None:
                     spot.add(delta, call.x, done)
@@ -288,8 +288,19 @@ def tagged_hooks(networks: Networks, loras_of: LorasOf) -> dict[str, LayerHook]:
     return layer_hooks(networks, ByTag(loras_of))
 
 
-def _check_rows(call: LayerCall) -> None:
-    if call.x.shape[0] != len(call.model.rows):
+def _check_shape(call: LayerCall, spot: _Spot) -> None:
+    """Raise `RegionalError` where a layer does not run the rows and tokens that the host told of; sets on whole rows need no tokens."""
+    told, runs = len(call.model.rows), call.x.shape[0]
+    if runs != told:
         raise RegionalError(
-            f"Regional was told of {len(call.model.rows)} rows, but the layer {call.name} runs {call.x.shape[0]}; the picture was stopped."
+            f"Regional was told of {told} rows, but the layer {call.name} runs {runs} (Hypertile does so), where a region's LoRA finds no "
+            "place; the picture was stopped. Switch that off, or leave LoRAs out of the regions."
+        )
+    if call.grid is None or call.x.dim() != 3 or spot.strengths.dim() == 1:
+        return
+    tokens = call.grid[0] * call.grid[1]
+    if call.x.shape[1] != tokens:
+        raise RegionalError(
+            f"The layer {call.name} runs {call.x.shape[1]} of {tokens} tokens (token merging does so), where a region's LoRA finds no "
+            "place. Switch that off, leave LoRAs out of the regions, or use latent_couple, whose LoRAs need none."
         )

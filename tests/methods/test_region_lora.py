@@ -205,6 +205,17 @@ def test_another_number_of_rows_than_told_stops() -> None:
         hooks_of(host, plan)["time"](call("time", torch.randn(3, 12), torch.randn(3, 16)))
 
 
+def test_merged_tokens_have_no_place_but_whole_rows_need_none() -> None:
+    """Token merging gives self-attention fewer tokens than the grid has."""
+    host, plan = Files(), plan_of()
+    x, y = torch.randn(2, 20, 12), torch.randn(2, 20, 16)
+    told = call("a.attn1.to_q", x, y, grid=(5, 6), tags=(("region", 0), None))
+    with pytest.raises(RegionalError, match=r"a\.attn1\.to_q runs 20 of 30 tokens.*token merging.*latent_couple"):
+        hooks_of(host, plan)["a.attn1.to_q"](told)
+    got = tagged_hooks(load_networks(plan, host), loras_of_regions(plan))["a.attn1.to_q"](told)
+    assert torch.allclose(got[0], y[0] + 0.7 * run_layer("a.attn1.to_q", x, whole(host, "a.attn1.to_q", "one"))[0], atol=1e-5)
+
+
 def test_renewing_reads_again_and_refuses_a_model_of_another_build() -> None:
     host, plan = Files(), plan_of()
     networks = load_networks(plan, host)

@@ -96,3 +96,24 @@ def test_back_and_release(editor):
     assert [region["prompt"] for region in editor.settings["regions"]] == [region["prompt"] for region in HALVES["regions"]]
     editor.act("edit-release")
     assert "source" not in editor.settings.get("options", {}).get("mrgd", {})
+
+
+def test_in_img2img_the_source_is_the_picture_that_was_given(editor):
+    """Not the gallery's, which may be empty or the result of an edit before."""
+    page, panel = editor.page, editor.page.locator("#regional_img2img_panel")
+    choose_sampler(editor, "DDIM")
+    generate(editor)
+    page.click("#txt2img_send_to_img2img")
+    page.wait_for_function("() => (gradioApp().querySelector('#img2img_image img') || {}).naturalWidth > 0")
+    if not panel.locator("canvas.rg-canvas").is_visible():
+        page.locator("#regional_img2img .label-wrap").click()
+    panel.locator("[data-action=drawer-edit]").click()
+    panel.locator("[data-action=edit-lock]").click()
+    panel.locator("[data-view=source]").wait_for()
+    shown, given = page.evaluate(
+        "() => { const seen = (thing) => { const c = document.createElement('canvas'); c.width = c.height = 128;"
+        " const d = c.getContext('2d'); d.drawImage(thing, 0, 0); return [...d.getImageData(0, 0, 128, 128).data]; };"
+        " return [seen(document.querySelector('#regional_img2img_panel [data-view=source] canvas')),"
+        " seen(gradioApp().querySelector('#img2img_image img'))]; }"
+    )
+    assert max(abs(a - b) for a, b in zip(shown, given, strict=True)) <= 2 and len(set(shown)) > 20

@@ -4,7 +4,7 @@
 
     const {t, tell, el, button, find, debounce} = R.dom;
     const NAMES = {
-        control: "Attention control", tau: "τ", self_until: "Self-attention until", total: "Whole picture too", t_total: "T_total",
+        control: "Attention control", tau: "τ", tau_own: "τ of re-worded regions", self_until: "Self-attention until", total: "Whole picture too", t_total: "T_total",
         lambda_rs: "λ region-specific", lambda_is: "λ inter-image", lambda_ip: "λ inherent", guided: "Guided steps", guidance: "Guidance model", guidance_path: "Its folder",
         gradient: "Picture's gradient", keyword_count: "N keywords", keyword_choice: "Choose keywords", kssa_gain: "Keywords in self-attention",
         inversion: "Invert the picture (img2img)", null_text: "Null-text steps", lock: "Lock what is kept", lock_picture: "… its pixels too",

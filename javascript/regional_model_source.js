@@ -6,7 +6,7 @@
     const SOURCE_KEYS = ["regions", "grid", "base", "common", "overlap"];
     /** Options that the Edit drawer shows, in place of the row beside the method. */
     const OPTIONS = [
-        "control", "tau", "self_until", "total", "t_total", "halo", "lambda_rs", "lambda_is", "lambda_ip", "guided", "guidance", "guidance_path",
+        "control", "tau", "tau_own", "self_until", "total", "t_total", "halo", "lambda_rs", "lambda_is", "lambda_ip", "guided", "guidance", "guidance_path",
         "gradient", "keyword_count", "keyword_choice", "kssa_gain", "inversion", "null_text", "lock", "lock_picture",
     ];
 

@@ -89,6 +89,7 @@ SHARED: Mapping[str, Field] = {
     "pairs": Pairs("Pairs [source, target] of region numbers from 0 where those found are wrong; null for a region without partner.", ()),
     "control": Flag("Attention control: inherent regions take the source's maps, edited texts those of the words in common.", True),
     "tau": Number("Share of the steps in which edited texts follow the source's maps.", 0.5),
+    "tau_own": Number("The same for a re-worded region's own prediction: shorter, since later steps settle how it looks.", 0.25),
     "self_until": Number("Share of the steps in which edited texts follow the source's self-attention.", 0.0),
     "reweight": Factors("Words of the target with the factor of their cross-attention.", {}),
     "total": Flag("Whether the whole picture is also predicted with all texts joined.", True),

@@ -7,7 +7,7 @@ Positions that hold no token of the text (marks, padding) correspond to themselv
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import torch
@@ -18,20 +18,44 @@ from ..ports import Token
 Aligned = tuple[tuple[int | None, int | None], ...]
 """Pairs (index in the first sequence, index in the second); None is a gap."""
 
+_TINY = 1e-8
 _WORTH_SAME, _WORTH_OTHER, _WORTH_GAP = 1, -1, 0
 
 
 @dataclass(frozen=True)
 class ColumnEdit:
-    """Target maps from source maps: ``A' = (A_0 M)·α + A·(1 − α)`` with M (T_s, T_t) and α (T_t,)."""
+    """Target maps from source maps: ``A' = f(A_0)·α + A·(1 − α)`` with f(A_0) = A_0 M, M (T_s, T_t), α (T_t,).
+
+    ``swapped`` are the columns in which another word stands than in the source: they take the place, but not the loudness; see `levelled`.
+    """
 
     matrix: Tensor
     alpha: Tensor
+    swapped: tuple[int, ...] = field(default=())
 
     def apply(self, source: Tensor, target: Tensor, strength: float = 1.0) -> Tensor:
-        """source (…, T_s), target (…, T_t) -> (…, T_t); ``strength`` 0 gives the target back."""
+        """source (heads, L, T_s), target (heads, L, T_t) -> (heads, L, T_t); ``strength`` 0 gives the target back."""
         alpha = (self.alpha * strength).to(target)
-        return (source @ self.matrix.to(source)) * alpha + target * (1 - alpha)
+        taken = levelled(source @ self.matrix.to(source), target, self.swapped)
+        return taken * alpha + target * (1 - alpha)
+
+
+def levelled(taken: Tensor, own: Tensor, swapped: Sequence[int]) -> Tensor:
+    """taken, own (…, L, T): the columns ``swapped`` of ``taken`` scaled to the mean over the L image tokens that they have in ``own``.
+
+    A word's map says where it acts and, head by head, how much. Where is what a swap is to hand on; how much belongs to the word: heads
+    that are loud for one colour are quiet for another, and with the old word's loudness the new one comes out as neither (*choice*; in
+    Prompt-to-Prompt the map is taken whole). The other columns share what is left as they did: rows keep their sum.
+    """
+    if not swapped:
+        return taken
+    marked = torch.zeros(taken.shape[-1], dtype=torch.bool, device=taken.device)
+    marked[list(swapped)] = True
+    level = own.mean(-2, keepdim=True) / taken.mean(-2, keepdim=True).clamp_min(_TINY)
+    words, others, whole = taken * level * marked, taken * ~marked, taken.sum(-1, keepdim=True)
+    left = (whole - words.sum(-1, keepdim=True)).clamp_min(0)
+    made = words + others * (left / others.sum(-1, keepdim=True).clamp_min(_TINY))
+    return made * (whole / made.sum(-1, keepdim=True).clamp_min(_TINY))
 
 
 def words(tokens: Sequence[Token]) -> list[tuple[str, tuple[int, ...]]]:
@@ -106,14 +130,17 @@ def by_parts(
     matrix, alpha = torch.zeros(lengths), torch.zeros(lengths[1])
     matrix[free, free] = 1
     alpha[free] = 1
+    others: list[int] = []
     for old, new in parts:
-        for from_positions, to_positions in _swapped(old, new) if swap and can_replace(old, new) else _common(old, new):
+        swaps = swap and can_replace(old, new)
+        others += _other_words(old, new) if swaps else ()
+        for from_positions, to_positions in _swapped(old, new) if swaps else _common(old, new):
             if len(from_positions) == len(to_positions):
                 matrix[list(from_positions), list(to_positions)] = 1
             else:
                 matrix[torch.tensor(from_positions)[:, None], torch.tensor(to_positions)] = 1 / len(to_positions)
             alpha[list(to_positions)] = 1
-    return ColumnEdit(matrix, alpha)
+    return ColumnEdit(matrix, alpha, tuple(others))
 
 
 Positions = tuple[int, ...]
@@ -127,6 +154,12 @@ def _common(old: Sequence[Token], new: Sequence[Token]) -> list[tuple[Positions,
 
 def _swapped(old: Sequence[Token], new: Sequence[Token]) -> list[tuple[Positions, Positions]]:
     return [(old_places, new_places) for (_, old_places), (_, new_places) in zip(words(old), words(new), strict=True)]
+
+
+def _other_words(old: Sequence[Token], new: Sequence[Token]) -> Positions:
+    """Where the words of ``new`` stand that are not the word of ``old`` in their place."""
+    both = zip(words(old), words(new), strict=True)
+    return tuple(position for (word, _), (other, places) in both if word != other for position in places)
 
 
 def reweight(tokens: Sequence[Token], factors: Mapping[str, float], length: int) -> Tensor:

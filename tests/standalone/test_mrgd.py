@@ -12,7 +12,9 @@ from lib_regional.core.errors import RegionalError
 from lib_regional.core.infotext import from_infotext
 from lib_regional.core.settings import Settings
 from lib_regional.hosts.diffusers import DiffusersHost
+from lib_regional.methods.mrgd.control import Control, copied
 from lib_regional.methods.mrgd.edit import locked_cells
+from lib_regional.methods.mrgd.sides import TOTAL
 from lib_regional.methods.mrgd.trajectory import Source
 from lib_regional.plan import PassPlan, Plan
 from lib_regional.standalone.app import create
@@ -208,6 +210,22 @@ def test_prompt_to_prompt_is_the_edit_without_guidance(extended, latents):
     assert torch.allclose(first, second, atol=1e-5)
     louder = generate(extended, settings([LEFT, OTHER], "p2p", [LEFT, RIGHT], self_until=0, reweight={"green": 3.0}), latents)
     assert not torch.allclose(first, louder, atol=1e-3)
+
+
+def test_who_takes_the_sources_maps_and_how_long(extended, latents, monkeypatch):
+    """Equation 5: inherent texts take them always, the joined one while it is early, a re-worded region's own only at first."""
+    seen = []
+    monkeypatch.setattr(Control, "begin_step", lambda self, step, rules: seen.append(rules))
+    lengths = {"tau": 0.5, "tau_own": 0.25, "self_until": 0.75}
+    generate(extended, settings([LEFT, OTHER], source=[LEFT, RIGHT], **lengths, **UNGUIDED), latents, steps=8)
+    for step, rules in enumerate(seen[-8:]):
+        found = {key: (rule.cross is copied, rule.cross is not None, rule.copies_self) for key, rule in rules.items()}
+        expected = {"base": (True, True, True), 0: (True, True, True)}
+        if step < 2:
+            expected[1] = (False, True, True)
+        if step < 6:
+            expected[TOTAL] = (False, step < 4, True)
+        assert found == expected, step
 
 
 BAD = [

@@ -58,10 +58,45 @@ def test_refine_takes_common_columns_and_leaves_new_ones():
 def test_replace_spreads_a_word_over_its_pieces_and_keeps_its_mass():
     old, new = tokens("a cat on grass"), tokens("a ti|ger on grass")
     source = torch.rand(4, 10)
-    made = replace(old, new, (10, 10)).apply(source, torch.zeros(4, 10))
+    edit = replace(old, new, (10, 10))
+    made = source @ edit.matrix
     assert torch.allclose(made[:, 2], source[:, 2] / 2) and torch.allclose(made[:, 3], source[:, 2] / 2)
     assert torch.allclose(made[:, 4], source[:, 3]) and torch.allclose(made[:, 5], source[:, 4])
     assert torch.allclose(made[:, 1:6].sum(1), source[:, 1:5].sum(1))
+    assert edit.swapped == (2, 3) and replace(old, old, (10, 10)).swapped == () == refine(old, new, (10, 10)).swapped
+
+
+def naive_swap(source, target, columns, swapped):
+    """Cell by cell and head by head: ``columns[t]`` is the source's column that column t takes; swapped ones at the target's mean."""
+    made = torch.zeros(target.shape)
+    for head in range(len(source)):
+        where = {t: [float(source[head, cell, s]) for cell in range(source.shape[1])] for t, s in columns.items()}
+        for t in swapped:
+            loudness = float(target[head, :, t].sum()) / sum(where[t])
+            where[t] = [value * loudness for value in where[t]]
+        for cell in range(source.shape[1]):
+            spoken = sum(where[t][cell] for t in swapped)
+            quiet = [t for t in columns if t not in swapped]
+            rest = sum(where[t][cell] for t in quiet)
+            for t in swapped:
+                made[head, cell, t] = where[t][cell] / max(1.0, spoken)
+            for t in quiet:
+                made[head, cell, t] = where[t][cell] / rest * max(0.0, 1 - spoken)
+    return made
+
+
+@pytest.mark.parametrize("loud", [0.5, 6.0], ids=["heard", "drowning the others"])
+def test_another_word_takes_the_place_but_not_the_loudness(loud):
+    """Rows of both are distributions; where the new words ask for more than a row has, they share it."""
+    old, new = tokens("a red cat on grass"), tokens("a green dog on grass")
+    source, target = torch.randn(2, 5, 8).softmax(-1), (torch.randn(2, 5, 8) + loud * torch.tensor([0, 0, 1, 1, 0, 0, 0, 0])).softmax(-1)
+    made = replace(old, new, (8, 8)).apply(source, target)
+    assert torch.allclose(made, naive_swap(source, target, {t: t for t in range(8)}, [2, 3]), atol=1e-5)
+    assert torch.allclose(made.sum(-1), torch.ones(2, 5), atol=1e-5)
+    if loud < 1:
+        assert torch.allclose(made[..., 2:4].mean(1), target[..., 2:4].mean(1), atol=1e-5)
+    same = replace(old, old, (8, 8)).apply(source, target)
+    assert torch.allclose(same, source)
 
 
 def test_replace_refuses_texts_of_other_lengths():

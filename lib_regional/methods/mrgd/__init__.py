@@ -41,7 +41,7 @@ def _edit(plan: Plan, host: Host, guidance: Any) -> Hooks:
     texts = Texts(editing, encode_sides(editing, sides))
     guided, keywords, scenes = guidance(editing, plan, source, target, pairs, texts)
     options = Options(
-        control=bool(option("control")), tau=float(option("tau")), self_until=float(option("self_until")),
+        control=bool(option("control")), tau=float(option("tau")), tau_own=float(option("tau_own")), self_until=float(option("self_until")),
         reweight=cast("Mapping[str, float]", option("reweight")), lock=bool(option("lock")),
         lock_picture=bool(option("lock_picture")), weights=guided.weights, guided=guided.guided, gain=guided.gain,
     )  # fmt: skip

@@ -40,6 +40,7 @@ class Options:
 
     control: bool = True
     tau: float = 0.5
+    tau_own: float = 0.25
     self_until: float = 0.0
     reweight: Mapping[str, float] | None = None
     weights: Weights | None = None
@@ -82,7 +83,8 @@ class Edit:
         self._areas: dict[Grid, Tensor] = {}
         self._held: dict[Grid, Tensor] = {}
         self._steady: dict[Grid, Tensor] = {}
-        self._rules = Rules(source or target, target, pairs, texts, self.steady_area, options.tau, options.self_until)
+        until = options.tau, options.tau_own, options.self_until
+        self._rules = Rules(source or target, target, pairs, texts, self.steady_area, *until)
         self._guidance = None if options.weights is None else Guidance(options.weights, options.guided)
         self.control = Control(options.gain, bool(keywords), keywords=self._keyword_positions, scales=self._scale)
 

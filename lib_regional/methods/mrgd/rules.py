@@ -21,9 +21,13 @@ Part = tuple[str, str]
 
 @dataclass
 class Rules:
-    """Makes the rules of a step. An inherent text takes the source's maps; an edited one those of the words in common up to ``tau``
-    of the steps, and the source's self-attention up to ``self_until``; all else its own. Rows that see the whole picture take them
-    only where ``area`` (grid -> (h, w), 0..1) says that nothing was added or removed (*choice*)."""
+    """Makes the rules of a step. An inherent text takes the source's maps; the joined one, if edited, those of the words in common up to
+    ``tau`` of the steps, and the source's self-attention up to ``self_until``; all else its own. Rows that see the whole picture take
+    them only where ``area`` (grid -> (h, w), 0..1) says that nothing was added or removed (*choice*).
+
+    A re-worded text's own prediction does so up to ``tau_own`` of the steps at most (*choice*: in the paper it has its own maps from the
+    first step on). The first steps settle what an object is, the next ones how it looks.
+    """
 
     source: Side
     target: Side
@@ -31,18 +35,20 @@ class Rules:
     texts: Texts
     area: Callable[[Grid], Tensor]
     tau: float = 0.5
+    tau_own: float = 0.25
     self_until: float = 0.0
     _made: dict[tuple[object, ...], Mapping[Key, Rule]] = field(default_factory=dict)
 
     def at(self, step: StepInfo) -> Mapping[Key, Rule]:
         """Rules by the target's key."""
         early, early_self = step.progress < self.tau, step.progress < self.self_until
-        name = (early, early_self, self.source.active(0, step), self.target.active(0, step))
+        own = step.progress < self.tau_own
+        name = (early, early_self, own, self.source.active(0, step), self.target.active(0, step))
         if name not in self._made:
-            self._made[name] = self._rules(step, early, early_self)
+            self._made[name] = self._rules(step, early, early_self, own)
         return self._made[name]
 
-    def _rules(self, step: StepInfo, early: bool, early_self: bool) -> dict[Key, Rule]:
+    def _rules(self, step: StepInfo, early: bool, early_self: bool, own: bool) -> dict[Key, Rule]:
         told = list(zip(self.source.plan.pass_of(step).texts, self.target.plan.pass_of(step).texts, strict=True))
         both = [pair for pair in self.pairs if pair.source is not None and pair.target is not None]
         keys: list[tuple[Key, Key]] = [(BASE, BASE), *((p.source, p.target) for p in both if p.source is not None and p.target is not None)]
@@ -52,7 +58,7 @@ class Rules:
             where = self.area if target == BASE else None
             if all(old == new for old, new in parts):
                 rules[target] = Rule(source, copied, True, where)
-            elif early or early_self:
+            elif own and (early or early_self):
                 edits = [self._edit(*part, [part], step) for part in parts]
                 rules[target] = Rule(source, by_columns(edits) if early else None, early_self, where)
         rule = self._total(told, keys, step, early, early_self)

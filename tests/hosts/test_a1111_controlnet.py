@@ -4,14 +4,17 @@ A double of the extension: its script holds ``latest_network.control_params``, t
 network with the rows and contexts of the call. The networks are genuine ldm UNets, whose output is added as a ControlNet's residuals are.
 """
 
+import contextlib
 from types import SimpleNamespace
 
 import pytest
 import torch
 from test_a1111_generation import FULL, LEFT, MODEL, RIGHT, assert_close, generate
-from webui import WIDTH, Processing, WebUI, small_unet
+from webui import WIDTH, Interrupted, Processing, WebUI, small_unet
 
+from lib_regional.hosts.a1111 import A1111Host
 from lib_regional.hosts.a1111_controlnet import controls_of
+from lib_regional.ports import Hooks
 
 TWO = ({**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"})
 
@@ -72,6 +75,22 @@ def test_what_the_network_hears_of_the_regions_counts(webui):
     one, other = (generate(controlled(webui, "main", Unit(small_unet(seed=5), told)), *TWO) for told in (None, deaf))
     plain, still = (generate(controlled(webui, "main", Unit(small_unet(seed=5), told))) for told in (None, deaf))
     assert ((one - other) - (plain - still)).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, KeyboardInterrupt, Interrupted, torch.OutOfMemoryError], ids=str)
+def test_the_network_is_as_before_however_sampling_ends(webui, fault):
+    unit = Unit(small_unet(seed=5))
+    network = unit.control_model.control_model
+    p, before = controlled(webui, "a", unit), state(network)
+
+    def fail(call):
+        if call.site.name.startswith("controlnet.0."):
+            raise fault
+
+    with contextlib.suppress(fault), A1111Host(webui.model, p).patched(Hooks(cross_attention=fail)):
+        assert state(network) != before
+        p.sample()
+    assert state(network) == before
 
 
 def test_a_unit_that_hears_no_text_is_left_alone(webui):

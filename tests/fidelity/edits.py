@@ -25,7 +25,7 @@ from tqdm import tqdm
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from edits_measure import Make, Outcome, Picture, means, run  # noqa: E402
-from edits_suite import ABLATIONS, KINDS, SAMPLING, VARIANTS, Edit, edits, in_proportion, payload  # noqa: E402
+from edits_suite import ABLATIONS, KINDS, REWORDED, SAMPLING, VARIANTS, Edit, edits, in_proportion, payload  # noqa: E402
 
 from run import served  # noqa: E402
 
@@ -136,7 +136,7 @@ def sheet(results: dict[str, list[Outcome]], kind: str, rows: int = 6) -> Image.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", choices=[*VARIANTS, *ABLATIONS])
+    parser.add_argument("--methods", nargs="+", choices=[*VARIANTS, *ABLATIONS, *REWORDED])
     parser.add_argument("--ablations", action="store_true", help="MRGD without each of its parts, instead of the methods")
     parser.add_argument("--first", type=int, help="this many edits, in the suite's proportions; default: all 61")
     parser.add_argument("--kinds", nargs="+", choices=[*KINDS], default=[*KINDS])
@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--webui-url", nargs="+", default=[])
     parser.add_argument("--out", type=Path, default=Path("docs"))
     args = parser.parse_args()
-    every = {**VARIANTS, **ABLATIONS}
+    every = {**VARIANTS, **ABLATIONS, **REWORDED}
     names = args.methods or (["MRGD", *ABLATIONS] if args.ablations else list(VARIANTS))
     wanted = [edit for edit in in_proportion(edits())[: args.first] if edit.kind in args.kinds]
     if args.part:

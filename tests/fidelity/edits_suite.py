@@ -117,6 +117,12 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }
 """name -> options of ``mrgd`` that differ from the defaults."""
 
+REWORDED: dict[str, dict[str, Any]] = {
+    "own maps at once": {"tau_own": 0},
+    "source's maps up to τ": {"tau_own": 0.5},
+}
+"""How long a re-worded region's own prediction follows the source: what changes attributes alone."""
+
 
 OF_THE_SOURCE = ("total", "t_total", "halo", "kssa_gain", "keyword_count", "keyword_choice")
 """Options that the source picture depends on too."""

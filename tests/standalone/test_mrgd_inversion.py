@@ -12,9 +12,12 @@ from lib_regional.core.errors import RegionalError
 from lib_regional.core.settings import Settings
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.hosts.progress import announce
-from lib_regional.methods.mrgd.inversion import Inversion, Stopped, cached, ddim_steps
-from lib_regional.methods.mrgd.sides import Side
+from lib_regional.methods.mrgd.edit import Edit
+from lib_regional.methods.mrgd.inversion import Inversion, Inverted, Stopped, cached, ddim_steps
+from lib_regional.methods.mrgd.sides import Job, Side
 from lib_regional.methods.mrgd.texts import Texts, encode_sides
+from lib_regional.methods.mrgd.trajectory import Source
+from lib_regional.methods.mrgd.windows import whole
 from lib_regional.plan import Plan, plan_pass
 from lib_regional.standalone.app import create
 from lib_regional.standalone.noise_levels import ddim_timesteps
@@ -110,6 +113,42 @@ def test_null_text_brings_the_guided_way_back_nearer(small, clean):
     print(fitted, without, unguided)
     assert fitted < 0.5 * without and fitted < 3 * unguided
     assert abs(float(found.start.std()) - 1) < 0.35
+
+
+def test_a_context_is_fitted_where_its_prediction_counts(small, clean):
+    """The first step of Adam, against the mean square over the cells with a weight, taken cell by cell."""
+    run = inversion(small, inner=1)
+    x, weight = torch.randn(4, 16, 16, generator=torch.Generator().manual_seed(3)), torch.zeros(16, 16)
+    weight[:, 9:] = torch.linspace(0.1, 1, 16)[:, None]
+    job = Job("base", "grass", whole((16, 16)), weight)
+    with torch.no_grad():
+        cond, start = run._noise(job, x, 4), run.texts.conditioning("uncond", "", run._info(4))
+        fitted = run._optimised(job, x, clean[0], cond, start, 4).crossattn
+        elsewhere = torch.where(weight > 0, clean[0], clean[0] + 3)
+        assert torch.equal(fitted, run._optimised(job, x, elsewhere, cond, start, 4).crossattn)
+    context = start.crossattn.clone().requires_grad_(True)
+    uncond = run.host.predict(x[None], run.steps[4], [replace(start, crossattn=context)])[0]
+    noise, now, following = uncond + run.scale * (cond - uncond), run._alpha(4), run._alpha(5)
+    moved = following**0.5 * (x - (1 - now) ** 0.5 * noise) / now**0.5 + (1 - following) ** 0.5 * noise
+    cells = [(y, column) for y in range(16) for column in range(9, 16)]
+    loss = sum((moved[:, y, column] - clean[0][:, y, column]).square().sum() for y, column in cells) / (4 * len(cells))
+    (gradient,) = torch.autograd.grad(loss, context)
+    rate = 1e-2 * (1 - 4 / 100)
+    expected = start.crossattn - rate * gradient / (gradient.abs() + 1e-8)
+    large = gradient.abs() > 1e-6
+    assert large.any() and torch.allclose(fitted[large], expected[large], atol=1e-4)
+
+
+def test_what_was_added_or_removed_begins_with_fresh_noise():
+    """The source and what is kept begin with what inversion found."""
+    found, fresh = torch.randn(2, 1, 4, 6, 6)
+    kept = torch.ones(6, 6)
+    kept[:, 4:] = 0
+    call = SimpleNamespace(x=fresh.clone(), alpha=0.1, beta=0.99)
+    state = SimpleNamespace(_invert=lambda _: Inverted(found.clone()), trajectory=Source(), steady_area=lambda grid: kept)
+    own = Edit._begun(state, call)
+    assert torch.equal(own, found) and torch.equal(state.trajectory.x, found)
+    assert torch.equal(call.x[..., :4], found[..., :4]) and torch.equal(call.x[..., 4:], fresh[..., 4:])
 
 
 def test_an_inversion_is_kept_by_picture_and_layout(small, clean, tmp_path, monkeypatch):

@@ -121,10 +121,7 @@ class Edit:
             clean = call.run()
             self._learn(call.step)
             return clean
-        if self._invert is not None and self._inverted is None:
-            self._inverted = self._invert(call)
-            call.x.copy_(self._inverted.start)
-        own = self.trajectory.arrive(call)
+        own = self._begun(call) if self._invert is not None and self._inverted is None else self.trajectory.arrive(call)
         self.rows.latents = {self._source.name: own / (call.alpha**2 + call.beta**2) ** 0.5}
         clean = call.run()
         source = self._source_clean(call, own, clean)
@@ -132,6 +129,19 @@ class Edit:
         clean = self._locked(self._guided(call, clean, source), source)
         self.trajectory.leave(call, source, clean)
         return clean
+
+    def _begun(self, call: DenoiserCall) -> Tensor:
+        """The inverted source (B, C, H, W). The target begins with it, but with the sampler's noise where something was added or removed.
+
+        What inversion finds is no pure noise: it still holds the objects of the picture (Parmar et al. 2023), the removed one as well.
+        """
+        assert self._invert is not None
+        fresh, self._inverted = call.x.clone(), self._invert(call)
+        call.x.copy_(self._inverted.start)
+        own = self.trajectory.arrive(call)
+        kept = self.steady_area((call.x.shape[-2], call.x.shape[-1])).to(call.x.device) >= LOCKED
+        call.x.copy_(torch.where(kept, call.x, fresh))
+        return own
 
     def _unconditional(self, side: str, key: Key, image: int, step: int) -> Tensor | None:
         """What inversion found for the source's region, which an inherent region of the target uses too."""

@@ -153,14 +153,15 @@ class Inversion:
         return uncond + self.scale * (cond - uncond)
 
     def _optimised(self, job: Job, x: Tensor, wanted: Tensor, cond: Tensor, start: Conditioning, index: int) -> Conditioning:
-        """``start`` with the context with which the guided step of one window comes nearest to ``wanted``."""
-        here, aim = job.window.of(x), job.window.of(wanted)
+        """``start`` with the context with which the guided step of one window comes nearest to ``wanted``, where the prediction counts."""
+        here, aim, counts = job.window.of(x), job.window.of(wanted), (job.weight > 0).to(x)
         with torch.enable_grad():
             context = start.crossattn.detach().clone().requires_grad_(True)
             adam = torch.optim.Adam([context], lr=RATE * (1 - index / 100))
             for _ in range(self.inner):
                 noise = self._guided(job, x, cond, replace(start, crossattn=context), index)
-                loss = (_moved(here, noise, self._alpha(index), self._alpha(index + 1)) - aim).square().mean()
+                missed = (_moved(here, noise, self._alpha(index), self._alpha(index + 1)) - aim).square() * counts
+                loss = missed.sum() / (counts.sum() * len(missed)).clamp_min(1)
                 if float(loss.detach()) < ENOUGH * (1 + 2 * index):
                     break
                 adam.zero_grad()

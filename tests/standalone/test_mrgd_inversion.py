@@ -180,6 +180,21 @@ def test_a_named_picture_is_found_again_although_its_latents_are_drawn(small, cl
         assert cached(named, other_autoencoder, tmp_path) is first  # inverted anew
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda whole: b"", lambda whole: whole[:-200], lambda whole: b"no picture"], ids=["empty", "cut", "other"]
+)
+def test_a_damaged_file_is_written_anew(small, clean, tmp_path, monkeypatch, damage):
+    with torch.no_grad():
+        first = cached(inversion(small, inner=1), clean, tmp_path)
+        (file,) = tmp_path.iterdir()
+        file.write_bytes(damage(file.read_bytes()))
+        monkeypatch.setattr(Inversion, "invert", lambda self, x: first)
+        assert cached(inversion(small, inner=1), clean, tmp_path) is first
+        monkeypatch.setattr(Inversion, "invert", lambda *_: pytest.fail("inverted twice"))
+        assert torch.equal(cached(inversion(small, inner=1), clean, tmp_path).start, first.start)
+    assert [kept.name for kept in tmp_path.iterdir()] == [file.name]
+
+
 def test_an_inversion_tells_how_far_it_is_and_can_be_stopped(small, clean, tmp_path):
     told = []
     run = replace(inversion(small, inner=1), announce=lambda done, total: told.append((done, total)) or len(told) < 5)

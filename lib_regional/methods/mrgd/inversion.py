@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +30,8 @@ NEAR = 0.1
 """Mean difference of two draws from one picture's posterior at most; another autoencoder's latents are further off."""
 
 _START, _CLEAN = "start", "clean"
+_VERSION = 1
+"""Counted up when the way of inverting changes, so that what was found in another way is not taken for this one's."""
 
 Contexts = dict[tuple[int, int, str], Tensor]
 """(image, step, key as text) -> unconditional context (T, D)."""
@@ -184,20 +187,30 @@ def cached(inversion: Inversion, clean: Tensor, folder: Path | None = None) -> I
     if kept is not None:
         return kept
     done = inversion.invert(clean)
-    folder.mkdir(parents=True, exist_ok=True)
     contexts = {f"{image} {step} {key}": value.cpu().float().numpy() for (image, step, key), value in done.contexts.items()}
-    np.savez(file, **{_START: done.start.cpu().float().numpy(), _CLEAN: clean.cpu().float().numpy(), **contexts})
+    _keep(file, {_START: done.start.cpu().float().numpy(), _CLEAN: clean.cpu().float().numpy(), **contexts})
     return done
 
 
+def _keep(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write ``file`` whole or not at all: under another name first, so that an end in the middle leaves nothing half written."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as part:
+        np.savez(part, **dict(arrays))
+    Path(part.name).replace(file)
+
+
 def _kept(file: Path, like: Tensor) -> Inverted | None:
-    """What is kept of a picture with the latents ``like``; None where another autoencoder made others of it.
+    """What is kept of a picture with the latents ``like``; None where another autoencoder made others of it, or the file is damaged.
 
     NumPy's format, since WebUIs replace ``torch.load`` by one that knows only checkpoints.
     """
-    with np.load(file, allow_pickle=False) as kept:
-        found = {name: torch.from_numpy(kept[name]).to(like) for name in kept.files}
-    if float((found.pop(_CLEAN) - like).abs().mean()) > NEAR:
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            found = {name: torch.from_numpy(kept[name]).to(like) for name in kept.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+        return None
+    if not {_START, _CLEAN} <= found.keys() or float((found.pop(_CLEAN) - like).abs().mean()) > NEAR:
         return None
     return Inverted(found.pop(_START), {_parsed(name): value for name, value in found.items()})
 
@@ -219,6 +232,6 @@ def _key(inversion: Inversion, clean: Tensor) -> str:
     for tensor in (*probe, *(() if inversion.picture else (clean,))):
         digest.update(tensor.detach().cpu().float().numpy().round(3).tobytes())
     told = [[(str(job.key), job.text, job.window, job.weight.sum().item()) for job in row] for row in jobs]
-    told_all = (told, tuple(clean.shape), list(inversion.steps), inversion.end, inversion.scale, inversion.inner, side.total)
+    told_all = (_VERSION, told, tuple(clean.shape), list(inversion.steps), inversion.end, inversion.scale, inversion.inner, side.total)
     digest.update(repr(told_all).encode())
     return digest.hexdigest()[:32]

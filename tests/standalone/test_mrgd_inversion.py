@@ -139,13 +139,13 @@ def test_a_context_is_fitted_where_its_prediction_counts(small, clean):
     assert large.any() and torch.allclose(fitted[large], expected[large], atol=1e-4)
 
 
-def test_what_was_added_or_removed_begins_with_fresh_noise():
+def test_what_is_to_change_begins_with_fresh_noise():
     """The source and what is kept begin with what inversion found."""
     found, fresh = torch.randn(2, 1, 4, 6, 6)
     kept = torch.ones(6, 6)
     kept[:, 4:] = 0
     call = SimpleNamespace(x=fresh.clone(), alpha=0.1, beta=0.99)
-    state = SimpleNamespace(_invert=lambda _: Inverted(found.clone()), trajectory=Source(), steady_area=lambda grid: kept)
+    state = SimpleNamespace(_invert=lambda _: Inverted(found.clone()), trajectory=Source(), area=lambda grid: kept)
     own = Edit._begun(state, call)
     assert torch.equal(own, found) and torch.equal(state.trajectory.x, found)
     assert torch.equal(call.x[..., :4], found[..., :4]) and torch.equal(call.x[..., 4:], fresh[..., 4:])

@@ -131,15 +131,15 @@ class Edit:
         return clean
 
     def _begun(self, call: DenoiserCall) -> Tensor:
-        """The inverted source (B, C, H, W). The target begins with it, but with the sampler's noise where something was added or removed.
+        """The inverted source (B, C, H, W). The target begins with it too, but in the changed places with the sampler's noise.
 
-        What inversion finds is no pure noise: it still holds the objects of the picture (Parmar et al. 2023), the removed one as well.
+        What inversion finds is no pure noise: it still holds the objects of the picture with their colours (Parmar et al. 2023).
         """
         assert self._invert is not None
         fresh, self._inverted = call.x.clone(), self._invert(call)
         call.x.copy_(self._inverted.start)
         own = self.trajectory.arrive(call)
-        kept = self.steady_area((call.x.shape[-2], call.x.shape[-1])).to(call.x.device) >= LOCKED
+        kept = self.area((call.x.shape[-2], call.x.shape[-1])).to(call.x.device) >= LOCKED
         call.x.copy_(torch.where(kept, call.x, fresh))
         return own
 

@@ -48,8 +48,8 @@ def clean(small):
     return small.encode_images(picture)
 
 
-def back(run, start, contexts=None):
-    """DDIM with region-wise guidance from ``start`` (1, C, H, W); without contexts guidance 1."""
+def back(run, start, contexts=None, left=lambda index: 0):
+    """DDIM with region-wise guidance from ``start`` (1, C, H, W); without contexts guidance 1. ``left`` is added to clean predictions."""
     a, x = run.host.alphas_cumprod, start
     for index, step in enumerate(run.steps):
         parts = []
@@ -67,8 +67,8 @@ def back(run, start, contexts=None):
             noise[(slice(None), *here)] += y * job.weight
             weight[here] += job.weight
         now, following = a[step], a[run.steps[index + 1]] if index + 1 < len(run.steps) else a[0]
-        predicted = (x - (1 - now).sqrt() * noise / weight) / now.sqrt()
-        x = following.sqrt() * predicted + (1 - following).sqrt() * noise / weight
+        predicted = (x - (1 - now).sqrt() * noise / weight) / now.sqrt() + left(index)
+        x = following.sqrt() * predicted + (1 - following).sqrt() * (x - now.sqrt() * predicted) / (1 - now).sqrt()
     return x
 
 
@@ -102,17 +102,37 @@ class Asked:
         return getattr(self._host, name)
 
 
-def test_null_text_brings_the_guided_way_back_nearer(small, clean):
-    run = inversion(small)
+def test_null_text_leaves_less_over(small, clean):
+    """What the guided steps lack, with contexts fitted and without; and the found noise leads back unguided."""
+    with torch.no_grad():
+        fitted, without = (inversion(small, inner=inner).invert(clean) for inner in (10, 0))
+        lacking = [sum(float(one.square().mean()) for one in found.leftovers.values()) for found in (fitted, without)]
+        unguided = (back(inversion(small), fitted.start) - clean).square().mean()
+    print(lacking, unguided)
+    assert lacking[0] < 0.6 * lacking[1] and unguided < 0.1
+    assert abs(float(fitted.start.std()) - 1) < 0.35
+
+
+@pytest.mark.parametrize("inner", [0, 2])
+def test_what_the_fit_leaves_over_brings_every_step_onto_the_path(small, clean, inner):
+    """However good the contexts are, the guided way back ends at the picture itself."""
+    run = inversion(small, inner=inner)
     with torch.no_grad():
         found = run.invert(clean)
-        plain = run.texts.conditioning("uncond", "", run._info(0)).crossattn
-        without = (back(run, found.start, lambda index, job: plain) - clean).square().mean()
-        fitted = (back(run, found.start, lambda index, job: found.context(0, index, job.key)) - clean).square().mean()
-        unguided = (back(run, found.start) - clean).square().mean()
-    print(fitted, without, unguided)
-    assert fitted < 0.5 * without and fitted < 3 * unguided
-    assert abs(float(found.start.std()) - 1) < 0.35
+        contexts = lambda index, job: found.context(0, index, job.key)  # noqa: E731
+        assert float((back(run, found.start, contexts) - clean).abs().max()) > 0.1
+        assert float((back(run, found.start, contexts, found.leftover) - clean).abs().max()) < 2e-3
+
+
+def test_leftovers_are_the_source_s_and_what_is_kept_of_the_target():
+    left, own, clean = torch.randn(3, 1, 4, 6, 6)
+    kept = torch.linspace(0, 1, 36).reshape(6, 6)
+    state = SimpleNamespace(_inverted=Inverted(own, {}, {(0, 3): left[0]}), area=lambda grid: kept)
+    source, target = Edit._along(state, SimpleNamespace(step=SimpleNamespace(index=3)), own, clean)
+    assert torch.equal(source, own + left) and torch.allclose(target - clean, left * kept, atol=1e-6)
+    other = SimpleNamespace(step=SimpleNamespace(index=4))
+    assert Edit._along(state, other, own, clean) == (own, clean)
+    assert Edit._along(SimpleNamespace(_inverted=None), other, own, clean) == (own, clean)
 
 
 def test_a_context_is_fitted_where_its_prediction_counts(small, clean):
@@ -158,6 +178,8 @@ def test_an_inversion_is_kept_by_picture_and_layout(small, clean, tmp_path, monk
         again = cached(inversion(small, inner=1), clean, tmp_path)
         assert torch.equal(first.start, again.start) and first.contexts.keys() == again.contexts.keys()
         assert all(torch.equal(value, again.contexts[name]) for name, value in first.contexts.items())
+        assert len(first.leftovers) == STEPS and first.leftovers.keys() == again.leftovers.keys()
+        assert all(torch.equal(value, again.leftovers[name]) for name, value in first.leftovers.items())
         monkeypatch.setattr(Inversion, "invert", lambda self, x: first)
         for other in (inversion(small, prompt="a blue square"), inversion(small, scale=4.0), inversion(small, inner=2)):
             cached(other, clean, tmp_path)

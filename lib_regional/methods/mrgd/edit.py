@@ -124,7 +124,7 @@ class Edit:
         own = self._begun(call) if self._invert is not None and self._inverted is None else self.trajectory.arrive(call)
         self.rows.latents = {self._source.name: own / (call.alpha**2 + call.beta**2) ** 0.5}
         clean = call.run()
-        source = self._source_clean(call, own, clean)
+        source, clean = self._along(call, self._source_clean(call, own, clean), clean)
         self._learn(call.step)
         clean = self._locked(self._guided(call, clean, source), source)
         self.trajectory.leave(call, source, clean)
@@ -142,6 +142,14 @@ class Edit:
         kept = self.area((call.x.shape[-2], call.x.shape[-1])).to(call.x.device) >= LOCKED
         call.x.copy_(torch.where(kept, call.x, fresh))
         return own
+
+    def _along(self, call: DenoiserCall, source: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
+        """Clean predictions (B, C, H, W) with what the inversion found them to lack: source's, and target's where it is the same."""
+        left = None if self._inverted is None else self._inverted.leftover(call.step.index)
+        if left is None:
+            return source, clean
+        area = self.area((clean.shape[-2], clean.shape[-1])).to(clean)
+        return source + left.to(source), clean + left.to(clean) * area
 
     def _unconditional(self, side: str, key: Key, image: int, step: int) -> Tensor | None:
         """What inversion found for the source's region, which an inherent region of the target uses too."""

@@ -1,7 +1,8 @@
 """Inversion of a real picture: the noise and the unconditional contexts from which region-wise denoising gives the picture back.
 
 DDIM inversion with guidance 1 (Song et al. 2021), then per step and region an unconditional context that makes the guided step follow
-the inverted path (null-text inversion, Mokady et al. 2023, algorithm 1), each region in its own window.
+the inverted path (null-text inversion, Mokady et al. 2023, algorithm 1), each region in its own window. What a step still misses is kept
+and given back (direct inversion, Ju et al. 2024), so that every step begins on the path.
 """
 
 from __future__ import annotations
@@ -29,20 +30,29 @@ ENOUGH = 1e-5
 NEAR = 0.1
 """Mean difference of two draws from one picture's posterior at most; another autoencoder's latents are further off."""
 
-_START, _CLEAN = "start", "clean"
-_VERSION = 1
+_START, _CLEAN, _LEFT = "start", "clean", "left"
+_VERSION = 2
 """Counted up when the way of inverting changes, so that what was found in another way is not taken for this one's."""
 
 Contexts = dict[tuple[int, int, str], Tensor]
 """(image, step, key as text) -> unconditional context (T, D)."""
+Leftovers = dict[tuple[int, int], Tensor]
+"""(image, step) -> what the clean prediction of the guided step lacks (C, H, W) to lead along the path."""
 
 
 @dataclass(frozen=True)
 class Inverted:
-    """``start`` (B, C, H, W) at the noisiest step, and the unconditional contexts of every step."""
+    """``start`` (B, C, H, W) at the noisiest step, and of every step the unconditional contexts and what they leave over."""
 
     start: Tensor
     contexts: Contexts = field(default_factory=dict)
+    leftovers: Leftovers = field(default_factory=dict)
+
+    def leftover(self, step: int) -> Tensor | None:
+        """(B, C, H, W) to be added to the clean prediction of ``step``, None where there is none."""
+        found = [self.leftovers.get((image, step)) for image in range(len(self.start))]
+        known = [one for one in found if one is not None]
+        return torch.stack(known) if found and len(known) == len(found) else None
 
     def context(self, image: int, step: int, key: Key) -> Tensor | None:
         """The context of a region's unconditional row, None where there is none."""
@@ -89,9 +99,12 @@ class Inversion:
         self._begin(len(clean))
         path = self.path(clean)
         contexts: Contexts = {}
+        leftovers: Leftovers = {}
         for image in range(len(clean)):
-            contexts.update(self._follow(image, [x[image] for x in path]))
-        return Inverted(path[-1], contexts)
+            found, left = self._follow(image, [x[image] for x in path])
+            contexts.update(found)
+            leftovers.update(left)
+        return Inverted(path[-1], contexts, leftovers)
 
     def path(self, clean: Tensor) -> list[Tensor]:
         """DDIM inversion: the latents (B, C, H, W) from ``clean`` up to the noisiest step."""
@@ -129,9 +142,10 @@ class Inversion:
         told = told or self.texts.conditioning("cond", job.text, self._info(index))
         return self.host.predict(job.window.of(x)[None], self.steps[index], [told])[0]
 
-    def _follow(self, image: int, path: list[Tensor]) -> Contexts:
+    def _follow(self, image: int, path: list[Tensor]) -> tuple[Contexts, Leftovers]:
         """Null-text optimisation of one image along its ``path`` (from clean to noise)."""
         found: Contexts = {}
+        left: Leftovers = {}
         x, latent = path[-1], (path[-1].shape[-2], path[-1].shape[-1])
         last: dict[Key, Conditioning] = {}
         for index in range(len(self.steps)):
@@ -148,8 +162,10 @@ class Inversion:
                 last[job.key] = self._optimised(job, x, wanted, cond, start, index)
                 found[image, index, str(job.key)] = last[job.key].crossattn
                 parts.append((job, self._guided(job, x, cond, last[job.key], index)))
-            x = _moved(x, fuse(parts, latent), self._alpha(index), self._alpha(index + 1))
-        return found
+            now, following = self._alpha(index), self._alpha(index + 1)
+            left[image, index] = (wanted - _moved(x, fuse(parts, latent), now, following)) / _reach(now, following)
+            x = wanted
+        return found, left
 
     def _guided(self, job: Job, x: Tensor, cond: Tensor, told: Conditioning, index: int) -> Tensor:
         uncond = self._noise(job, x, index, told)
@@ -179,6 +195,11 @@ def _moved(x: Tensor, noise: Tensor, now: float, following: float) -> Tensor:
     return following**0.5 * clean + (1 - following) ** 0.5 * noise
 
 
+def _reach(now: float, following: float) -> float:
+    """How far a step between two ᾱ moves with its clean prediction: the derivative of `_moved`, with the noise that goes with it."""
+    return following**0.5 - ((1 - following) * now / (1 - now)) ** 0.5
+
+
 def cached(inversion: Inversion, clean: Tensor, folder: Path | None = None) -> Inverted:
     """`Inversion.invert`, kept on disk by picture, layout, texts, steps and model, so that several edits of a picture share it."""
     folder = folder or Path(tempfile.gettempdir()) / "regional" / "inversions"
@@ -188,7 +209,8 @@ def cached(inversion: Inversion, clean: Tensor, folder: Path | None = None) -> I
         return kept
     done = inversion.invert(clean)
     contexts = {f"{image} {step} {key}": value.cpu().float().numpy() for (image, step, key), value in done.contexts.items()}
-    _keep(file, {_START: done.start.cpu().float().numpy(), _CLEAN: clean.cpu().float().numpy(), **contexts})
+    left = {f"{_LEFT} {image} {step}": value.cpu().float().numpy() for (image, step), value in done.leftovers.items()}
+    _keep(file, {_START: done.start.cpu().float().numpy(), _CLEAN: clean.cpu().float().numpy(), **contexts, **left})
     return done
 
 
@@ -212,12 +234,14 @@ def _kept(file: Path, like: Tensor) -> Inverted | None:
         return None
     if not {_START, _CLEAN} <= found.keys() or float((found.pop(_CLEAN) - like).abs().mean()) > NEAR:
         return None
-    return Inverted(found.pop(_START), {_parsed(name): value for name, value in found.items()})
-
-
-def _parsed(name: str) -> tuple[int, int, str]:
-    image, step, key = name.split(" ", 2)
-    return int(image), int(step), key
+    start, contexts, leftovers = found.pop(_START), Contexts(), Leftovers()
+    for name, value in found.items():
+        first, second, third = name.split(" ", 2)
+        if first == _LEFT:
+            leftovers[int(second), int(third)] = value
+        else:
+            contexts[int(first), int(second), third] = value
+    return Inverted(start, contexts, leftovers)
 
 
 def _key(inversion: Inversion, clean: Tensor) -> str:

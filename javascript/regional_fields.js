@@ -35,10 +35,11 @@
         return {node, input, update: bound(input, at, () => input.checked, (_, value) => { input.checked = value === true; })};
     }
 
-    function selectField(panel, path, label, choices, title) {
+    function selectField(panel, path, label, choices, title, fallback) {
         const at = asPath(path);
         const input = el("select", {"data-field": at(), title, onchange: () => set(panel, at(), input.value)}, choices.map(([value, told]) => el("option", {value, told})));
-        const write = (_, value) => {
+        const write = (_, given) => {
+            const value = given ?? fallback ?? null;
             if (![...input.options].some((option) => option.value === value)) input.append(el("option", {value, text: shownText(value)}));
             input.value = value;
         };
@@ -95,7 +96,7 @@
     function schemaField(panel, path, name, schema) {
         const types = [].concat(schema.type || []), title = schema.description, label = labelOf(name);
         const optional = types.includes("null");
-        if (schema.enum) return selectField(panel, path, label, schema.enum.filter((value) => value !== null).map((value) => [value, shownText(value)]), title);
+        if (schema.enum) return selectField(panel, path, label, schema.enum.filter((value) => value !== null).map((value) => [value, shownText(value)]), title, schema.default);
         if (types.includes("boolean")) return withDefault(checkField(panel, path, label, {title}), schema.default);
         if (types.includes("number") || types.includes("integer")) {
             const step = STEPS[name] || (types.includes("integer") ? 1 : 0.05), empty = optional || schema.default === undefined ? undefined : schema.default;

@@ -31,6 +31,19 @@ def test_a_reload_keeps_the_layout(editor):
     assert editor.field("regions[0].prompt").input_value() == "a red circle"
 
 
+def test_options_show_what_they_are_until_somebody_sets_them(editor):
+    """A choice that was not made shows its default, has no empty entry, and what is chosen goes into the settings."""
+    editor.draw_box((0.1, 0.1), (0.5, 0.5))
+    editor.find(".rg-more summary:has-text('Options of the method')").click()
+    field = editor.field("options.attention_couple.separate")
+    assert field.input_value() == "all"
+    assert field.evaluate("box => [...box.options].map((one) => one.value)") == ["nothing", "attention", "norms", "all"]
+    assert editor.field("options.attention_couple.separate_until").get_attribute("placeholder") == "0.4"
+    field.select_option("norms")
+    assert editor.settings["options"] == {"attention_couple": {"separate": "norms"}}
+    assert field.input_value() == "norms"
+
+
 def test_two_tabs_do_not_disturb_each_other(open_editor):
     first, second = open_editor(), open_editor()
     first.draw_box((0.1, 0.1), (0.5, 0.5))

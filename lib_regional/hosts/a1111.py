@@ -29,7 +29,7 @@ from ..ports import (
     UNetRow,
 )
 from . import a1111_loras, a1111_pictures
-from .a1111_attention import beside, check_shape, left_to_host, refuse_foreign_texts, run_hook, sites_of, transformer_of
+from .a1111_attention import beside, check_shape, grid_hook, left_to_host, refuse_foreign_texts, run_hook, sites_of, transformer_of
 from .a1111_controlnet import controls_of
 from .a1111_denoiser import around_denoiser
 from .a1111_model import facts_of_model, has_ended, identity_of, interrupt, loaded_model, refuse_replaced_unet
@@ -222,7 +222,7 @@ class _Sampling:
         transformers = list(dict.fromkeys(transformer_of(site) for site, _ in sites))
         for name in transformers:
             module = network.get_submodule(name.removeprefix(prefix))
-            stack.callback(module.register_forward_pre_hook(self._grid_hook(name), with_kwargs=True).remove)
+            stack.callback(module.register_forward_pre_hook(grid_hook(self._grids, name), with_kwargs=True).remove)
         return transformers
 
     def _hook_controls(self, hook: AttentionHook, stack: ExitStack) -> None:
@@ -274,13 +274,6 @@ class _Sampling:
         told = kwargs.get("y")
         vectors = self._hooks.vector(self._now, told) if self._hooks.vector is not None and told is not None else None
         return None if vectors is None else (args, {**kwargs, "y": vectors})
-
-    def _grid_hook(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
-        def remember(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            x = args[0] if args else kwargs["x"]
-            self._grids[name] = (x.shape[-2], x.shape[-1])
-
-        return remember
 
     def _around(self, site: Site, attn: Any, hook: AttentionHook) -> Callable[..., Tensor]:
         foreign = foreign_forward(attn)

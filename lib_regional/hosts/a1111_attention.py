@@ -29,6 +29,16 @@ def transformer_of(site: Site) -> str:
     return site.name.rsplit(".transformer_blocks.", 1)[0]
 
 
+def grid_hook(grids: dict[str, Grid], name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+    """A forward pre-hook (with keywords) that notes in ``grids`` which grid the transformer ``name`` sees."""
+
+    def remember(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        x = args[0] if args else kwargs["x"]
+        grids[name] = (x.shape[-2], x.shape[-1])
+
+    return remember
+
+
 def left_to_host(mask: Any, rest: dict[str, Any]) -> bool:
     """Whether a call carries what only the host's own attention knows: a mask, ``additional_tokens``, cross-frame attention."""
     return mask is not None or any(value is not None and not (isinstance(value, int) and value == 0) for value in rest.values())

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site
-from .a1111_attention import check_shape, sites_of, transformer_of
+from .a1111_attention import check_shape, grid_hook, sites_of, transformer_of
 from .forge_attention import attention_call, check_values
 from .forge_rows import ROWS
 from .patching import patched_forward
@@ -51,7 +51,7 @@ class _Encoder:
             stack.enter_context(_replaced(self._net, "get_control", self._around))
             sites = [(site, attn) for site, attn in sites_of(model) if site.kind == "cross"]
             for name in dict.fromkeys(transformer_of(site) for site, _ in sites):
-                stack.callback(model.get_submodule(name).register_forward_pre_hook(self._grid_hook(name), with_kwargs=True).remove)
+                stack.callback(model.get_submodule(name).register_forward_pre_hook(grid_hook(self._grids, name), with_kwargs=True).remove)
             for site, attn in sites:
                 stack.enter_context(patched_forward(attn, self._around_site(site, attn, hook)))
             yield
@@ -67,13 +67,6 @@ class _Encoder:
             return inner(x, t, cond, *args, **kwargs)
         finally:
             self._now = before
-
-    def _grid_hook(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
-        def remember(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            x = args[0] if args else kwargs["x"]
-            self._grids[name] = (x.shape[-2], x.shape[-1])
-
-        return remember
 
     def _around_site(self, site: Site, attn: Any, hook: AttentionHook) -> Callable[..., Tensor]:
         own, transformer = Site(self._prefix + site.name, "cross", beside=True), transformer_of(site)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..core.errors import RegionalError
 from ..ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site, StepInfo, UNetRow, Window
-from .a1111_attention import check_shape, sites_of, transformer_of
+from .a1111_attention import check_shape, grid_hook, sites_of, transformer_of
 from .a1111_unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
 from .forge_attention import attention_call, chained, check_values
 from .forge_joint import bias_of, biased, context_of, token_grid
@@ -70,7 +70,7 @@ class Network:
             stack.enter_context(patched_forward(self._unet, self._around))
             transformers = list(dict.fromkeys(transformer_of(site) for site in self._sites))
             for name in transformers:
-                hook = self._unet.get_submodule(name).register_forward_pre_hook(self._grid_hook(name), with_kwargs=True)
+                hook = self._unet.get_submodule(name).register_forward_pre_hook(grid_hook(self._grids, name), with_kwargs=True)
                 stack.callback(hook.remove)
             if self._hooks.spatial is not None:
                 hook_spatial(self._unet, self._hooks.spatial, self._call, stack)
@@ -152,13 +152,6 @@ class Network:
             return inner(x, timesteps, context=context_of(shares, context), **rest)
 
     # ------------------------------------------------------------------ attention
-
-    def _grid_hook(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
-        def remember(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            x = args[0] if args else kwargs["x"]
-            self._grids[name] = (x.shape[-2], x.shape[-1])
-
-        return remember
 
     def _around_site(self, site: Site, attn: Any, hook: AttentionHook) -> Callable[..., Tensor]:
         def around(

@@ -28,7 +28,8 @@ OPTIONS: Mapping[str, Mapping[str, Field]] = {
             "all",
             ("nothing", "attention", "norms", "all"),
         ),
-        "separate_until": Number("Share of a pass's steps for which they do not; then they see each other again.", 0.4),
+        "separate_until": Number("Share of a pass's steps in which self-attention is not shared; then the parts become one picture.", 0.4),
+        "layers_until": Number("Share of a pass's steps in which norms and convolutions are not shared.", 1.0),
     },
     "latent_couple": {
         "mode": Choice("What a region's prediction sees: the full canvas, or a crop around the region.", "full", ("full", "crop")),

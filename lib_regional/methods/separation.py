@@ -3,7 +3,8 @@
 The deltas of a LoRA act in its region alone, but the picture that they change is seen from everywhere: through the norms' mean and variance
 over the canvas, through self-attention, through neighbouring cells. Here the canvas is dealt to the sets of LoRAs (every cell to the one
 with the largest share; regions without LoRAs are a set too), and these layers see their own part and what is the base's alone, which sees
-all. Where all regions have one set, nothing is changed.
+all. Self-attention, by which the parts agree on one picture, may do so for the first steps only. Where all regions have one set, nothing
+is changed.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ _LEVEL_OF = {"group_norm": 2, "conv": 3}
 class Separation:
     """Hooks of one generation; `wanted` tells whether there is anything to keep apart."""
 
-    def __init__(self, plan: Plan, pyramid: Pyramid, level: str, until: float) -> None:
+    def __init__(self, plan: Plan, pyramid: Pyramid, level: str, until: float, layers_until: float) -> None:
+        """``until`` and ``layers_until`` are shares of the steps: of self-attention, and of norms and convolutions."""
         self._plan = plan
         self._pyramid = pyramid
-        self._level = LEVELS.index(level) if until > 0 else 0
+        self._level = LEVELS.index(level) if max(until, layers_until) > 0 else 0
         self._until = until
+        self._layers_until = layers_until
         self._parts: dict[Hashable, Parts | None] = {}
         self._borders: dict[Hashable, Border] = {}
 
@@ -49,10 +52,12 @@ class Separation:
     @property
     def reaches_layers(self) -> bool:
         """Whether norms or convolutions are meant too."""
-        return self._level > 1
+        return self._level > 1 and self._layers_until > 0
 
     def self_attention(self, call: AttentionCall) -> Tensor | None:
         """Self-attention within the parts."""
+        if call.model.step.progress >= self._until:
+            return None
         parts = self._at(call.model, call.grid, call.x.device)
         if parts is None:
             return None
@@ -62,7 +67,7 @@ class Separation:
     def spatial(self, call: LayerCall) -> Tensor | None:
         """Norms with numbers of each part's own, convolutions that see zeros beyond their part."""
         own, outputs = call.own, (call.y.shape[-2], call.y.shape[-1])
-        if own is None or self._level < _LEVEL_OF[own.layer.kind]:
+        if own is None or not self._divides(own.layer.kind, call.model):
             return None
         parts = self._at(call.model, outputs, call.x.device)
         if parts is None:
@@ -74,7 +79,7 @@ class Separation:
     def delta(self, call: LayerCall, delta: LayerDelta) -> Tensor | None:
         """What a LoRA's delta gives in a norm or a convolution within the parts, see `region_lora.Within`."""
         kind, outputs = delta.layer.kind, (call.y.shape[-2], call.y.shape[-1])
-        if call.x.dim() != 4 or kind not in _LEVEL_OF or self._level < _LEVEL_OF[kind]:
+        if call.x.dim() != 4 or not self._divides(kind, call.model):
             return None
         parts = self._at(call.model, outputs, call.x.device)
         if parts is None:
@@ -96,10 +101,12 @@ class Separation:
     def _state(self, model: ModelCall) -> Hashable:
         return (self._plan.active(model.step), model.step.hires, model.latent, tuple(row.image for row in model.rows))
 
+    def _divides(self, kind: str, model: ModelCall) -> bool:
+        """Whether layers of ``kind`` are kept apart in this step."""
+        return kind in _LEVEL_OF and self._level >= _LEVEL_OF[kind] and model.step.progress < self._layers_until
+
     def _at(self, model: ModelCall, grid: Grid, device: torch.device) -> Parts | None:
-        """The parts of the rows on ``grid``; None where they are all one, or no longer apart."""
-        if model.step.progress >= self._until:
-            return None
+        """The parts of the rows on ``grid``; None where they are all one."""
         name = (self._state(model), grid, device)
         if name not in self._parts:
             labels = self._labels(model, grid)

@@ -91,15 +91,12 @@ def norm_apart(x: Tensor, own: LayerDelta, parts: Parts) -> Tensor:
 
 @dataclass(frozen=True)
 class Border:
-    """Outputs of a convolution whose kernel reaches what their label does not see: ``row`` and ``target`` (n,), and what is there.
+    """Where a convolution's kernel reaches what its output's label does not see.
 
-    ``source`` (n, k) are flat places of the inputs under the kernel, ``foreign`` (n, k) tells those that are not to be seen.
+    ``taps``: for each place of the kernel that does so anywhere its number, and (n,) each the row, the flat output and the flat input.
     """
 
-    row: Tensor
-    target: Tensor
-    source: Tensor
-    foreign: Tensor
+    taps: tuple[tuple[int, Tensor, Tensor, Tensor], ...]
 
 
 def border_of(own: LayerDelta, inputs: Tensor, outputs: Tensor, device: torch.device | str = "cpu") -> Border:
@@ -117,17 +114,21 @@ def border_of(own: LayerDelta, inputs: Tensor, outputs: Tensor, device: torch.de
     within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     flat = (rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)).flatten(2).flatten(0, 1)  # (h·w, k)
     foreign = ~_sees(outputs.flatten(1)[..., None], inputs.flatten(1)[:, flat]) & within.flatten(2).flatten(0, 1)
-    row, target = torch.nonzero(foreign.any(-1), as_tuple=True)
-    return Border(*(found.to(device) for found in (row, target, flat[target], foreign[row, target])))
+    taps: list[tuple[int, Tensor, Tensor, Tensor]] = []
+    for tap in range(flat.shape[-1]):
+        row, target = torch.nonzero(foreign[..., tap], as_tuple=True)
+        if len(row):
+            taps.append((tap, row.to(device), target.to(device), flat[target, tap].to(device)))
+    return Border(tuple(taps))
 
 
 def conv_apart(x: Tensor, y: Tensor, own: LayerDelta, border: Border) -> Tensor:
     """y (B, out, h, w) of a convolution of x (B, in, H, W) without what its places see beyond their ``border``, as if 0 were there."""
     assert own.weight is not None
-    if not len(border.row):
+    if not border.taps:
         return y
-    seen = x.flatten(2).transpose(1, 2)[border.row[:, None], border.source]  # (n, k, in)
-    heard = torch.where(border.foreign[..., None], seen, 0).transpose(1, 2).flatten(1)  # (n, in · k)
+    kernel, seen = own.weight.flatten(2), x.flatten(2)
     done = y.clone(memory_format=torch.contiguous_format)
-    done.flatten(2)[border.row, :, border.target] -= F.linear(heard, own.weight.flatten(1).to(heard.dtype)).to(y.dtype)
+    for tap, row, target, source in border.taps:
+        done.flatten(2)[row, :, target] -= F.linear(seen[row, :, source], kernel[..., tap].to(x.dtype)).to(y.dtype)
     return done

@@ -46,6 +46,7 @@ SEPARATION: dict[str, tuple[dict[str, Any], float]] = {
     "attention couple": (couple(), 0.05),
     "… apart to the end": (couple(separate_until=1), 0.05),
     "… apart to the end, sharp border": (couple(separate_until=1), SHARP),
+    "… norms and convolutions for 40 % too": (couple(layers_until=0.4), 0.05),
     "… `separate`: norms, to the end": (couple(separate="norms", separate_until=1), 0.05),
     "… `separate`: attention, to the end": (couple(separate="attention", separate_until=1), 0.05),
     "… `separate`: nothing": (couple(separate="nothing"), 0.05),
@@ -56,6 +57,7 @@ SEPARATION: dict[str, tuple[dict[str, Any], float]] = {
 PLACING = {
     "attention couple": couple(),
     "… apart to the end": couple(separate_until=1),
+    "… norms and convolutions for 40 % too": couple(layers_until=0.4),
     "… `separate`: nothing": couple(separate="nothing"),
     "latent couple": LATENT,
 }

@@ -204,8 +204,10 @@ def test_rows_apart_are_the_same_as_together_on_forge(monkeypatch):
     assert_close(made.regions(["else"], *halves), together)
 
 
-def kept_apart(level, until=1.0):
-    return {"options": {"attention_couple": {"separate": level, "separate_until": until}}}
+def kept_apart(level, until=1.0, layers_until=None):
+    """``until`` is the share of self-attention; that of norms and convolutions is the same where none is given."""
+    layers = until if layers_until is None else layers_until
+    return {"options": {"attention_couple": {"separate": level, "separate_until": until, "layers_until": layers}}}
 
 
 def test_regions_kept_apart_by_all_do_not_hear_of_the_others_lora(rig):
@@ -228,8 +230,17 @@ def test_regions_are_apart_until_their_share_of_the_steps_is_over(rig):
     halves = [{**HALVES[0], "prompt": "hat<lora:one:0.8>"}, {**HALVES[1], "prompt": "dog<lora:two:0.5>"}]
     none, first, both = (made.regions(["else"], *halves, **kept_apart("all", until)) for until in (0, 0.2, 1))
     assert_close(made.regions(["else"], *halves, **kept_apart("nothing")), none)
-    assert_close(made.regions(["else"], *halves), made.regions(["else"], *halves, **kept_apart("all", 0.4)))
+    assert_close(made.regions(["else"], *halves), made.regions(["else"], *halves, **kept_apart("all", 0.4, 1)))
     assert all((a - b).abs().max() > 1e-3 for a, b in ((none, first), (first, both), (none, both)))
+
+
+def test_self_attention_may_be_shared_earlier_than_norms_and_convolutions(rig):
+    made = rig(**TWO)
+    halves = [{**HALVES[0], "prompt": "hat<lora:one:0.8>"}, {**HALVES[1], "prompt": "dog<lora:two:0.5>"}]
+    attention, layers = (made.regions(["else"], *halves, **kept_apart("all", *shares)) for shares in ((1, 0), (0, 1)))
+    assert_close(attention, made.regions(["else"], *halves, **kept_apart("attention", 1, 1)))
+    none, both = (made.regions(["else"], *halves, **kept_apart("all", until)) for until in (0, 1))
+    assert all((a - b).abs().max() > 1e-3 for a, b in ((layers, attention), (layers, none), (layers, both), (attention, both)))
 
 
 def test_the_order_of_the_regions_does_not_say_who_has_the_border(rig):

@@ -215,7 +215,7 @@ def test_the_lora_of_one_region_is_not_the_others(draw: Draw) -> None:
     told = [{**halves[0], "prompt": PROMPT + "<lora:lora:0.9>"}, halves[1]]
     without, with_lora = (draw("night", regions, {"method": "latent_couple"}, steps=1)[0] for regions in (halves, told))
     change = np.abs(with_lora - without)
-    assert change[:, :40].mean() > 2 and change[:, 96:].mean() < 0.5
+    assert change[:, :40].mean() > 2 and change[:, 96:].mean() < 0.1 * change[:, :40].mean()
 
 
 # ---------------------------------------------------------------- what is refused

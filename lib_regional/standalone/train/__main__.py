@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 DEFAULTS = {
     "autoencoder": (1500, 4, 1e-3, 0.45),
-    "polish": (700, 4, 6e-4, 0.3),
+    "polish": (1200, 4, 4e-4, 0.55),
     "unet": (8000, 32, 1e-3, 0.6),
     "lora": (1400, 16, 1.5e-3, 0.5),
 }
@@ -78,7 +78,13 @@ def lora(arguments: argparse.Namespace) -> None:
 def polish(arguments: argparse.Namespace) -> None:
     from .autoencoder import train_autoencoder
 
-    train_autoencoder(_run(arguments), polish=True)
+    if not arguments.shipped:
+        train_autoencoder(_run(arguments), polish=True)
+        return
+    from .export import replace_decoder, shipped_autoencoder
+
+    polished = train_autoencoder(_run(arguments), polish=True, trained=shipped_autoencoder())
+    print(replace_decoder(polished, arguments.model))
 
 
 def export(arguments: argparse.Namespace) -> None:
@@ -132,7 +138,9 @@ def parser() -> argparse.ArgumentParser:
             stage.add_argument("--save-every", type=int, default=250, help="steps between checkpoints")
         if name == "lora":
             stage.add_argument("name", choices=("outlines", "shift", "star"), help="what it learns")
-        if name in ("export", "lora"):
+        if name == "polish":
+            stage.add_argument("--shipped", action="store_true", help="start from the shipped model, and put the decoder into its file")
+        if name in ("export", "lora", "polish"):
             stage.add_argument("--model", type=Path, help="folder to write to (default: the one of the project)")
         if name == "curves":
             stage.add_argument("--images", type=Path, help="folder to write to (default: the one of the checkpoints)")

@@ -10,6 +10,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional
 
+from .collage import collage_loss, random_patch
 from .drawing import draw
 from .groupnorm import quicken
 from .networks import LATENT_SCALE, build_autoencoder
@@ -64,7 +65,7 @@ def decibels(output: Tensor, images: Tensor) -> Tensor:
     return 10 * torch.log10(4 / (output.float() - images).square().mean())
 
 
-def _loss(model: AutoencoderKL, images: Tensor, polish: bool) -> tuple[Tensor, Tensor]:
+def _loss(model: AutoencoderKL, images: Tensor, rng: np.random.Generator, polish: bool) -> tuple[Tensor, Tensor]:
     with autocast(images.device.type):
         with torch.set_grad_enabled(not polish):
             posterior = model.encode(images).latent_dist
@@ -72,19 +73,27 @@ def _loss(model: AutoencoderKL, images: Tensor, polish: bool) -> tuple[Tensor, T
         spread_ = 0.5 * posterior.std if polish else posterior.std
         latent = posterior.mean + spread_ * torch.randn_like(posterior.mean)
         output = model.decode(latent).sample
-    loss = reconstruction_loss(output, images)
+        loss = reconstruction_loss(output, images)
+        if polish:
+            patch = random_patch(rng, *latent.shape[2:])
+            loss = loss + collage_loss(lambda z: model.decode(z).sample, latent, output, images, patch, reconstruction_loss)
     if not polish:
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
         loss = loss + KL_WEIGHT * 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
     return loss, decibels(output.detach(), images)
 
 
-def train_autoencoder(run: Run, polish: bool = False) -> AutoencoderKL:
-    """Trains (or resumes) and returns the averaged model. `polish` starts from the trained one and keeps its encoder."""
+def train_autoencoder(run: Run, polish: bool = False, trained: AutoencoderKL | None = None) -> AutoencoderKL:
+    """Trains (or resumes) and returns the averaged model.
+
+    `polish` starts from the trained one (or from ``trained``) and keeps its encoder; its decoder learns not to mix up the parts of a
+    picture, see `collage`.
+    """
     torch.manual_seed(run.seed)
     model = build_autoencoder().to(run.device)
     if polish:
-        model = load_autoencoder(run.out, run.device)
+        model = trained.to(run.device) if trained is not None else load_autoencoder(run.out, run.device)
+        model.requires_grad_(True)
         model.encoder.requires_grad_(False)
         model.quant_conv.requires_grad_(False)
     quicken(model)
@@ -104,7 +113,7 @@ def train_autoencoder(run: Run, polish: bool = False) -> AutoencoderKL:
         set_rate(optimiser, run.rate_at(step))
         whole = polish or step > CROPPED * run.steps
         images = random_batch(rng, run.batch) if whole else random_crop(rng, random_batch(rng, 2 * run.batch))
-        loss, ratio = _loss(model, images.to(run.device), polish)
+        loss, ratio = _loss(model, images.to(run.device), rng, polish)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..model import CHECKPOINT, CONFIG, FOLDER, PLACEHOLDER, ROWS
@@ -189,4 +190,24 @@ def export_model(out: Path, folder: Path | None = None) -> Path:
     save_file(shortened(weights), path, metadata={"format": "pt", "model": "regional-small"})
     path.chmod(0o644)  # safetensors keeps it to its owner, which a shared installation cannot use
     write_configs(folder)
+    return path
+
+
+def shipped_autoencoder() -> AutoencoderKL:
+    """The autoencoder of the shipped file in single precision, its scale folded in."""
+    from ..stable_diffusion import load_model
+
+    return load_model().vae.float()
+
+
+def replace_decoder(autoencoder: nn.Module, folder: Path | None = None) -> Path:
+    """Writes the shipped checkpoint with the decoder of ``autoencoder`` into ``folder`` (default: in its place); returns the file."""
+    path = (folder or FOLDER) / CHECKPOINT.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = load_file(CHECKPOINT)
+    found = autoencoder_weights(autoencoder.state_dict(), len(AUTOENCODER["block_out_channels"]))
+    fresh = {name: value for name, value in found.items() if ".decoder." in name or ".post_quant_conv." in name}
+    weights |= {name: value.half().contiguous().cpu() for name, value in fresh.items()}
+    save_file(weights, path, metadata={"format": "pt", "model": "regional-small"})
+    path.chmod(0o644)
     return path

@@ -92,6 +92,7 @@ class AttentionCall:
 
     ``x`` (B, L, C) hidden states with L = h·w of ``grid``, ``context`` (B, T, D). The projections are the host's own modules,
     called as modules, so that whatever other extensions hung on them stays in force; ``out`` includes the output projection.
+    ``carried`` (B', L', n) where the host merged or tiled the tokens, x is (B', L', C) then: see `Hooks`.
     """
 
     site: Site
@@ -105,6 +106,7 @@ class AttentionCall:
     to_k: Callable[[Tensor], Tensor]
     to_v: Callable[[Tensor], Tensor]
     out: Callable[[Tensor], Tensor]
+    carried: Tensor | None = None
 
 
 AttentionHook = Callable[[AttentionCall], "Tensor | None"]
@@ -117,7 +119,7 @@ class LayerCall:
 
     Token layers have x (B, L, C) with L = h·w of ``grid``; spatial ones (B, C, h, w); layers without a place (time embedding) have
     ``grid`` None. A layer that reads the context (``attn2.to_k``, ``attn2.to_v``) has x (B, T, D) and ``grid`` None too. ``own`` is the
-    layer itself with its weight and bias, told to `Hooks.spatial` alone.
+    layer itself with its weight and bias, told to `Hooks.spatial` alone. ``carried`` as in `AttentionCall`.
     """
 
     name: str
@@ -126,6 +128,7 @@ class LayerCall:
     x: Tensor
     y: Tensor
     own: LayerDelta | None = None
+    carried: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -256,6 +259,8 @@ JointHook = Callable[[ModelCall, Grid], "Sequence[Sequence[TextShare]] | None"]
 The weights of a row's texts sum to 1 at every token. None leaves the call to the host.
 """
 
+CarriedHook = Callable[[ModelCall, Grid], "Tensor | None"]
+"""What the tokens of a grid carry into self-attention, (B, h·w, n); None is nothing."""
 
 PictureHook = Callable[["Tensor"], "Tensor"]
 """Decoded pictures (B, 3, H, W) in 0..1 -> the pictures that the host goes on with."""
@@ -267,6 +272,7 @@ class Hooks:
 
     ``cross_attention`` is asked on models that have it, ``joint`` takes its place on those where text and picture share one attention.
     ``layers``: hooks by module name; ``spatial`` is asked before them, of every group norm and every convolution that sees its neighbours.
+    ``carried``: asked where the host merges or tiles tokens on their way into self-attention, which does the same to what they carry.
     ``method`` is its name, for messages. ``renew``: the model's weights changed during sampling (another checkpoint, other LoRAs): encode
     anew, forget projections. A method without it cannot be followed by a host whose weights change.
     ``finish``: told of the latents (B, C, H, W) that sampling ended with; it may return what is then done with the decoded pictures.
@@ -279,6 +285,7 @@ class Hooks:
     self_attention: AttentionHook | None = None
     layers: Mapping[str, LayerHook] = field(default_factory=dict)
     spatial: LayerHook | None = None
+    carried: CarriedHook | None = None
     unet: UNetHook | None = None
     denoiser: DenoiserHook | None = None
     renew: Callable[[], None] | None = None
@@ -390,11 +397,3 @@ class InvertingHost(EditingHost, Protocol):
     def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
         """x (B, C, h, w) of unit variance at a training step -> predicted noise (B, C, h, w), with a gradient where autograd is on."""
         ...
-
-
-def context_at(schedule: ContextSchedule, index: int) -> int:
-    """Position in ``schedule`` of the context that holds at step ``index``."""
-    for position, (end, _) in enumerate(schedule):
-        if index < end:
-            return position
-    return len(schedule) - 1

@@ -34,6 +34,7 @@ from .a1111_controlnet import controls_of
 from .a1111_denoiser import around_denoiser
 from .a1111_model import facts_of_model, has_ended, identity_of, interrupt, loaded_model, refuse_replaced_unet
 from .a1111_rows import Announced, read_rows, read_step
+from .a1111_tokens import CarriedTokens
 from .a1111_unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
 from .patching import foreign_forward, owner_of, patched_forward
 from .webui_host import WebUIHost
@@ -107,6 +108,7 @@ class _Sampling:
         self._hooks = hooks
         self._grids: dict[str, Grid] = {}
         self._unasked: set[str] = set()
+        self._carried = None if hooks.carried is None else CarriedTokens(hooks.carried, self._call, self._grids)
         self._unet: nn.Module | None = None
         self._identity: tuple[Any, ...] = ()
         self._installed = ExitStack()
@@ -212,7 +214,10 @@ class _Sampling:
             if site.kind == "cross" and self._hooks.unet is not None:
                 refuse_foreign_texts(attn)
             hook = self._hooks.cross_attention if site.kind == "cross" else self._hooks.self_attention
-            if hook is not None:
+            if site.kind == "self" and self._carried is not None:
+                ask = None if hook is None else functools.partial(self._ask, site, attn, hook)
+                self._carried.install(unet, site, transformer_of(site), attn, ask, stack)
+            elif hook is not None:
                 stack.enter_context(patched_forward(attn, self._around(site, attn, hook)))
         if self._hooks.cross_attention is not None:
             self._hook_controls(self._hooks.cross_attention, stack)
@@ -240,7 +245,9 @@ class _Sampling:
         for name, hook in self._hooks.layers.items():
             around = transformer_around(name, transformers)
             grid = functools.partial(self._grids.get, around or "")
-            handle = layer_of(unet, name).register_forward_hook(layer_hook(name, hook, self._call, grid), with_kwargs=True)
+            carried = {} if self._carried is None else {"carried": self._carried.at}
+            told = layer_hook(name, hook, self._call, grid, **carried)
+            handle = layer_of(unet, name).register_forward_hook(told, with_kwargs=True)
             stack.callback(handle.remove)
         if self._hooks.unet is not None:
             _refuse_foreign(unet)
@@ -286,13 +293,21 @@ class _Sampling:
         return around
 
     def _ask(
-        self, site: Site, attn: Any, hook: AttentionHook, x: Tensor, context: Tensor | None = None, mask: Any = None, **rest: Any
+        self,
+        site: Site,
+        attn: Any,
+        hook: AttentionHook,
+        x: Tensor,
+        context: Tensor | None = None,
+        mask: Any = None,
+        carried: Tensor | None = None,
+        **rest: Any,
     ) -> Tensor | None:
         model, grid = self._now, self._grids.get(transformer_of(site))
-        if model is None or left_to_host(mask, rest) or not check_shape(site, x, grid, model):
+        if model is None or left_to_host(mask, rest) or not (carried is not None or check_shape(site, x, grid, model)):
             return None
         assert grid is not None
-        return run_hook(hook, site, attn, grid, model, x, context)
+        return run_hook(hook, site, attn, grid, model, x, context, carried)
 
 
 def _refuse_foreign(unet: nn.Module) -> None:

@@ -57,7 +57,16 @@ def check_shape(site: Site, x: Tensor, grid: Grid | None, model: ModelCall) -> b
     )
 
 
-def run_hook(hook: AttentionHook, site: Site, attn: Any, grid: Grid, model: ModelCall, x: Tensor, context: Tensor | None) -> Tensor | None:
+def run_hook(
+    hook: AttentionHook,
+    site: Site,
+    attn: Any,
+    grid: Grid,
+    model: ModelCall,
+    x: Tensor,
+    context: Tensor | None,
+    carried: Tensor | None = None,
+) -> Tensor | None:
     """Ask ``hook`` in the host's own numeric precision, with its hypernetworks on the contexts."""
     from modules import devices, shared
 
@@ -70,7 +79,7 @@ def run_hook(hook: AttentionHook, site: Site, attn: Any, grid: Grid, model: Mode
             done: Tensor = attn.to_out(y.to(x.dtype))
         return done
 
-    call = AttentionCall(site, grid, model, x, x if context is None else context, attn.heads, _scale(attn), to_q, to_k, to_v, out)
+    call = AttentionCall(site, grid, model, x, x if context is None else context, attn.heads, _scale(attn), to_q, to_k, to_v, out, carried)
     with devices.without_autocast(disable=not wide):
         return hook(call)
 

@@ -117,16 +117,20 @@ def transformer_around(name: str, transformers: Sequence[str]) -> str | None:
 
 
 def layer_hook(
-    name: str, hook: LayerHook, now: Callable[[], ModelCall | None], grid: Callable[[], Grid | None]
+    name: str,
+    hook: LayerHook,
+    now: Callable[[], ModelCall | None],
+    grid: Callable[[], Grid | None],
+    carried: Callable[[str], Tensor | None] = lambda _: None,
 ) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], Tensor | None]:
-    """A forward hook (with keyword arguments) for the layer ``name``."""
+    """A forward hook (with keyword arguments) for the layer ``name``; ``carried(name)`` is what its tokens carry."""
 
     def answer(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], y: Tensor) -> Tensor | None:
         model = now()
         if model is None:
             return None
         x = args[0] if args else next(iter(kwargs.values()))
-        return hook(LayerCall(name, grid() if x.ndim == 3 else None, model, x, y))
+        return hook(LayerCall(name, grid() if x.ndim == 3 else None, model, x, y, carried=carried(name)))
 
     return answer
 

@@ -14,6 +14,7 @@ from ..plan import Plan
 from ..ports import AttentionCall, Hooks, Host, Row
 from ..tensors.attention import Part, Recipe, attend, make_recipe, split_heads
 from ..tensors.pyramid import Pyramid
+from .carried import carried_strengths, side_by_side
 from .contexts import ContextKey, Contexts, encode_plan
 from .recording import Spoken, record_spoken
 from .region_lora import ByPlace, Networks, layer_hooks, load_networks
@@ -189,6 +190,7 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
     networks, pyramid, contexts = load_networks(plan, host), Pyramid(plan.layout), encode_plan(plan, host)
     shares = (float(option(name)) for name in ("separate_until", "layers_until"))
     apart = Separation(plan, pyramid, str(option("separate")), *shares)
+    placement = ByPlace(plan, pyramid)
     couple, whole = _Couple(plan, contexts, networks, pyramid, cache), WholeTexts(plan, contexts, pyramid)
 
     def renew() -> None:
@@ -202,7 +204,8 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
         vector=whole.vectors,
         self_attention=apart.self_attention if apart.wanted else None,
         spatial=apart.spatial if apart.wanted and apart.reaches_layers else None,
-        layers=layer_hooks(networks, ByPlace(plan, pyramid), contexts=False, within=apart.delta if apart.reaches_layers else None),
+        carried=side_by_side(carried_strengths(placement), apart.carried if apart.wanted else None) if networks.layers else None,
+        layers=layer_hooks(networks, placement, contexts=False, within=apart.delta if apart.reaches_layers else None),
         denoiser=region_noise(plan),
         renew=renew,
         close=cache.clear if cache is not None else None,

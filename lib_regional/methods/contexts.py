@@ -10,7 +10,7 @@ from torch import Tensor
 from ..core.networks import LoraTag, split_tags, with_tags, without_tags
 from ..core.texts import ImageTexts
 from ..plan import PassPlan, Plan
-from ..ports import Conditioning, ContextSchedule, Host, Role, Row, StepInfo, context_at
+from ..ports import Conditioning, ContextSchedule, Host, Role, Row, StepInfo
 
 ContextKey = tuple[bool, Role, str, int]
 """(hires, role, text with LoRA tags, position in the text's schedule): equal keys mean the same context and the same deltas on it."""
@@ -109,3 +109,11 @@ def _texts(plan: Plan, part: PassPlan, role: Role) -> Iterable[str]:
             text = region_text(texts, index, role) if region.enabled else None
             if text is not None:
                 yield text
+
+
+def context_at(schedule: ContextSchedule, index: int) -> int:
+    """Position in ``schedule`` of the context that holds at step ``index``."""
+    for position, (end, _) in enumerate(schedule):
+        if index < end:
+            return position
+    return len(schedule) - 1

@@ -32,6 +32,7 @@ from ..ports import (
 from ..tensors.latent import latent_channels, network_input, noise_slope, sampler_latent
 from ..tensors.windows import Window, canvas_of, fitted, support
 from .attention_couple import attention_couple
+from .carried import carried_by_marks
 from .latent_couple import latent_couple, shares_of, speakers
 from .prediction import Scene, View, Voice, Voices, prediction_hooks
 from .region_lora import by_marks
@@ -167,6 +168,7 @@ def latent_composite(plan: Plan, host: Host) -> Hooks:
         joint=joint if then.joint is not None else None,
         vector=vector if then.vector is not None else None,
         layers=by_marks(own.layers, then.layers),
+        carried=carried_by_marks(own.carried, then.carried) if own.carried or then.carried else None,
         unet=unet,
         denoiser=denoiser,
         renew=renew,

@@ -25,9 +25,10 @@ from ..plan import Plan
 from ..ports import Conditioning, Grid, Hooks, Host, Role, Row, StepInfo, UNetCall, UNetRow
 from ..tensors.pyramid import Active, Factors
 from ..tensors.windows import Window, canvas_of
+from .carried import carried_strengths
 from .contexts import Contexts, encode_plan
 from .recording import row_recorder
-from .region_lora import load_networks, row_hooks
+from .region_lora import ByTag, load_networks, loras_of_regions, row_hooks
 from .region_noise import region_noise
 from .rows import Passes
 
@@ -228,5 +229,10 @@ def prediction_hooks(
         prediction.contexts = encode_plan(plan, host, others)
 
     return Hooks(
-        cross_attention=row_recorder(plan), unet=prediction, layers=row_hooks(networks, plan), denoiser=region_noise(plan), renew=renew
+        cross_attention=row_recorder(plan),
+        unet=prediction,
+        layers=row_hooks(networks, plan),
+        carried=carried_strengths(ByTag(loras_of_regions(plan))) if networks.layers else None,
+        denoiser=region_noise(plan),
+        renew=renew,
     )

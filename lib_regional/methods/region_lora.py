@@ -201,8 +201,11 @@ class _Spots:
     def __init__(self, placement: Placement) -> None:
         self._placement = placement
         self._known: dict[Hashable, tuple[_Spot, ...]] = {}
+        self._carried: tuple[Tensor, torch.dtype, tuple[_Spot, ...]] | None = None
 
     def of(self, call: LayerCall) -> tuple[_Spot, ...]:
+        if _carries(call):
+            return self._of_carried(call)
         flat = call.x.dim() != 4
         grid = call.grid if flat else (call.y.shape[-2], call.y.shape[-1])
         name = (self._placement.state(call.model), grid, flat, call.y.device, call.y.dtype)
@@ -210,6 +213,20 @@ class _Spots:
             strengths = self._placement.strengths(call.model, grid)
             self._known[name] = tuple(spot for key, map_ in strengths.items() if (spot := _spot(key, map_, flat, call.y)) is not None)
         return self._known[name]
+
+    def _of_carried(self, call: LayerCall) -> tuple[_Spot, ...]:
+        """Strengths that the tokens brought along (`methods.carried`), made once for the layers of one attention."""
+        assert call.carried is not None
+        if self._carried is None or self._carried[0] is not call.carried or self._carried[1] != call.y.dtype:
+            keys = self._placement.strengths(call.model, call.grid)
+            found = (_spot(key, map_, True, call.y) for key, map_ in zip(keys, call.carried.unbind(-1), strict=False))
+            self._carried = (call.carried, call.y.dtype, tuple(spot for spot in found if spot is not None))
+        return self._carried[2]
+
+
+def _carries(call: LayerCall) -> bool:
+    """Whether the layer's tokens are not those of its grid, and say themselves what they carry."""
+    return call.carried is not None and call.x.shape[:2] == call.carried.shape[:2]
 
 
 def _spot(key: NetworkKey, strengths: Tensor, flat: bool, like: Tensor) -> _Spot | None:
@@ -290,6 +307,8 @@ def tagged_hooks(networks: Networks, loras_of: LorasOf) -> dict[str, LayerHook]:
 
 def _check_shape(call: LayerCall, spot: _Spot) -> None:
     """Raise `RegionalError` where a layer does not run the rows and tokens that the host told of; sets on whole rows need no tokens."""
+    if _carries(call):
+        return
     told, runs = len(call.model.rows), call.x.shape[0]
     if runs != told:
         raise RegionalError(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.networks import LoraTag
@@ -55,14 +56,28 @@ class Separation:
         return self._level > 1 and self._layers_until > 0
 
     def self_attention(self, call: AttentionCall) -> Tensor | None:
-        """Self-attention within the parts."""
+        """Self-attention within the parts; tokens that were merged or tiled belong to the part that most of what they carry is of."""
         if call.model.step.progress >= self._until:
             return None
-        parts = self._at(call.model, call.grid, call.x.device)
+        parts = self._at(call.model, call.grid, call.x.device) if call.carried is None else self._of_carried(call)
         if parts is None:
             return None
         q, k, v = call.to_q(call.x), call.to_k(call.context), call.to_v(call.context)
         return call.out(attend_apart(q, k, v, parts, call.heads, call.scale))
+
+    def carried(self, model: ModelCall, grid: Grid) -> Tensor | None:
+        """One column for each part, 1 where a token is of it, see `ports.Hooks.carried`; the last columns of what is carried."""
+        if model.step.progress >= self._until:
+            return None
+        labels = self._labels(model, grid)
+        return F.one_hot(labels.flatten(1)).float() if divided(labels) else None
+
+    def _of_carried(self, call: AttentionCall) -> Parts | None:
+        own = self.carried(call.model, call.grid)
+        if own is None or call.carried is None:
+            return None
+        labels = call.carried[..., -own.shape[-1] :].float().argmax(-1)[:, None].cpu()
+        return parts_of(labels, call.x.device) if divided(labels) else None
 
     def spatial(self, call: LayerCall) -> Tensor | None:
         """Norms with numbers of each part's own, convolutions that see zeros beyond their part."""

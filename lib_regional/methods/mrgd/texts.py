@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from ...core.errors import RegionalError
 from ...core.prompt import split_and
 from ...plan import Plan
-from ...ports import Conditioning, ContextSchedule, EditingHost, Role, StepInfo, Token, context_at
+from ...ports import Conditioning, ContextSchedule, EditingHost, Role, StepInfo, Token
 from ...tensors.alignment import words
+from ..contexts import context_at
 from .sides import Side, total_text
 
 

@@ -1,0 +1,44 @@
+"""Strengths of LoRAs where the host merges or tiles the tokens of self-attention (`ports.Hooks.carried`).
+
+Every token carries the strength of each LoRA at its place. A token merged from several then has the mean of theirs, a tiled one its own.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..ports import CarriedHook, Grid, ModelCall
+from .region_lora import Placement
+
+
+def carried_strengths(placement: Placement) -> CarriedHook:
+    """The strengths of `Placement.strengths` side by side, (B, h·w, number of LoRAs)."""
+
+    def told(model: ModelCall, grid: Grid) -> Tensor | None:
+        found = list(placement.strengths(model, grid).values())
+        return (
+            torch.stack([strengths.reshape(len(strengths), -1).expand(-1, grid[0] * grid[1]) for strengths in found], -1) if found else None
+        )
+
+    return told
+
+
+def side_by_side(*hooks: CarriedHook | None) -> CarriedHook:
+    """What several carry, in the order of ``hooks``."""
+
+    def told(model: ModelCall, grid: Grid) -> Tensor | None:
+        found = [values for hook in hooks if hook is not None and (values := hook(model, grid)) is not None]
+        return torch.cat([values.cpu() for values in found], -1) if found else None
+
+    return told
+
+
+def carried_by_marks(marked: CarriedHook | None, others: CarriedHook | None) -> CarriedHook:
+    """``marked`` on calls whose rows a method marked, ``others`` on the host's own, as in `region_lora.by_marks`."""
+
+    def told(model: ModelCall, grid: Grid) -> Tensor | None:
+        hook = marked if model.tags else others
+        return None if hook is None else hook(model, grid)
+
+    return told

@@ -97,25 +97,27 @@ def _replaced(owner: Any, name: str, around: Callable[..., Any]) -> Iterator[Non
                 del vars(owner)[name]
 
 
-def heard_anew(rest: Mapping[str, Any], x: Tensor, context: Tensor) -> dict[str, list[Any]] | None:
+def heard_anew(rest: Mapping[str, Any], x: Tensor, context: Tensor, last: Any = None) -> dict[str, list[Any]] | None:
     """Residuals for rows x (N, C, h, w), scaled as the network's input, with contexts (N, T, D) of their own.
 
-    ``rest`` are the network's other arguments for these rows. None where the nets cannot be run again: T2I adapters, which hear no text,
-    other pictures for each image of a batch, and rows of another size than the picture that controls.
+    ``rest`` are the network's other arguments for these rows; the ``last`` net is asked where they do not name it (reForge, whose nets
+    are given the options with the question). None where the nets cannot be run again: T2I adapters, which hear no text, other pictures
+    for each image of a batch, and rows of another size than the picture that controls.
     """
-    top, options = rest.get("control_model"), rest["transformer_options"]
-    nets = []
+    named, options = rest.get("control_model"), rest["transformer_options"]
+    top, nets = last if named is None else named, []
     while top is not None:
         nets.append(top)
         top = top.previous_controlnet
     if not nets or not isinstance(options.get("sigmas"), Tensor) or not all(_repeatable(net, x) for net in nets):
         return None
-    for net in nets:
-        net.transformer_options = options
     sigma = options["sigmas"][:1].expand(len(x))
     scale = nets[0].model_sampling_current.calculate_input(sigma, torch.ones_like(x[:, :1, :1, :1]))
     cond = {"c_crossattn": context, "transformer_options": options, **({} if rest.get("y") is None else {"y": rest["y"]})}
-    found: dict[str, list[Any]] | None = nets[0].get_control(x / scale, sigma, cond, len(x))
+    if named is not None:
+        for net in nets:
+            net.transformer_options = options
+    found: dict[str, list[Any]] | None = nets[0].get_control(x / scale, sigma, cond, len(x), *([options] if named is None else ()))
     return found
 
 

@@ -35,16 +35,17 @@ class Network:
         self._told: tuple[StepInfo, Grid] | None = None
         self._window: Window | None = None
         self._now: ModelCall | None = None
+        self._net: Any = None
         self.heard = False
         """Whether the network has run rows that it was told of since `silence`."""
 
     def silence(self) -> None:
         """Forget what was announced: a new prediction begins."""
-        self.heard, self._told = False, None
+        self.heard, self._told, self._net = False, None, None
 
-    def announce(self, step: StepInfo, latent: Grid) -> None:
-        """The host is about to call the network for a prediction of latents of this size."""
-        self._told = (step, latent)
+    def announce(self, step: StepInfo, latent: Grid, net: Any = None) -> None:
+        """The host is about to call the network for a prediction of latents of this size; ``net`` is its last ControlNet."""
+        self._told, self._net = (step, latent), net
 
     def call_of(self, rows: RowRoles, latent: Grid) -> ModelCall | None:
         """What a net that runs on ``rows`` before the network is told; None where nothing was announced."""
@@ -136,7 +137,7 @@ class Network:
         """The network itself, with vectors, texts and options that fit the rows it is given."""
         model = self._now
         assert model is not None
-        rest = nested_arguments(rest, *self._made, x, context) if model.tags else fresh_arguments(rest)
+        rest = nested_arguments(rest, *self._made, x, context, self._net) if model.tags else fresh_arguments(rest)
         if self._hooks.vector is not None and rest.get("y") is not None:
             changed = self._hooks.vector(model, rest["y"])
             rest = rest if changed is None else {**rest, "y": changed}

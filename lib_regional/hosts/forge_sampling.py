@@ -131,7 +131,7 @@ class Sampling:
 
     def _tell(self, step: StepInfo) -> None:
         assert self._network is not None
-        self._network.announce(step, self._latent)
+        self._network.announce(step, self._latent, getattr(loaded_model().forge_objects.unet, "controlnet_linked_list", None))
 
     def _follow(self, model: Any, x: Tensor) -> None:
         """Hook the network that runs now, and renew what was made with the old weights, if a refiner or the hires pass changed them."""

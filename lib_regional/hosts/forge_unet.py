@@ -13,18 +13,21 @@ from ..ports import UNetRow
 from .forge_controlnet import heard_anew
 
 
-def nested_arguments(rest: dict[str, Any], rows: Sequence[UNetRow], before: int, x: Tensor, context: Tensor) -> dict[str, Any]:
+def nested_arguments(
+    rest: dict[str, Any], rows: Sequence[UNetRow], before: int, x: Tensor, context: Tensor, last_net: Any = None
+) -> dict[str, Any]:
     """Keyword arguments ``rest`` of a call of ``before`` rows for a call of ``rows``, that is of x (N, C, h, w) with context (N, T, D).
 
-    ``transformer_options`` is a copy, since the UNet writes into it, and says of every row that it is a chunk of its own. ControlNet is
-    run again where rows have latents or texts of their own; otherwise its residuals are taken by row.
+    ``transformer_options`` is a copy, since the UNet writes into it, and says of every row that it is a chunk of its own. ControlNet
+    (``last_net``, where ``rest`` does not name it) is run again where rows have latents or texts of their own; otherwise its residuals are
+    taken by row.
     """
     changed = dict(rest)
     if "transformer_options" in rest:
         changed["transformer_options"] = _options(rest["transformer_options"], rows, before)
     if rest.get("control"):
         own = any(row.x is not None or row.conditioning is not None for row in rows)
-        changed["control"] = (heard_anew(changed, x, context) if own else None) or _control(rest["control"], rows, before)
+        changed["control"] = (heard_anew(changed, x, context, last_net) if own else None) or _control(rest["control"], rows, before)
     return changed
 
 

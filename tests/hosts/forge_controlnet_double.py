@@ -3,6 +3,7 @@
 17. ``unet.controlnet_linked_list`` is the last net added, each has ``previous_controlnet``; ``list_controlnets()`` tells them all.
 18. Before each call of the network the host runs ``get_control(x, sigma, cond, chunks)`` on the very rows of that call; ``cond`` is a copy
     of the entries that the network is given. The network is then told ``control`` and, by the keyword ``control_model``, the last net.
+    On reForge ``get_control`` has a fifth argument, the call's ``transformer_options``, and the network is not told the net.
 19. A net scales x by ``model_sampling_current.calculate_input`` itself, and keeps its picture enlarged to the latent (``cond_hint``).
 """
 
@@ -42,11 +43,38 @@ class ControlNet:
         self.transformer_options = {}
         self.runs = []
 
+    def asked(self, x, t, cond, batched_number):
+        """What the host does with the last net; what it then tells the network."""
+        net = self
+        while net is not None:
+            net.transformer_options = cond["transformer_options"]
+            net = net.previous_controlnet
+        return {"control": self.get_control(x, t, cond, batched_number), "control_model": self}
+
     def get_control(self, x, t, cond, batched_number):
         before = None if self.previous_controlnet is None else self.previous_controlnet.get_control(x, t, cond, batched_number)
-        self.runs.append((tuple(x.shape), tuple(self.transformer_options.get("cond_or_uncond", ()))))
+        return self.answer(x, t, cond, before, self.transformer_options)
+
+    def answer(self, x, t, cond, before, options):
+        self.runs.append((tuple(x.shape), tuple(options.get("cond_or_uncond", ()))))
         given = self.model_sampling_current.calculate_input(t, x)
         times = self.model_sampling_current.timestep(t)
         (found,) = self.control_model(x=given, hint=self.cond_hint, timesteps=times, context=cond["c_crossattn"], y=cond.get("y"))
         found = found * self.strength
         return {"middle": [found if before is None else found + before["middle"][0]]}
+
+
+class ReforgeNet(ControlNet):
+    """Fact 18, as reForge has it; its nets have no options of their own."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        del self.transformer_options
+
+    def asked(self, x, t, cond, batched_number):
+        return {"control": self.get_control(x, t, cond, batched_number, cond["transformer_options"])}
+
+    def get_control(self, x, t, cond, batched_number, transformer_options):
+        told = (x, t, cond, batched_number, transformer_options)
+        before = None if self.previous_controlnet is None else self.previous_controlnet.get_control(*told)
+        return self.answer(x, t, cond, before, transformer_options)

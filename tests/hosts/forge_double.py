@@ -188,10 +188,7 @@ def run_conditions(patcher, x, sigma, cond, uncond, limit):
             c["control"] = patcher.control(len(kinds) * images)
         inputs, times = torch.cat([x] * len(kinds)), torch.cat([sigma] * len(kinds))
         if patcher.controlnet_linked_list is not None:
-            for net in patcher.list_controlnets():
-                net.transformer_options = told
-            c["control"] = patcher.controlnet_linked_list.get_control(inputs, times, dict(c), len(kinds))
-            c["control_model"] = patcher.controlnet_linked_list
+            c.update(patcher.controlnet_linked_list.asked(inputs, times, dict(c), len(kinds)))
         wrapper = options.get("model_function_wrapper")
         said = {"input": inputs, "timestep": times, "c": c, "cond_or_uncond": kinds}
         out = wrapper(model.apply_model, said) if wrapper else model.apply_model(inputs, times, **c)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from forge_cases import FULL, HALVES, hooked, plain, session, snapshot
-from forge_controlnet_double import ControlNet
+from forge_controlnet_double import ControlNet, ReforgeNet
 from forge_double import Engine, Processing, WebUI
 from forge_networks import Network, context, vector_of
 
@@ -19,11 +19,14 @@ def webui(request, monkeypatch):
     return webui
 
 
-def nets_of(webui, count=1):
+def nets_of(webui, count=1, kind=ControlNet):
     net = None
     for seed in range(count):
-        net = ControlNet(net, 5 + seed, webui.vectors)
+        net = kind(net, 5 + seed, webui.vectors)
     return net
+
+
+KINDS = pytest.mark.parametrize("kind", [ControlNet, ReforgeNet], ids=["forge", "reforge"])
 
 
 def controlled(net):
@@ -47,12 +50,13 @@ def sample(webui, net, prompts, regions=(), method="attention_couple", **more):
         return p.sample(2)
 
 
+@KINDS
 @pytest.mark.parametrize("nets", [1, 2])
 @pytest.mark.parametrize("limit", [99, 1], ids=["together", "apart"])
 @pytest.mark.parametrize("method", ["attention_couple", "latent_couple", "multidiffusion", "mask_conditioning"])
-def test_a_whole_canvas_region_is_the_plain_prompt_with_the_same_net(webui, method, limit, nets):
+def test_a_whole_canvas_region_is_the_plain_prompt_with_the_same_net(webui, method, limit, nets, kind):
     webui.limit = limit
-    net = nets_of(webui, nets)
+    net = nets_of(webui, nets, kind)
     region = sample(webui, net, ["other"], [{**FULL, "prompt": "a thing"}], method)
     expected = sample(webui, net, ["a thing"])
     torch.testing.assert_close(region, expected)
@@ -79,9 +83,10 @@ def test_the_net_hears_each_region_in_its_place(webui):
     assert changed[..., 4:].mean() > 1.2 * changed[..., :4].mean()
 
 
+@KINDS
 @pytest.mark.parametrize("fault", [None, RuntimeError, torch.OutOfMemoryError, KeyboardInterrupt])
-def test_nothing_is_left_on_the_net(webui, fault):
-    net, p = nets_of(webui), Processing(webui)
+def test_nothing_is_left_on_the_net(webui, fault, kind):
+    net, p = nets_of(webui, kind=kind), Processing(webui)
     modules = list(net.control_model.modules())
     before = snapshot(webui), {**vars(net)}, [{k: dict(v) if isinstance(v, dict) else v for k, v in vars(m).items()} for m in modules]
 
@@ -101,9 +106,10 @@ def test_nothing_is_left_on_the_net(webui, fault):
     assert {k: v for k, v in before[1].items() if k not in told} == {k: v for k, v in after[1].items() if k not in told}
 
 
-def test_rows_with_texts_of_their_own_are_controlled_by_them(webui):
+@KINDS
+def test_rows_with_texts_of_their_own_are_controlled_by_them(webui, kind):
     """The residual that a row is given is the one of its own text, and the net is told that every row is a chunk."""
-    net, p, given = nets_of(webui), Processing(webui), []
+    net, p, given = nets_of(webui, kind=kind), Processing(webui), []
     told = Conditioning(context("a text of its own"), torch.ones(4) if webui.vectors else None)
 
     def hook(call):

@@ -25,9 +25,9 @@ Tell = Callable[[RowRoles, Grid], "ModelCall | None"]
 
 @contextmanager
 def listening(patcher: Any, hooks: Hooks, tell: Tell) -> Iterator[None]:
-    """Let ``hooks`` answer the cross-attention of every ControlNet of ``patcher`` until exit, unless they make calls of their own."""
+    """Let ``hooks`` answer the cross-attention of every ControlNet of ``patcher`` until exit, in the host's calls; see `heard_anew`."""
     with ExitStack() as stack:
-        if hooks.cross_attention is not None and hooks.unet is None:
+        if hooks.cross_attention is not None:
             for number, net in enumerate(patcher.list_controlnets()):
                 if isinstance(getattr(net, "control_model", None), nn.Module):
                     stack.enter_context(_Encoder(f"controlnet.{number}.", net, hooks, tell).hooked())

@@ -53,7 +53,7 @@ def sample(webui, net, prompts, regions=(), method="attention_couple", **more):
 @KINDS
 @pytest.mark.parametrize("nets", [1, 2])
 @pytest.mark.parametrize("limit", [99, 1], ids=["together", "apart"])
-@pytest.mark.parametrize("method", ["attention_couple", "latent_couple", "multidiffusion", "mask_conditioning"])
+@pytest.mark.parametrize("method", ["attention_couple", "latent_couple", "latent_composite", "multidiffusion", "mask_conditioning"])
 def test_a_whole_canvas_region_is_the_plain_prompt_with_the_same_net(webui, method, limit, nets, kind):
     webui.limit = limit
     net = nets_of(webui, nets, kind)

@@ -95,9 +95,7 @@ def beside(attn: Any, inner: Project, foreign: object | None, done: Tensor, *arg
         return done
     adapters = getattr(attn, "ipadapter_hacks", None)
     if not adapters:
-        raise RegionalError(
-            f"Another extension ({owner_of(foreign)}) has its own cross-attention, which Regional would undo: disable one of the two."
-        )
+        raise undone(foreign)
     theirs = inner(*args, **kwargs)
     attn.ipadapter_hacks = []
     try:
@@ -105,6 +103,13 @@ def beside(attn: Any, inner: Project, foreign: object | None, done: Tensor, *arg
     finally:
         attn.ipadapter_hacks = adapters
     return done + added
+
+
+def undone(foreign: object) -> RegionalError:
+    """What to raise where a layer's answer would take the place of the one of a ``foreign`` forward."""
+    return RegionalError(
+        f"Another extension ({owner_of(foreign)}) has its own cross-attention, which Regional would undo: disable one of the two."
+    )
 
 
 def refuse_foreign_texts(attn: Any) -> None:

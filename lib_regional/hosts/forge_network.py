@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from ..core.errors import RegionalError
 from ..ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site, StepInfo, UNetRow, Window
-from .a1111_attention import check_shape, grid_hook, sites_of, transformer_of
+from .a1111_attention import check_shape, grid_hook, refuse_foreign_texts, sites_of, transformer_of, undone
 from .a1111_unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
 from .forge_attention import attention_call, chained, check_values
 from .forge_joint import bias_of, biased, context_of, token_grid
 from .forge_model import kind_of, refuse_unserved
 from .forge_rows import ROWS
 from .forge_unet import fresh_arguments, nested_arguments
-from .patching import patched_forward
+from .patching import foreign_forward, patched_forward
 
 
 class Network:
@@ -80,6 +80,8 @@ class Network:
                 told = layer_hook(name, on_layer, self._call, grid)
                 stack.callback(layer_of(self._unet, name).register_forward_hook(told, with_kwargs=True).remove)
             for site, attn in self._sites.items():
+                if site.kind == "cross" and self._hooks.unet is not None:
+                    refuse_foreign_texts(attn)
                 asked = self._hooks.cross_attention if site.kind == "cross" else self._hooks.self_attention
                 if asked is not None:
                     stack.enter_context(patched_forward(attn, self._around_site(site, attn, asked)))
@@ -155,6 +157,8 @@ class Network:
     # ------------------------------------------------------------------ attention
 
     def _around_site(self, site: Site, attn: Any, hook: AttentionHook) -> Callable[..., Tensor]:
+        foreign = foreign_forward(attn) if site.kind == "cross" else None
+
         def around(
             inner: Callable[..., Tensor], x: Tensor, context: Tensor | None = None, value: Tensor | None = None, *args: Any, **kwargs: Any
         ) -> Tensor:
@@ -163,6 +167,8 @@ class Network:
                 if site.kind == "cross":
                     check_values(site, context, value)
                 done = self._ask(site, attn, hook, x, x if context is None else context)
+            if done is not None and foreign is not None:
+                raise undone(foreign)
             return inner(x, context, value, *args, **kwargs) if done is None else done
 
         return around

@@ -93,6 +93,47 @@ def test_keys_and_values_told_apart_are_refused(webui):
         patched_sample(webui, lambda patcher: patcher.set_model_attn2_patch(negpip), [{**FULL, "prompt": "a"}])
 
 
+@pytest.fixture
+def own_attention(webui):
+    """As the genuine NegPip: a function of its own on every cross-attention layer, which calls no original."""
+    layers = [module for name, module in webui.engine.network.named_modules() if name.endswith(".attn2")]
+
+    def replaced(layer):
+        def forward(x, context=None, mask=None, value=None, additional_tokens=None, *args, **kwargs):
+            v = layer.to_v(context)
+            return layer.to_out(attend(layer.to_q(x), layer.to_k(context), torch.cat([v[:, :-2], -v[:, -2:]], 1), layer.heads))
+
+        return forward
+
+    for layer in layers:
+        layer.forward = replaced(layer)
+    return layers
+
+
+def test_cross_attention_of_another_kind_is_refused(webui, own_attention):
+    before = [vars(layer)["forward"] for layer in own_attention]
+    with pytest.raises(RegionalError, match=r"test_forge_extensions\) has its own cross-attention, which Regional would undo"):
+        patched_sample(webui, lambda patcher: None, [{**FULL, "prompt": "a"}])
+    assert [vars(layer)["forward"] for layer in own_attention] == before
+
+
+def test_it_is_left_alone_where_regions_have_nothing_to_say(webui, own_attention):
+    p, asked = Processing(webui), []
+    with hooked(webui, p, cross_attention=lambda call: asked.append(call.site.name)):
+        torch.testing.assert_close(p.sample(1), Processing(webui).sample(1))
+    assert len(asked) == len(own_attention)
+
+
+@pytest.mark.parametrize("method", ["latent_couple", "multidiffusion", "mask_conditioning"])
+def test_it_is_refused_to_methods_whose_regions_are_rows_of_their_own(webui, own_attention, method):
+    """It would take the regions' tokens for those of the host's text."""
+    before = [vars(layer)["forward"] for layer in own_attention]
+    p = Processing(webui, ["other"])
+    with pytest.raises(RegionalError, match="nothing of the regions' texts"), session(webui, p, [{**FULL, "prompt": "a"}], method):
+        p.sample(1)
+    assert [vars(layer)["forward"] for layer in own_attention] == before
+
+
 def test_conditions_that_are_not_the_prompts_parts_are_refused():
     sampler = SimpleNamespace(sampler_extra_args={"cond": SimpleNamespace(batch=[["a", "b"], ["c", "d"]])})
     modify = tag_conditions(SimpleNamespace(sampler=sampler), lambda step: None)

@@ -28,8 +28,8 @@ OPTIONS: Mapping[str, Mapping[str, Field]] = {
             "all",
             ("nothing", "attention", "norms", "all"),
         ),
-        "separate_until": Number("Share of a pass's steps in which self-attention is not shared; then the parts become one picture.", 0.4),
-        "layers_until": Number("Share of a pass's steps in which norms and convolutions are not shared.", 1.0),
+        "separate_until": Number("Share of a pass's steps in which they do not; then they share everything.", 1.0),
+        "border": Number("How far across a border self-attention sees, as a share of the shorter side: there the parts meet.", 0.125),
     },
     "latent_couple": {
         "mode": Choice("What a region's prediction sees: the full canvas, or a crop around the region.", "full", ("full", "crop")),

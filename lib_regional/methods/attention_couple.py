@@ -183,12 +183,12 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
     """Hooks for one generation, for models with cross-attention and for those where text and picture share one (`tensors.joint`).
 
     ``options.attention_couple.cache`` (default true) keeps keys and values over the steps; ``separate``, ``separate_until`` and
-    ``layers_until`` keep regions with different LoRAs apart (`methods.separation`).
+    ``border`` keep regions with different LoRAs apart (`methods.separation`).
     """
     option = plan.settings.option_of("attention_couple")
     cache = KeyValueCache() if option("cache") else None
     networks, pyramid, contexts = load_networks(plan, host), Pyramid(plan.layout), encode_plan(plan, host)
-    shares = (float(option(name)) for name in ("separate_until", "layers_until"))
+    shares = (float(option(name)) for name in ("separate_until", "border"))
     apart = Separation(plan, pyramid, str(option("separate")), *shares)
     placement = ByPlace(plan, pyramid)
     couple, whole = _Couple(plan, contexts, networks, pyramid, cache), WholeTexts(plan, contexts, pyramid)

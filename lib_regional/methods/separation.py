@@ -3,8 +3,8 @@
 The deltas of a LoRA act in its region alone, but the picture that they change is seen from everywhere: through the norms' mean and variance
 over the canvas, through self-attention, through neighbouring cells. Here the canvas is dealt to the sets of LoRAs (every cell to the one
 with the largest share; regions without LoRAs are a set too), and these layers see their own part and what is the base's alone, which sees
-all. Self-attention, by which the parts agree on one picture, may do so for the first steps only. Where all regions have one set, nothing
-is changed.
+all; in self-attention the places on both sides of a border see each other too, so that the parts meet as one picture. Where all regions
+have one set, nothing is changed.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _LEVEL_OF = {"group_norm": 2, "conv": 3}
 class Separation:
     """Hooks of one generation; `wanted` tells whether there is anything to keep apart."""
 
-    def __init__(self, plan: Plan, pyramid: Pyramid, level: str, until: float, layers_until: float) -> None:
-        """``until`` and ``layers_until`` are shares of the steps: of self-attention, and of norms and convolutions."""
+    def __init__(self, plan: Plan, pyramid: Pyramid, level: str, until: float, border: float) -> None:
+        """``until`` is a share of the steps, ``border`` the reach of a border as a share of the shorter side."""
         self._plan = plan
         self._pyramid = pyramid
-        self._level = LEVELS.index(level) if max(until, layers_until) > 0 else 0
+        self._level = LEVELS.index(level) if until > 0 else 0
         self._until = until
-        self._layers_until = layers_until
+        self._border_share = border
         self._parts: dict[Hashable, Parts | None] = {}
         self._borders: dict[Hashable, Border] = {}
 
@@ -53,12 +53,13 @@ class Separation:
     @property
     def reaches_layers(self) -> bool:
         """Whether norms or convolutions are meant too."""
-        return self._level > 1 and self._layers_until > 0
+        return self._level > 1
 
     def self_attention(self, call: AttentionCall) -> Tensor | None:
-        """Self-attention within the parts; tokens that were merged or tiled belong to the part that most of what they carry is of."""
-        if call.model.step.progress >= self._until:
-            return None
+        """Self-attention within the parts and across their borders.
+
+        Tokens that were merged or tiled belong to the part that most of what they carry is of, and have no borders.
+        """
         parts = self._at(call.model, call.grid, call.x.device) if call.carried is None else self._of_carried(call)
         if parts is None:
             return None
@@ -82,7 +83,7 @@ class Separation:
     def spatial(self, call: LayerCall) -> Tensor | None:
         """Norms with numbers of each part's own, convolutions that see zeros beyond their part."""
         own, outputs = call.own, (call.y.shape[-2], call.y.shape[-1])
-        if own is None or not self._divides(own.layer.kind, call.model):
+        if own is None or not self._divides(own.layer.kind):
             return None
         parts = self._at(call.model, outputs, call.x.device)
         if parts is None:
@@ -94,7 +95,7 @@ class Separation:
     def delta(self, call: LayerCall, delta: LayerDelta) -> Tensor | None:
         """What a LoRA's delta gives in a norm or a convolution within the parts, see `region_lora.Within`."""
         kind, outputs = delta.layer.kind, (call.y.shape[-2], call.y.shape[-1])
-        if call.x.dim() != 4 or not self._divides(kind, call.model):
+        if call.x.dim() != 4 or not self._divides(kind):
             return None
         parts = self._at(call.model, outputs, call.x.device)
         if parts is None:
@@ -116,16 +117,18 @@ class Separation:
     def _state(self, model: ModelCall) -> Hashable:
         return (self._plan.active(model.step), model.step.hires, model.latent, tuple(row.image for row in model.rows))
 
-    def _divides(self, kind: str, model: ModelCall) -> bool:
-        """Whether layers of ``kind`` are kept apart in this step."""
-        return kind in _LEVEL_OF and self._level >= _LEVEL_OF[kind] and model.step.progress < self._layers_until
+    def _divides(self, kind: str) -> bool:
+        return kind in _LEVEL_OF and self._level >= _LEVEL_OF[kind]
 
     def _at(self, model: ModelCall, grid: Grid, device: torch.device) -> Parts | None:
-        """The parts of the rows on ``grid``; None where they are all one."""
+        """The parts of the rows on ``grid``; None where they are all one, or no longer apart."""
+        if model.step.progress >= self._until:
+            return None
         name = (self._state(model), grid, device)
         if name not in self._parts:
             labels = self._labels(model, grid)
-            self._parts[name] = parts_of(labels, device) if divided(labels) else None
+            reach = max(1, round(self._border_share * min(grid))) if self._border_share else 0
+            self._parts[name] = parts_of(labels, device, reach) if divided(labels) else None
         return self._parts[name]
 
     def _labels(self, model: ModelCall, grid: Grid) -> Tensor:

@@ -7,6 +7,7 @@ label and of label `COMMON`, as if the rest were not there; places of `COMMON` s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -39,21 +40,38 @@ def divided(labels: Tensor) -> bool:
     return any(len(row[row != COMMON].unique()) > 1 for row in labels)
 
 
-def parts_of(labels: Tensor, device: torch.device | str = "cpu") -> Parts:
-    """labels (B, h, w) on the CPU -> what the layers on ``device`` need of them."""
-    flat = labels.flatten(1)
+def parts_of(labels: Tensor, device: torch.device | str = "cpu", reach: int = 0) -> Parts:
+    """labels (B, h, w) on the CPU -> what the layers on ``device`` need of them.
+
+    In ``groups``, places of two labels see each other where each lies within ``reach`` cells (of a square's side) of the other's label.
+    """
+    flat, near = labels.flatten(1), _near(labels, reach)
     _, kinds = flat.unique(dim=0, return_inverse=True)
     groups = []
     for kind in kinds.unique():
         rows = torch.nonzero(kinds == kind)[:, 0]
-        row = flat[rows[0]]
-        for label in row.unique():
-            places = torch.nonzero(row == label)[:, 0]
-            heard = torch.nonzero(_sees(label, row))[:, 0]
-            groups.append((rows[:, None].to(device), places[None].to(device), heard[None].to(device)))
+        for places, seen in _groups(flat[rows[0]], near[rows[0]]):
+            groups.append((rows[:, None].to(device), places[None].to(device), seen[None].to(device)))
     inside = F.one_hot(flat)
     seen = _sees(torch.arange(inside.shape[-1]), flat[..., None])
     return Parts(labels.to(device), inside.float().to(device), seen.float().to(device), tuple(groups))
+
+
+def _near(labels: Tensor, reach: int) -> Tensor:
+    """(B, h·w, n) bool: whether a place of a label lies within ``reach`` of a place; none with a reach of 0."""
+    places = F.one_hot(labels).movedim(-1, 1).float()
+    if not reach:
+        return torch.zeros_like(places, dtype=torch.bool).flatten(2).mT
+    return F.max_pool2d(places, 2 * reach + 1, 1, reach).bool().flatten(2).mT
+
+
+def _groups(row: Tensor, near: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Places of one row that see the same, and what they see: row (l,), near (l, n) -> (k,) and (m,) each."""
+    marks, group = torch.cat([row[:, None], near], -1).unique(dim=0, return_inverse=True)
+    for number, mark in enumerate(marks):
+        label, reached = mark[0], mark[1:].bool()
+        seen = _sees(label, row) | (reached[row] & near[:, label])
+        yield torch.nonzero(group == number)[:, 0], torch.nonzero(seen)[:, 0]
 
 
 def _sees(mine: Tensor, other: Tensor) -> Tensor:

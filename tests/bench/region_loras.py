@@ -69,10 +69,10 @@ class RandomLoras:
         return LayerDelta(kind, down=down, up=up)
 
 
-def lora_plan(count: int, size: int, loras: bool = True, separate: str = "nothing", attention: bool = True) -> Plan:
-    """Regions of equal size, each with a text and a LoRA of its own, kept apart as ``separate`` says; ``attention``: self-attention too."""
+def lora_plan(count: int, size: int, loras: bool = True, separate: str = "nothing") -> Plan:
+    """Regions of equal size, each with a text and a LoRA of its own, kept apart as ``separate`` says."""
     regions = [{"prompt": f"region {i}" + (f"<lora:{i}:{STRENGTH}>" if loras else "")} for i in range(count)]
-    options = {"options": {"attention_couple": {"separate": separate, "separate_until": int(attention)}}}
+    options = {"options": {"attention_couple": {"separate": separate}}}
     settings = Settings.parse({"enabled": True, "grid": {"ratios": GRIDS[count], "direction": "columns"}, "regions": regions, **options})
     return Plan(settings, settings.layout(), (size, size), plan_pass(settings, ["main"], ["negative"], 20))
 
@@ -126,7 +126,6 @@ def counted(args: argparse.Namespace) -> dict[str, float]:
     plain = flops(model, latent, 1)
     found = {"regions alone": lora_plan(args.regions, args.size, False), "with LoRAs": lora_plan(args.regions, args.size)}
     found["kept apart"] = lora_plan(args.regions, args.size, separate="all")
-    found["kept apart but for attention"] = lora_plan(args.regions, args.size, separate="all", attention=False)
     done: dict[str, float] = {}
     for name, plan in found.items():
         with Session(DiffusersHost(model), plan):
@@ -157,7 +156,6 @@ def main() -> None:
     plan = lora_plan(args.regions, args.size)
     plans = {"regions": plan_of(args.regions, args.size), "loras": plan}
     plans["loras, kept apart"] = lora_plan(args.regions, args.size, separate="all")
-    plans["loras, kept apart but for attention"] = lora_plan(args.regions, args.size, separate="all", attention=False)
     with torch.inference_mode():
         print("FLOPs ÷ plain:", {name: round(value, 4) for name, value in counted(args).items()}, flush=True)
         rounds = []

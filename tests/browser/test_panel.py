@@ -38,7 +38,7 @@ def test_options_show_what_they_are_until_somebody_sets_them(editor):
     field = editor.field("options.attention_couple.separate")
     assert field.input_value() == "all"
     assert field.evaluate("box => [...box.options].map((one) => one.value)") == ["nothing", "attention", "norms", "all"]
-    assert editor.field("options.attention_couple.separate_until").get_attribute("placeholder") == "0.4"
+    assert editor.field("options.attention_couple.border").get_attribute("placeholder") == "0.125"
     field.select_option("norms")
     assert editor.settings["options"] == {"attention_couple": {"separate": "norms"}}
     assert field.input_value() == "norms"

@@ -131,7 +131,7 @@ BAD = [
     ),
     pytest.param(
         {"enabled": True, "options": {"attention_couple": 1}},
-        "must be an object (cache, separate, separate_until, layers_until)",
+        "must be an object (cache, separate, separate_until, border)",
         "options.attention_couple",
         id="options as number",
     ),

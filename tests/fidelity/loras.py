@@ -44,11 +44,11 @@ SHARP = 0.0
 """Feather of regions without a soft border."""
 SEPARATION: dict[str, tuple[dict[str, Any], float]] = {
     "attention couple": (couple(), 0.05),
-    "… apart to the end": (couple(separate_until=1), 0.05),
-    "… apart to the end, sharp border": (couple(separate_until=1), SHARP),
-    "… norms and convolutions for 40 % too": (couple(layers_until=0.4), 0.05),
-    "… `separate`: norms, to the end": (couple(separate="norms", separate_until=1), 0.05),
-    "… `separate`: attention, to the end": (couple(separate="attention", separate_until=1), 0.05),
+    "… `border`: 0": (couple(border=0), 0.05),
+    "… `border`: 0, sharp border": (couple(border=0), SHARP),
+    "… `separate_until`: 0.4": (couple(separate_until=0.4), 0.05),
+    "… `separate`: norms": (couple(separate="norms", border=0), 0.05),
+    "… `separate`: attention": (couple(separate="attention", border=0), 0.05),
     "… `separate`: nothing": (couple(separate="nothing"), 0.05),
     "latent couple": (LATENT, 0.05),
     "latent couple, crops without halo, sharp border": (CROP, SHARP),
@@ -56,8 +56,8 @@ SEPARATION: dict[str, tuple[dict[str, Any], float]] = {
 """Row of the table -> settings and feather."""
 PLACING = {
     "attention couple": couple(),
-    "… apart to the end": couple(separate_until=1),
-    "… norms and convolutions for 40 % too": couple(layers_until=0.4),
+    "… `border`: 0": couple(border=0),
+    "… `separate_until`: 0.4": couple(separate_until=0.4),
     "… `separate`: nothing": couple(separate="nothing"),
     "latent couple": LATENT,
 }

@@ -204,10 +204,8 @@ def test_rows_apart_are_the_same_as_together_on_forge(monkeypatch):
     assert_close(made.regions(["else"], *halves), together)
 
 
-def kept_apart(level, until=1.0, layers_until=None):
-    """``until`` is the share of self-attention; that of norms and convolutions is the same where none is given."""
-    layers = until if layers_until is None else layers_until
-    return {"options": {"attention_couple": {"separate": level, "separate_until": until, "layers_until": layers}}}
+def kept_apart(level, until=1.0, border=0.0):
+    return {"options": {"attention_couple": {"separate": level, "separate_until": until, "border": border}}}
 
 
 def test_regions_kept_apart_by_all_do_not_hear_of_the_others_lora(rig):
@@ -230,17 +228,18 @@ def test_regions_are_apart_until_their_share_of_the_steps_is_over(rig):
     halves = [{**HALVES[0], "prompt": "hat<lora:one:0.8>"}, {**HALVES[1], "prompt": "dog<lora:two:0.5>"}]
     none, first, both = (made.regions(["else"], *halves, **kept_apart("all", until)) for until in (0, 0.2, 1))
     assert_close(made.regions(["else"], *halves, **kept_apart("nothing")), none)
-    assert_close(made.regions(["else"], *halves), made.regions(["else"], *halves, **kept_apart("all", 0.4, 1)))
+    assert_close(made.regions(["else"], *halves), made.regions(["else"], *halves, **kept_apart("all", 1, 0.125)))
     assert all((a - b).abs().max() > 1e-3 for a, b in ((none, first), (first, both), (none, both)))
 
 
-def test_self_attention_may_be_shared_earlier_than_norms_and_convolutions(rig):
+def test_the_places_at_a_border_see_each_other_in_self_attention(rig):
     made = rig(**TWO)
     halves = [{**HALVES[0], "prompt": "hat<lora:one:0.8>"}, {**HALVES[1], "prompt": "dog<lora:two:0.5>"}]
-    attention, layers = (made.regions(["else"], *halves, **kept_apart("all", *shares)) for shares in ((1, 0), (0, 1)))
-    assert_close(attention, made.regions(["else"], *halves, **kept_apart("attention", 1, 1)))
-    none, both = (made.regions(["else"], *halves, **kept_apart("all", until)) for until in (0, 1))
-    assert all((a - b).abs().max() > 1e-3 for a, b in ((layers, attention), (layers, none), (layers, both), (attention, both)))
+    apart, border = (made.regions(["else"], *halves, **kept_apart("all", 1, share)) for share in (0, 0.125))
+    assert (apart - border).abs().max() > 1e-3
+    attention = [made.regions(["else"], *halves, **kept_apart("attention", 1, share)) for share in (1, 0)]
+    assert_close(attention[0], made.regions(["else"], *halves, **kept_apart("nothing")))
+    assert (attention[0] - attention[1]).abs().max() > 1e-3
 
 
 def test_the_order_of_the_regions_does_not_say_who_has_the_border(rig):

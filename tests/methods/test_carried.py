@@ -99,7 +99,7 @@ def attention(carried, x, projected):
 
 def test_merged_tokens_are_of_the_part_that_most_of_them_is_of():
     plan = plan_of(HALVES)
-    apart = Separation(plan, Pyramid(plan.layout), "attention", 0.5, 0.5)
+    apart = Separation(plan, Pyramid(plan.layout), "attention", 0.5, 0.0)
     hook = side_by_side(carried_strengths(ByPlace(plan, Pyramid(plan.layout))), apart.carried)
     merge = merges()
     carried = merge @ hook(MODEL, GRID)
@@ -116,11 +116,11 @@ def test_merged_tokens_are_of_the_part_that_most_of_them_is_of():
 
 def test_later_they_carry_no_parts_and_hear_each_other():
     plan = plan_of(HALVES)
-    apart = Separation(plan, Pyramid(plan.layout), "attention", 0.5, 0.5)
+    apart = Separation(plan, Pyramid(plan.layout), "attention", 0.5, 0.0)
     late = ModelCall(ROWS, StepInfo(5, 10), LATENT)
     assert apart.carried(MODEL, GRID).shape[-1] == 3 and apart.carried(late, GRID) is None
     strengths = carried_strengths(ByPlace(plan, Pyramid(plan.layout)))
     assert torch.equal(side_by_side(strengths, apart.carried)(late, GRID), strengths(late, GRID))
     assert side_by_side(None, lambda *_: None)(MODEL, GRID) is None
     one = plan_of([{**half, "prompt": "a <lora:one:0.5>"} for half in HALVES])
-    assert Separation(one, Pyramid(one.layout), "all", 1.0, 1.0).carried(MODEL, GRID) is None
+    assert Separation(one, Pyramid(one.layout), "all", 1.0, 0.0).carried(MODEL, GRID) is None

@@ -39,6 +39,33 @@ def test_attention_is_that_of_the_parts_tokens() -> None:
                 torch.testing.assert_close(got[row, token, part], expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("reach", [1, 2, 9])
+def test_places_on_both_sides_of_a_border_see_each_other(reach: int) -> None:
+    """Each within ``reach`` of the other's part, not of just any part."""
+    torch.manual_seed(3)
+    stripes = torch.tensor([1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]).expand(4, 12)
+    corner = stripes.clone()
+    corner[:2, :3], corner[3, 5:7] = 4, 0
+    shaped = torch.stack([stripes, stripes, corner])
+    q, k, v = torch.randn(3, 3, 48, 4)
+    got = attend_apart(q, k, v, parts_of(shaped, reach=reach), 1, 0.7)
+
+    def reaches(row: int, place: int, label: int) -> bool:
+        y, x = divmod(place, 12)
+        return bool((shaped[row, max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1] == label).any())
+
+    for row in range(3):
+        labels = shaped[row].flatten().tolist()
+        for token in range(48):
+            mine, seen = labels[token], []
+            for other, theirs in enumerate(labels):
+                meet = reaches(row, token, theirs) and reaches(row, other, mine)
+                if mine == theirs or 0 in (mine, theirs) or meet:
+                    seen.append(other)
+            expected = torch.softmax(0.7 * q[row, token] @ k[row, seen].T, -1) @ v[row, seen]
+            torch.testing.assert_close(got[row, token], expected, atol=1e-5, rtol=1e-4)
+
+
 def test_norms_have_numbers_of_each_part() -> None:
     torch.manual_seed(1)
     layer = nn.GroupNorm(2, 6, eps=1e-3)

@@ -28,6 +28,7 @@ from ..session import Session
 from ..tensors.attention_record import AttentionRecord
 from . import options, xyz_axes
 from .detect import find_host
+from .page_errors import hand_on
 from .recording import kept_maps, word_positions
 from .templates import refuse_templates
 
@@ -239,8 +240,10 @@ def _wrap(p: Any, run: Callable[..., Any]) -> None:
     def sample(*args: Any, **kwargs: Any) -> Any:
         try:
             return run(inner, *args, **kwargs)
-        except BaseException:
+        except BaseException as error:
             _forget_texts(p)
+            if isinstance(error, RegionalError):
+                hand_on(error)
             raise
 
     sample.regional = True  # type: ignore[attr-defined]

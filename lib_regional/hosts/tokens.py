@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +31,9 @@ def _counter(model: Any) -> Any:
     if getattr(model, "cond_stage_model", None) is not None:
         from modules.sd_hijack import model_hijack
 
-        return lambda text: _pair(model_hijack.get_prompt_lengths(text))
+        lengths = model_hijack.get_prompt_lengths
+        told = [model.cond_stage_model] if "cond_stage_model" in inspect.signature(lengths).parameters else []  # reForge, Forge Classic
+        return lambda text: _pair(lengths(text, *told))
     return lambda text: (0, CHUNK)
 
 

@@ -43,6 +43,15 @@ def test_the_hosts_own_count_without_tags(webui, text, expected):
     assert count_tokens([text]) == [expected]
 
 
+def test_hosts_that_ask_for_the_text_encoder_are_told_it(webui, monkeypatch):
+    """reForge and Forge Classic keep none in ``model_hijack``."""
+    encoder = SimpleNamespace(lengths=lengths)
+    told = SimpleNamespace(get_prompt_lengths=lambda text, cond_stage_model: cond_stage_model.lengths(text))
+    monkeypatch.setattr(sys.modules["modules.sd_hijack"], "model_hijack", told)
+    webui.models.model_data.sd_model = SimpleNamespace(cond_stage_model=encoder)
+    assert count_tokens(["a b", "word " * 80]) == [(2, 75), (80, 150)]
+
+
 def test_forges_engine_counts_for_itself(webui):
     webui.models.model_data.sd_model = SimpleNamespace(get_prompt_lengths_on_ui=lengths)
     assert count_tokens(["a b", "c"]) == [(2, 75), (1, 75)]

@@ -1,0 +1,45 @@
+"""Errors on the page of reForge and Forge Classic, whose main thread makes a page's pictures and loses what is raised there.
+
+Their ``modules_forge.main_thread.Task`` keeps a result and no exception; what the page is given for a picture that failed is None, and
+what it says is that None cannot be iterated. So the running task is given a result that raises the error where the host takes it apart.
+Nothing is patched: the task is one picture's. Forge's tasks keep exceptions themselves, and the API has no tasks.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, NoReturn
+
+from ..core.errors import RegionalError
+
+_THREAD = "modules_forge.main_thread"
+
+
+class Failed:
+    """A result that is no result: iterating it raises the error. It keeps the text alone, since the error holds tensors by its frames."""
+
+    def __init__(self, error: RegionalError) -> None:
+        self._text = str(error)
+
+    def __iter__(self) -> Iterator[NoReturn]:
+        raise RegionalError(self._text)
+
+
+def hand_on(error: RegionalError) -> None:
+    """Let the page say ``error``, which is about to be raised, on hosts that would lose it; does nothing elsewhere."""
+    task = _running_task(sys._getframe())
+    if task is not None and not hasattr(task, "exception") and getattr(task, "result", error) is None:
+        task.result = Failed(error)
+
+
+def _running_task(frame: FrameType | None) -> Any:
+    """The task of the host's main thread that ``frame`` runs in, None where there is none."""
+    kind = getattr(sys.modules.get(_THREAD), "Task", None)
+    while kind is not None and frame is not None:
+        owner = frame.f_locals.get("self") if frame.f_code.co_name == "work" else None
+        if isinstance(owner, kind):
+            return owner
+        frame = frame.f_back
+    return None

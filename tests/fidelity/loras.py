@@ -66,6 +66,8 @@ OFF = 0.0001
 SAMPLING = {"steps": 20, "sampler_name": "Euler a", "cfg_scale": 5.0, "width": 128, "height": 128, "do_not_save_samples": True}
 PAIRS = (("star", None), (None, "star"), ("star", "outlines"), ("shift", None), ("outlines", "shift"), ("shift", "star"))
 BATCH = 12
+SEEN = 0.1
+"""Share of a strip that must be background for its shade to count."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,17 @@ def placed(studio: Studio, settings: dict[str, Any], count: int) -> tuple[dict[s
     return right, pictures
 
 
+def shade_step(pictures: Sequence[np.ndarray], at: int = 64, width: int = 16) -> float:
+    """Mean difference in levels of the backgrounds' colour in ``width`` columns left and right of column ``at``."""
+    steps = []
+    for picture in pictures:
+        sides = [picture[:, start : start + width].reshape(-1, 3).astype(float) for start in (at - width, at)]
+        grounds = [side[np.ptp(side, axis=-1) <= CHROMA] for side in sides]
+        if min(map(len, grounds)) > SEEN * len(sides[0]):
+            steps.append(np.abs(grounds[0].mean(0) - grounds[1].mean(0)).mean())
+    return float(np.mean(steps))
+
+
 def _pair(rng: random.Random, number: int) -> tuple[Wish, Wish, str]:
     first, second = PAIRS[number % len(PAIRS)]
     left = wish(rng, first)
@@ -215,6 +228,7 @@ def placing(studio: Studio, names: Sequence[str], count: int) -> tuple[list[str]
     for name in names:
         right, pictures = placed(studio, PLACING[name], 2 * count)
         shown = shown or pictures
+        lines.append(f"| | | {name} | step of the background: {shade_step(pictures):.1f}, within a half {shade_step(pictures, 32):.1f} | |")
         for lora, hits in right.items():
             rate = float(np.mean(hits))
             ratio = rate / max(single[lora], 1e-9)

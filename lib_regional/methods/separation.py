@@ -42,6 +42,7 @@ class Separation:
         self._border_share = border
         self._parts: dict[Hashable, Parts | None] = {}
         self._borders: dict[Hashable, Border] = {}
+        self._marks: dict[Hashable, Tensor | None] = {}
 
     @property
     def wanted(self) -> bool:
@@ -70,8 +71,11 @@ class Separation:
         """One column for each part, 1 where a token is of it, see `ports.Hooks.carried`; the last columns of what is carried."""
         if model.step.progress >= self._until:
             return None
-        labels = self._labels(model, grid)
-        return F.one_hot(labels.flatten(1)).float() if divided(labels) else None
+        name = (self._state(model), grid)
+        if name not in self._marks:
+            labels = self._labels(model, grid)
+            self._marks[name] = F.one_hot(labels.flatten(1)).float() if divided(labels) else None
+        return self._marks[name]
 
     def _of_carried(self, call: AttentionCall) -> Parts | None:
         own = self.carried(call.model, call.grid)

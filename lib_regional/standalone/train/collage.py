@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-CELL = 8
-"""Pixels along the side of a latent cell."""
+from ..stable_diffusion import CELL
+
 JOIN = 8
 """Pixels on either side of a join that may differ."""
 APART_WEIGHT = 8.0

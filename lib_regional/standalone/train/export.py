@@ -185,11 +185,17 @@ def export_model(out: Path, folder: Path | None = None) -> Path:
     folder = folder or FOLDER
     models = load_models(out)
     weights = checkpoint_weights(models.unet, scaled_autoencoder(out), models.text)
+    path = _written(shortened(weights), folder)
+    write_configs(folder)
+    return path
+
+
+def _written(weights: dict[str, Tensor], folder: Path) -> Path:
+    """Writes the checkpoint's file into ``folder``."""
     path = folder / CHECKPOINT.name
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(shortened(weights), path, metadata={"format": "pt", "model": "regional-small"})
+    save_file(weights, path, metadata={"format": "pt", "model": "regional-small"})
     path.chmod(0o644)  # safetensors keeps it to its owner, which a shared installation cannot use
-    write_configs(folder)
     return path
 
 
@@ -202,12 +208,8 @@ def shipped_autoencoder() -> AutoencoderKL:
 
 def replace_decoder(autoencoder: nn.Module, folder: Path | None = None) -> Path:
     """Writes the shipped checkpoint with the decoder of ``autoencoder`` into ``folder`` (default: in its place); returns the file."""
-    path = (folder or FOLDER) / CHECKPOINT.name
-    path.parent.mkdir(parents=True, exist_ok=True)
     weights = load_file(CHECKPOINT)
     found = autoencoder_weights(autoencoder.state_dict(), len(AUTOENCODER["block_out_channels"]))
     fresh = {name: value for name, value in found.items() if ".decoder." in name or ".post_quant_conv." in name}
     weights |= {name: value.half().contiguous().cpu() for name, value in fresh.items()}
-    save_file(weights, path, metadata={"format": "pt", "model": "regional-small"})
-    path.chmod(0o644)
-    return path
+    return _written(weights, folder or FOLDER)

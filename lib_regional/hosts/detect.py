@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from ..core.cost import TRAINED
 from ..core.errors import RegionalError
 from ..ports import Host, facts_of
-from .a1111 import A1111Host
 from .a1111_model import is_a1111
-from .diffusers import DiffusersHost
-from .forge import ForgeHost
 from .forge_model import is_forge
 
 
-def _is_diffusers(model: Any) -> bool:
+def is_diffusers(model: Any) -> bool:
+    """Whether ``model`` offers a diffusers UNet together with what its adapter asks of it."""
     return all(hasattr(model, name) for name in ("unet", "encode_schedules", "call_listeners"))
 
 
-_ADAPTERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Any], Host]], ...] = (
-    (_is_diffusers, DiffusersHost),
-    (is_forge, ForgeHost),
-    (is_a1111, A1111Host),
+@dataclass(frozen=True)
+class Adapter:
+    """A host in the registry. Its module may import packages that other hosts lack, so it is loaded for a model that ``fits`` it alone."""
+
+    fits: Callable[[Any], bool]
+    module: str
+    """Name of the module in this folder."""
+    kind: str
+    """Name of the `Host` class in it."""
+
+    def load(self) -> Callable[[Any, Any], Host]:
+        """Import the adapter. Raises `RegionalError` naming the package where one that it needs is missing."""
+        try:
+            found: Callable[[Any, Any], Host] = getattr(import_module(f".{self.module}", __package__), self.kind)
+        except ModuleNotFoundError as error:
+            raise RegionalError(f"Regional cannot work with this model: the Python package {error.name} is missing.") from error
+        return found
+
+
+_ADAPTERS = (
+    Adapter(is_diffusers, "diffusers", "DiffusersHost"),
+    Adapter(is_forge, "forge", "ForgeHost"),
+    Adapter(is_a1111, "a1111", "A1111Host"),
 )
 
 
 def find_host(model: Any, p: Any = None) -> Host:
     """The adapter for the loaded ``model`` that samples for ``p``. Raises `RegionalError` for a model that none of them can serve."""
-    for fits, adapter in _ADAPTERS:
-        if fits(model):
-            return adapter(model, p)
+    for adapter in _ADAPTERS:
+        if adapter.fits(model):
+            return adapter.load()(model, p)
     raise RegionalError(f"Regional cannot work with this model ({type(model).__name__}): it offers no UNet that Regional knows.")
 
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.errors import RegionalError
 from ..ports import GuidanceModel
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -25,11 +26,18 @@ def named_clipseg(name: str) -> GuidanceModel | None:
 
 
 def find_clipseg(folder: str) -> GuidanceModel | None:
-    """The model in ``folder`` (as ``save_pretrained`` lays it out, with its tokenizer); None where there is none. Nothing is downloaded."""
+    """The model in ``folder`` (as ``save_pretrained`` lays it out, with its tokenizer); None where there is none. Nothing is downloaded.
+
+    Raises `RegionalError` where transformers is not installed.
+    """
     place = Path(folder).expanduser()
     if not folder or not (place / "config.json").is_file():
         return None
-    from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
+    try:
+        from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
+    except ImportError as error:
+        message = f'"{_NAME}{folder}" cannot be used: CLIPSeg needs the Python package transformers, which is missing here.'
+        raise RegionalError(message) from error
 
     model = CLIPSegForImageSegmentation.from_pretrained(place, local_files_only=True).eval().requires_grad_(False)
     return Clipseg(model, CLIPTokenizer.from_pretrained(place, local_files_only=True))

@@ -1,12 +1,14 @@
 """CLIPSeg as a guidance model: a small random one from a folder, and what is said where there is none."""
 
 import json
+import sys
 
 import pytest
 import torch
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPTokenizer
 
-from lib_regional.sources.clipseg import find_clipseg
+from lib_regional.core.errors import RegionalError
+from lib_regional.sources.clipseg import find_clipseg, named_clipseg
 
 TOWER = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2}
 
@@ -67,3 +69,9 @@ def test_a_batch_is_its_single_pictures(folder):
 def test_a_folder_without_a_model_is_none(given, tmp_path):
     assert find_clipseg(given) is None
     assert find_clipseg(str(tmp_path)) is None
+
+
+def test_without_transformers_the_model_that_was_asked_for_is_named(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(RegionalError, match=f'"clipseg:{folder}" cannot be used: .* transformers'):
+        named_clipseg(f"clipseg:{folder}")

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "regional-stamp.json"
 REQUIREMENTS = ROOT / "requirements"
-SUPPORTED = ((3, 12), (3, 11), (3, 10))
+SUPPORTED = ((3, 13), (3, 12), (3, 11), (3, 10))
 
 # Each step is one call of pip: requirement files, then further options.
 EXTRAS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
@@ -84,7 +84,7 @@ def candidates() -> Iterator[list[str]]:
 
 
 def find_python() -> str:
-    """The path of a Python 3.10 to 3.12 with the venv module; SetupError when there is none."""
+    """The path of a Python 3.10 to 3.13 with the venv module; SetupError when there is none."""
     for command in candidates():
         version = version_of(command, PROBE_WITH_VENV)
         if version and version[:2] in SUPPORTED:
@@ -96,8 +96,8 @@ def find_python() -> str:
             "On Debian and Ubuntu install it with: sudo apt install python3-venv"
         )
     raise SetupError(
-        f"Regional needs Python 3.10, 3.11 or 3.12, and this is {running}.\n"
-        "None of python3.12, python3.11, python3.10 was found on PATH. Install one of them and start again, for example:\n"
+        f"Regional needs Python 3.10 to 3.13, and this is {running}.\n"
+        "None of python3.13, python3.12, python3.11, python3.10 was found on PATH. Install one of them and start again, for example:\n"
         "    python3.11 run.py demo"
     )
 

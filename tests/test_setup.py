@@ -10,10 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.markers import Marker
+from packaging.specifiers import SpecifierSet
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,7 +25,8 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = ["standalone", "test", "train"]
-PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([A-Za-z0-9.+!]+)$")
+PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([A-Za-z0-9.+!]+)(?:; (.+))?$")
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 
 def load(name: str) -> ModuleType:
@@ -33,16 +37,21 @@ def load(name: str) -> ModuleType:
     return module
 
 
-def pins(path: Path) -> dict[str, str]:
-    """Normalised package name -> version of a requirements file; anything that is not an exact pin fails."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    return dict(pin(line) for line in lines)
+def lines_of(path: Path) -> list[str]:
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
 
 
-def pin(line: str) -> tuple[str, str]:
-    match = PIN.match(line)
-    assert match, f"not an exact pin: {line}"
-    return re.sub(r"[-_.]+", "-", match[1]).lower(), match[2]
+def pins(lines: Iterable[str], python: str) -> dict[str, str]:
+    """Normalised package name -> the version for a Python. Anything that is not an exact pin fails, and so does a second one."""
+    found: dict[str, str] = {}
+    for line in lines:
+        match = PIN.match(line)
+        assert match, f"not an exact pin: {line}"
+        name = re.sub(r"[-_.]+", "-", match[1]).lower()
+        if match[3] is None or Marker(match[3]).evaluate({"python_version": python}):
+            assert name not in found, f"two pins of {name} for Python {python}"
+            found[name] = match[2]
+    return found
 
 
 def project() -> dict:
@@ -54,14 +63,21 @@ def project() -> dict:
 
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_extras_agree_with_the_requirement_files(extra: str) -> None:
-    assert dict(pin(line) for line in project()["optional-dependencies"][extra]) == pins(ROOT / "requirements" / f"{extra}.txt")
+    assert sorted(project()["optional-dependencies"][extra]) == sorted(lines_of(ROOT / "requirements" / f"{extra}.txt"))
 
 
+@pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("extra", EXTRAS)
-def test_the_lock_holds_every_direct_pin(extra: str) -> None:
-    lock = pins(ROOT / "requirements" / "lock.txt")
-    direct = pins(ROOT / "requirements" / f"{extra}.txt")
-    assert {name: lock.get(name) for name in direct} == direct
+def test_the_lock_holds_every_direct_pin(extra: str, python: str) -> None:
+    lock = pins(lines_of(ROOT / "requirements" / "lock.txt"), python)
+    direct = pins(lines_of(ROOT / "requirements" / f"{extra}.txt"), python)
+    assert direct and {name: lock.get(name) for name in direct} == direct
+
+
+def test_the_pythons_that_are_declared_are_those_that_are_taken() -> None:
+    declared = SpecifierSet(project()["requires-python"])
+    assert sorted(PYTHONS) == sorted(f"{major}.{minor}" for major, minor in load("run").SUPPORTED)
+    assert [f"3.{minor}" for minor in range(6, 20) if declared.contains(f"3.{minor}")] == PYTHONS
 
 
 def test_the_version_is_the_newest_of_the_changelog() -> None:
@@ -191,7 +207,7 @@ def test_the_running_python_is_taken_when_it_will_do(run: ModuleType) -> None:
     assert run.version_of([run.find_python()])[:2] == sys.version_info[:2]
 
 
-@pytest.mark.parametrize("version", [(3, 9), (3, 13)], ids=str)
+@pytest.mark.parametrize("version", [(3, 9), (3, 14)], ids=str)
 def test_an_unsuitable_python_looks_for_another(run: ModuleType, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int]) -> None:
     monkeypatch.setattr(run.sys, "version_info", version)
     monkeypatch.setattr(run.shutil, "which", lambda name: f"/bin/{name}" if name == "python3.11" else None)
@@ -200,9 +216,9 @@ def test_an_unsuitable_python_looks_for_another(run: ModuleType, monkeypatch: py
 
 
 def test_without_any_suitable_python_the_message_says_which(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run.sys, "version_info", (3, 13))
+    monkeypatch.setattr(run.sys, "version_info", (3, 14))
     monkeypatch.setattr(run.shutil, "which", lambda name: None)
-    with pytest.raises(run.SetupError, match=r"needs Python 3.10, 3.11 or 3.12, and this is 3.13"):
+    with pytest.raises(run.SetupError, match=r"needs Python 3.10 to 3.13, and this is 3.14"):
         run.find_python()
 
 

@@ -1,17 +1,17 @@
 """What the WebUI runs at every start: it looks for what Regional needs, says in one line what is missing, and installs nothing.
 
 Everything Regional needs is part of AUTOMATIC1111's and Forge's own requirements. A second copy, or another version, would only
-break the WebUI or another extension.
+break the WebUI or another extension. tests/test_imports.py compares both tables with the imports in the source.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 
-NEEDED = {"torch": "torch", "numpy": "numpy", "PIL": "pillow", "einops": "einops", "gradio": "gradio", "fastapi": "fastapi"}
-"""Module -> the name under which pip knows it."""
-OPTIONAL = {"safetensors": "LoRA files for single regions"}
-"""Module -> what is not available without it."""
+NEEDED = {"torch": "torch", "numpy": "numpy", "PIL": "pillow", "gradio": "gradio", "fastapi": "fastapi", "starlette": "starlette"}
+"""Module that is imported when the extension is loaded -> the name under which pip knows it."""
+OPTIONAL = {"transformers": "CLIPSeg as the guidance model of an edit"}
+"""Module that is imported when a feature is used -> what is not available without it."""
 
 
 def is_missing(module: str) -> bool:

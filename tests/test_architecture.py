@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "lib_regional"
 FUNCTION_LINES = 60
 FILE_LINES = 400
-UNTRACKED = {".git", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", "__pycache__", "build", "dist", "node_modules"}
+UNTRACKED = {
+    ".git", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", ".venv-matrix", "__pycache__", "build", "dist",
+    "node_modules",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ MAY = {
     "plan": may("core tensors ports plan", "torch"),
     "methods": may("core tensors ports plan methods", TENSORS),
     "session": may("core ports plan methods session"),
-    "sources": may("core tensors ports sources", f"{TENSORS} PIL scipy skimage transformers"),
+    "sources": may("core tensors ports sources", f"{TENSORS} PIL transformers"),
     "hosts": may("core tensors ports plan session sources hosts", f"{TENSORS} {HOSTS}"),
     "ui": may("core ui", "gradio"),
     "api": may("core tensors sources api", f"{TENSORS} PIL fastapi starlette pydantic"),

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor, nn
 
 from ..core.errors import RegionalError
@@ -262,9 +261,16 @@ class DiffusersHost:
             done = hook(UNetCall(outer, x, run, native, told.shape[1]))
             if done is None:
                 return inner(x, steps, encoder_hidden_states=told, **rest)
-            return UNet2DConditionOutput(done) if rest.get("return_dict", True) else (done,)
+            return _output(done) if rest.get("return_dict", True) else (done,)
 
         return around
+
+
+def _output(sample: Tensor) -> Any:
+    """What a UNet answers with; whoever runs one has diffusers, which not every host does."""
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
+
+    return UNet2DConditionOutput(sample)
 
 
 def _grid_of(x: Tensor) -> Grid:

@@ -64,7 +64,7 @@ def test_late_imports_are_told_from_early_ones() -> None:
 
 def run_blocked(what: str, folder: Path, program: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *(["-c", program] if program else [str(PROGRAM)]), what, str(folder)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
 
 
 @pytest.mark.parametrize("what", ["modules", "a1111", "forge"])

@@ -18,6 +18,10 @@ import pytest
 from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 
+from lib_regional.standalone import environment as environments
+from lib_regional.standalone.environment import Environment, SetupError
+from tests import checks, matrix
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -89,153 +93,201 @@ def test_ci_runs_the_documented_command() -> None:
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().splitlines()[-1] == "python run.py test"
 
 
-# ---------------------------------------------------------------- run.py
+def test_ci_takes_the_pythons_that_are_declared() -> None:
+    low, high = re.findall(r"\((3, \d+)\)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+    assert [low, high] == [PYTHONS[0].replace(".", ", "), PYTHONS[-1].replace(".", ", ")]
+
+
+def test_run_is_short_and_needs_the_standard_library_alone() -> None:
+    run, environment = ROOT / "run.py", Path(environments.__file__)
+    assert len(run.read_text(encoding="utf-8").splitlines()) <= 300
+    command = [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); import run; print(*sys.modules)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {name for name in done.stdout.split() if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert loaded == {"__main__", "run", "lib_regional", "lib_regional.standalone", f"lib_regional.standalone.{environment.stem}"}
+
+
+# ---------------------------------------------------------------- the virtual environment
+
+
+EXTRA_STEPS: environments.Extras = {
+    "standalone": (("standalone.txt", ("--constraint", "lock.txt")),),
+    "test": (("test.txt", ("--constraint", "lock.txt")), ("test-nodeps.txt", ("--no-deps",))),
+}
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """run.py, at work in an empty folder that has small requirement files; a fake environment takes the place of a real one."""
-    module = load("run")
-    requirements = tmp_path / "requirements"
-    requirements.mkdir()
-    for name in ("lock.txt", "standalone.txt", "test.txt", "test-nodeps.txt", "train.txt"):
-        (requirements / name).write_text(f"# {name}\n")
-    venv = tmp_path / ".venv"
-    for name, value in {"ROOT": tmp_path, "VENV": venv, "STAMP": venv / "stamp", "REQUIREMENTS": requirements}.items():
-        monkeypatch.setattr(module, name, value)
-    return module
+def venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
+    """An environment to be made in an empty folder that has small requirement files."""
+    monkeypatch.setattr(environments, "ROOT", tmp_path)
+    monkeypatch.setattr(environments, "REQUIREMENTS", tmp_path / "requirements")
+    environments.REQUIREMENTS.mkdir()
+    for name in ("lock.txt", "standalone.txt", "test.txt", "test-nodeps.txt"):
+        (environments.REQUIREMENTS / name).write_text(f"# {name}\n")
+    return Environment(tmp_path / ".venv", load("run").SUPPORTED, EXTRA_STEPS)
 
 
 class Fakes:
     """Stands in for venv and pip, and remembers what they were asked to do."""
 
-    def __init__(self, run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.run = run
+    def __init__(self, venv: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.venv = venv
         self.made = 0
         self.installed: list[str] = []
         self.version: tuple[int, int, str] | None = (3, 11, "python")
-        monkeypatch.setattr(run, "make_venv", self.make_venv)
-        monkeypatch.setattr(run, "pip_install", self.pip_install)
-        monkeypatch.setattr(run, "version_of", lambda command, probe="": self.version if run.VENV.exists() else None)
-        monkeypatch.setattr(run, "venv_fault", self.fault)
-        monkeypatch.setattr(run, "advise_on_torch", lambda: None)
+        monkeypatch.setattr(venv, "make", self.make)
+        monkeypatch.setattr(venv, "pip", self.pip)
+        monkeypatch.setattr(venv, "fault", lambda: "" if self.version else "its Python does not start")
+        monkeypatch.setattr(environments, "version_of", lambda command, probe="": self.version if venv.folder.exists() else None)
+        monkeypatch.setattr(environments, "advise_on_torch", lambda python: None)
 
-    def make_venv(self) -> None:
+    def make(self) -> None:
         self.made += 1
         self.version = (3, 11, "python")
-        (self.run.VENV / "lib" / "site-packages").mkdir(parents=True)
+        (self.venv.folder / "lib" / "site-packages").mkdir(parents=True)
 
-    def pip_install(self, names: list[str], options: list[str]) -> None:
+    def pip(self, names: list[str], options: list[str]) -> None:
         self.installed += names
-
-    def fault(self) -> str:
-        return "" if self.version else "its Python does not start"
 
 
 @pytest.fixture
-def fakes(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Fakes:
-    return Fakes(run, monkeypatch)
+def fakes(venv: Environment, monkeypatch: pytest.MonkeyPatch) -> Fakes:
+    return Fakes(venv, monkeypatch)
 
 
-def test_the_first_start_installs_and_the_second_does_not(run: ModuleType, fakes: Fakes) -> None:
-    run.ensure_venv(["standalone"])
-    run.ensure_venv(["standalone"])
+def test_the_first_start_installs_and_the_second_does_not(venv: Environment, fakes: Fakes) -> None:
+    venv.ensure(["standalone"])
+    venv.ensure(["standalone"])
     assert (fakes.made, fakes.installed) == (1, ["standalone.txt"])
 
 
-def test_the_test_extra_comes_on_top_and_without_dependencies_last(run: ModuleType, fakes: Fakes) -> None:
-    run.ensure_venv(["standalone"])
+def test_the_test_extra_comes_on_top_and_without_dependencies_last(venv: Environment, fakes: Fakes) -> None:
+    venv.ensure(["standalone"])
     fakes.installed.clear()
-    run.ensure_venv(["standalone", "test"])
-    run.ensure_venv(["standalone"])
+    venv.ensure(["standalone", "test"])
+    venv.ensure(["standalone"])
     assert (fakes.made, fakes.installed) == (1, ["standalone.txt", "test.txt", "test-nodeps.txt"])
 
 
-def test_a_changed_pin_installs_again(run: ModuleType, fakes: Fakes) -> None:
-    run.ensure_venv(["standalone"])
-    (run.REQUIREMENTS / "lock.txt").write_text("einops==0.8.1\n")
-    run.ensure_venv(["standalone"])
+def test_what_goes_together_is_one_call_of_pip(venv: Environment, fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[list[str], list[str]]] = []
+    monkeypatch.setattr(venv, "pip", lambda names, options: calls.append((names, options)))
+    venv.ensure(["test", "standalone"])
+    assert calls == [(["standalone.txt", "test.txt"], ["--constraint", "lock.txt"]), (["test-nodeps.txt"], ["--no-deps"])]
+
+
+@pytest.mark.parametrize("name", ["lock.txt", "standalone.txt"])
+def test_a_changed_pin_installs_again(venv: Environment, fakes: Fakes, name: str) -> None:
+    venv.ensure(["standalone"])
+    (environments.REQUIREMENTS / name).write_text("einops==0.8.1\n")
+    venv.ensure(["standalone"])
     assert (fakes.made, fakes.installed) == (1, ["standalone.txt"] * 2)
 
 
-def test_an_interrupted_installation_is_taken_up_again(run: ModuleType, fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_installation_is_taken_up_again(venv: Environment, fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(names: list[str], options: list[str]) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "pip_install", interrupted)
+        patch.setattr(venv, "pip", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run.ensure_venv(["standalone"])
-    run.ensure_venv(["standalone"])
+            venv.ensure(["standalone"])
+    venv.ensure(["standalone"])
     assert (fakes.made, fakes.installed) == (1, ["standalone.txt"])
 
 
-def test_a_broken_environment_is_made_anew(run: ModuleType, fakes: Fakes) -> None:
-    run.ensure_venv(["standalone"])
+def test_a_broken_environment_is_made_anew(venv: Environment, fakes: Fakes) -> None:
+    venv.ensure(["standalone"])
     fakes.version = None
-    run.ensure_venv(["standalone"])
+    venv.ensure(["standalone"])
     assert (fakes.made, fakes.installed) == (2, ["standalone.txt"] * 2)
 
 
-def test_another_python_does_not_count_as_installed(run: ModuleType, fakes: Fakes) -> None:
-    run.ensure_venv(["standalone"])
+def test_another_python_does_not_count_as_installed(venv: Environment, fakes: Fakes) -> None:
+    venv.ensure(["standalone"])
     fakes.version = (3, 12, "python")
-    assert not run.is_complete(["standalone"])
+    assert not venv.is_complete(["standalone"])
 
 
-def test_another_torch_makes_the_environment_anew(run: ModuleType, fakes: Fakes) -> None:
-    run.ensure_venv(["standalone"])
-    run.ensure_venv(["standalone"], "file:///wheels")
+def test_another_torch_makes_the_environment_anew(venv: Environment, fakes: Fakes) -> None:
+    venv.ensure(["standalone"])
+    venv.ensure(["standalone"], "file:///wheels")
     assert fakes.made == 2
 
 
 @pytest.mark.parametrize(("left", "expected"), [(["INSTALLER", "RECORD"], False), (["METADATA", "RECORD"], True)], ids=["whole", "half"])
-def test_half_installed_packages_are_found(run: ModuleType, tmp_path: Path, left: list[str], expected: bool) -> None:
+def test_half_installed_packages_are_found(tmp_path: Path, left: list[str], expected: bool) -> None:
     info = tmp_path / "einops-0.8.2.dist-info"
     info.mkdir()
     for name in left:
         (info / name).touch()
-    assert run.half_installed(tmp_path) is expected
+    assert environments.half_installed(tmp_path) is expected
 
 
-def test_half_removed_packages_are_found(run: ModuleType, tmp_path: Path) -> None:
+def test_half_removed_packages_are_found(tmp_path: Path) -> None:
     (tmp_path / "~orch").mkdir()
-    assert run.half_installed(tmp_path)
+    assert environments.half_installed(tmp_path)
 
 
-def test_the_running_python_is_taken_when_it_will_do(run: ModuleType) -> None:
-    assert run.version_of([run.find_python()])[:2] == sys.version_info[:2]
+def test_the_running_python_is_taken_when_it_will_do(venv: Environment) -> None:
+    found = environments.version_of([environments.find_python(venv.pythons)])
+    assert found and found[:2] == sys.version_info[:2]
 
 
 @pytest.mark.parametrize("version", [(3, 9), (3, 14)], ids=str)
-def test_an_unsuitable_python_looks_for_another(run: ModuleType, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int]) -> None:
-    monkeypatch.setattr(run.sys, "version_info", version)
-    monkeypatch.setattr(run.shutil, "which", lambda name: f"/bin/{name}" if name == "python3.11" else None)
-    monkeypatch.setattr(run, "version_of", lambda command, probe="": (3, 11, command[0]))
-    assert run.find_python() == "/bin/python3.11"
+def test_an_unsuitable_python_looks_for_another(venv: Environment, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int]) -> None:
+    monkeypatch.setattr(environments.sys, "version_info", version)
+    monkeypatch.setattr(environments.shutil, "which", lambda name: f"/bin/{name}" if name == "python3.11" else None)
+    monkeypatch.setattr(environments, "version_of", lambda command, probe="": (3, 11, command[0]))
+    assert environments.find_python(venv.pythons) == "/bin/python3.11"
 
 
-def test_without_any_suitable_python_the_message_says_which(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run.sys, "version_info", (3, 14))
-    monkeypatch.setattr(run.shutil, "which", lambda name: None)
-    with pytest.raises(run.SetupError, match=r"needs Python 3.10 to 3.13, and this is 3.14"):
-        run.find_python()
+@pytest.mark.parametrize(("pythons", "said"), [(None, "3.10 to 3.13"), (((3, 10),), "3.10")], ids=["all", "a host's"])
+def test_without_any_suitable_python_the_message_says_which(
+    venv: Environment, monkeypatch: pytest.MonkeyPatch, pythons: environments.Pythons | None, said: str
+) -> None:
+    monkeypatch.setattr(environments.sys, "version_info", (3, 14))
+    monkeypatch.setattr(environments.shutil, "which", lambda name: None)
+    with pytest.raises(SetupError, match=f"needs Python {said}, and this is 3.14"):
+        environments.find_python(pythons or venv.pythons)
+
+
+# ---------------------------------------------------------------- the commands
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """run.py, which installs nothing."""
+    module = load("run")
+    monkeypatch.setattr(module.VENV, "ensure", lambda wanted, index=None: None)
+    return module
+
+
+def commands_of(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, arguments: list[str], failing: str = ""
+) -> tuple[int, list[list[str]]]:
+    """(exit code, commands) of ``module.main``, where the command that contains ``failing`` ends with 1."""
+    seen: list[list[str]] = []
+    monkeypatch.setattr(module, "run_child", lambda command, environment: seen.append(list(command)) or int(failing in command))
+    return module.main(arguments), seen
 
 
 def test_demo_hands_its_options_on(run: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seen: list[list[str]] = []
     checkpoint = tmp_path / "a model.safetensors"
     checkpoint.touch()
-    monkeypatch.setattr(run, "ensure_venv", lambda extras, index: None)
-    monkeypatch.setattr(run, "run_child", lambda command, environment: seen.append(list(command)) or 3)
-    assert run.main(["demo", "--port", "7899", "--no-browser", "--checkpoint", str(checkpoint)]) == 3
-    assert seen[0][1:] == ["-m", "lib_regional.standalone", "--checkpoint", str(checkpoint), "--port", "7899", "--no-browser"]
+    code, seen = commands_of(run, monkeypatch, ["demo", "--port", "7899", "--no-browser", "--checkpoint", str(checkpoint)], "--port")
+    assert code == 1
+    assert seen[0][1:] == ["-m", "lib_regional.standalone", "--no-browser", "--checkpoint", str(checkpoint), "--port", "7899"]
 
 
-def test_a_missing_checkpoint_is_said_before_anything_is_installed(run: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_checkpoint_is_said_before_anything_is_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, asked = load("run"), []
+    monkeypatch.setattr(run.VENV, "ensure", lambda wanted, index=None: asked.append(wanted))
     assert run.main(["demo", "--checkpoint", "nowhere.safetensors"]) == 1
     assert "There is no checkpoint file" in capsys.readouterr().err
-    assert not run.VENV.exists()
+    assert asked == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["demo", "--bogus"], ["demo", "--port", "x"], ["demo", "--port", "99999"]], ids=" ".join)
@@ -245,62 +297,131 @@ def test_wrong_arguments_end_with_2(run: ModuleType, arguments: list[str]) -> No
     assert ended.value.code == 2
 
 
-def run_test(run: ModuleType, monkeypatch: pytest.MonkeyPatch, arguments: list[str], failing: str = "") -> tuple[int, list[list[str]]]:
-    """(exit code, commands) of `run.py test`, where the command that contains ``failing`` ends with 1."""
-    seen: list[list[str]] = []
-    monkeypatch.setattr(run, "ensure_venv", lambda extras, index: None)
-    monkeypatch.setattr(run, "run_child", lambda command, environment: seen.append(list(command)) or int(failing in command))
-    return run.main(["test", *arguments]), seen
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ["-m", "tests.checks"]),
+        (["tests/core", "-k", "grid", "-x"], ["-m", "tests.checks", "tests/core", "-k", "grid", "-x"]),
+        (["--matrix"], ["-m", "tests.matrix"]),
+        (["--matrix", "forge"], ["-m", "tests.matrix", "forge"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_test_runs_its_module(run: ModuleType, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: list[str]) -> None:
+    code, seen = commands_of(run, monkeypatch, ["test", *arguments])
+    assert (code, [command[1:] for command in seen]) == (0, [expected])
 
 
-def test_test_runs_pytest_last(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, seen = run_test(run, monkeypatch, [])
+def test_pytest_runs_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, seen = commands_of(checks, monkeypatch, [])
     assert code == 0
     assert [command[2] for command in seen if command[1] == "-m"] == ["ruff", "mypy", "pytest"]
 
 
 @pytest.mark.parametrize("failing", ["ruff", "mypy", "pytest"])
-def test_each_check_decides_the_exit_code(run: ModuleType, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
-    code, seen = run_test(run, monkeypatch, [], failing)
+def test_each_check_decides_the_exit_code(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    monkeypatch.setattr(checks, "node_command", list)
+    code, seen = commands_of(checks, monkeypatch, [], failing)
     assert code == 1
     assert "pytest" in seen[-1]
 
 
-def test_with_pytest_arguments_pytest_runs_alone(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, seen = run_test(run, monkeypatch, ["tests/core", "-k", "grid", "-x"])
+def test_with_pytest_arguments_pytest_runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, seen = commands_of(checks, monkeypatch, ["tests/core", "-k", "grid", "-x"])
     assert code == 0
     assert [command[-4:] for command in seen] == [["tests/core", "-k", "grid", "-x"]]
 
 
-def test_a_missing_node_is_said(run: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(run.shutil, "which", lambda name: None)
-    assert run.node_command() == []
+def test_a_missing_node_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(checks.shutil, "which", lambda name: None)
+    assert checks.node_command() == []
     assert "SKIPPED" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("code", "shown"), [(0, "tests 2, pass 2"), (1, "not ok 1 - grids")], ids=["pass", "fail"])
-def test_the_javascript_report_is_short_unless_it_fails(run: ModuleType, capsys: pytest.CaptureFixture[str], code: int, shown: str) -> None:
+def test_the_javascript_report_is_short_unless_it_fails(capsys: pytest.CaptureFixture[str], code: int, shown: str) -> None:
     report = "not ok 1 - grids\n# tests 2\n# pass 2"
-    assert run.run_node([sys.executable, "-c", f"print({report!r}); raise SystemExit({code})"]) == code
+    assert checks.run_node([sys.executable, "-c", f"print({report!r}); raise SystemExit({code})"]) == code
     out = capsys.readouterr().out
     assert shown in out
     assert ("grids" in out) is bool(code)
 
 
-def test_exit_codes_come_through(run: ModuleType) -> None:
-    assert run.run_child([sys.executable, "-c", "raise SystemExit(7)"]) == 7
+def test_exit_codes_come_through() -> None:
+    assert environments.run_child([sys.executable, "-c", "raise SystemExit(7)"]) == 7
+
+
+# ---------------------------------------------------------------- the environments of hosts
+
+
+@pytest.mark.parametrize("row", matrix.ROWS, ids=lambda row: row.name)
+def test_hosts_pins_are_exact_and_those_of_the_host(row: matrix.Row) -> None:
+    found = pins(lines_of(ROOT / "requirements" / row.pins), f"{row.pythons[0][0]}.{row.pythons[0][1]}")
+    expected = {"a1111": ("2.1.2", "3.41.2", "1.10"), "forge": ("2.3.1", "4.40.0", "2.8")}[row.name]
+    assert (found["torch"], found["gradio"], found["pydantic"][: len(expected[2])]) == expected
+    assert (found["numpy"], found["pillow"], found["einops"]) == ("1.26.2", "9.5.0", "0.4.1")
+
+
+def test_the_paths_of_the_matrix_exist() -> None:
+    assert [path for path in (*matrix.TESTS, *matrix.STANDALONE) if not (ROOT / path).exists()] == []
+
+
+def test_a_row_runs_the_tests_in_its_own_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made: list[Path] = []
+    seen: list[list[str]] = []
+
+    def pytest_ran(command: list[str], environment: dict[str, str]) -> int:
+        seen.append(command)
+        suite = '<testsuite tests="9" failures="1" errors="1" skipped="2"/>'
+        (tmp_path / "forge" / "report.xml").write_text(f"<testsuites>{suite}</testsuites>")
+        return 1
+
+    def ensure(self: Environment, wanted: list[str], torch_index: str | None = None) -> None:
+        made.append(self.folder)
+        self.folder.mkdir()
+
+    monkeypatch.setattr(matrix, "FOLDER", tmp_path)
+    monkeypatch.setattr(Environment, "ensure", ensure)
+    monkeypatch.setattr(matrix, "versions", lambda python: "torch 2.3.1")
+    monkeypatch.setattr(matrix, "run_child", pytest_ran)
+    assert matrix.main(["forge"]) == 1
+    assert made == [tmp_path / "forge"] and seen[0][0].startswith(str(tmp_path / "forge"))
+    assert "forge: FAILED; torch 2.3.1: 5 passed, 2 failed, 2 skipped" in capsys.readouterr().out
+
+
+def test_a_row_that_cannot_be_built_counts_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ensure(self: Environment, wanted: list[str], torch_index: str | None = None) -> None:
+        raise SetupError("needs Python 3.10")
+
+    monkeypatch.setattr(matrix, "FOLDER", tmp_path / "new")
+    monkeypatch.setattr(Environment, "ensure", ensure)
+    assert matrix.main([]) == 1
+    assert capsys.readouterr().out.count("FAILED; needs Python 3.10") == len(matrix.ROWS)
+
+
+def test_an_unknown_row_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert matrix.main(["vlad"]) == 2
+    assert "no environment vlad; there are a1111, forge" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- stopping
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "terminate"])
-def test_stopping_stops_the_child_too(run: ModuleType, tmp_path: Path, number: int, code: int) -> None:
+def test_stopping_stops_the_child_too(tmp_path: Path, number: int, code: int) -> None:
     child = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
     program = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import run; run.ROOT = run.Path({str(tmp_path)!r})\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import run; from lib_regional.standalone import environment\n"
+        f"environment.ROOT = environment.Path({str(tmp_path)!r})\n"
         f"run.demo = lambda known: run.run_child([sys.executable, '-c', {child!r}])\n"
         "sys.exit(run.main(['demo']))"
     )
-    parent = subprocess.Popen([sys.executable, "-c", program], start_new_session=True, stderr=subprocess.DEVNULL, preexec_fn=hear_ctrl_c)
+    parent = subprocess.Popen([sys.executable, "-c", program], start_new_session=True, stderr=subprocess.DEVNULL, preexec_fn=take_ctrl_c)
     pid = wait_for(tmp_path / "pid")
     os.killpg(parent.pid, number) if number == signal.SIGINT else parent.send_signal(number)
     assert parent.wait(timeout=30) == code
@@ -308,8 +429,8 @@ def test_stopping_stops_the_child_too(run: ModuleType, tmp_path: Path, number: i
         os.kill(pid, 0)
 
 
-def hear_ctrl_c() -> None:
-    """A shell starts what it puts in the background deaf to Ctrl-C, and that is inherited."""
+def take_ctrl_c() -> None:
+    """A shell starts what it puts in the background with Ctrl-C ignored, and that is inherited."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -353,6 +474,6 @@ def test_install_runs_without_the_webui_and_from_another_folder(tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_stamp_is_plain_json(run: ModuleType, fakes: Fakes) -> None:
-    run.ensure_venv(["standalone"])
-    assert json.loads(run.STAMP.read_text())["extras"].keys() == {"standalone"}
+def test_the_stamp_is_plain_json(venv: Environment, fakes: Fakes) -> None:
+    venv.ensure(["standalone"])
+    assert json.loads(venv.stamp.read_text())["extras"].keys() == {"standalone"}

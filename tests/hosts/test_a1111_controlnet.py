@@ -77,7 +77,7 @@ def test_what_the_network_hears_of_the_regions_counts(webui):
     assert ((one - other) - (plain - still)).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("fault", [RuntimeError, KeyboardInterrupt, Interrupted, torch.OutOfMemoryError], ids=str)
+@pytest.mark.parametrize("fault", [RuntimeError, KeyboardInterrupt, Interrupted, torch.cuda.OutOfMemoryError], ids=str)
 def test_the_network_is_as_before_however_sampling_ends(webui, fault):
     unit = Unit(small_unet(seed=5))
     network = unit.control_model.control_model

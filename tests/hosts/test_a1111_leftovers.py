@@ -21,7 +21,7 @@ def webui(monkeypatch):
     return WebUI(monkeypatch, MODEL)
 
 
-@pytest.mark.parametrize("fault", [None, RuntimeError, RegionalError, KeyboardInterrupt, Interrupted, torch.OutOfMemoryError], ids=str)
+@pytest.mark.parametrize("fault", [None, RuntimeError, RegionalError, KeyboardInterrupt, Interrupted, torch.cuda.OutOfMemoryError], ids=str)
 def test_nothing_is_left_behind_however_it_ends(webui, fault):
     p = Processing(webui)
 

@@ -349,7 +349,7 @@ def test_an_interrupted_pass_asks_no_hook(webui):
 # ---------------------------------------------------------------- nothing left behind
 
 
-@pytest.mark.parametrize("fault", [None, RuntimeError, KeyboardInterrupt, Interrupted, torch.OutOfMemoryError], ids=str)
+@pytest.mark.parametrize("fault", [None, RuntimeError, KeyboardInterrupt, Interrupted, torch.cuda.OutOfMemoryError], ids=str)
 @pytest.mark.parametrize("slot", ["unet", "denoiser", "layers"])
 def test_all_slots_leave_nothing_behind(webui, slot, fault):
     p = Processing(webui)

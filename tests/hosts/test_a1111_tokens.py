@@ -133,7 +133,7 @@ def tiles_back(y):
     return untiled(y, 80)
 
 
-@pytest.mark.parametrize("fault", [None, RuntimeError, KeyboardInterrupt, Interrupted, torch.OutOfMemoryError], ids=str)
+@pytest.mark.parametrize("fault", [None, RuntimeError, KeyboardInterrupt, Interrupted, torch.cuda.OutOfMemoryError], ids=str)
 @pytest.mark.parametrize("kind", MOVED)
 def test_nothing_stays_behind(webui, kind, fault):
     p = Processing(webui)

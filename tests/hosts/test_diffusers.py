@@ -75,7 +75,7 @@ def test_a_hook_can_be_the_layer(model):
         torch.testing.assert_close(run(model), plain, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("fault", [None, RuntimeError, KeyboardInterrupt, torch.OutOfMemoryError], ids=str)
+@pytest.mark.parametrize("fault", [None, RuntimeError, KeyboardInterrupt, torch.cuda.OutOfMemoryError], ids=str)
 def test_nothing_is_left_behind_however_it_ends(model, fault):
     def hook(call):
         if fault is not None:

@@ -84,7 +84,7 @@ def test_the_net_hears_each_region_in_its_place(webui):
 
 
 @KINDS
-@pytest.mark.parametrize("fault", [None, RuntimeError, torch.OutOfMemoryError, KeyboardInterrupt])
+@pytest.mark.parametrize("fault", [None, RuntimeError, torch.cuda.OutOfMemoryError, KeyboardInterrupt])
 def test_nothing_is_left_on_the_net(webui, fault, kind):
     net, p = nets_of(webui, kind=kind), Processing(webui)
     modules = list(net.control_model.modules())

@@ -22,7 +22,7 @@ def interrupted(call):
 
 
 def out_of_memory(call):
-    raise torch.OutOfMemoryError("CUDA out of memory")
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
 
 def broken(call):
@@ -41,7 +41,7 @@ def test_nothing_is_left(monkeypatch, slot, fault):
             fault(call)
         return call.run() if slot == "denoiser" else None
 
-    kinds = {interrupted: Interrupted, out_of_memory: torch.OutOfMemoryError, broken: ValueError}
+    kinds = {interrupted: Interrupted, out_of_memory: torch.cuda.OutOfMemoryError, broken: ValueError}
     with raising(kinds.get(fault)), hooked(webui, p, **{slot: hook}):
         p.sample(2)
     assert snapshot(webui) == before

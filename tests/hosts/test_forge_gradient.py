@@ -78,7 +78,7 @@ def test_without_it_the_network_has_none(webui, x):
         webui.engine.network(x, torch.tensor([500.0]), context=told, transformer_options={}).sum().backward()
 
 
-@pytest.mark.parametrize("fault", [None, KeyboardInterrupt, torch.OutOfMemoryError], ids=["success", "interrupt", "memory"])
+@pytest.mark.parametrize("fault", [None, KeyboardInterrupt, torch.cuda.OutOfMemoryError], ids=["success", "interrupt", "memory"])
 def test_nothing_is_left(webui, x, fault):
     def broken(*_):
         raise fault
@@ -89,7 +89,7 @@ def test_nothing_is_left(webui, x, fault):
     try:
         with with_gradient(network):
             network(x, torch.tensor([500.0]), context=context("a")[None].requires_grad_(True), transformer_options={})
-    except (KeyboardInterrupt, torch.OutOfMemoryError):
+    except (KeyboardInterrupt, torch.cuda.OutOfMemoryError):
         assert fault
     finally:
         if hook is not None:

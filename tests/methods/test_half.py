@@ -42,7 +42,7 @@ REGIONS = [
 def answer(x: Tensor, context: Tensor) -> Tensor:
     """A network that looks at one cell at a time: x (C, h, w) and a context (T, D) -> (C, h, w), in the type of x."""
     mean = context.to(x.dtype).mean()
-    return x * (1 + mean) - 0.5 * mean
+    return x * (0.5 + mean) - 0.5 * mean
 
 
 class Texts:
@@ -60,7 +60,7 @@ class Texts:
 
 @lru_cache
 def context(text: str) -> Tensor:
-    return exact(77, 16, seed=sum(map(ord, text))) + 0.125 * len(text)
+    return exact(77, 16, seed=sum(map(ord, text))) * 0.125 + 0.0625 * len(text)
 
 
 def called(x: Tensor, step: StepInfo, texts: tuple[str, str] = ("main", "bad")) -> UNetCall:
@@ -213,8 +213,8 @@ def test_seeds_of_regions(case: Case) -> None:
 
 
 def fitted(weights: Tensor) -> object:
-    """A map of a latent (C, H, W), by one linear form of its channels."""
-    return lambda z: torch.einsum("rc,chw->rhw", weights.to(z.dtype), z).square()
+    """Maps in 0..1 of a latent (C, H, W), by one linear form of its channels each."""
+    return lambda z: torch.einsum("rc,chw->rhw", weights.to(z.dtype), z).sigmoid()
 
 
 @every_precision

@@ -28,11 +28,12 @@ Each class says which facts of Forge (main of June 2025) it keeps. Nothing here 
 14. ``on_cfg_denoiser`` runs after a refiner swap and before the network, and what it raises is logged and forgotten.
 15. Timestep samplers are told the noise; their latent is variance-preserving. All others are told the clean latent.
 16. Networks are made under ``inference_mode``; their blocks add in place, and attention writes into its own scores.
+17. Nothing runs under autocast: the network computes in ``computation_dtype``, to which latents, texts and vectors are cast; what it
+    answers is fp32, and so is the sampler's latent.
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
 import sys
@@ -57,16 +58,18 @@ def scaled(sigma, x):
 
 
 class KModel(nn.Module):
-    """Facts 1, 11. The network's answer is taken for the clean latent as it is."""
+    """Facts 1, 11, 17. The network's answer is taken for the clean latent as it is."""
 
     def __init__(self, network):
         super().__init__()
-        self.diffusion_model = network
+        self.diffusion_model, self.computation_dtype = network, next(network.parameters()).dtype
         self.predictor = SimpleNamespace(prediction_type="epsilon", calculate_input=scaled, timestep=lambda sigma: 100 * sigma)
 
     def apply_model(self, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **kwargs):
-        x = scaled(t, x)
-        return self.diffusion_model(x, t, context=c_crossattn, control=control, transformer_options=transformer_options, **kwargs)
+        dtype = self.computation_dtype
+        x, told = scaled(t, x).to(dtype), c_crossattn.to(dtype)
+        more = {name: value.to(dtype) if isinstance(value, torch.Tensor) else value for name, value in kwargs.items()}
+        return self.diffusion_model(x, t, context=told, control=control, transformer_options=transformer_options, **more).float()
 
 
 class UnetPatcher:
@@ -292,7 +295,7 @@ class WebUI:
         self.shared = SimpleNamespace(sd_model=engine or Engine(), opts=SimpleNamespace(use_old_scheduling=False), state=self.state)
         self.refiner = lambda denoiser: None
         named = {
-            "shared": vars(self.shared), "devices": {"autocast": contextlib.nullcontext},
+            "shared": vars(self.shared), "devices": {"autocast": lambda disable=False: torch.autocast("cpu", enabled=False)},
             "prompt_parser": {"SdConditioning": SdConditioning, "get_learned_conditioning": self.encode},
             "extra_networks": {"parse_prompt": parse_prompt},
             "sd_samplers": {"find_sampler_config": lambda name: SimpleNamespace(total_steps=lambda steps: steps)},

@@ -3,7 +3,8 @@ genuine ``ldm`` UNet with random weights.
 
 Facts of v1.10.1 that are kept: callbacks run in order and their exceptions are swallowed; an ordered copy of the callbacks is
 kept and reused while its length fits; conds are (end_at_step, cond) where end_at_step is the last step of an entry; rows are image
-0's AND parts, image 1's, …, then one negative per image; the first kind of weights and the second can live in the same objects.
+0's AND parts, image 1's, …, then one negative per image; the first kind of weights and the second can live in the same objects; all of
+sampling runs under autocast where the host computes in half, its UNet is given latents in half, and samplers count in fp32.
 """
 
 from __future__ import annotations
@@ -110,13 +111,14 @@ class WebUI:
 
     def __init__(self, monkeypatch, model=None):
         self.model = model or checkpoint()
+        self.dtype = torch.float32
         self.callbacks = Callbacks()
         self.opts = SimpleNamespace(upcast_attn=False, use_old_scheduling=False)
         self.state = SimpleNamespace(interrupted=False, skipped=False)
         samplers = {"Euler": 1, "Heun": 2}
         named = {
             "shared": {"sd_model": self.model, "opts": self.opts, "state": self.state, "loaded_hypernetworks": []},
-            "devices": {"autocast": contextlib.nullcontext, "without_autocast": lambda disable=False: contextlib.nullcontext()},
+            "devices": {"autocast": self.autocast, "without_autocast": self.without_autocast, "dtype_unet": self.dtype},
             "prompt_parser": {"SdConditioning": SdConditioning, "get_learned_conditioning": get_learned_conditioning},
             "extra_networks": {"parse_prompt": parse_prompt},
             "sd_unet": {"current_unet": None},
@@ -132,6 +134,20 @@ class WebUI:
         monkeypatch.setitem(sys.modules, "modules.script_callbacks", self.callbacks)
         root.script_callbacks = self.callbacks
         self.shared, self.sd_unet = root.shared, root.sd_unet
+
+    def compute_in(self, dtype):
+        """Let the host run in another precision from now on."""
+        self.dtype = sys.modules["modules.devices"].dtype_unet = dtype
+
+    def autocast(self, disable=False):
+        """``devices.autocast``: nothing where the host computes in fp32."""
+        off = disable or self.dtype == torch.float32
+        return contextlib.nullcontext() if off else torch.autocast("cpu", dtype=self.dtype)
+
+    def without_autocast(self, disable=False):
+        """``devices.without_autocast``"""
+        off = disable or self.dtype == torch.float32
+        return contextlib.nullcontext() if off else torch.autocast("cpu", enabled=False)
 
     @staticmethod
     def _add(monkeypatch, root, name, values):
@@ -191,7 +207,7 @@ class Processing(SimpleNamespace):
         denoiser = Denoiser(self)
         self.begin_pass(denoiser)
         x = torch.randn(len(self.prompts), 4, self.height // 8, self.width // 8, generator=torch.Generator().manual_seed(3))
-        with contextlib.suppress(Interrupted):
+        with contextlib.suppress(Interrupted), self.webui.autocast():
             for step in range(steps):
                 if step == switch[0]:
                     self.webui.load(switch[1])
@@ -266,8 +282,10 @@ class Denoiser:
     def unet(self, x, told):
         """One call of the UNet."""
         self.ran.append(told)
+        dtype = self.webui.dtype
         with torch.no_grad():
-            return self.webui.model.model.diffusion_model(x, torch.full((len(x),), 500), context=told)
+            out = self.webui.model.model.diffusion_model(x.to(dtype), torch.full((len(x),), 500), context=told.to(dtype))
+        return out.to(x.dtype)
 
     def _combine(self, out, parts, images, scale):
         negative = out[sum(map(len, parts)) :][:images]

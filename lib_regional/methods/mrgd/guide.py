@@ -27,6 +27,9 @@ ENDED = "Regional guidance"
 _log = logging.getLogger("regional")
 
 SCALE = 1e-3
+PIXELS = 64
+"""Of a picture by cell of its latent."""
+
 LONGEST = 0.5
 """Largest root mean square of a step, in standard deviations of a latent."""
 
@@ -102,11 +105,16 @@ def differentiable() -> Iterator[None]:
 
 
 def guided(latent: Tensor, scene: Scene, weights: Weights, alpha: float, beta: float) -> Tensor:
-    """One step against the gradient: the target's clean latent (C, H, W) -> the same."""
+    """One step against the gradient: the target's clean latent (C, H, W) -> the same.
+
+    The loss is a mean, whose gradient by a single pixel would vanish in a decoder of half precision: it is scaled up (Micikevicius et
+    al. 2018) as far as keeps the gradients by pixels as large as their errors, and the step down.
+    """
+    scale = latent.numel() / PIXELS
     with torch.enable_grad():
         z = latent.detach().float().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(total_loss(z, scene, weights), z)
-    step = gradient * (SCALE * latent.numel() * posterior_variance(alpha, beta))
+        (gradient,) = torch.autograd.grad(total_loss(z, scene, weights) * scale, z)
+    step = gradient * (SCALE * PIXELS * posterior_variance(alpha, beta))
     size = float(step.square().mean().sqrt())
     return latent - (step * min(1.0, LONGEST / max(size, 1e-12))).to(latent)
 

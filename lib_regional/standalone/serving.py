@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-ANSWERS_SECONDS = 0.4
+ANSWERS_SECONDS = 0.8
 """Time for the answers to those whose generation was ended. What is open after it (event streams of pages) is closed."""
 
 STREAMS_SECONDS = 0.2

@@ -24,9 +24,12 @@ from ..txt2img import StableDiffusionProcessingTxt2Img
 from . import models
 from .arguments import paste_infotext, prepared, processing_fields, script_arguments
 from .faults import add_handlers
-from .waiting import Pool, result
+from .waiting import Pool, Repeated, result
 
 PREFIX = "/sdapi/v1/"
+
+PREVIEW_SECONDS = 0.2
+"""How long a progress request waits for a new live preview before it is answered with the last one."""
 
 
 def add_api(app: FastAPI, host: Host) -> None:
@@ -82,7 +85,8 @@ class Api:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._conversions, self._previews = Pool(2, "conversion"), Pool(2, "preview")
+        self._conversions, self._encoding = Pool(2, "conversion"), Pool(1, "encoding")
+        self._preview = Repeated(host.state.set_current_image, PREVIEW_SECONDS, "preview")
 
     async def txt2img(self, request: models.Txt2ImgRequest, http: Request) -> models.ImageResponse:  # type: ignore[valid-type]
         """Pictures from a prompt."""
@@ -143,9 +147,6 @@ class Api:
 
     async def progress(self, skip_current_image: bool = False) -> models.ProgressResponse:
         """How far the running generation is, with a picture of its present state."""
-        return await self._previews.run(lambda: self._progress(skip_current_image))
-
-    def _progress(self, skip_current_image: bool) -> models.ProgressResponse:
         state = self._host.state
         share, started = state.progress(), state.time_start
         if share == 0 or started is None:
@@ -153,8 +154,9 @@ class Api:
         past = time.time() - started
         current = None
         if not skip_current_image and self._host.options.live_previews_enable:
-            state.set_current_image()
-            current = pictures.to_base64(state.current_image) if state.current_image else None
+            await self._preview.run()
+            image = state.current_image
+            current = await self._encoding.run(lambda: pictures.to_base64(image)) if image else None
         return models.ProgressResponse(
             progress=share, eta_relative=past / share - past, state=state.dict(), current_image=current, textinfo=state.textinfo
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from fastapi import HTTPException, Request
@@ -25,7 +25,25 @@ class Pool:
 
     async def run(self, work: Callable[[], T]) -> T:
         """What ``work`` returns or raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await asyncio.wrap_future(self._pool.submit(work))
+
+
+class Repeated:
+    """Work that clients ask for again and again, done in a thread of its own; nobody waits for it longer than ``seconds``."""
+
+    def __init__(self, work: Callable[[], object], seconds: float, name: str) -> None:
+        self._work, self._seconds = work, seconds
+        self._pool = ThreadPoolExecutor(1, f"regional-{name}")
+        self._running: Future[object] | None = None
+
+    async def run(self) -> None:
+        """Do the work, or wait for what another client began; return early when it takes too long. Raises what the work raises."""
+        if self._running is None or self._running.done():
+            self._running = self._pool.submit(self._work)
+        running = asyncio.wrap_future(self._running)
+        done, _ = await asyncio.wait({running}, timeout=self._seconds)
+        if done:
+            running.result()
 
 
 async def result(generation: Generation[T], request: Request) -> T:

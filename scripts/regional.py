@@ -61,7 +61,7 @@ class Script(scripts.Script):
 
 def on_app_started(_: Any, app: Any) -> None:
     """Add the own routes to the host's application."""
-    add_routes(app, PresetStore(options.preset_folder(panel.preset_folder(FOLDER))), count_tokens, trained_side, MAPS)
+    add_routes(app, PresetStore.opened(options.preset_folder(panel.preset_folder(FOLDER))), count_tokens, trained_side, MAPS)
 
 
 script_callbacks.on_app_started(on_app_started)

@@ -6,11 +6,11 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from . import files
 from .errors import RegionalError, SettingsError, shown
 from .settings import Settings
 
@@ -18,6 +18,7 @@ LONGEST = 80
 _MOST_BYTES = 240
 _SUFFIX = ".json"
 _EXTRA = " -_."
+_OLDER_TEMPORARY = r"\.[0-9a-f]{16}\.tmp"
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.I)
 
 
@@ -76,6 +77,13 @@ class PresetStore:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
 
+    @classmethod
+    def opened(cls, folder: str | os.PathLike[str]) -> PresetStore:
+        """The store, after the removal of what processes that were killed while saving have left in its folder."""
+        store = cls(folder)
+        files.remove_leftovers(store.folder, older=_OLDER_TEMPORARY)
+        return store
+
     def names(self) -> tuple[str, ...]:
         """Names of all presets, sorted without regard to case; files that are none are passed over."""
         try:
@@ -103,7 +111,7 @@ class PresetStore:
         text = json.dumps(Settings.parse(settings).to_json(), ensure_ascii=False, indent=1)
         with _told(f"Preset {shown(name)} cannot be saved"):
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write(path, text + "\n")
+            files.write_bytes(path, (text + "\n").encode("utf-8"), sync=True)
 
     def delete(self, name: str) -> None:
         """Remove a preset. Raises PresetMissingError."""
@@ -142,18 +150,3 @@ def _told(what: str) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """The reason without the file's path, which is nobody's business on the other side of an API."""
     return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write beside ``path``, then replace it."""
-    beside = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with open(beside, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import sys
@@ -11,6 +12,8 @@ import time
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .stopping import Stopping
 
 if TYPE_CHECKING:
     import uvicorn
@@ -34,8 +37,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until stopped; the exit status."""
+    """Run until stopped; the exit status: 130 after Ctrl+C, 143 after SIGTERM, 1 when the host cannot start."""
     options = parser().parse_args(arguments)
+    stopping = Stopping()
+    with stopping.handling():
+        return run(options, stopping)
+
+
+def run(options: argparse.Namespace, stopping: Stopping) -> int:
+    """Load, serve, and end in order; the exit status."""
     # Before torch is loaded: threads that wait by spinning make a busy machine many times slower with networks this small.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
@@ -53,16 +63,17 @@ def main(arguments: list[str] | None = None) -> int:
     if port != options.port:
         print(f"Port {options.port} is busy, taking {port} instead.", flush=True)
     url = f"http://{ADDRESS}:{port}"
-    running = server(app, port)
+    running = server(app, port, host)
     page = not options.nowebui and has_page()
     threading.Thread(target=announce, args=(running, url, page and not options.no_browser), daemon=True).start()
+    stopping.stop = functools.partial(setattr, running, "should_exit", True)
     try:
         running.run()
-    except KeyboardInterrupt:
-        print("Stopped.")
     finally:
         host.close()
-    return 0
+    if stopping.signal:
+        print("\nStopped.", flush=True)
+    return stopping.status
 
 
 def announce(running: uvicorn.Server, url: str, browser: bool) -> None:

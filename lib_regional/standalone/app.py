@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from .host import Host
+    from .serving import Server
     from .stable_diffusion import StandaloneModel
 
 logger = logging.getLogger("regional.standalone")
@@ -48,6 +49,7 @@ def create(
 
     Raises `CheckpointError` for a checkpoint that cannot be used.
     """
+    from ..core.files import remove_leftovers
     from .host import Host
     from .stable_diffusion import load_model
 
@@ -57,6 +59,8 @@ def create(
         loaded.lora_shelf.folders = (loras, *loaded.lora_shelf.folders)
         loaded.lora_shelf.refresh()
     host = Host(loaded, output=output or Path.cwd())
+    for is_img2img in (False, True):
+        remove_leftovers(Path(host.folder(is_img2img)))
     host.load_scripts(default_scripts() if scripts is None else scripts)
     return _application(host, nowebui), host
 
@@ -115,11 +119,13 @@ def free_port(wanted: int, attempts: int = 100) -> int:
     raise OSError(f"No free port between {wanted} and {wanted + attempts - 1}.")
 
 
-def server(app: FastAPI, port: int) -> uvicorn.Server:
-    """A server for the application that listens on this machine only."""
+def server(app: FastAPI, port: int, host: Host) -> Server:
+    """A server for the application that listens on this machine only and stops ``host`` when it ends."""
     import uvicorn
 
-    return uvicorn.Server(uvicorn.Config(app, host=ADDRESS, port=port, log_level="warning"))
+    from .serving import Server
+
+    return Server(uvicorn.Config(app, host=ADDRESS, port=port, log_level="warning"), host.stop)
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,7 @@ def serve(
 ) -> Iterator[Served]:
     """Run the host in a thread for the time of the block; ``port`` 0 takes any free one."""
     app, host = create(checkpoint, nowebui, model=model, scripts=scripts, device=device, output=output, loras=loras)
-    running = server(app, free_port(port) if port else _any_port())
+    running = server(app, free_port(port) if port else _any_port(), host)
     thread = threading.Thread(target=running.run, name="regional-standalone", daemon=True)
     thread.start()
     try:

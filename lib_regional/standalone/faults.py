@@ -7,3 +7,10 @@ from ..core.errors import RegionalError
 
 class RequestError(RegionalError):
     """A request that cannot be served as it is; the text says what is wrong and what is allowed."""
+
+
+class StoppedError(RegionalError):
+    """A generation that ended, or did not begin, because the server is being stopped."""
+
+    def __init__(self) -> None:
+        super().__init__("The server is being stopped: this generation was ended and made no picture.")

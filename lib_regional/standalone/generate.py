@@ -98,6 +98,7 @@ def _with_networks(p: StableDiffusionProcessing, number: int, told: dict[str, An
         subseed_strength=p.subseed_strength,
         prompts=p.prompts,
     )
+    p.host.state.check_server()
     p.note_loras()
     decoded = _decoded(p, samples)
     p.host.state.nextjob()

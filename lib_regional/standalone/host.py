@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -18,6 +18,7 @@ from torch import Tensor
 from . import binding, preview
 from .callbacks import CallbackRegistry
 from .generate import process_images
+from .generations import Generation, Line
 from .img2img import StableDiffusionProcessingImg2Img
 from .options import Options
 from .processing import Processed, StableDiffusionProcessing
@@ -30,6 +31,8 @@ from .txt2img import StableDiffusionProcessingTxt2Img
 logger = logging.getLogger("regional.standalone")
 
 EXTENSION_ROOT = Path(__file__).resolve().parents[2]
+
+T = TypeVar("T")
 
 _generating = threading.RLock()
 """One generation at a time in the whole process: the ``modules`` package speaks for one host."""
@@ -50,6 +53,7 @@ class Host:
     loading: Path | None = None
     """The extension whose script file is being executed."""
     _defaults: dict[bool, list[Any]] = field(default_factory=dict)
+    _line: Line = field(default_factory=Line)
 
     def __post_init__(self) -> None:
         self.options.data["sd_model_checkpoint"] = self.model.title
@@ -98,14 +102,28 @@ class Host:
 
     @contextmanager
     def busy(self, job: str) -> Iterator[None]:
-        """Wait for the running generation to end, then be the one that runs."""
+        """Wait for the running generation to end, then be the one that runs. Raises `StoppedError` when the server is being stopped."""
         with _generating:
             binding.bind(self)
-            self.state.begin(job)
             try:
+                self.state.begin(job)
                 yield
             finally:
                 self.state.end()
+
+    def submit(self, job: str, make: Callable[[], T]) -> Generation[T]:
+        """Put a generation into the line, where it runs ``make`` in a thread of the line's. Raises `StoppedError` once the server stops."""
+
+        def run(generation: Generation[T]) -> T:
+            with self.busy(job), generation.running(self.state.interrupt):
+                return make()
+
+        return self._line.add(run)
+
+    def stop(self) -> None:
+        """Drop the generations that wait, end the one that runs at its next model call, and let none begin."""
+        self.state.stop_server()
+        self._line.stop()
 
     def run(self, p: StableDiffusionProcessing, job: str = "generation") -> Processed:
         """Make pictures; whatever happens, nothing of it stays behind."""
@@ -158,8 +176,8 @@ class Host:
         return preview.picture(latent, self.model)
 
     def close(self) -> None:
-        """Stop what runs and let the scripts go."""
-        self.state.interrupt()
+        """Stop what runs, wait for its end, and let the scripts go."""
+        self.stop()
         with _generating:
             self.callbacks.call("script_unloaded")
             self.callbacks.clear()

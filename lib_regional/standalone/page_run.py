@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from PIL import Image
 
+from ..core import files
 from ..core.errors import RegionalError, SettingsError
 from .infotext import parse_generation_parameters
 from .page_fields import READERS, Fields
@@ -32,6 +33,8 @@ _LONG_DATA = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]{200,}|rle:[0-9x:*
 _KEPT = 400
 """Pictures of the page that are kept on disk for showing and downloading."""
 
+_FOLDER_PREFIX = "regional-page-"
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -46,15 +49,18 @@ class Shown:
 
 
 class PictureFolder:
-    """A temporary folder of PNG files; the oldest go when there are too many."""
+    """A temporary folder of PNG files, made with the first; the oldest go when there are too many."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="regional-page-")
+        files.remove_leftovers(Path(tempfile.gettempdir()), _FOLDER_PREFIX, "")
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._numbers = itertools.count()
         self._files: list[Path] = []
 
     def add(self, image: Image.Image) -> str:
         """Write a picture with its texts; the file's path."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix=files.temporary_name(_FOLDER_PREFIX, "-"))
         path = Path(self._folder.name) / f"{next(self._numbers):05}.png"
         path.write_bytes(png_bytes(image))
         self._files.append(path)
@@ -73,7 +79,7 @@ def generator(host: Host, tab: str, fields: Fields, folder: PictureFolder) -> Ca
             p = _processing(host, tab, given)
             p.scripts = host.runner(tab == "img2img")
             p.script_args = (0, *script_values)
-            processed = host.run(p, job=f"page {tab}")
+            processed = host.submit(f"page {tab}", lambda: host.run_busy(p)).result()
         except RegionalError as error:
             return _nothing(error_html(error))
         except Exception as error:

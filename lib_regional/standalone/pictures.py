@@ -13,6 +13,8 @@ import torch
 from PIL import Image, ImageChops, ImageColor, ImageFilter, ImageOps, PngImagePlugin
 from torch import Tensor
 
+from ..core import files
+
 JUST_RESIZE, CROP, FILL, LATENT = range(4)
 """The WebUI's resize modes."""
 
@@ -204,5 +206,6 @@ def save(image: Image.Image, folder: Path, seed: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     taken = [int(path.name.split("-")[0]) for path in folder.glob("*-*.png") if path.name.split("-")[0].isdigit()]
     path = folder / f"{max(taken, default=-1) + 1:05}-{seed}.png"
-    path.write_bytes(png_bytes(image))
+    files.remove_leftovers(folder)
+    files.write_bytes(path, png_bytes(image))
     return path

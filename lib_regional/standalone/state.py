@@ -11,6 +11,8 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from .faults import StoppedError
+
 
 class Interrupted(Exception):
     """Raised at the start of a model call after an interrupt or a skip; the sampler ends with what it has."""
@@ -23,6 +25,8 @@ class State:
     skipped: bool = False
     interrupted: bool = False
     stopping_generation: bool = False
+    server_stops: bool = False
+    """The server ends: no generation begins any more. Only `stop_server` sets it, and nothing takes it back."""
     job: str = ""
     job_no: int = 0
     job_count: int = 0
@@ -52,6 +56,15 @@ class State:
         """End the generation after the current batch."""
         self.stopping_generation = True
 
+    def stop_server(self) -> None:
+        """End the running generation at its next model call, without a picture, and let none begin."""
+        self.server_stops = self.interrupted = True
+
+    def check_server(self) -> None:
+        """Raises `StoppedError` when the server is being stopped."""
+        if self.server_stops:
+            raise StoppedError
+
     def nextjob(self) -> None:
         """One pass is done."""
         self.job_no += 1
@@ -59,13 +72,14 @@ class State:
         self.current_image_sampling_step = 0
 
     def begin(self, job: str = "(unknown)") -> None:
-        """Forget the last generation: a new one starts."""
+        """Forget the last generation: a new one starts. Raises `StoppedError` when the server is being stopped."""
         self.skipped = self.interrupted = self.stopping_generation = self.processing_has_refined_job_count = False
         self.job, self.job_no, self.job_count = job, 0, -1
         self.job_timestamp = datetime.datetime.now().strftime("%Y%m%d%H%M%S")
         self.sampling_step = self.sampling_steps = self.current_image_sampling_step = self.id_live_preview = 0
         self.current_latent = self.current_image = self.textinfo = None
         self.time_start = time.time()
+        self.check_server()
 
     def end(self) -> None:
         """The generation is over, however it ended. A stop that was asked for is over with it."""

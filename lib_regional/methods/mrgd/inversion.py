@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...core import files
 from ...ports import Conditioning, InvertingHost, StepInfo
 from .sides import Job, Key, Side, fuse
 from .texts import Texts
@@ -219,11 +220,11 @@ def cached(inversion: Inversion, clean: Tensor, folder: Path | None = None) -> I
 
 
 def _keep(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write ``file`` whole or not at all: under another name first, so that an end in the middle leaves nothing half written."""
+    """Write ``file`` whole or not at all, readable by its owner only: it holds what the picture shows."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as part:
+    files.remove_leftovers(file.parent, older=r"tmp\w{8}\.part")
+    with files.replacing(file, mode=0o600) as beside, beside.open("wb") as part:
         np.savez(part, **dict(arrays))
-    Path(part.name).replace(file)
 
 
 def _kept(file: Path, like: Tensor) -> Inverted | None:

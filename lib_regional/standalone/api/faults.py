@@ -10,10 +10,12 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 
 from ...core.errors import RegionalError
+from ..faults import StoppedError
 
 logger = logging.getLogger("regional.standalone")
 
 UNPROCESSABLE = 422
+UNAVAILABLE = 503
 
 
 def described(error: Exception) -> dict[str, Any]:
@@ -38,6 +40,10 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RegionalError)
     async def mistake(_: Request, error: RegionalError) -> JSONResponse:
         return JSONResponse(jsonable_encoder(regional(error)), UNPROCESSABLE)
+
+    @app.exception_handler(StoppedError)
+    async def stopped(_: Request, error: StoppedError) -> JSONResponse:
+        return JSONResponse(jsonable_encoder(regional(error)), UNAVAILABLE)
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> JSONResponse:

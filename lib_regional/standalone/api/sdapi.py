@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from PIL import Image
 
 from .. import pictures
 from ..faults import RequestError
+from ..generations import Generation
 from ..host import Host
 from ..img2img import StableDiffusionProcessingImg2Img
 from ..infotext import parse_generation_parameters
@@ -23,8 +24,12 @@ from ..txt2img import StableDiffusionProcessingTxt2Img
 from . import models
 from .arguments import paste_infotext, prepared, processing_fields, script_arguments
 from .faults import add_handlers
+from .waiting import Pool, Repeated, result
 
 PREFIX = "/sdapi/v1/"
+
+PREVIEW_SECONDS = 0.2
+"""How long a progress request waits for a new live preview before it is answered with the last one."""
 
 
 def add_api(app: FastAPI, host: Host) -> None:
@@ -80,16 +85,24 @@ class Api:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._conversions, self._encoding = Pool(2, "conversion"), Pool(1, "encoding")
+        self._preview = Repeated(host.state.set_current_image, PREVIEW_SECONDS, "preview")
 
-    def txt2img(self, request: models.Txt2ImgRequest) -> models.ImageResponse:  # type: ignore[valid-type]
+    async def txt2img(self, request: models.Txt2ImgRequest, http: Request) -> models.ImageResponse:  # type: ignore[valid-type]
         """Pictures from a prompt."""
-        return self._generate(request, is_img2img=False)
+        return await self._generate(request, http, is_img2img=False)
 
-    def img2img(self, request: models.Img2ImgRequest) -> models.ImageResponse:  # type: ignore[valid-type]
+    async def img2img(self, request: models.Img2ImgRequest, http: Request) -> models.ImageResponse:  # type: ignore[valid-type]
         """Pictures from pictures."""
-        return self._generate(request, is_img2img=True)
+        return await self._generate(request, http, is_img2img=True)
 
-    def _generate(self, request: Any, *, is_img2img: bool) -> models.ImageResponse:
+    async def _generate(self, request: Any, http: Request, *, is_img2img: bool) -> models.ImageResponse:
+        generation = await self._conversions.run(lambda: self._submitted(request, is_img2img))
+        processed = await result(generation, http)
+        return await self._conversions.run(lambda: self._answer(request, processed))
+
+    def _submitted(self, request: Any, is_img2img: bool) -> Generation[Processed]:
+        """The request's generation in the line; bad input is refused before."""
         host = self._host
         pasted = paste_infotext(request, host.runner(is_img2img))
         args = script_arguments(request, host, is_img2img, pasted)
@@ -100,10 +113,11 @@ class Api:
             fields["init_images"] = [_image(text) for text in request.init_images]
             fields["mask"] = _image(request.mask) if request.mask else None
         kind = StableDiffusionProcessingImg2Img if is_img2img else StableDiffusionProcessingTxt2Img
-        with host.busy("scripts_img2img" if is_img2img else "scripts_txt2img"):
-            p = prepared(kind(sd_model=host.model, **fields), host, is_img2img, args, request.save_images)
-            processed = host.run_busy(p)
-        return self._answer(request, processed)
+
+        def make() -> Processed:
+            return host.run_busy(prepared(kind(sd_model=host.model, **fields), host, is_img2img, args, request.save_images))
+
+        return host.submit("scripts_img2img" if is_img2img else "scripts_txt2img", make)
 
     def _answer(self, request: Any, processed: Processed) -> models.ImageResponse:
         images = [pictures.to_base64(image) for image in processed.images] if request.send_images else []
@@ -131,7 +145,7 @@ class Api:
         self._host.callbacks.call("infotext_pasted", info, params)
         return models.PngInfoResponse(info=info, items=items, parameters=params)
 
-    def progress(self, skip_current_image: bool = False) -> models.ProgressResponse:
+    async def progress(self, skip_current_image: bool = False) -> models.ProgressResponse:
         """How far the running generation is, with a picture of its present state."""
         state = self._host.state
         share, started = state.progress(), state.time_start
@@ -140,18 +154,19 @@ class Api:
         past = time.time() - started
         current = None
         if not skip_current_image and self._host.options.live_previews_enable:
-            state.set_current_image()
-            current = pictures.to_base64(state.current_image) if state.current_image else None
+            await self._preview.run()
+            image = state.current_image
+            current = await self._encoding.run(lambda: pictures.to_base64(image)) if image else None
         return models.ProgressResponse(
             progress=share, eta_relative=past / share - past, state=state.dict(), current_image=current, textinfo=state.textinfo
         )
 
-    def interrupt(self) -> dict[str, Any]:
+    async def interrupt(self) -> dict[str, Any]:
         """Stop the running generation at its next step."""
         self._host.state.interrupt()
         return {}
 
-    def skip(self) -> None:
+    async def skip(self) -> None:
         """Stop the running batch at its next step."""
         self._host.state.skip()
 

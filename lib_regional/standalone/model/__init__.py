@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...core import files
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -47,7 +49,9 @@ def install(models: Path) -> Path:
 
     models.mkdir(parents=True, exist_ok=True)
     target = models / CHECKPOINT.name
-    save_file(whole(load_file(CHECKPOINT)), target, metadata={"format": "pt", "model": "regional-small"})
-    target.chmod(0o644)  # safetensors keeps it to its owner, which a shared installation cannot use
-    target.with_suffix(".yaml").write_text(webui_config(), encoding="utf-8")
+    files.remove_leftovers(models)
+    files.write_bytes(target.with_suffix(".yaml"), webui_config().encode("utf-8"))
+    with files.replacing(target) as beside:
+        save_file(whole(load_file(CHECKPOINT)), beside, metadata={"format": "pt", "model": "regional-small"})
+        beside.chmod(0o644)  # safetensors keeps it to its owner, which a shared installation cannot use
     return target

@@ -179,7 +179,7 @@ def couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
         spatial=apart.spatial if apart.wanted and apart.reaches_layers else None,
         carried=side_by_side(carried_strengths(placement), apart.carried if apart.wanted else None) if networks.layers else None,
         layers=layer_hooks(networks, placement, contexts=False, within=apart.delta if apart.reaches_layers else None),
-        denoiser=region_noise(plan),
+        denoiser=region_noise(plan, prepared.host),
         renew=couple.renew,
         close=cache.clear,
     )

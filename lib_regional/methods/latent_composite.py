@@ -34,7 +34,7 @@ _BASE_RANK = -2e-3
 AFTER: dict[str, Callable[[Plan, Prepared], Hooks]] = {
     "attention_couple": couple_hooks,
     "latent_couple": latent_couple_hooks,
-    "nothing": lambda plan, prepared: Hooks(denoiser=region_noise(plan)),
+    "nothing": lambda plan, prepared: Hooks(denoiser=region_noise(plan, prepared.host)),
 }
 """What the regions do once they are pasted, and in a hires pass, which begins with noise of the regions' seeds too."""
 

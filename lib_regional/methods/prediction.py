@@ -246,5 +246,5 @@ def prepared_hooks(
         unet=RegionalPrediction(plan, prepared, voices, Passes(memory), see, hear, always),
         layers=row_hooks(prepared.networks, plan),
         carried=carried_strengths(ByTag(loras_of_regions(plan))) if prepared.networks.layers else None,
-        denoiser=region_noise(plan),
+        denoiser=region_noise(plan, prepared.host),
     )

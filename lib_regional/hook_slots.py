@@ -7,7 +7,7 @@ cannot be lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from .ports import Hooks, PictureHook, StepInfo
@@ -118,6 +118,24 @@ SLOTS: Mapping[str, Slot] = {
 def switched(acts: First, first: Hooks, second: Hooks) -> Hooks:
     """``first`` at steps where ``acts``, ``second`` at all others; what is asked outside of steps (renew, close, finish …) both do."""
     return Hooks(**{name: slot.compose(acts, getattr(first, name), getattr(second, name)) for name, slot in checked_slots().items()})
+
+
+def noting(hooks: Hooks, asked: Callable[[str], None]) -> Hooks:
+    """``hooks`` of which every slot that is asked in calls of the model first reports its name to ``asked``."""
+
+    def around(name: str, hook: Any) -> Any:
+        def noted(*args: Any) -> Any:
+            asked(name)
+            return hook(*args)
+
+        return noted
+
+    changed: dict[str, Any] = {}
+    for name, slot in checked_slots().items():
+        found = getattr(hooks, name)
+        if slot.step is not None and found:
+            changed[name] = {key: around(name, hook) for key, hook in found.items()} if isinstance(found, Mapping) else around(name, found)
+    return replace(hooks, **changed)
 
 
 def checked_slots() -> Mapping[str, Slot]:

@@ -342,7 +342,6 @@ class Host(Protocol):
         ``steps`` of the first pass; with ``hires_steps`` the schedules are those of the hires pass. ``loras`` act on the text encoder for
         these texts alone, each with its ``te``, beside those that act on the whole picture.
         """
-        ...
 
     def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
         """What each LoRA adds to the UNet's layers at strength 1 (``te`` and ``unet`` are for the caller, ``dyn`` is for the host).
@@ -350,17 +349,22 @@ class Host(Protocol):
         Deltas that depend on the layer's weight take the one without any LoRA. Raises `RegionalError` that names the file for one that is
         missing, damaged, refused or made for another model. Nothing of it stays loaded in the host's own list of networks.
         """
-        ...
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Install hooks on entry, restore what was there before on exit."""
-        ...
 
 
 def facts_of(host: Host) -> ModelFacts:
     """What ``host`` tells of its model by an attribute ``facts``; the usual case (SD1) where it tells nothing."""
     facts = getattr(host, "facts", None)
     return facts if isinstance(facts, ModelFacts) else ModelFacts()
+
+
+class SeedingHost(Host, Protocol):
+    """A host that draws noise in a way of its own (another device, another generator); the others draw from PyTorch's CPU generator."""
+
+    def noise(self, shape: Sequence[int], seed: int) -> Tensor:
+        """Unit noise of ``shape`` (C, h, w), the first that a picture of this size and ``seed`` is given; no other noise changes by it."""
 
 
 class EditingHost(Host, Protocol):
@@ -370,19 +374,15 @@ class EditingHost(Host, Protocol):
 
     def tokens(self, text: str) -> list[Token]:
         """The pieces of ``text`` as `Host.encode` lays them out, without marks and padding; of a schedule, those of its last text."""
-        ...
 
     def decode(self, latent: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 3, H, W) around -1..1, with a gradient where autograd is on and the host's weights allow it."""
-        ...
 
     def encode_picture(self, picture: Tensor) -> Tensor:
         """(B, 3, H, W) in -1..1 -> (B, C, h, w), the mean of the posterior."""
-        ...
 
     def guidance_model(self, name: str) -> GuidanceModel | None:
         """The model that finds words in pictures: the host's own, by name, or ``clipseg:FOLDER``; None where there is none of that name."""
-        ...
 
 
 class InvertingHost(EditingHost, Protocol):
@@ -396,4 +396,3 @@ class InvertingHost(EditingHost, Protocol):
 
     def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
         """x (B, C, h, w) of unit variance at a training step -> predicted noise (B, C, h, w), with a gradient where autograd is on."""
-        ...

@@ -36,6 +36,7 @@ from .a1111_model import facts_of_model, has_ended, identity_of, interrupt, load
 from .a1111_rows import Announced, read_rows, read_step
 from .a1111_tokens import CarriedTokens
 from .a1111_unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
+from .asked import Asked
 from .patching import foreign_forward, owner_of, patched_forward
 from .webui_host import WebUIHost
 
@@ -105,7 +106,8 @@ class _Sampling:
 
     def __init__(self, p: Any, hooks: Hooks) -> None:
         self._p = p
-        self._hooks = hooks
+        self._asked = Asked(hooks)
+        self._hooks = hooks = self._asked.hooks
         self._grids: dict[str, Grid] = {}
         self._unasked: set[str] = set()
         self._carried = None if hooks.carried is None else CarriedTokens(hooks.carried, self._call, self._grids)
@@ -167,6 +169,11 @@ class _Sampling:
         self._check_heard()
         if self._announced is not None and self._unasked:
             self._fail(RegionalError(_REPLACED))
+        elif self._announced is not None and self._announced.taken:
+            try:
+                self._asked.check(self._unet)
+            except RegionalError as error:  # the host would log it and go on without the regions
+                self._fail(error)
         self._announced = self._now = None
 
     def _check_heard(self) -> None:

@@ -35,53 +35,17 @@ from ..ports import (
     UNetCall,
     UNetHook,
     UNetRow,
+    VectorHook,
 )
 from ..sources.clipseg import named_clipseg
 from ..tensors.layer_kinds import own_weights, spatial_layers
-from .patching import patched_forward
+from .asked import Asked
+from .patching import Patch, patched, patched_forward
 from .progress import announce
 
 _IN_TRANSFORMER = re.compile(r".*?\.attentions\.\d+(?=\.)")
 _CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
 """Layers that read the context, which has no place in the picture."""
-
-
-class RegionalProcessor:
-    """Asks the hook first and leaves to the processor that was there what the hook does not want."""
-
-    def __init__(self, host: DiffusersHost, site: Site, hook: AttentionHook, before: Callable[..., Tensor]) -> None:
-        self._host = host
-        self._site = site
-        self._hook = hook
-        self._before = before
-
-    def __call__(
-        self,
-        attn: nn.Module,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        temb: Tensor | None = None,
-        **rest: Any,
-    ) -> Tensor:
-        """Processor interface of diffusers: hidden_states (B, L, C), encoder_hidden_states (B, T, D) -> (B, L, C)."""
-        call = self._call(attn, hidden_states, encoder_hidden_states) if attention_mask is None else None
-        done = self._hook(call) if call is not None else None
-        if done is not None:
-            return done
-        return self._before(attn, hidden_states, encoder_hidden_states, attention_mask, temb, **rest)
-
-    def _call(self, attn: Any, x: Tensor, context: Tensor | None) -> AttentionCall | None:
-        model, grid = self._host.now, self._host.grid_of(self._site)
-        if model is None or grid is None:
-            return None
-        if len(model.rows) != x.shape[0]:
-            raise RegionalError(f"Regional was told of {len(model.rows)} rows, but the UNet runs {x.shape[0]}; the picture was stopped.")
-        told = x if context is None else context
-        return AttentionCall(
-            self._site, grid, model, x, told, attn.heads, attn.scale, attn.to_q, attn.to_k, attn.to_v,
-            lambda y: attn.to_out[1](attn.to_out[0](y)),
-        )  # fmt: skip
 
 
 class DiffusersHost:
@@ -173,9 +137,11 @@ class DiffusersHost:
         return self._patched(hooks)
 
     @contextmanager
-    def _patched(self, hooks: Hooks) -> Iterator[None]:
-        unet = self._model.unet
+    def _patched(self, wanted: Hooks) -> Iterator[None]:
+        unet, asked = self._model.unet, Asked(wanted)
+        hooks = asked.hooks
         with ExitStack() as stack:
+            stack.callback(unet.register_forward_hook(self._check_hook(asked)).remove)
             self._renew, self._version = hooks.renew, self._weights()
             stack.enter_context(_listening(self._model.call_listeners, self._heard))
             transformers = {_transformer(name): unet.get_submodule(_transformer(name)) for name, _ in _sites(unet)}
@@ -185,17 +151,55 @@ class DiffusersHost:
                 site = Site(name, "cross" if name.endswith(".attn2") else "self")
                 hook = hooks.cross_attention if site.kind == "cross" else hooks.self_attention
                 if hook is not None:
-                    stack.enter_context(_processor(attn, RegionalProcessor(self, site, hook, attn.processor)))
+                    stack.enter_context(patched(_processor_patch(attn, self._around_site(site, hook))))
             if hooks.spatial is not None:
                 for name, module in spatial_layers(unet):
                     stack.callback(module.register_forward_hook(self._spatial_hook(name, hooks.spatial)).remove)
             for name, layer_hook in hooks.layers.items():
                 stack.callback(unet.get_submodule(name).register_forward_hook(self._layer_hook(name, layer_hook)).remove)
-            if hooks.unet is not None:
-                stack.enter_context(patched_forward(unet, self._unet_hook(hooks.unet)))
+            if hooks.unet is not None or hooks.vector is not None:
+                stack.enter_context(patched_forward(unet, self._unet_hook(hooks.unet, hooks.vector)))
             if hooks.denoiser is not None:
                 stack.enter_context(_listening(self._model.denoiser_hooks, hooks.denoiser))
             yield
+
+    def _check_hook(self, asked: Asked) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        def check(unet: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            if self.now is not None:
+                asked.check(unet)
+
+        return check
+
+    def _around_site(self, site: Site, hook: AttentionHook) -> Callable[..., Tensor]:
+        """Asks the hook first and leaves to the processor that was there what the hook does not want."""
+
+        def around(
+            inner: Callable[..., Tensor],
+            attn: nn.Module,
+            hidden_states: Tensor,
+            encoder_hidden_states: Tensor | None = None,
+            attention_mask: Tensor | None = None,
+            *args: Any,
+            **rest: Any,
+        ) -> Tensor:
+            """Processor interface of diffusers: hidden_states (B, L, C), encoder_hidden_states (B, T, D) -> (B, L, C)."""
+            call = self._attention_call(site, attn, hidden_states, encoder_hidden_states) if attention_mask is None else None
+            done = hook(call) if call is not None else None
+            return inner(attn, hidden_states, encoder_hidden_states, attention_mask, *args, **rest) if done is None else done
+
+        return around
+
+    def _attention_call(self, site: Site, attn: Any, x: Tensor, context: Tensor | None) -> AttentionCall | None:
+        model, grid = self.now, self.grid_of(site)
+        if model is None or grid is None:
+            return None
+        if len(model.rows) != x.shape[0]:
+            raise RegionalError(f"Regional was told of {len(model.rows)} rows, but the UNet runs {x.shape[0]}; the picture was stopped.")
+        told = x if context is None else context
+        return AttentionCall(
+            site, grid, model, x, told, attn.heads, attn.scale, attn.to_q, attn.to_k, attn.to_v,
+            lambda y: attn.to_out[1](attn.to_out[0](y)),
+        )  # fmt: skip
 
     def _heard(self, call: ModelCall) -> None:
         """Begin a call; renew what was made with other weights if LoRAs on the whole picture have changed."""
@@ -238,11 +242,14 @@ class DiffusersHost:
 
         return answer
 
-    def _unet_hook(self, hook: UNetHook) -> Callable[..., Any]:
+    def _unet_hook(self, hook: UNetHook | None, vector: VectorHook | None) -> Callable[..., Any]:
         def around(inner: Callable[..., Any], x: Tensor, steps: Tensor | float, context: Tensor | None = None, **rest: Any) -> Any:
             told = rest.pop("encoder_hidden_states", context)
             outer = self.now
             if outer is None or told is None:
+                return inner(x, steps, encoder_hidden_states=told, **rest)
+            rest = rest if vector is None else _with_vectors(rest, outer, vector)
+            if hook is None:
                 return inner(x, steps, encoder_hidden_states=told, **rest)
             batch = _Batch(x, torch.as_tensor(steps, device=x.device).expand(len(x)), told, rest)
 
@@ -312,6 +319,19 @@ def _added(added: dict[str, Tensor], rows: Sequence[UNetRow]) -> dict[str, Tenso
     return {**added, "text_embeds": texts, "time_ids": sizes}
 
 
+def _with_vectors(rest: dict[str, Any], call: ModelCall, hook: VectorHook) -> dict[str, Any]:
+    """The arguments of a call with what ``hook`` makes of SDXL's pooled texts and sizes; see `_added`."""
+    added = rest.get("added_cond_kwargs")
+    if not added or "text_embeds" not in added:
+        return rest
+    texts, sizes = added["text_embeds"], added["time_ids"]
+    changed = hook(call, torch.cat([texts, sizes], 1))
+    if changed is None:
+        return rest
+    split = {"text_embeds": changed[:, :-6].to(texts), "time_ids": changed[:, -6:].to(sizes)}
+    return {**rest, "added_cond_kwargs": {**added, **split}}
+
+
 def _sites(unet: nn.Module) -> list[tuple[str, Any]]:
     return [(name, module) for name, module in unet.named_modules() if name.endswith((".attn1", ".attn2"))]
 
@@ -327,14 +347,28 @@ def _listening(listeners: list[Any], listener: Callable[..., Any]) -> Iterator[N
     try:
         yield
     finally:
-        listeners.remove(listener)
+        if listener in listeners:
+            listeners.remove(listener)
 
 
-@contextmanager
-def _processor(attn: Any, ours: RegionalProcessor) -> Iterator[None]:
-    before = attn.processor
-    attn.processor = ours
-    try:
-        yield
-    finally:
-        attn.processor = before
+class _ProcessorPlace:
+    """The place of an attention's processor: diffusers' own way to set one keeps those that are modules registered as such."""
+
+    def __init__(self, attn: Any) -> None:
+        self._attn = attn
+
+    def get(self, name: str, default: object, /) -> object:
+        return getattr(self._attn, name, default)
+
+    def __setitem__(self, name: str, value: Any, /) -> None:
+        self._attn.set_processor(value)
+
+    def __delitem__(self, name: str, /) -> None:
+        delattr(self._attn, name)
+
+
+def _processor_patch(attn: Any, around: Callable[..., Tensor]) -> Patch:
+    """``around(processor, attn, hidden_states, …)`` in place of the processor of ``attn``."""
+    patch = Patch(_ProcessorPlace(attn), "processor", around)
+    vars(patch)["__call__"] = attn.processor.__call__  # diffusers passes on the keywords that this signature names
+    return patch

@@ -17,7 +17,7 @@ from ..ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site
 from .a1111_attention import check_shape, grid_hook, sites_of, transformer_of
 from .forge_attention import attention_call, check_values
 from .forge_rows import ROWS
-from .patching import patched_forward
+from .patching import method_patch, patched, patched_forward
 
 Tell = Callable[[RowRoles, Grid], "ModelCall | None"]
 """The call that is about to happen on these rows and latents of this size, None for somebody else's."""
@@ -48,7 +48,7 @@ class _Encoder:
         hook, model = self._hooks.cross_attention, self._net.control_model
         assert hook is not None
         with ExitStack() as stack:
-            stack.enter_context(_replaced(self._net, "get_control", self._around))
+            stack.enter_context(patched(method_patch(self._net, "get_control", self._around)))
             sites = [(site, attn) for site, attn in sites_of(model) if site.kind == "cross"]
             for name in dict.fromkeys(transformer_of(site) for site, _ in sites):
                 stack.callback(model.get_submodule(name).register_forward_pre_hook(grid_hook(self._grids, name), with_kwargs=True).remove)
@@ -80,21 +80,6 @@ class _Encoder:
             return inner(x, context, value, *args, **kwargs) if done is None else done
 
         return around
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, around: Callable[..., Any]) -> Iterator[None]:
-    """``around(inner, …)`` in place of a method, on this object alone."""
-    had, inner = name in vars(owner), getattr(owner, name)
-    vars(owner)[name] = mine = lambda *args, **kwargs: around(inner, *args, **kwargs)
-    try:
-        yield
-    finally:
-        if vars(owner).get(name) is mine:
-            if had:
-                vars(owner)[name] = inner
-            else:
-                del vars(owner)[name]
 
 
 def heard_anew(rest: Mapping[str, Any], x: Tensor, context: Tensor, last: Any = None) -> dict[str, list[Any]] | None:

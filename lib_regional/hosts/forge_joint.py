@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..core.errors import RegionalError
 from ..ports import Grid, TextShare
 from ..tensors.joint import joint_bias, side_by_side
+from .patching import Patch, patched
 
 _NAME = "attention_function"
 
@@ -43,17 +44,23 @@ def bias_of(shares: Sequence[Sequence[TextShare]], context: Tensor) -> Tensor | 
 
 @contextmanager
 def biased(unet: nn.Module, bias: Tensor | None) -> Iterator[None]:
-    """Let the blocks of ``unet`` add ``bias`` (B, 1, L, L) to their scores."""
+    """Let the blocks of ``unet`` add ``bias`` (B, 1, L, L) to their scores.
+
+    Raises `RegionalError` on exit where none of them did: the regions' texts stand side by side then, and nothing keeps them apart.
+    """
     if bias is None:
         yield
         return
-    module = _attention_module(unet)
-    before = getattr(module, _NAME)
-    setattr(module, _NAME, _attention(before, bias))
-    try:
+    attention = _Biased(bias)
+    with patched(Patch(vars(_attention_module(unet)), _NAME, attention)):
         yield
-    finally:
-        setattr(module, _NAME, before)
+    if not attention.used:
+        raise RegionalError(
+            f"Regional cannot work with this model ({type(unet).__name__}) in this way: none of its attention layers ran "
+            f"{bias.shape[0]} rows of {bias.shape[-1]} tokens of text and picture, so the regions would have had no effect and the picture "
+            "was stopped. Flux.2, and Flux Kontext with a picture beside the prompt, arrange their tokens differently. Use a method that "
+            'predicts every region by itself, such as "latent_couple".'
+        )
 
 
 def _attention_module(unet: Any) -> Any:
@@ -65,11 +72,16 @@ def _attention_module(unet: Any) -> Any:
     return found
 
 
-def _attention(before: Callable[..., Tensor], bias: Tensor) -> Callable[..., Tensor]:
-    def attention(q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """q, k, v (B, heads, L, d) -> (B, L, heads · d), as Forge's own with ``skip_reshape``."""
-        if q.shape[0] != bias.shape[0] or q.shape[-2] != bias.shape[-1]:
-            return before(q, k, v, *args, **kwargs)
-        return F.scaled_dot_product_attention(q, k, v, bias.to(q.dtype)).transpose(1, 2).flatten(2)
+class _Biased:
+    """In place of Forge's attention function, for calls of the bias' own size; ``used`` says whether there was one."""
 
-    return attention
+    def __init__(self, bias: Tensor) -> None:
+        self._bias = bias
+        self.used = False
+
+    def __call__(self, inner: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """q, k, v (B, heads, L, d) -> (B, L, heads · d), as Forge's own with ``skip_reshape``."""
+        if q.shape[0] != self._bias.shape[0] or q.shape[-2] != self._bias.shape[-1]:
+            return inner(q, k, v, *args, **kwargs)
+        self.used = True
+        return F.scaled_dot_product_attention(q, k, v, self._bias.to(q.dtype)).transpose(1, 2).flatten(2)

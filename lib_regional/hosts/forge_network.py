@@ -14,6 +14,7 @@ from ..core.errors import RegionalError
 from ..ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site, StepInfo, UNetRow, Window
 from .a1111_attention import check_shape, grid_hook, refuse_foreign_texts, sites_of, transformer_of, undone
 from .a1111_unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
+from .asked import Asked
 from .forge_attention import attention_call, chained, check_values
 from .forge_joint import bias_of, biased, context_of, token_grid
 from .forge_model import kind_of, refuse_unserved
@@ -28,7 +29,8 @@ class Network:
     def __init__(self, unet: nn.Module, hooks: Hooks) -> None:
         refuse_unserved(hooks, unet)
         self._unet = unet
-        self._hooks = hooks
+        self._asked = Asked(hooks)
+        self._hooks = self._asked.hooks
         self._joint = kind_of(unet) == "joint"
         self._sites = dict(sites_of(unet))
         self._grids: dict[str, Grid] = {}
@@ -50,6 +52,10 @@ class Network:
     def call_of(self, rows: RowRoles, latent: Grid) -> ModelCall | None:
         """What a net that runs on ``rows`` before the network is told; None where nothing was announced."""
         return None if self._told is None else ModelCall(rows, self._told[0], latent)
+
+    def check(self) -> None:
+        """Raise `RegionalError` where the network's first prediction asked for nothing of what the hooks change."""
+        self._asked.check(self._unet, self._joint)
 
     @contextmanager
     def tile(self, window: Window, size: Grid) -> Iterator[None]:

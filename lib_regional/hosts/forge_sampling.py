@@ -109,6 +109,7 @@ class Sampling:
             raise self._fault
         if not self._network.heard:
             raise RegionalError(_UNHEARD)
+        self._network.check()
         return found
 
     def _on_cfg_denoiser(self, params: Any) -> None:

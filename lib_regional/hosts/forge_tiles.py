@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..core.errors import RegionalError
 from ..ports import Grid, Window
+from .patching import Patch, patched
 
 _FLAG, _SLOT = "tiled_diffusion", "model_function_wrapper"
 _BASE = 64
@@ -41,16 +42,12 @@ def told_tiles(options: dict[str, Any], inside: Inside, method: str, pieces: boo
             f'The method "{method}" predicts the picture as a whole, MultiDiffusion Integrated in tiles: disable one of the two, '
             'or use the method "attention_couple".'
         )
-    options[_SLOT] = around = _around(wrapper, inside)
-    try:
+    with patched(Patch(options, _SLOT, _around(inside))):
         yield
-    finally:
-        if options.get(_SLOT) is around:
-            options[_SLOT] = wrapper
 
 
-def _around(wrapper: Callable[..., Tensor], inside: Inside) -> Callable[..., Tensor]:
-    def tiled(apply: Callable[..., Tensor], told: dict[str, Any]) -> Tensor:
+def _around(inside: Inside) -> Callable[..., Tensor]:
+    def tiled(wrapper: Callable[..., Tensor], apply: Callable[..., Tensor], told: dict[str, Any]) -> Tensor:
         x: Tensor = told["input"]
         calls = iter(places_of(wrapper, told))
 

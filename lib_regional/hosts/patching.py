@@ -1,11 +1,11 @@
-"""Replacing a method on one object and taking the replacement back, whoever patched on top in the meantime."""
+"""Replacing a function in one place (on an object, in a table) and taking it back, whoever patched on top in the meantime."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
 
 Forward = Callable[..., Any]
 Around = Callable[..., Any]
@@ -14,18 +14,35 @@ Around = Callable[..., Any]
 _NOTHING = object()
 
 
+class Place(Protocol):
+    """Where named functions lie: ``vars`` of an object or module, a table of options."""
+
+    def get(self, name: str, default: object, /) -> object: ...
+
+    def __setitem__(self, name: str, value: Any, /) -> None: ...
+
+    def __delitem__(self, name: str, /) -> None: ...
+
+
 class Patch:
-    """A replacement of ``forward`` on one instance; class attributes are never touched.
+    """A replacement of one function in its place.
 
     Taken back while someone else's patch lies on top of it, it cannot leave without breaking theirs: it stays in their chain,
     empty, and hands every call on. If it comes to the top again, its next call takes it away.
     """
 
-    def __init__(self, module: Any, around: Around) -> None:
-        self._module = module
+    def __init__(self, place: Place, name: str, around: Around, below: Callable[[], Forward] | None = None) -> None:
+        """``below`` finds what answers where the place has no entry of its own: the class' method, for ``vars`` of an instance."""
+        self._place = place
+        self._name = name
         self._around: Around | None = around
-        self._before = _living(vars(module).get("forward", _NOTHING))
+        self._below = below
+        self._before = _living(place.get(name, _NOTHING))
         functools.update_wrapper(self, self._inner(), updated=())
+
+    def __deepcopy__(self, memo: object) -> Patch:
+        """Copies of a table share the patch, as they share functions: a copy of its own would never be taken back."""
+        return self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         inner, around = self._inner(), self._around
@@ -37,28 +54,27 @@ class Patch:
     def _inner(self) -> Forward:
         """What lies below. The class attribute is looked up at each call: attention optimisers replace it while we are here."""
         if self._before is _NOTHING:
-            attribute = type(self._module).forward
-            return attribute.__get__(self._module) if hasattr(attribute, "__get__") else attribute
+            assert self._below is not None
+            return self._below()
         assert callable(self._before)
         return self._before
 
     def install(self) -> None:
-        """Become the instance's ``forward``."""
-        vars(self._module)["forward"] = self
+        """Take the place."""
+        self._place[self._name] = self
 
     def remove(self) -> None:
-        """Hand everything on from now, and leave the instance if nobody lies on top. Twice is harmless."""
+        """Hand everything on from now, and leave the place if nobody lies on top. Twice is harmless."""
         self._around = None
         self._leave()
 
     def _leave(self) -> None:
-        values = vars(self._module)
-        if values.get("forward") is not self:
+        if self._place.get(self._name, _NOTHING) is not self:
             return
         if self._before is _NOTHING:
-            del values["forward"]
+            del self._place[self._name]
         else:
-            values["forward"] = self._before
+            self._place[self._name] = self._before
 
     @property
     def below(self) -> object:
@@ -90,10 +106,25 @@ def owner_of(forward: object) -> str:
     return str(getattr(function, "__module__", None) or type(function).__module__)
 
 
-@contextmanager
-def patched_forward(module: Any, around: Around) -> Iterator[None]:
+def method_patch(owner: Any, name: str, around: Around) -> Patch:
+    """A patch of the method ``name`` on one instance; class attributes are never touched."""
+
+    def of_class() -> Forward:
+        attribute: Any = getattr(type(owner), name)
+        bound: Forward = attribute.__get__(owner) if hasattr(attribute, "__get__") else attribute
+        return bound
+
+    return Patch(vars(owner), name, around, of_class)
+
+
+def patched_forward(module: Any, around: Around) -> AbstractContextManager[None]:
     """Let ``around(inner, *args, **kwargs)`` answer the calls of ``module``."""
-    patch = Patch(module, around)
+    return patched(method_patch(module, "forward", around))
+
+
+@contextmanager
+def patched(patch: Patch) -> Iterator[None]:
+    """``patch`` in force until exit."""
     patch.install()
     try:
         yield

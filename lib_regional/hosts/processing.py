@@ -33,6 +33,8 @@ from .recording import kept_maps, word_positions
 from .templates import refuse_templates
 
 ATTRIBUTE = "_regional"
+_ACTING = "_regional_sample"
+"""Which of the wrappers around ``p.sample`` is in force: one that others patched over cannot be taken away."""
 
 
 class Generation:
@@ -229,6 +231,7 @@ def finish_pictures(p: Any, batch: Any) -> None:
 def forget(p: Any) -> None:
     """Take back what an earlier generation left on ``p`` (hosts reuse and copy it)."""
     vars(p).pop(ATTRIBUTE, None)
+    vars(p).pop(_ACTING, None)
     if getattr(vars(p).get("sample"), "regional", False):
         del p.sample
 
@@ -238,6 +241,8 @@ def _wrap(p: Any, run: Callable[..., Any]) -> None:
 
     @functools.wraps(inner)
     def sample(*args: Any, **kwargs: Any) -> Any:
+        if vars(p).get(_ACTING) is not sample:  # of an earlier generation, left below somebody else's
+            return inner(*args, **kwargs)
         try:
             return run(inner, *args, **kwargs)
         except BaseException as error:
@@ -248,6 +253,7 @@ def _wrap(p: Any, run: Callable[..., Any]) -> None:
 
     sample.regional = True  # type: ignore[attr-defined]
     p.sample = sample
+    setattr(p, _ACTING, sample)
 
 
 def _forget_texts(p: Any) -> None:

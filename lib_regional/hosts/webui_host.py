@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from torch import Tensor
+
+from ..core.errors import RegionalError
 from ..core.networks import LoraTag
 from ..ports import ContextSchedule, GuidanceModel
 from ..sources.clipseg import named_clipseg
@@ -42,6 +45,21 @@ class WebUIHost:
     def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
         """The text encoders with ``loras`` beside the host's own."""
         raise NotImplementedError
+
+    def noise(self, shape: Sequence[int], seed: int) -> Tensor:
+        """See `ports.SeedingHost`: by the user's ``randn_source`` (GPU, CPU or NV), as the host draws a picture's first noise.
+
+        ``eta_noise_seed_delta`` is for the noises after it. Raises `RegionalError` for a host without ``modules.rng``.
+        """
+        try:
+            from modules import rng
+        except ImportError as error:
+            raise RegionalError(
+                "Regions cannot have seeds of their own here: this WebUI has no modules.rng (AUTOMATIC1111 has since 1.6), which draws the "
+                "noise of a seed."
+            ) from error
+        drawn: Tensor = rng.randn_local(seed, tuple(shape))
+        return drawn
 
     def guidance_model(self, name: str) -> GuidanceModel | None:
         """See `ports.EditingHost.guidance_model`: the host has none of its own."""

@@ -15,65 +15,41 @@ from ..ports import AttentionCall, Hooks, Host, Row
 from ..tensors.attention import Part, Recipe, attend, make_recipe, split_heads
 from ..tensors.pyramid import Pyramid
 from .carried import carried_strengths, side_by_side
-from .contexts import ContextKey, Contexts, encode_plan
+from .contexts import ContextKey, Contexts
+from .key_values import Block, KeysValues, KeyValueCache, Place, stacked
+from .prepared import Prepared
 from .recording import Spoken, record_spoken
-from .region_lora import ByPlace, Networks, layer_hooks, load_networks
+from .region_lora import ByPlace, Networks, layer_hooks
 from .region_noise import region_noise
 from .separation import Separation
 from .whole_texts import WholeTexts
 
-CACHE_LIMIT = 512 * 2**20
-"""Bytes of cached keys and values above which the cache is emptied and begun anew."""
-
-KeysValues = tuple[Tensor, Tensor]
 Source = tuple[int, ContextKey | None]
 """A part's row and its context; None is the row's own context."""
-
-
-class KeyValueCache:
-    """Keys and values of one generation by (site, contexts of a bucket). They are constant while the contexts are."""
-
-    def __init__(self, limit: int = CACHE_LIMIT) -> None:
-        self._limit = limit
-        self._size = 0
-        self._entries: dict[tuple[str, tuple[ContextKey, ...]], KeysValues] = {}
-
-    def get(self, site: str, keys: tuple[ContextKey, ...]) -> KeysValues | None:
-        """What was kept for these contexts at this site."""
-        return self._entries.get((site, keys))
-
-    def put(self, site: str, keys: tuple[ContextKey, ...], pair: KeysValues) -> None:
-        """Keep ``pair``, emptying the cache first if it would outgrow its limit."""
-        size = sum(t.numel() * t.element_size() for t in pair)
-        if self._size + size > self._limit:
-            self.clear()
-        if size <= self._limit:
-            self._entries[site, keys] = pair
-            self._size += size
-
-    def clear(self) -> None:
-        """Drop everything: contexts, weights or LoRA strengths have changed."""
-        self._entries.clear()
-        self._size = 0
 
 
 class _Couple:
     """State of one generation: contexts, weight maps, recipes and cached keys and values."""
 
-    def __init__(self, plan: Plan, contexts: Contexts, networks: Networks, pyramid: Pyramid, cache: KeyValueCache | None) -> None:
+    def __init__(self, plan: Plan, prepared: Prepared, pyramid: Pyramid, cache: KeyValueCache) -> None:
         self._plan = plan
-        self._contexts = contexts
-        self._networks = networks
+        self._prepared = prepared
         self._pyramid = pyramid
         self._cache = cache
         self._recipes: dict[tuple[object, ...], Recipe] = {}
 
-    def renew(self, contexts: Contexts) -> None:
-        """The model's weights have changed: speak with new contexts, and forget what the old weights made."""
-        self._contexts = contexts
+    @property
+    def _contexts(self) -> Contexts:
+        return self._prepared.contexts
+
+    @property
+    def _networks(self) -> Networks:
+        return self._prepared.networks
+
+    def renew(self) -> None:
+        """The model's weights have changed: forget what the old ones made."""
         self._recipes.clear()
-        if self._cache is not None:
-            self._cache.clear()
+        self._cache.clear()
 
     def __call__(self, call: AttentionCall) -> Tensor | None:
         active = self._plan.active(call.model.step)
@@ -121,45 +97,42 @@ class _Couple:
     def _project(self, call: AttentionCall, recipe: Recipe, parts: list[Source]) -> list[KeysValues]:
         """K and V of every bucket: the rows' own contexts as the host would, the regions' from the cache or in one matmul."""
         groups = [[parts[i] for i in bucket.members] for bucket in recipe.buckets]
-        kept = {keys: self._kept(call, keys) for group in groups if (keys := _keys(group))}
-        missing = dict.fromkeys(key for keys, pair in kept.items() if pair is None for key in keys)
-        fresh = self._project_contexts(call, list(missing))
-        own = _heads(call, call.to_k(call.context), call.to_v(call.context)) if len(kept) < len(groups) else None
+        keys = [_keys(group) for group in groups]
+        places = self._places(call, list(dict.fromkeys(key for group in keys for key in group)))
+        own = None if all(keys) else _heads(call, call.to_k(call.context), call.to_v(call.context))
         pairs = []
-        for group in groups:
-            keys = _keys(group)
-            if not keys:
+        for group, told in zip(groups, keys, strict=True):
+            if told:
+                pairs.append(stacked([places[key] for key in told]))
+            else:
                 assert own is not None
                 rows = [row for row, _ in group]
                 pairs.append((own[0][rows], own[1][rows]))
-            else:
-                pairs.append(kept[keys] or self._stack(call, keys, fresh))
         return pairs
 
-    def _kept(self, call: AttentionCall, keys: tuple[ContextKey, ...]) -> KeysValues | None:
-        return self._cache.get(call.site.name, keys) if self._cache is not None else None
+    def _places(self, call: AttentionCall, keys: list[ContextKey]) -> dict[ContextKey, Place]:
+        """Where the keys and values of contexts lie, after those that are not kept have been projected; equal contexts share theirs."""
+        site, contents = call.site.name, {key: self._contexts.content(key) for key in keys}
+        self._cache.begin((call.model.step.index, call.model.step.hires))
+        found = {content: self._cache.get(site, content) for content in dict.fromkeys(contents.values())}
+        missing: dict[int, dict[int, ContextKey]] = {}
+        for key, content in contents.items():
+            if found[content] is None:
+                missing.setdefault(len(self._contexts.tensor(key)), {}).setdefault(content, key)
+        for fresh in missing.values():
+            block = self._projected(call, list(fresh.values()))
+            found.update((content, (block, row)) for row, content in enumerate(fresh))
+            self._cache.keep(site, list(fresh), block)
+        return {key: place for key, content in contents.items() if (place := found[content]) is not None}
 
-    def _project_contexts(self, call: AttentionCall, keys: list[ContextKey]) -> dict[ContextKey, KeysValues]:
-        if not keys:
-            return {}
+    def _projected(self, call: AttentionCall, keys: list[ContextKey]) -> Block:
+        """Contexts of one length through the layer's own projections, with the LoRAs that each of them has."""
         tensors = [self._contexts.tensor(key).to(call.context.device, call.context.dtype) for key in keys]
-        together = torch.cat(tensors)[None]
-        lengths = [len(t) for t in tensors]
-        loras = [self._contexts.loras(key) for key in keys]
-        site = call.site.name
-        keys_, values = call.to_k(together), call.to_v(together)
-        k, v = _heads(
-            call,
-            self._networks.on_pieces(f"{site}.to_k", loras, together, keys_, lengths),
-            self._networks.on_pieces(f"{site}.to_v", loras, together, values, lengths),
-        )
-        return dict(zip(keys, zip(k[0].split(lengths, 1), v[0].split(lengths, 1), strict=True), strict=True))
-
-    def _stack(self, call: AttentionCall, keys: tuple[ContextKey, ...], fresh: dict[ContextKey, KeysValues]) -> KeysValues:
-        pair = (torch.stack([fresh[key][0] for key in keys]), torch.stack([fresh[key][1] for key in keys]))
-        if self._cache is not None:
-            self._cache.put(call.site.name, keys, pair)
-        return pair
+        together, lengths = torch.cat(tensors)[None], [len(t) for t in tensors]
+        loras, site = [self._contexts.loras(key) for key in keys], call.site.name
+        k = self._networks.on_pieces(f"{site}.to_k", loras, together, call.to_k(together), lengths)
+        v = self._networks.on_pieces(f"{site}.to_v", loras, together, call.to_v(together), lengths)
+        return Block(*_heads(call, *(t.unflatten(1, (len(keys), lengths[0]))[0] for t in (k, v))))
 
 
 def _keys(group: list[Source]) -> tuple[ContextKey, ...]:
@@ -186,19 +159,19 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
     ``options.attention_couple.cache`` (default true) keeps keys and values over the steps; ``separate``, ``separate_until`` and
     ``border`` keep regions with different LoRAs apart (`methods.separation`).
     """
+    prepared = Prepared(plan, host)
+    return prepared.renewed_by(couple_hooks(plan, prepared))
+
+
+def couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
+    """The same with what is ``prepared`` already, and renewed by whoever prepared it."""
     option = plan.settings.option_of("attention_couple")
-    cache = KeyValueCache() if option("cache") else None
-    networks, pyramid, contexts = load_networks(plan, host), Pyramid(plan.layout), encode_plan(plan, host)
+    cache = KeyValueCache() if option("cache") else KeyValueCache(limit=0)
+    networks, pyramid = prepared.networks, Pyramid(plan.layout)
     shares = (float(option(name)) for name in ("separate_until", "border"))
     apart = Separation(plan, pyramid, str(option("separate")), *shares)
     placement = ByPlace(plan, pyramid)
-    couple, whole = _Couple(plan, contexts, networks, pyramid, cache), WholeTexts(plan, contexts, pyramid)
-
-    def renew() -> None:
-        networks.renew(plan, host)
-        whole.contexts = encode_plan(plan, host)
-        couple.renew(whole.contexts)
-
+    couple, whole = _Couple(plan, prepared, pyramid, cache), WholeTexts(plan, prepared, pyramid)
     return Hooks(
         cross_attention=couple,
         joint=whole.shares,
@@ -207,7 +180,7 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
         spatial=apart.spatial if apart.wanted and apart.reaches_layers else None,
         carried=side_by_side(carried_strengths(placement), apart.carried if apart.wanted else None) if networks.layers else None,
         layers=layer_hooks(networks, placement, contexts=False, within=apart.delta if apart.reaches_layers else None),
-        denoiser=region_noise(plan),
-        renew=renew,
-        close=cache.clear if cache is not None else None,
+        denoiser=region_noise(plan, prepared.host),
+        renew=couple.renew,
+        close=cache.clear,
     )

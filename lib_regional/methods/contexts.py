@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from ..core.networks import LoraTag, split_tags, with_tags, without_tags
@@ -44,6 +46,8 @@ class Contexts:
 
     plan: Plan
     schedules: dict[tuple[bool, Role, str], ContextSchedule]
+    _numbers: dict[Hashable, int] = field(default_factory=dict, compare=False)
+    _contents: dict[ContextKey, int] = field(default_factory=dict, compare=False)
 
     def key(self, row: Row, region: int, step: StepInfo) -> ContextKey | None:
         """The context that ``region`` of ``row``'s image uses at ``step``; None if the base speaks for it."""
@@ -68,9 +72,22 @@ class Contexts:
         """LoRAs that act on ``key``'s context."""
         return split_tags(key[2]).loras
 
+    def content(self, key: ContextKey) -> int:
+        """A number that contexts share if they are the same bit by bit and the same LoRAs act on their keys and values."""
+        if key not in self._contents:
+            acting = tuple((lora.name, lora.dyn, lora.unet) for lora in self.loras(key) if lora.unet)
+            self._contents[key] = self._numbers.setdefault((fingerprint(self.tensor(key)), acting), len(self._numbers))
+        return self._contents[key]
+
     def tensor(self, key: ContextKey) -> Tensor:
         """Context (T, D) of ``key``."""
         return self.conditioning(key).crossattn
+
+
+def fingerprint(tensor: Tensor) -> Hashable:
+    """Equal for tensors of equal shape, precision and bits."""
+    data = tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+    return tuple(tensor.shape), tensor.dtype, hashlib.blake2b(data, digest_size=16).digest()
 
 
 Others = Callable[[ImageTexts, Role], Iterable[str]]

@@ -1,17 +1,19 @@
 """Seeds of regions: the noise that a pass sets out with is a region's own inside it.
 
 ``ε = Σ ŵ_r ε_r / sqrt(Σ ŵ_r²)`` keeps its variance at soft borders. The picture's own noise is that of the base and of all regions
-without a seed. A region's seed gives the same noise to every picture of a batch.
+without a seed. A region's seed gives the same noise to every picture of a batch: what the host itself draws for that seed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from ..core.errors import RegionalError
 from ..plan import Plan
-from ..ports import DenoiserCall, DenoiserHook
+from ..ports import DenoiserCall, DenoiserHook, Host
 from ..tensors.latent import joined_noise, seeded_noise
 from ..tensors.pyramid import Pyramid
 
@@ -19,12 +21,22 @@ _SAME = 0.1
 """Two noises that differ less at every cell are one and the same (rounded to half precision, maybe), and share their weight."""
 
 
-def region_noise(plan: Plan) -> DenoiserHook | None:
+Noise = Callable[[Sequence[int], int], Tensor]
+"""``(shape, seed)`` -> unit noise, see `ports.SeedingHost.noise`."""
+
+
+def noise_of(host: Host) -> Noise:
+    """How ``host`` draws noise: its own way, or PyTorch's CPU generator where it has none (`ports.SeedingHost`)."""
+    own: Noise | None = getattr(host, "noise", None)
+    return seeded_noise if own is None else own
+
+
+def region_noise(plan: Plan, host: Host) -> DenoiserHook | None:
     """Writes the regions' noise into the latent at the first step of each pass; None where no region has a seed."""
     seeds = {r: region.seed for r, region in enumerate(plan.layout.regions) if region.seed is not None and region.enabled}
     if not seeds:
         return None
-    pyramid = Pyramid(plan.layout)
+    pyramid, draw = Pyramid(plan.layout), noise_of(host)
 
     def write(call: DenoiserCall) -> Tensor:
         if call.step.index == 0:
@@ -37,18 +49,19 @@ def region_noise(plan: Plan) -> DenoiserHook | None:
             for image, texts in enumerate(plan.pass_of(call.step).texts):
                 maps = pyramid.at(active, grid, grid, texts.weights)
                 noise = call.noise[image].to(call.x.device, torch.float32)
-                joined = _joined(noise, {r: maps.regions[r].to(noise) for r in seeds if r in active}, seeds)
+                own = {r: draw(noise.shape, seed).to(noise) for r, seed in seeds.items() if r in active}
+                joined = _joined(noise, {r: maps.regions[r].to(noise) for r in own}, own)
                 call.x[image].add_((call.beta * (joined - noise)).to(call.x.dtype))
         return call.run()
 
     return write
 
 
-def _joined(noise: Tensor, weights: dict[int, Tensor], seeds: dict[int, int]) -> Tensor:
-    """noise (C, H, W) of the picture, weights (H, W) by region -> noise (C, H, W)."""
+def _joined(noise: Tensor, weights: dict[int, Tensor], noises_of: dict[int, Tensor]) -> Tensor:
+    """noise (C, H, W) of the picture, weights (H, W) and noises (C, H, W) by region -> noise (C, H, W)."""
     noises, shares = [noise], [1 - sum(weights.values(), torch.zeros_like(noise[0]))]
     for region, weight in weights.items():
-        own = seeded_noise(noise.shape, seeds[region]).to(noise)
+        own = noises_of[region]
         same = next((at for at, other in enumerate(noises) if float((own - other).abs().max()) < _SAME), None)
         if same is None:
             noises.append(own)

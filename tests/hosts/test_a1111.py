@@ -178,7 +178,7 @@ def test_upcast_attention_reaches_the_hook_in_32_bits(webui):
     "more", [{"additional_tokens": torch.zeros(2, 1, 64)}, {"n_times_crossframe_attn_in_self": 2}], ids=lambda m: next(iter(m))
 )
 def test_what_only_the_hosts_attention_knows_is_left_to_it(webui, monkeypatch, more):
-    """Keyword arguments of sgm's attention: harmless values reach the hook, others the host with all they carry."""
+    """Keyword arguments of sgm's attention: harmless values reach the hook, others the host with all they carry, which ends the picture."""
     given, seen, p = [], [], Processing(webui)
 
     def forward(self, x, context=None, mask=None, **rest):
@@ -186,12 +186,15 @@ def test_what_only_the_hosts_attention_knows_is_left_to_it(webui, monkeypatch, m
         return plain_forward(self, x, context)
 
     monkeypatch.setattr(CrossAttention, "forward", forward)
-    for extra, asked in (({"additional_tokens": None, "n_times_crossframe_attn_in_self": 0}, 7), (more, 0)):
-        monkeypatch.setattr(BasicTransformerBlock, "_forward", sgm_like_block(extra))
-        seen.clear()
-        with hooked(webui, p, cross_attention=declining(seen)):
-            p.sample()
-        assert len(seen) == asked and given[-1] == extra
+    monkeypatch.setattr(BasicTransformerBlock, "_forward", sgm_like_block({"additional_tokens": None, "n_times_crossframe_attn_in_self": 0}))
+    with hooked(webui, p, cross_attention=declining(seen)):
+        p.sample()
+    assert len(seen) == 7
+    monkeypatch.setattr(BasicTransformerBlock, "_forward", sgm_like_block(more))
+    seen.clear()
+    with pytest.raises(RegionalError, match="changes cross-attention, but nothing"), hooked(webui, p, cross_attention=declining(seen)):
+        p.sample()
+    assert not seen and given[-1] == more
 
 
 def sgm_like_block(extra):

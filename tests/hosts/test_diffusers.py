@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from toy import WIDTH, rows, toy_model
 
 from lib_regional.core.errors import RegionalError
@@ -204,3 +205,124 @@ def test_all_slots_leave_nothing_behind(model, fault):
     with contextlib.suppress(RuntimeError, KeyboardInterrupt), DiffusersHost(model).patched(hooks):
         run(model)
     assert snapshot(model) == before
+
+
+# ---------------------------------------------------------------- processors of others
+
+
+class Other:
+    """Another extension's processor, which asks the one that it found."""
+
+    def __init__(self, found):
+        self.found, self.called, self.told = found, [], {}
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, temb=None, scale=1.0):
+        self.called.append(1)
+        self.told["scale"] = scale
+        return self.found(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
+
+
+class OtherModule(torch.nn.Module):
+    """One with weights, as IP-Adapter's are."""
+
+    def __init__(self, found):
+        super().__init__()
+        self.found, self.called, self.weight = [found], [], torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, temb=None):
+        self.called.append(1)
+        return self.found[0](attn, hidden_states, encoder_hidden_states, attention_mask, temb) * self.weight
+
+
+@pytest.fixture
+def site(model):
+    found = next(m for n, m in model.unet.named_modules() if n.endswith(".attn2"))
+    original = found.processor
+    yield found
+    found.set_processor(original)
+
+
+@pytest.mark.parametrize("kind", [Other, OtherModule])
+@pytest.mark.parametrize("fault", [None, RuntimeError, KeyboardInterrupt], ids=str)
+def test_a_processor_that_was_there_is_asked_and_restored(model, site, kind, fault):
+    def hook(call):
+        if fault is not None:
+            raise fault
+
+    site.set_processor(other := kind(site.processor))
+    before, registered = snapshot(model), dict(site.named_children())
+    with contextlib.suppress(RuntimeError, KeyboardInterrupt), DiffusersHost(model).patched(Hooks(cross_attention=hook)):
+        run(model)
+    assert site.processor is other and dict(site.named_children()) == registered and snapshot(model) == before
+    assert (fault is not None) != bool(other.called)
+
+
+@pytest.mark.parametrize("kind", [Other, OtherModule])
+@pytest.mark.parametrize("below", [None, OtherModule], ids=["the host's below", "a module below"])
+def test_a_processor_that_somebody_set_on_top_stays_and_ours_is_silent(model, site, kind, below):
+    asked, plain = [], run(model)
+    if below is not None:
+        site.set_processor(below(site.processor))
+    original = site.processor
+    with DiffusersHost(model).patched(Hooks(cross_attention=lambda call: asked.append(call.site.name))):
+        ours = site.processor
+        site.set_processor(theirs := kind(ours))
+        run(model)
+    assert site.processor is theirs and len(theirs.called) == 1 and len(asked) == 7
+    assert torch.equal(run(model), plain) and len(theirs.called) == 2 and len(asked) == 7
+    site.set_processor(ours)
+    assert torch.equal(run(model), plain) and site.processor is original and len(asked) == 7
+
+
+def test_a_processor_below_is_given_the_keywords_that_it_knows(model, site):
+    site.set_processor(other := Other(site.processor))
+    with DiffusersHost(model).patched(Hooks(cross_attention=lambda call: None)), torch.no_grad():
+        site(torch.randn(1, 4, 32), torch.randn(1, 7, WIDTH), scale=0.25)
+    assert other.told == {"scale": 0.25}
+
+
+# ---------------------------------------------------------------- what nothing asks for
+
+
+@pytest.mark.parametrize("slot", ["cross_attention", "self_attention"])
+def test_a_unet_without_such_layers_is_an_error_at_the_first_step(slot):
+    bare = toy_model()
+    torch.manual_seed(0)
+    bare.unet = UNet2DConditionModel(sample_size=8, block_out_channels=(32,), layers_per_block=1, cross_attention_dim=WIDTH,
+                                     down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",), mid_block_type=None)  # fmt: skip
+    before = snapshot(bare)
+    hooks = Hooks(**{slot: lambda call: None}, method="some method")
+    with pytest.raises(RegionalError, match=f'"some method" changes {slot.replace("_", "-")}.*UNet2DConditionModel'):
+        with DiffusersHost(bare).patched(hooks):
+            run(bare)
+    assert snapshot(bare) == before
+
+
+def test_pooled_texts_are_what_the_hook_makes_of_them():
+    model = toy_model()
+    torch.manual_seed(0)
+    model.unet = UNet2DConditionModel(
+        sample_size=8, block_out_channels=(32, 64), layers_per_block=1, cross_attention_dim=WIDTH, attention_head_dim=2, norm_num_groups=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=5 + 6 * 4,
+    ).eval()  # fmt: skip
+    texts, sizes = torch.randn(2, 5), torch.tensor([[64.0, 64, 0, 0, 64, 64]] * 2)
+
+    def predicted(texts, sizes):
+        unet = model.unet
+        model.unet = lambda *args: unet(*args, added_cond_kwargs={"text_embeds": texts, "time_ids": sizes})
+        made = run(model)
+        model.unet = unet
+        return made
+
+    def hook(call, vectors):
+        assert torch.equal(vectors, torch.cat([texts, sizes], 1)) and [row.role for row in call.rows] == ["cond", "uncond"]
+        return vectors * 2
+
+    plain, doubled = predicted(texts, sizes), predicted(texts * 2, sizes * 2)
+    for more in ({}, {"unet": lambda call: None}):
+        with DiffusersHost(model).patched(Hooks(vector=hook, **more)):
+            made = predicted(texts, sizes)
+        assert torch.equal(made, doubled) and not torch.equal(made, plain)
+    with DiffusersHost(model).patched(Hooks(vector=lambda call, vectors: None)):
+        assert torch.equal(predicted(texts, sizes), plain)

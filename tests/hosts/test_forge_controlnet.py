@@ -134,3 +134,24 @@ def test_pieces_of_the_picture_are_refused(webui):
     with pytest.raises(RegionalError, match="ControlNet"), hooked(webui, p, unet=lambda call: call.run([UNetRow(0, call.x[0, :, :4])])):
         p.before_sampling.append(controlled(net))
         p.sample(1)
+
+
+def test_a_method_of_a_net_that_somebody_replaced_on_top_stays_and_ours_is_silent(webui):
+    net, asked = ControlNet(None, 5, webui.vectors), []
+    p, called = Processing(webui), []
+
+    def patch(p):
+        if not called:
+            found = net.get_control
+            net.get_control = lambda *args, **kwargs: called.append(1) or found(*args, **kwargs)
+
+    with hooked(webui, p, cross_attention=lambda call: asked.append(call.site.beside)):
+        p.before_sampling.append(controlled(net))
+        webui.callbacks.on_cfg_denoiser(patch)
+        p.sample(1)
+    assert called == [1] and True in asked
+    asked.clear()
+    theirs = net.get_control
+    p.before_sampling[:] = [controlled(net)]
+    p.sample(1)
+    assert net.get_control is theirs and called == [1, 1] and not asked

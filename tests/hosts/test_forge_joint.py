@@ -86,6 +86,56 @@ def test_the_function_is_set_back_even_after_an_error(webui):
     assert inside == [True] * 3 and forge_networks.attention_function is before
 
 
+def test_a_function_set_on_top_stays_and_ours_is_silent(webui, monkeypatch):
+    before, p = forge_networks.attention_function, Processing(webui)
+    monkeypatch.setattr(forge_networks, "attention_function", before)
+    plain, called = p.sample(1), []
+    region = {**HALVES[0], "prompt": "a thing"}
+
+    def patch(module, args):
+        if not called:
+            found = forge_networks.attention_function
+            forge_networks.attention_function = lambda *args, **kwargs: called.append(1) or found(*args, **kwargs)
+
+    hook = webui.engine.network.double_blocks[0].register_forward_pre_hook(patch)
+    try:
+        with_other = sample(webui, ["main"], [region])
+    finally:
+        hook.remove()
+    assert called and forge_networks.attention_function is not before
+    count = len(called)
+    assert torch.equal(Processing(webui).sample(1), plain) and len(called) > count
+    forge_networks.attention_function = before
+    torch.testing.assert_close(with_other, sample(webui, ["main"], [region]))
+
+
+class ExtraTokens(FluxNetwork):
+    """As Kontext's: the tokens of a second picture stand behind the first's."""
+
+    def forward(self, x, timestep, context, y, guidance=None, **unknown):
+        count = (-(-x.shape[-2] // 2)) * (-(-x.shape[-1] // 2))
+        first = self.double_blocks[0]
+        hook = first.register_forward_pre_hook(lambda _, args: (torch.cat([args[0], args[0][:, -count:]], 1),))
+        cut = self.final.register_forward_pre_hook(lambda _, args: (args[0][:, :count],))
+        try:
+            return super().forward(x, timestep, context, y, guidance, **unknown)
+        finally:
+            hook.remove()
+            cut.remove()
+
+
+def test_a_network_that_never_uses_the_bias_is_an_error_at_the_first_step(monkeypatch):
+    """It went on with all texts side by side, each of them heard everywhere."""
+    webui, steps = WebUI(monkeypatch, Engine(ExtraTokens(), kind="use_distilled_cfg_scale")), []
+    webui.flux = True
+    webui.callbacks.on_cfg_denoiser(lambda params: steps.append(1))
+    with pytest.raises(RegionalError, match="ExtraTokens.*none of its attention layers.*latent_couple"):
+        sample(webui, ["main"], [{**HALVES[0], "prompt": "a thing"}])
+    assert len(steps) == 1
+    whole = sample(webui, ["other"], [{**FULL, "prompt": "a thing"}])
+    torch.testing.assert_close(whole, sample(webui, ["a thing"]))
+
+
 @pytest.mark.parametrize(
     ("asked", "what"),
     [({"self_attention": lambda call: None}, "self-attention"),

@@ -148,3 +148,30 @@ def test_maps_of_a_piece_are_pieces_of_the_maps():
     cut = type(whole)(*(maps[..., 4:12, 6:14] for maps in (whole.regions, whole.base, whole.share)))
     for told, naive in zip(vars(piece).values(), vars(reduce_weights(cut, (4, 4))).values(), strict=True):
         torch.testing.assert_close(told, naive)
+
+
+def test_a_wrapper_that_somebody_set_on_top_stays_and_ours_is_silent(webui):
+    p, called, seen = Processing(webui), [], []
+
+    def patch(params):
+        options = webui.engine.forge_objects.unet.model_options
+        if not called:
+            found = options["model_function_wrapper"]
+            options["model_function_wrapper"] = lambda apply, told: called.append(1) or found(apply, told)
+
+    with hooked(webui, p, cross_attention=lambda call: seen.append(call.model.window)):
+        p.before_sampling.append(tile(webui, Tiled()))
+        webui.callbacks.on_cfg_denoiser(patch)
+        p.sample(1)
+        options = webui.engine.forge_objects.unet.model_options
+    assert called and all(window is not None for window in seen)
+    calls = []
+
+    def apply(x, *args, **kwargs):
+        calls.append(len(x))
+        return x
+
+    x = torch.randn(1, 4, HEIGHT, WIDTH)
+    c = {"c_crossattn": torch.zeros(1, 77, 16)}
+    options["model_function_wrapper"](apply, {"input": x, "timestep": torch.ones(1), "c": c})
+    assert calls == [2], "both tiles in one call, as the wrapper itself runs them"

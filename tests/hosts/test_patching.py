@@ -1,11 +1,13 @@
 """One forward replaced on one instance, and taken back in whatever order others come and go."""
 
+import copy
 import gc
 import weakref
+from types import ModuleType
 
 import pytest
 
-from lib_regional.hosts.patching import Patch, foreign_forward, patched_forward
+from lib_regional.hosts.patching import Patch, foreign_forward, method_patch, patched, patched_forward
 
 
 class Layer:
@@ -88,9 +90,9 @@ def test_empty_patches_do_not_pile_up():
 
 def test_patches_within_patches_leave_in_any_order():
     layer = Layer()
-    first, second = Patch(layer, mark("first")), None
+    first, second = method_patch(layer, "forward", mark("first")), None
     first.install()
-    second = Patch(layer, mark("second"))
+    second = method_patch(layer, "forward", mark("second"))
     second.install()
     first.remove()
     assert layer.forward(1) == ("second", ("class", 1))
@@ -130,3 +132,52 @@ def test_the_classs_own_method_put_back_by_assignment_is_nobodys():
     assert "forward" in vars(layer) and foreign_forward(layer) is None
     layer.forward = Layer().forward
     assert foreign_forward(layer) is not None
+
+
+# ---------------------------------------------------------------- other places: a module's names, a table of options
+
+
+def places():
+    module = ModuleType("attention")
+    return [pytest.param(vars(module), id="module"), pytest.param({}, id="table")]
+
+
+def theirs_on(place):
+    """Somebody else on top of what is there now."""
+    found = place["answer"]
+    return lambda x: ("theirs", found(x))
+
+
+@pytest.mark.parametrize("place", places())
+@pytest.mark.parametrize("fault", [None, RuntimeError, KeyboardInterrupt])
+def test_a_place_is_as_it_was_however_it_ends(place, fault):
+    place["answer"] = own = lambda x: ("own", x)
+    before = dict(place)
+    try:
+        with patched(Patch(place, "answer", mark("ours"))):
+            assert place["answer"](1) == ("ours", ("own", 1))
+            if fault is not None:
+                raise fault
+    except BaseException as error:
+        assert type(error) is fault
+    assert dict(place) == before and place["answer"] is own
+
+
+@pytest.mark.parametrize("place", places())
+def test_a_foreign_function_on_top_stays_and_ours_is_silent(place):
+    place["answer"] = own = lambda x: ("own", x)
+    with patched(Patch(place, "answer", mark("ours"))):
+        below = place["answer"]
+        place["answer"] = theirs = theirs_on(place)
+        assert place["answer"](1) == ("theirs", ("ours", ("own", 1)))
+    assert place["answer"] is theirs and theirs(1) == ("theirs", ("own", 1))
+    place["answer"] = below
+    assert place["answer"](1) == ("own", 1) and place["answer"] is own
+
+
+def test_a_copied_table_shares_the_patch():
+    table = {"answer": lambda x: ("own", x)}
+    with patched(Patch(table, "answer", mark("ours"))):
+        clone = copy.deepcopy(table)
+        assert clone["answer"](1) == ("ours", ("own", 1))
+    assert clone["answer"](1) == ("own", 1)

@@ -134,3 +134,21 @@ def test_what_the_host_keeps_stays_where_sampling_ends_well():
     before = {name: list(found) for name, found in kept.items()}
     generate(p, {"enabled": True, "regions": REGIONS})
     assert kept == before
+
+
+def test_a_wrapper_below_somebody_elses_does_not_act_in_the_next_generation():
+    p, prompts = Processing(), []
+    generate(p, {"enabled": True, "regions": REGIONS})
+    ours = p.sample
+    p.sample = lambda *args, **kwargs: prompts.append(list(p.prompts)) or ours(*args, **kwargs)
+    theirs = p.sample
+    p.seen.clear()
+    assert generate(p, {"enabled": False}) == ("samples", (1,), {"two": 2})
+    assert p.seen == [(["main"], 0)] and p.sample is theirs
+    generate(p, {"enabled": True, "regions": REGIONS})
+    assert p.seen[1:] == [(["main"], 1)] and MODEL.call_listeners == []
+    processing.begin(p, {"enabled": True, "regions": [{**REGIONS[0], "weight": -1}]})
+    with pytest.raises(SettingsError):
+        p.sample()
+    generate(p, {"enabled": False})
+    assert p.seen[-1] == (["main"], 0)

@@ -1,5 +1,7 @@
 """Attention couple on a whole toy UNet against a layer-by-layer reference, and its neutral cases."""
 
+import importlib
+
 import pytest
 import torch
 from toy import rows, toy_model
@@ -7,12 +9,16 @@ from toy import rows, toy_model
 from lib_regional.core.settings import Settings
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods import METHODS
-from lib_regional.methods.attention_couple import KeyValueCache
+from lib_regional.methods.contexts import encode_plan
+from lib_regional.methods.key_values import KeyValueCache
 from lib_regional.plan import Plan, plan_hires, plan_pass
-from lib_regional.ports import Hooks, Row
+from lib_regional.ports import Hooks, Row, StepInfo
 from lib_regional.session import Session
 from lib_regional.tensors.masks import weight_maps
 from lib_regional.tensors.pyramid import reduce_weights
+
+attention_couple = importlib.import_module("lib_regional.methods.attention_couple")
+"""The module; the package has a function of its name."""
 
 HALVES = [{"box": [0, 0, 0.5, 1]}, {"box": [0.5, 0, 1, 1]}]
 FULL = {"box": [0, 0, 1, 1], "base_share": 0, "feather": 0}
@@ -149,15 +155,60 @@ def test_keys_and_values_are_cached_and_the_cache_changes_nothing(model):
     assert all(torch.equal(a, b) for a, b in zip(made[True], made[False], strict=True))
 
 
-def test_the_cache_stays_within_its_limit():
-    cache = KeyValueCache(limit=1000)
-    pair = (torch.zeros(100), torch.zeros(100))
-    cache.put("a", (), pair)
-    assert cache.get("a", ()) is pair
-    cache.put("b", (), pair)
-    assert cache.get("a", ()) is None and cache.get("b", ()) is pair
-    cache.put("c", (), (torch.zeros(1000), torch.zeros(1000)))
-    assert cache.get("c", ()) is None
+def projections(model, plan, cache_limit, steps=4, hires=False):
+    """Tokens that the first cross-attention projects into keys in each step, the rows' own left out, and the predictions."""
+    to_k, order = next(m for n, m in model.unet.named_modules() if n.endswith("attn2.to_k")), rows(len(plan.first.texts))
+    texts = [plan.first.texts[r.image].base if r.role == "cond" else plan.first.texts[r.image].negative for r in order]
+    seen, made = [], []
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attention_couple, "KeyValueCache", lambda **more: KeyValueCache(**{"limit": cache_limit, **more}))
+        with Session(DiffusersHost(model), plan):
+            for index in range(steps):
+                calls = []
+                handle = to_k.register_forward_hook(lambda m, a, o, calls=calls: calls.append(a[0].shape[1] * (len(a[0]) == 1)))
+                made.append(model.predict(latent(len(order)), order, texts, index=index, hires=hires))
+                handle.remove()
+                seen.append(sum(calls))
+    return seen, made
+
+
+ELEVEN = [{"box": [n / 11, 0, (n + 1) / 11, 1], "prompt": f"text {n}", "negative": f"not {n}"} for n in range(11)]
+SITES = [(32, n) for n in range(4)] + [(64, n) for n in range(3)]
+"""Widths of the toy model's seven cross-attention layers."""
+EACH = 77 * 2 * 4 * sum(width for width, _ in SITES)
+"""Bytes of one context's keys and values over all layers."""
+
+
+def test_contexts_that_outgrow_the_cache_are_kept_as_far_as_they_fit(model):
+    """With a cache that empties itself no step ever found anything."""
+    plan = plan_of({"regions": ELEVEN})
+    seen, made = projections(model, plan, 22 * EACH)
+    assert seen == [22 * 77, 0, 0, 0]
+    short, others = projections(model, plan, 15 * EACH)
+    assert short[0] == 22 * 77 and 0 <= short[1] < 22 * 77 and short[1] == short[2] == short[3]
+    for a, b in zip(made, others, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_one_text_is_projected_and_stored_once_for_all_regions_and_images(model):
+    three = [{"box": [n / 3, 0, (n + 1) / 3, 1], "prompt": text} for n, text in enumerate(("a", "b", "a"))]
+    seen, _ = projections(model, plan_of({"regions": three}, ("main",) * 4, ("bad",) * 4), 2 * EACH)
+    assert seen == [2 * 77, 0, 0, 0]
+
+
+def test_the_hires_pass_shares_what_the_first_pass_has_kept(model):
+    plan = plan_of({"regions": [{**HALVES[0], "prompt": "a"}]}, hires=(("main",), ("bad",)))
+    contexts = encode_plan(plan, DiffusersHost(model))
+    keys = [contexts.key(Row(0, "cond"), 0, StepInfo(0, 10, hires=hires)) for hires in (False, True)]
+    assert keys[0] != keys[1] and contexts.content(keys[0]) == contexts.content(keys[1])
+
+
+def test_contexts_are_one_content_only_if_the_same_loras_act_on_them(model):
+    texts = ["a <lora:x:1>", "a <lora:x:0.5:1>", "a <lora:x:1:0.5>", "a <lora:y:1>", "a ", "b "]
+    plan = plan_of({"regions": [{"box": [0, 0, 1, 1], "prompt": text} for text in texts]})
+    contexts = encode_plan(plan, DiffusersHost(model))
+    numbers = [contexts.content(contexts.key(Row(0, "cond"), region, StepInfo(0, 10))) for region in range(6)]
+    assert numbers[0] == numbers[1] and len(set(numbers)) == 5
 
 
 def test_the_hires_pass_has_its_own_texts_and_size(model):

@@ -1,0 +1,47 @@
+"""Whether a model asks for what a method wants to change: hooks that nothing ever calls would be left out in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.errors import RegionalError
+from ..hook_slots import noting
+from ..ports import Hooks
+
+_WANTED = {
+    "cross_attention": "cross-attention",
+    "joint": "attention that text and picture share",
+    "self_attention": "self-attention",
+    "layers": "single layers (LoRAs in regions)",
+    "spatial": "norms and convolutions",
+    "unet": "calls of the whole network",
+}
+"""Slots that every prediction asks for where the model has what they change. The others have a reason of their own not to be asked: only
+some models have a pooled text, and only some hosts move tokens."""
+
+
+class Asked:
+    """``hooks`` that note which of their slots have been asked, and the check after the first prediction."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._names: set[str] = set()
+        self._checked = False
+        self.hooks = noting(hooks, self._names.add)
+
+    def check(self, unet: Any, joint: bool = False) -> None:
+        """Raise `RegionalError` that names what the prediction that has just ended never asked for; later predictions are not looked at.
+
+        ``joint``: text and picture share one attention in ``unet``, which takes the place of cross-attention.
+        """
+        if self._checked:
+            return
+        self._checked = True
+        other = "cross_attention" if joint and self.hooks.joint is not None else "" if joint else "joint"
+        missing = [what for slot, what in _WANTED.items() if slot != other and getattr(self.hooks, slot) and slot not in self._names]
+        if missing:
+            method = f'The method "{self.hooks.method}"' if self.hooks.method else "This method"
+            raise RegionalError(
+                f"{method} changes {' and '.join(missing)}, but nothing in this model ({type(unet).__name__}) asked for that: it has none "
+                "that Regional knows, or another extension runs it in its own way. The regions would have had no effect, so the picture "
+                "was stopped."
+            )

@@ -1,0 +1,120 @@
+"""Keys and values of the regions' contexts, kept over the steps of a generation within a limit of bytes.
+
+They are constant while contexts and weights are. A context is stored once per attention layer, whichever regions, images and passes use it,
+and contexts that were projected together lie in one `Block`, so that a call that wants them in that order copies nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+CACHE_LIMIT = 512 * 2**20
+"""Bytes of keys and values that one generation keeps."""
+
+IDLE = 8
+"""Steps for which a block has to be unused (a prompt schedule or another pass has other texts) before others may take its room."""
+
+KeysValues = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Keys and values (U, heads, T, d) of U contexts of one length at one attention layer."""
+
+    k: Tensor
+    v: Tensor
+
+    @property
+    def bytes_each(self) -> int:
+        """What one of the contexts takes."""
+        return sum(t[0].numel() * t.element_size() for t in (self.k, self.v))
+
+    def first(self, count: int) -> Block:
+        """The first ``count`` contexts, in memory of their own."""
+        return self if count == len(self.k) else Block(self.k[:count].clone(), self.v[:count].clone())
+
+
+Place = tuple[Block, int]
+"""Where the keys and values of one context lie."""
+
+
+def stacked(places: Sequence[Place]) -> KeysValues:
+    """Keys and values (n, heads, T, d) of contexts of one length: a view where they follow each other in one block, or are all the same."""
+    block, start = places[0]
+    rows = [row for _, row in places]
+    if all(other is block for other, _ in places):
+        if rows == list(range(start, start + len(rows))):
+            return block.k[start : start + len(rows)], block.v[start : start + len(rows)]
+        if len(set(rows)) == 1:
+            return block.k[start].expand(len(rows), -1, -1, -1), block.v[start].expand(len(rows), -1, -1, -1)
+    return torch.stack([block.k[row] for block, row in places]), torch.stack([block.v[row] for block, row in places])
+
+
+@dataclass
+class _Kept:
+    """The cache's entries that lie in one block, and the number of the step that used it last."""
+
+    names: list[tuple[str, Hashable]]
+    used: int
+
+
+class KeyValueCache:
+    """Blocks by (site, content of a context), at most ``limit`` bytes.
+
+    What no longer fits is not kept: the contexts are asked for in the same order in every step, and a cache that makes room by dropping the
+    oldest of them would never find one again. Only blocks that have been idle make room.
+    """
+
+    def __init__(self, limit: int = CACHE_LIMIT) -> None:
+        self._limit = limit
+        self._places: dict[tuple[str, Hashable], Place] = {}
+        self._blocks: dict[Block, _Kept] = {}
+        self._step: Hashable = None
+        self._now = 0
+        self.size = 0
+        """Bytes that are kept."""
+
+    def begin(self, step: Hashable) -> None:
+        """What follows belongs to ``step``."""
+        if step != self._step:
+            self._step, self._now = step, self._now + 1
+
+    def get(self, site: str, content: Hashable) -> Place | None:
+        """Where the keys and values of a context lie, None where they are not kept."""
+        place = self._places.get((site, content))
+        if place is not None:
+            self._blocks[place[0]].used = self._now
+        return place
+
+    def keep(self, site: str, contents: Sequence[Hashable], block: Block) -> None:
+        """Keep as many of the contexts of ``block`` as there is room for, the first ones first."""
+        if self._room(block) < len(contents):
+            self._drop_idle()
+        count = min(len(contents), self._room(block))
+        if count <= 0:
+            return
+        kept, names = block.first(count), [(site, content) for content in contents[:count]]
+        self._blocks[kept] = _Kept(names, self._now)
+        self._places.update((name, (kept, row)) for row, name in enumerate(names))
+        self.size += count * block.bytes_each
+
+    def _room(self, block: Block) -> int:
+        return (self._limit - self.size) // block.bytes_each
+
+    def _drop_idle(self) -> None:
+        for block, kept in list(self._blocks.items()):
+            if self._now - kept.used > IDLE:
+                del self._blocks[block]
+                self.size -= len(kept.names) * block.bytes_each
+                for name in kept.names:
+                    del self._places[name]
+
+    def clear(self) -> None:
+        """Drop everything: contexts, weights or LoRA strengths have changed."""
+        self._places.clear()
+        self._blocks.clear()
+        self.size = 0

@@ -326,6 +326,10 @@ def demo(arguments: argparse.Namespace) -> int:
         command += ["--port", str(arguments.port)]
     if arguments.no_browser:
         command += ["--no-browser"]
+    if arguments.listen is not None:
+        command += ["--listen", *filter(None, [arguments.listen])]
+    for name in arguments.allow_host:
+        command += ["--allow-host", name]
     ensure_venv(["standalone"], arguments.torch_index)
     return run_child(command, environment())
 
@@ -398,6 +402,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     demo_parser.add_argument("--port", type=port, help="the port to serve on")
     demo_parser.add_argument("--no-browser", action="store_true", help="do not open the page")
     demo_parser.add_argument("--checkpoint", metavar="FILE", help="an SD1.x or SDXL checkpoint to use in place of the small model")
+    demo_parser.add_argument("--listen", nargs="?", const="", metavar="ADDRESS", help="answer other machines too, without a password")
+    demo_parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="answer under this name too")
     test_parser = commands.add_parser("test", help="style, types, JavaScript tests, pytest", allow_abbrev=False)
     for each in (demo_parser, test_parser):
         each.add_argument("--torch-index", metavar="ADDRESS", help="a pip index with another build of torch; remakes .venv")

@@ -27,10 +27,10 @@ from .faults import add_handlers
 PREFIX = "/sdapi/v1/"
 
 
-def add_api(app: FastAPI, host: Host) -> None:
-    """Add all routes."""
+def add_api(app: FastAPI, host: Host, listens: bool = False) -> None:
+    """Add all routes. ``listens``: other machines are answered too."""
     add_handlers(app)
-    api = Api(host)
+    api = Api(host, listens)
     posts: dict[str, Callable[..., Any]] = {
         "txt2img": api.txt2img,
         "img2img": api.img2img,
@@ -78,8 +78,9 @@ def _image(text: str) -> Image.Image:
 class Api:
     """Endpoints over one host."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, listens: bool = False) -> None:
         self._host = host
+        self._listens = listens
 
     def txt2img(self, request: models.Txt2ImgRequest) -> models.ImageResponse:  # type: ignore[valid-type]
         """Pictures from a prompt."""
@@ -94,6 +95,7 @@ class Api:
         pasted = paste_infotext(request, host.runner(is_img2img))
         args = script_arguments(request, host, is_img2img, pasted)
         fields = processing_fields(request)
+        host.check_folders(request.override_settings or {}, "override_settings.")
         if is_img2img:
             if not request.init_images:
                 raise RequestError("img2img needs at least one picture in init_images.")
@@ -116,7 +118,7 @@ class Api:
     def loras(self) -> list[dict[str, Any]]:
         """The LoRAs that prompts may name."""
         return [
-            {"name": file.name, "alias": file.alias, "path": str(file.path), "metadata": file.metadata}
+            {"name": file.name, "alias": file.alias, "path": file.path.name, "metadata": file.metadata}
             for file in self._host.model.loras.listed()
         ]
 
@@ -169,6 +171,7 @@ class Api:
                 options.check(key, value)
             except (LookupError, TypeError) as error:
                 raise RequestError(str(error.args[0])) from error
+        self._host.check_folders(values)
         for key, value in values.items():
             options.set(key, value, is_api=True)
 
@@ -214,14 +217,14 @@ class Api:
                 "model_name": model.name,
                 "hash": model.hash,
                 "sha256": model.sha256,
-                "filename": str(model.path or model.name),
+                "filename": model.path.name if model.path else model.name,
                 "config": None,
             }
         ]
 
     def cmd_flags(self) -> dict[str, Any]:
         """How the host was started."""
-        return {"api": True, "nowebui": False, "listen": False, "share": False}
+        return {"api": True, "nowebui": False, "listen": self._listens, "share": False}
 
     def memory(self) -> dict[str, Any]:
         """Main and GPU memory in bytes."""

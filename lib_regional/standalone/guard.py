@@ -144,7 +144,7 @@ class _Limited:
         self._receive = receive
         self._send = send
         self._size = 0
-        self._started = False
+        self._started = self._ended = False
 
     @property
     def _is_over(self) -> bool:
@@ -158,13 +158,14 @@ class _Limited:
             if not self._is_over:
                 raise
         if self._is_over and not self._started:
-            await _refuse(scope, self._guard.too_large, self._receive, self._send, self._guard.largest)
+            await _refuse(scope, self._guard.too_large, self._receive, self._send, 0 if self._ended else self._guard.largest)
 
     async def _read(self) -> Message:
         if self._is_over:
             return {"type": "http.disconnect"}
         message = await self._receive()
         self._size += len(message.get("body", b""))
+        self._ended = message["type"] != "http.request" or not message.get("more_body", False)
         return {"type": "http.disconnect"} if self._is_over else message
 
     async def _answer(self, message: Message) -> None:
@@ -175,7 +176,7 @@ class _Limited:
 
 
 async def _refuse(scope: Scope, refusal: Refusal, receive: Receive, send: Send, largest: int) -> None:
-    """Answer; of the body as much is read and dropped as lets a client that is still sending it see the answer."""
+    """Answer; the rest of the body, up to some times ``largest``, is read and dropped: who still sends it would not see the answer."""
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": refusal.error})  # before it is accepted: a 403

@@ -25,6 +25,7 @@ from ..core.settings import Settings, is_off
 from ..plan import PassPlan, Picture, Plan, plan_hires, plan_pass
 from ..ports import PictureHook, facts_of
 from ..session import Session
+from ..sources.lasting import lasting_mask
 from ..tensors.attention_record import AttentionRecord
 from . import options, xyz_axes
 from .detect import find_host
@@ -192,7 +193,7 @@ def begin(p: Any, argument: Any, maps: AttentionMaps | None = None) -> None:
     if maps is not None and settings.attention_maps:
         maps.begin(settings.attention_maps)
     if options.chosen(options.INFOTEXT):
-        p.extra_generation_params.update(to_infotext(settings))
+        p.extra_generation_params.update(to_infotext(settings, lasting_mask))
     _wrap(p, functools.partial(_sample, p, generation))
 
 

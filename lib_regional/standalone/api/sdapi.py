@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from PIL import Image
 
+from ...core.errors import RegionalError
 from .. import pictures
 from ..faults import RequestError
 from ..host import Host
@@ -68,9 +69,11 @@ def add_api(app: FastAPI, host: Host, listens: bool = False) -> None:
             app.add_api_route(PREFIX + name, endpoint, methods=[method], tags=["sdapi"])
 
 
-def _image(text: str) -> Image.Image:
+def _images(texts: Sequence[str], field: str) -> list[Image.Image]:
     try:
-        return pictures.from_base64(text)
+        return pictures.all_from_base64(texts, field)
+    except RegionalError:
+        raise
     except ValueError as error:
         raise RequestError(f"{error}.".replace("..", ".")) from error
 
@@ -99,8 +102,8 @@ class Api:
         if is_img2img:
             if not request.init_images:
                 raise RequestError("img2img needs at least one picture in init_images.")
-            fields["init_images"] = [_image(text) for text in request.init_images]
-            fields["mask"] = _image(request.mask) if request.mask else None
+            fields["init_images"] = _images(request.init_images, "init_images")
+            fields["mask"] = _images([request.mask], "mask")[0] if request.mask else None
         kind = StableDiffusionProcessingImg2Img if is_img2img else StableDiffusionProcessingTxt2Img
         with host.busy("scripts_img2img" if is_img2img else "scripts_txt2img"):
             p = prepared(kind(sd_model=host.model, **fields), host, is_img2img, args, request.save_images)
@@ -128,7 +131,7 @@ class Api:
 
     def png_info(self, request: models.PngInfoRequest) -> models.PngInfoResponse:
         """The parameters in a picture."""
-        info, items = pictures.parameters_of(_image(request.image.strip()))
+        info, items = pictures.parameters_of(_images([request.image.strip()], "image")[0])
         params = parse_generation_parameters(info)
         self._host.callbacks.call("infotext_pasted", info, params)
         return models.PngInfoResponse(info=info, items=items, parameters=params)

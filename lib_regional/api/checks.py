@@ -8,12 +8,11 @@ from typing import Any
 
 from ..core.cost import TRAINED, estimate
 from ..core.edit import edit_of
-from ..core.geometry import MaskImage
 from ..core.layout import Layout, RegionSettings
 from ..core.prompt import split_prompt
 from ..core.settings import Settings
 from ..core.texts import ImageTexts, plan_texts
-from ..sources.lasting import lasting_size
+from ..sources.lasting import reduction
 from ..tensors.masks import WeightMaps, weight_maps
 
 _CELLS = 64
@@ -78,8 +77,8 @@ def _region_warnings(
 ) -> Iterator[str]:
     if not text:
         yield "has no prompt."
-    if isinstance(region.shape, MaskImage) and (kept := lasting_size(region.shape.data)) != region.shape.size:
-        yield "has a mask of {} × {} pixels: the picture's parameters keep it as {} × {}.".format(*region.shape.size, *kept)
+    if note := reduction(region.shape):
+        yield note
     if region.base_share >= 1:
         yield "has base share 1: only the base prompt acts there."
     elif region.weight == 0:

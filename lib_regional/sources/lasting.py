@@ -8,6 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from ..core.geometry import MaskImage
 from ..core.mask_data import PNG_PREFIX, check_mask
 from ..tensors.mask_image import mask_at
 
@@ -20,6 +21,13 @@ def lasting_size(data: str) -> tuple[int, int]:
     width, height = check_mask(data)
     scale = min(1.0, LONGEST_SIDE / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def reduction(shape: object) -> str:
+    """What becomes of a large mask, to follow a region's name; "" for any other shape."""
+    if not isinstance(shape, MaskImage) or (kept := lasting_size(shape.data)) == shape.size:
+        return ""
+    return "has a mask of {} × {} pixels: the picture's parameters keep it as {} × {}.".format(*shape.size, *kept)
 
 
 def lasting_mask(data: str) -> str:

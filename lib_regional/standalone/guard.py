@@ -107,7 +107,8 @@ class GuardMiddleware:
         hosts = headers.getlist("host")
         if not hosts or not all(map(self.access.allows_host, hosts)):
             seen = ", ".join(hosts)[:200] or "none"
-            return Refusal(403, "ForeignHost", f"This server is not known under this name ({seen}). --allow-host NAME lets it answer to one.")
+            text = f"This server does not answer under this name ({seen})."
+            return Refusal(403, "ForeignHost", f"{text} --allow-host NAME lets it answer under one.")
         strange = next((origin for origin in headers.getlist("origin") if not self.access.allows_origin(origin, hosts)), None)
         if strange is None:
             return None

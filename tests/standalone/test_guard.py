@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import json
+import time
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient as StarletteClient
 from starlette.websockets import WebSocketDisconnect
@@ -201,12 +206,8 @@ async def _length(request):
     return JSONResponse(len(await request.body()))
 
 
-async def _early(request):
-    return PlainTextResponse("without reading")
-
-
 def small_app(largest: int = 1000) -> StarletteClient:
-    app = Starlette(routes=[WebSocketRoute("/ws", _echo), Route("/length", _length, methods=["POST"]), Route("/early", _early, methods=["POST"])])
+    app = Starlette(routes=[WebSocketRoute("/ws", _echo), Route("/length", _length, methods=["POST"])])
     app.add_middleware(GuardMiddleware, access=Access(), largest=largest)
     return StarletteClient(app, "http://127.0.0.1")
 
@@ -248,7 +249,8 @@ def test_an_application_that_swallows_the_end_of_a_body_cannot_answer_for_it():
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"localhost"), (b"transfer-encoding", b"chunked"), (b"content-type", b"application/json")]}
+    headers = [(b"host", b"localhost"), (b"transfer-encoding", b"chunked"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
     asyncio.run(GuardMiddleware(inner, Access(), 1000)(scope, receive, send))
     assert [message.get("status") for message in sent] == [413, None]
 
@@ -284,8 +286,39 @@ def test_folders_inside_go_on(client, host):
 
 
 def test_answers_name_files_without_their_places(client, host, monkeypatch):
-    monkeypatch.setattr(host.options, "all", lambda: open("/home/somebody/secret place/settings.json"))
+    monkeypatch.setattr(host.options, "all", lambda: Path("/home/somebody/secret/settings.json").read_text())
     answer = client.get("/sdapi/v1/options")
     assert answer.status_code == 500 and "somebody" not in answer.text and "settings.json" in answer.text
     for route in ("sd-models", "loras", "cmd-flags", "scripts", "samplers"):
         assert str(host.output) not in (text := client.get(f"/sdapi/v1/{route}").text) and '"/' not in text
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def picture(side: int) -> str:
+    buffer = io.BytesIO()
+    Image.new("1", (side, side)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "value"),
+    [
+        ({"init_images": [picture(13000)]}, "init_images", "13000x13000"),
+        ({"init_images": [picture(64), picture(13000)]}, "init_images[1]", "13000x13000"),
+        ({"init_images": [picture(7000), picture(7000)]}, "init_images", "2 pictures together"),
+        ({"init_images": [picture(64)], "mask": picture(13000)}, "mask", "13000x13000"),
+    ],
+    ids=["one", "the second", "together", "mask"],
+)
+def test_large_pictures_are_refused_before_they_are_decoded(client, fields, field, value):
+    begin = time.process_time()
+    answer = client.post("/sdapi/v1/img2img", json={"prompt": "a", "width": 64, "height": 64, **fields})
+    assert answer.status_code == 422 and time.process_time() - begin < 2
+    (problem,) = answer.json()["problems"]
+    assert (problem["field"], problem["value"], problem["allowed"]) == (field, value, "at most 64 megapixels")
+
+
+def test_png_info_has_the_limit_too(client):
+    assert client.post("/sdapi/v1/png-info", json={"image": picture(13000)}).json()["problems"][0]["field"] == "image"

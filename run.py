@@ -46,6 +46,10 @@ def demo(arguments: argparse.Namespace) -> int:
         options += ["--checkpoint", str(checkpoint)]
     if arguments.port is not None:
         options += ["--port", str(arguments.port)]
+    if arguments.listen is not None:
+        options += ["--listen", *filter(None, [arguments.listen])]
+    for name in arguments.allow_host:
+        options += ["--allow-host", name]
     VENV.ensure(["standalone"], arguments.torch_index)
     return run_child([str(VENV.python), "-m", "lib_regional.standalone", *options], offline())
 
@@ -69,6 +73,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     demo_parser.add_argument("--port", type=port, help="the port to serve on")
     demo_parser.add_argument("--no-browser", action="store_true", help="do not open the page")
     demo_parser.add_argument("--checkpoint", metavar="FILE", help="an SD1.x or SDXL checkpoint to use in place of the small model")
+    demo_parser.add_argument("--listen", nargs="?", const="", metavar="ADDRESS", help="answer other machines too, without a password")
+    demo_parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="answer under this name too")
     test_parser = commands.add_parser("test", help="style, types, JavaScript tests, pytest", allow_abbrev=False)
     test_parser.add_argument("--matrix", action="store_true", help="with the pins of A1111 and of Forge instead (Python 3.10, about 12 GB)")
     for each in (demo_parser, test_parser):

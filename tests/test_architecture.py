@@ -48,7 +48,7 @@ MAY = {
     "ui": may("core ui", "gradio"),
     "api": may("core tensors sources api", f"{TENSORS} PIL fastapi starlette pydantic"),
     "standalone": may(
-        "core tensors ports ui api standalone",
+        "core tensors ports sources ui api standalone",
         f"{TENSORS} {HOSTS} PIL accelerate fastapi gradio huggingface_hub pydantic safetensors starlette tokenizers transformers uvicorn "
         "matplotlib scipy tqdm",
     ),

@@ -24,8 +24,9 @@ class RequestRefused(Exception):
 
 async def read_body(request: Request) -> dict[str, Any]:
     """The JSON object of a request. Raises RequestRefused: 413 beyond 64 MB, 415 for another content type, 422 for anything else."""
-    if "json" not in request.headers.get("content-type", ""):
-        raise RequestRefused(415, "UnsupportedMediaType", "The content type must be application/json.")
+    kind = request.headers.get("content-type", "")
+    if not is_json(kind):
+        raise RequestRefused(415, "UnsupportedMediaType", f"The content type must be application/json, got {json.dumps(kind[:200])}.")
     try:
         data = json.loads(await _read_limited(request))
     except (ValueError, RecursionError) as error:
@@ -33,6 +34,11 @@ async def read_body(request: Request) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise RequestRefused(422, "RequestError", "The request must be a JSON object.")
     return data
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a Content-Type header says application/json: the one kind of body that no page sends to another site without being asked."""
+    return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
 async def _read_limited(request: Request) -> bytes:

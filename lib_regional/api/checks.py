@@ -12,6 +12,7 @@ from ..core.layout import Layout, RegionSettings
 from ..core.prompt import split_prompt
 from ..core.settings import Settings
 from ..core.texts import ImageTexts, plan_texts
+from ..sources.lasting import reduction
 from ..tensors.masks import WeightMaps, weight_maps
 
 _CELLS = 64
@@ -76,6 +77,8 @@ def _region_warnings(
 ) -> Iterator[str]:
     if not text:
         yield "has no prompt."
+    if note := reduction(region.shape):
+        yield note
     if region.base_share >= 1:
         yield "has base share 1: only the base prompt acts there."
     elif region.weight == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,9 @@ _HINTS = (
     "flip",
 )
 _MOST_TEXTS = 300
+
+_decoding = threading.Lock()
+"""One picture is decoded at a time: many at once would multiply what one may cost."""
 
 
 def foreign_routes(count_tokens: TokenCounter | None) -> tuple[tuple[str, str, Callable[[Request], Awaitable[Response]]], ...]:
@@ -72,8 +76,8 @@ def _masks(body: dict[str, Any]) -> dict[str, Any]:
     kind = text_field(body, "kind", "grey")
     if kind not in KINDS:
         raise settings_error("kind", kind, f"one of {', '.join(KINDS)}")
-    picture = open_picture(text_field(body, "picture", None))
-    found = KINDS[kind](picture)
+    with _decoding:
+        found = KINDS[kind](open_picture(text_field(body, "picture", None)))
     notes = (
         []
         if kind == "grey"
@@ -83,7 +87,8 @@ def _masks(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(body: dict[str, Any]) -> dict[str, Any]:
-    infotext = infotext_of(open_picture(text_field(body, "picture", None)))
+    with _decoding:
+        infotext = infotext_of(open_picture(text_field(body, "picture", None)))
     if not infotext.strip():
         raise RegionalError("This picture carries no generation parameters.")
     return {"infotext": infotext}

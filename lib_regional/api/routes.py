@@ -19,6 +19,7 @@ from ..core.settings import Settings, json_schema
 from .body import RequestRefused, flag_field, read_body, size_field, text_field
 from .checks import validate
 from .foreign import TokenCounter, foreign_routes
+from .origin import check_origin
 from .preview import SCALES, preview_png
 
 PREFIX = "/regional/v1"
@@ -127,10 +128,11 @@ def _attention(maps: AttentionMaps) -> tuple[str, str, Answer]:
 
 
 def _guarded(answer: Answer) -> Answer:
-    """``answer`` whose errors are answers too, and which tells a stranger nothing about the inside."""
+    """``answer`` for this site's own pages and for programs, whose errors are answers too and show nothing of the inside."""
 
     async def guarded(request: Request) -> Response:
         try:
+            check_origin(request)
             return await answer(request)
         except RegionalError as error:
             return JSONResponse(error.to_dict(), 422)

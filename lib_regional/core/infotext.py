@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
+from .geometry import MaskImage
+from .mask_data import PNG_PREFIX, RLE_PREFIX
 from .settings import Settings
 
 KEY = "Regional"
@@ -15,12 +18,26 @@ _PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _FEWEST = 3
 
 
-def to_infotext(settings: Settings) -> dict[str, str]:
-    """``{"Regional": compact JSON}``, or ``{}`` where the settings are off. Quoting is the host's work."""
+def to_infotext(settings: Settings, reduce_mask: Callable[[str], str] | None = None) -> dict[str, str]:
+    """``{"Regional": compact JSON}``, or ``{}`` where the settings are off. Quoting is the host's work.
+
+    ``reduce_mask`` makes of every mask text, also of those in an edit's source, the one that is written.
+    """
     if not settings.enabled:
         return {}
-    lasting = replace(settings, attention_maps="")
-    return {KEY: json.dumps(lasting.to_json(), ensure_ascii=False, separators=(",", ":"))}
+    lasting = replace(settings, attention_maps="").to_json()
+    return {KEY: json.dumps(_with_masks(lasting, reduce_mask) if reduce_mask else lasting, ensure_ascii=False, separators=(",", ":"))}
+
+
+def _with_masks(value: Any, reduce_mask: Callable[[str], str]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: reduce_mask(part) if is_mask(name, part) else _with_masks(part, reduce_mask) for name, part in value.items()}
+    return [_with_masks(part, reduce_mask) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def is_mask(name: str, value: object) -> bool:
+    """Whether a key of the settings' JSON holds a mask text."""
+    return name == MaskImage.KIND and isinstance(value, str) and value.startswith((PNG_PREFIX, RLE_PREFIX))
 
 
 def from_infotext(fields: Mapping[str, str]) -> Settings | None:

@@ -9,14 +9,16 @@ import struct
 from collections.abc import Iterator
 
 from .errors import SettingsError, settings_error
+from .pixels import MAX_PIXELS, check_pixels
+from .png import SIGNATURE, chunks
 
-MAX_PIXELS = 64_000_000
+__all__ = ["MAX_PIXELS", "PATTERN", "PNG_PREFIX", "RLE_PREFIX", "check_mask", "decode_rle", "encode_rle"]
+
 PNG_PREFIX = "data:image/png;base64,"
 RLE_PREFIX = "rle:"
 PATTERN = r"^(data:image/png;base64,[A-Za-z0-9+/]+={0,2}|rle:[0-9]+x[0-9]+:[0-9*,]+)$"
 
 _ALLOWED = "a PNG data URL (data:image/png;base64,…) or a run-length mask (rle:WxH:…)"
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _MAGIC = (
     (re.compile(rb"\xff\xd8\xff"), "a JPEG"),
@@ -74,15 +76,17 @@ def _what_else(data: str) -> str:
 
 
 def _check_png(data: str, raw: bytes) -> tuple[int, int]:
-    if not raw.startswith(_SIGNATURE):
+    if not raw.startswith(SIGNATURE):
         found = next((name for pattern, name in _MAGIC if pattern.match(raw)), None)
-        if not found and _SIGNATURE.startswith(raw[:8]):
+        if not found and SIGNATURE.startswith(raw[:8]):
             raise _error(data, "is a truncated PNG: its header is not complete.")
         raise _error(data, f"is {found or 'something else'}, not a PNG: save it as PNG.")
     width, height = _header(data, raw)
     _check_size(data, width, height)
-    chunks = set(_chunks(data, raw))
-    if b"IDAT" not in chunks:
+    names = [chunk.name for chunk in chunks(raw)]
+    if names[-1:] != [b"IEND"]:
+        raise _error(data, "is a truncated PNG: its end (IEND) is missing.")
+    if b"IDAT" not in names:
         raise _error(data, "is a PNG without picture data.")
     return width, height
 
@@ -100,26 +104,10 @@ def _header(data: str, raw: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _chunks(data: str, raw: bytes) -> Iterator[bytes]:
-    """Names of the chunks up to IEND. (PNG specification, section 5.3: length, name, body, CRC)"""
-    position = len(_SIGNATURE)
-    while position + 12 <= len(raw):
-        length, name = struct.unpack(">I4s", raw[position : position + 8])
-        position += 12 + length
-        if position > len(raw):
-            break
-        yield name
-        if name == b"IEND":
-            return
-    raise _error(data, "is a truncated PNG: its end (IEND) is missing.")
-
-
 def _check_size(data: str, width: int, height: int) -> None:
     if not width or not height:
         raise _error(data, f"has no pixels: its size is {width}x{height}.")
-    if width * height > MAX_PIXELS:
-        size = f"{width}x{height} is {width * height / 1e6:.1f} megapixels"
-        raise _error(data, f"is too large: {size}, at most {MAX_PIXELS // 10**6} are allowed.")
+    check_pixels("mask", width, height)
 
 
 def _rle_parts(data: str) -> tuple[int, int, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -25,12 +26,15 @@ from ..core.settings import Settings, is_off
 from ..plan import PassPlan, Picture, Plan, plan_hires, plan_pass
 from ..ports import PictureHook, facts_of
 from ..session import Session
+from ..sources.lasting import lasting_mask, reduction
 from ..tensors.attention_record import AttentionRecord
 from . import options, xyz_axes
 from .detect import find_host
 from .page_errors import hand_on
 from .recording import kept_maps, word_positions
 from .templates import refuse_templates
+
+logger = logging.getLogger(__name__)
 
 ATTRIBUTE = "_regional"
 _ACTING = "_regional_sample"
@@ -194,7 +198,9 @@ def begin(p: Any, argument: Any, maps: AttentionMaps | None = None) -> None:
     if maps is not None and settings.attention_maps:
         maps.begin(settings.attention_maps)
     if options.chosen(options.INFOTEXT):
-        p.extra_generation_params.update(to_infotext(settings))
+        p.extra_generation_params.update(to_infotext(settings, lasting_mask))
+        for note in (f"{region.label(at)} {text}" for at, region in enumerate(settings.regions) if (text := reduction(region.shape))):
+            logger.warning("%s", note)
     _wrap(p, functools.partial(_sample, p, generation))
 
 

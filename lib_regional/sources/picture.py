@@ -10,29 +10,57 @@ import warnings
 
 from PIL import Image, UnidentifiedImageError
 
-from ..core.errors import RegionalError
-from ..core.mask_data import MAX_PIXELS
+from ..core.errors import RegionalError, settings_error
+from ..core.pixels import MAX_PIXELS, check_pixels, too_many_pixels
+from ..core.png import MAX_TEXT, SIGNATURE, unpacked_text, without_profile
 
 _KINDS = "PNG, JPEG, WebP, BMP and TIFF work"
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF")
+"""What is opened at all: others start programs (EPS) or are no pictures of people's."""
+
 _USER_COMMENT, _EXIF = 0x9286, 0x8769
 
 
-def open_picture(text: str) -> Image.Image:
-    """A data URL or bare base64 -> the decoded picture. Raises RegionalError for what is none, too large, cut off or animated."""
+def open_picture(text: str, field: str = "picture") -> Image.Image:
+    """A data URL or bare base64 -> the decoded picture.
+
+    Raises RegionalError for what is none, cut off or animated, and SettingsError (``field``) for what is too large.
+    """
     raw = _bytes_of(text)
+    try:
+        picture = opened(raw, field)
+        _refuse_frames(picture)
+        picture.load()
+    except UnidentifiedImageError as error:
+        raise RegionalError(_not_a_picture(raw)) from error
+    except RegionalError:
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise RegionalError("The picture is damaged: it is cut off or broken inside. Save it again.") from error
+    return picture
+
+
+def opened(raw: bytes, field: str = "picture") -> Image.Image:
+    """A file -> the picture whose header was read and whose pixels were not.
+
+    Raises SettingsError (``field``) beyond `core.pixels.MAX_PIXELS` or with packed texts beyond `core.png.MAX_TEXT`; what is no picture as
+    ``PIL.Image.open`` does.
+    """
+    if raw.startswith(SIGNATURE):
+        if unpacked_text(raw) > MAX_TEXT:
+            size = f"packed texts (zTXt, iTXt) of more than {MAX_TEXT // 1024**2} MB"
+            raise settings_error(field, size, f"a PNG with at most {MAX_TEXT // 1024**2} MB of them")
+        raw = without_profile(raw)
+    Image.init()
+    name = f"The {field}" if field.isalpha() else field
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(raw))
-            _check(picture)
-            picture.load()
-    except Image.DecompressionBombError as error:
+            picture = Image.open(io.BytesIO(raw), formats=[kind for kind in _FORMATS if kind in Image.OPEN])
+    except Image.DecompressionBombError as error:  # Pillow's own limit is a larger one
         found = re.search(r"\d+", str(error))
-        raise _too_large(int(found[0]) if found else 2 * MAX_PIXELS) from error
-    except UnidentifiedImageError as error:
-        raise RegionalError(_not_a_picture(raw)) from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise RegionalError("The picture is damaged: it is cut off or broken inside. Save it again.") from error
+        raise too_many_pixels(field, int(found[0]) if found else 2 * MAX_PIXELS, "it", name) from error
+    check_pixels(field, picture.width, picture.height, name)
     return picture
 
 
@@ -57,18 +85,10 @@ def _bytes_of(text: str) -> bytes:
         raise RegionalError("The picture is not base64.") from error
 
 
-def _check(picture: Image.Image) -> None:
-    width, height = picture.size
-    if width * height > MAX_PIXELS:
-        raise _too_large(width * height)
+def _refuse_frames(picture: Image.Image) -> None:
     frames = getattr(picture, "n_frames", 1)
     if frames > 1:
         raise RegionalError(f"The picture is an animated {picture.format} of {frames} frames: save the one frame that is meant.")
-
-
-def _too_large(pixels: int) -> RegionalError:
-    size = f"{pixels / 1e6:.0f} megapixels, at most {MAX_PIXELS // 10**6} are read"
-    return RegionalError(f"The picture is too large: it has {size}. Make it smaller first.")
 
 
 def _not_a_picture(raw: bytes) -> str:

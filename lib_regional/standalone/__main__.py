@@ -30,6 +30,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--port", type=int, default=PORT, help=f"port to listen on; the next free one if it is busy (default {PORT})")
     made.add_argument("--checkpoint", type=Path, help="a Stable Diffusion 1 or XL checkpoint (.safetensors, or .ckpt with weights only)")
     made.add_argument("--lora-dir", type=Path, help="a folder of LoRAs (.safetensors) beside those that come with the small model")
+    made.add_argument(
+        "--listen", nargs="?", const="0.0.0.0", metavar="ADDRESS",
+        help="answer other machines too, at this address of this machine (default: all of them); there is no password",
+    )  # fmt: skip
+    made.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME",
+        help="answer under this name (or name:port) too, that of a proxy in front; may be given more than once",
+    )  # fmt: skip
     made.add_argument("--no-browser", action="store_true", help="do not open a browser")
     made.add_argument("--nowebui", action="store_true", help="the API alone, without the page")
     made.add_argument("--output", type=Path, default=Path.cwd(), help="folder under which pictures are saved (default: this folder)")
@@ -52,18 +60,23 @@ def run(options: argparse.Namespace, stopping: Stopping) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     from ..core.errors import RegionalError
     from .app import ADDRESS, create, free_port, has_page, server
+    from .guard import Access
 
     print("Starting…", flush=True)
     try:
-        app, host = create(options.checkpoint, options.nowebui, output=options.output, loras=options.lora_dir)
-        port = free_port(options.port)
+        access = Access(options.listen or ADDRESS, tuple(options.allow_host))
+        free_port(options.port, address=access.listen)  # what is wrong with the address is known before the model is loaded
+        app, host = create(options.checkpoint, options.nowebui, output=options.output, loras=options.lora_dir, access=access)
+        port = free_port(options.port, address=access.listen)
     except (RegionalError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     if port != options.port:
         print(f"Port {options.port} is busy, taking {port} instead.", flush=True)
-    url = f"http://{ADDRESS}:{port}"
-    running = server(app, port, host)
+    url = f"http://{access.reached_at}:{port}"
+    if access.listen != ADDRESS:
+        print(f"Other machines are answered, without a password: listening at {access.listen}.", flush=True)
+    running = server(app, port, host, access.listen)
     page = not options.nowebui and has_page()
     threading.Thread(target=announce, args=(running, url, page and not options.no_browser), daemon=True).start()
     stopping.stop = functools.partial(setattr, running, "should_exit", True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import logging
 import socket
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
+    from .guard import Access
     from .host import Host
     from .serving import Server
     from .stable_diffusion import StandaloneModel
@@ -44,8 +46,11 @@ def create(
     device: str | None = None,
     output: Path | None = None,
     loras: Path | None = None,
+    access: Access | None = None,
 ) -> tuple[FastAPI, Host]:
     """The application and its host. ``scripts`` are script files to load instead of the extension's own, ``loras`` is a folder of LoRAs.
+
+    ``access`` says which Host and Origin headers are answered; the default is those of this machine.
 
     Raises `CheckpointError` for a checkpoint that cannot be used.
     """
@@ -62,7 +67,7 @@ def create(
     for is_img2img in (False, True):
         remove_leftovers(Path(host.folder(is_img2img)))
     host.load_scripts(default_scripts() if scripts is None else scripts)
-    return _application(host, nowebui), host
+    return _application(host, nowebui, access), host
 
 
 def put_modules_on_path() -> None:
@@ -76,13 +81,15 @@ def has_page() -> bool:
     return importlib.util.find_spec("lib_regional.standalone.page") is not None
 
 
-def _application(host: Host, nowebui: bool) -> FastAPI:
+def _application(host: Host, nowebui: bool, access: Access | None) -> FastAPI:
     from fastapi import FastAPI
 
     from .api import add_api
+    from .guard import Access, GuardMiddleware
 
     app = FastAPI(title="Regional, standalone host", docs_url="/docs")
-    add_api(app, host)
+    access = access or Access()
+    add_api(app, host, listens=access.listen != ADDRESS)
     demo = None
     if nowebui or not has_page():
         host.build_controls()
@@ -94,6 +101,7 @@ def _application(host: Host, nowebui: bool) -> FastAPI:
         host.default_args(is_img2img)
     host.callbacks.call("model_loaded", host.model)
     _before_page(app, lambda: host.callbacks.call("app_started", demo, app))
+    app.add_middleware(GuardMiddleware, access=access)  # the last one is asked first
     return app
 
 
@@ -106,26 +114,29 @@ def _before_page(app: FastAPI, add: Callable[[], object]) -> None:
     routes.extend(pages)
 
 
-def free_port(wanted: int, attempts: int = 100) -> int:
-    """``wanted`` or the next port that is free. OSError when none of them is."""
+def free_port(wanted: int, attempts: int = 100, address: str = ADDRESS) -> int:
+    """``wanted`` or the next port that is free at ``address``. OSError when none of them is, or for an address that this machine lacks."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for port in range(wanted, min(wanted + attempts, 65536)):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((ADDRESS, port))
-            except OSError:
+                probe.bind((address, port))
+            except OSError as error:
+                if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+                    raise OSError(f'--listen must be an address of this machine, got "{address}".') from error
                 continue
             return port
     raise OSError(f"No free port between {wanted} and {wanted + attempts - 1}.")
 
 
-def server(app: FastAPI, port: int, host: Host) -> Server:
-    """A server for the application that listens on this machine only and stops ``host`` when it ends."""
+def server(app: FastAPI, port: int, host: Host, address: str = ADDRESS) -> Server:
+    """A server for the application that listens at ``address``, by default on this machine only, and stops ``host`` when it ends."""
     import uvicorn
 
     from .serving import Server
 
-    return Server(uvicorn.Config(app, host=ADDRESS, port=port, log_level="warning"), host.stop)
+    return Server(uvicorn.Config(app, host=address, port=port, log_level="warning"), host.stop)
 
 
 @dataclass(frozen=True)
@@ -148,9 +159,10 @@ def serve(
     device: str | None = None,
     output: Path | None = None,
     loras: Path | None = None,
+    access: Access | None = None,
 ) -> Iterator[Served]:
     """Run the host in a thread for the time of the block; ``port`` 0 takes any free one."""
-    app, host = create(checkpoint, nowebui, model=model, scripts=scripts, device=device, output=output, loras=loras)
+    app, host = create(checkpoint, nowebui, model=model, scripts=scripts, device=device, output=output, loras=loras, access=access)
     running = server(app, free_port(port) if port else _any_port(), host)
     thread = threading.Thread(target=running.run, name="regional-standalone", daemon=True)
     thread.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..core.errors import Problem, raise_any
 from . import binding, preview
 from .callbacks import CallbackRegistry
 from .generate import process_images
@@ -36,6 +37,14 @@ T = TypeVar("T")
 
 _generating = threading.RLock()
 """One generation at a time in the whole process: the ``modules`` package speaks for one host."""
+
+
+def _is_inside(folder: Path, name: object) -> bool:
+    """Whether ``folder / name`` lies in ``folder``, with links followed."""
+    try:
+        return (folder / str(name)).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # no path at all: a zero byte, a circle of links
+        return False
 
 
 @dataclass
@@ -164,8 +173,18 @@ class Host:
 
     def folder(self, is_img2img: bool) -> str:
         """Where pictures of a tab are saved."""
-        name = self.options.outdir_img2img_samples if is_img2img else self.options.outdir_txt2img_samples
-        return str(self.output / (self.options.outdir_samples or name))
+        name = "outdir_img2img_samples" if is_img2img else "outdir_txt2img_samples"
+        chosen = "outdir_samples" if self.options.outdir_samples else name
+        self.check_folders({chosen: getattr(self.options, chosen)})
+        return str(self.output / getattr(self.options, chosen))
+
+    def check_folders(self, values: Mapping[str, Any], where: str = "") -> None:
+        """Raise SettingsError for an option that names a folder (``outdir_…``) outside of the output folder."""
+        raise_any(
+            Problem(f"{where}{name}", value, "a folder inside the host's output folder, such as outputs/mine")
+            for name, value in values.items()
+            if name.startswith("outdir_") and not _is_inside(self.output, value)
+        )
 
     def script(self, title: str, is_img2img: bool = False) -> Script | None:
         """A script of a tab by its title in any case."""

@@ -17,6 +17,7 @@ from PIL import Image
 
 from ..core import files
 from ..core.errors import RegionalError, SettingsError
+from ..core.pixels import check_pixels
 from .infotext import parse_generation_parameters
 from .page_fields import READERS, Fields
 from .pictures import parameters_of, png_bytes
@@ -117,6 +118,10 @@ def _processing(host: Host, tab: str, given: Mapping[str, Any]) -> StableDiffusi
     if given["image"] is None:
         raise RegionalError("img2img needs a picture: drop one into the field above, or use “Send to img2img” below a picture.")
     mask = given["mask"]
+    for name, picture in (("image", given["image"]), ("mask", mask)):
+        if picture is not None:
+            width, height = picture.size
+            check_pixels(name, width, height, f"The {name}")
     return StableDiffusionProcessingImg2Img(
         **common, init_images=[given["image"]], mask=mask, resize_mode=int(given["resize_mode"]), mask_blur=int(given["mask_blur"]),
         inpainting_fill=int(given["inpainting_fill"]), inpaint_full_res=bool(given["inpaint_full_res"]) and mask is not None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,10 @@ from PIL import Image, ImageChops, ImageColor, ImageFilter, ImageOps, PngImagePl
 from torch import Tensor
 
 from ..core import files
+from ..core.errors import RegionalError
+from ..core.pixels import MAX_PIXELS, too_many_pixels
+from ..sources.picture import opened
+from .faults import RequestError
 
 JUST_RESIZE, CROP, FILL, LATENT = range(4)
 """The WebUI's resize modes."""
@@ -181,18 +184,34 @@ def to_base64(image: Image.Image) -> str:
     return base64.b64encode(png_bytes(image)).decode("ascii")
 
 
-def from_base64(text: str) -> Image.Image:
-    """A picture from base64, with or without ``data:image/…;base64,`` in front. ValueError for anything else."""
-    if text.startswith(("http://", "https://")):
-        raise ValueError("Requests not allowed: send the picture itself in base64.")
-    if text.startswith("data:image/"):
-        text = text.partition(",")[2]
+def from_base64(text: str, field: str = "image") -> Image.Image:
+    """A picture from base64, with or without ``data:image/…;base64,`` in front: see :func:`all_from_base64`."""
+    return all_from_base64([text], field)[0]
+
+
+def all_from_base64(texts: Sequence[str], field: str) -> list[Image.Image]:
+    """Pictures from base64 whose headers are read before any of them is decoded.
+
+    ValueError for what is no picture, SettingsError (``field``) where one of them, or all together, have too many pixels.
+    """
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(text)))
-        image.load()
-    except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        images = [_opened(text, f"{field}[{at}]" if len(texts) > 1 else field) for at, text in enumerate(texts)]
+        pixels = sum(image.width * image.height for image in images)
+        if pixels > MAX_PIXELS:
+            raise too_many_pixels(field, pixels, f"{len(images)} pictures together")
+        for image in images:
+            image.load()
+    except RegionalError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:  # binascii's is a ValueError
         raise ValueError("Invalid encoded image") from error
-    return image
+    return images
+
+
+def _opened(text: str, field: str) -> Image.Image:
+    if text.startswith(("http://", "https://")):
+        raise RequestError("Requests not allowed: send the picture itself in base64.")
+    return opened(base64.b64decode(text.partition(",")[2] if text.startswith("data:image/") else text), field)
 
 
 def parameters_of(image: Image.Image) -> tuple[str, dict[str, str]]:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.geometry import Box, Ellipse, MaskImage, Polygon, Shape
-from .mask_image import decode_mask
+from .mask_image import mask_at
 
 if TYPE_CHECKING:
     from ..core.layout import Layout, Region
@@ -168,8 +168,7 @@ def _polygon(shape: Polygon, height: int, width: int) -> Tensor:
 
 
 def _image(shape: MaskImage, height: int, width: int) -> Tensor:
-    image = decode_mask(shape.data)[None, None]
-    return F.interpolate(image, (height, width), mode="bilinear", antialias=True, align_corners=False)[0, 0].clamp(0, 1)
+    return mask_at(shape.data, height, width)
 
 
 _DRAW: dict[type, Callable[[Any, int, int], Tensor]] = {Box: _box, Ellipse: _ellipse, Polygon: _polygon, MaskImage: _image}

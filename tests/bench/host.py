@@ -44,10 +44,10 @@ def disabled(rounds: int) -> dict[str, float]:
     bare, bare_host = create(model=model, scripts=[])
     full, full_host = create(model=model)
     runs = {
-        "without": (TestClient(bare), bare_host, {}),
-        "silent": (TestClient(full), full_host, {}),
-        "disabled": (TestClient(full), full_host, OFF),
-        "two regions": (TestClient(full), full_host, ON),
+        "without": (TestClient(bare, "http://127.0.0.1"), bare_host, {}),
+        "silent": (TestClient(full, "http://127.0.0.1"), full_host, {}),
+        "disabled": (TestClient(full, "http://127.0.0.1"), full_host, OFF),
+        "two regions": (TestClient(full, "http://127.0.0.1"), full_host, ON),
     }
     times: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):

@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images/multidiffusion_wide.png"))
     args = parser.parse_args()
     app, host = create()
-    client, calls = TestClient(app), []
+    client, calls = TestClient(app, "http://127.0.0.1"), []
     host.model.unet.conv_in.register_forward_hook(lambda module, given, out: calls.append(given[0].shape))
     common = {"negative_prompt": "", "steps": args.steps, "sampler_name": "Euler a", "cfg_scale": 5.0}
     plain, halves = [], ({8}, {8})

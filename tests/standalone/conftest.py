@@ -18,6 +18,9 @@ from lib_regional.standalone.app import create  # noqa: E402
 from lib_regional.standalone.host import Host  # noqa: E402
 from tests.standalone.random_model import random_model  # noqa: E402
 
+LOCAL = "http://127.0.0.1"
+"""The host answers under the names of this machine alone; a test client's own is another one."""
+
 
 @pytest.fixture(scope="session")
 def model():
@@ -47,7 +50,7 @@ def host(bare_application) -> Iterator[Host]:
 @pytest.fixture
 def client(bare_application, host) -> TestClient:
     """HTTP to the bare host."""
-    return TestClient(bare_application[0], raise_server_exceptions=False)
+    return TestClient(bare_application[0], LOCAL, raise_server_exceptions=False)
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def with_scripts(model, tmp_path) -> Callable[..., tuple[TestClient, Host]]:
     def made(*texts: str) -> tuple[TestClient, Host]:
         files = written(tmp_path / "extension" / "scripts", texts)
         app, own = create(model=model, scripts=files, output=tmp_path)
-        return TestClient(app, raise_server_exceptions=False), own
+        return TestClient(app, LOCAL, raise_server_exceptions=False), own
 
     return made
 

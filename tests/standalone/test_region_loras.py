@@ -306,7 +306,7 @@ def test_after_a_fault_the_weights_are_the_models_own(draw: Draw, host: Host) ->
 def test_the_api_lists_them(application: tuple[Any, Host]) -> None:
     from fastapi.testclient import TestClient
 
-    client = TestClient(application[0])
+    client = TestClient(application[0], "http://127.0.0.1")
     found = {entry["name"]: entry for entry in client.get("/sdapi/v1/loras").json()}
     assert {"lora", "star", "shift", "outlines"} <= set(found)
     assert found["star"]["metadata"]["ss_network_module"] == "networks.lora" and found["star"]["alias"] == "star"

@@ -77,7 +77,7 @@ def recorded(model, tmp_path_factory):
 def recorder(recorded):
     app, host, _ = recorded
     binding.bind(host)
-    return TestClient(app, raise_server_exceptions=False), host, probe(host)
+    return TestClient(app, "http://127.0.0.1", raise_server_exceptions=False), host, probe(host)
 
 
 def test_loading(recorder, recorded):

@@ -32,7 +32,7 @@ def served(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(served):
-    return TestClient(served[0])
+    return TestClient(served[0], "http://127.0.0.1")
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
@@ -11,6 +12,9 @@ from fastapi.responses import JSONResponse
 
 from ...core.errors import RegionalError
 from ..faults import StoppedError
+
+_PATH = re.compile(r"""(?<![\w.:/\\])(?:[A-Za-z]:[\\/]|/)(?:[^\s'"<>|:*?/\\]+[\\/])+([^\s'"<>|:*?/\\]*)""")
+"""An absolute path of two parts or more, Windows' or another, and its last part."""
 
 logger = logging.getLogger("regional.standalone")
 
@@ -22,10 +26,15 @@ def described(error: Exception) -> dict[str, Any]:
     """The WebUI's error object."""
     return {
         "error": type(error).__name__,
-        "detail": getattr(error, "detail", "") or "",
+        "detail": without_paths(getattr(error, "detail", "") or ""),
         "body": getattr(error, "body", ""),
-        "errors": str(error),
+        "errors": without_paths(str(error)),
     }
+
+
+def without_paths(text: str) -> str:
+    """``text`` with the files' names in place of absolute paths: where things lie on this machine is no client's business."""
+    return _PATH.sub(r"\1", str(text))
 
 
 def regional(error: RegionalError) -> dict[str, Any]:
@@ -57,4 +66,4 @@ def add_handlers(app: FastAPI) -> None:
             return JSONResponse(jsonable_encoder(regional(error)), UNPROCESSABLE)
         except Exception as error:  # every failure must reach the client as the WebUI's JSON
             logger.exception("API error: %s: %s", request.method, request.url)
-            return JSONResponse(jsonable_encoder({**described(error), "detail": str(error)}), 500)
+            return JSONResponse(jsonable_encoder({**described(error), "detail": without_paths(str(error))}), 500)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from PIL import Image
 
+from ...core.errors import RegionalError
 from .. import pictures
 from ..faults import RequestError
 from ..generations import Generation
@@ -32,10 +33,10 @@ PREVIEW_SECONDS = 0.2
 """How long a progress request waits for a new live preview before it is answered with the last one."""
 
 
-def add_api(app: FastAPI, host: Host) -> None:
-    """Add all routes."""
+def add_api(app: FastAPI, host: Host, listens: bool = False) -> None:
+    """Add all routes. ``listens``: other machines are answered too."""
     add_handlers(app)
-    api = Api(host)
+    api = Api(host, listens)
     posts: dict[str, Callable[..., Any]] = {
         "txt2img": api.txt2img,
         "img2img": api.img2img,
@@ -73,9 +74,11 @@ def add_api(app: FastAPI, host: Host) -> None:
             app.add_api_route(PREFIX + name, endpoint, methods=[method], tags=["sdapi"])
 
 
-def _image(text: str) -> Image.Image:
+def _images(texts: Sequence[str], field: str) -> list[Image.Image]:
     try:
-        return pictures.from_base64(text)
+        return pictures.all_from_base64(texts, field)
+    except RegionalError:
+        raise
     except ValueError as error:
         raise RequestError(f"{error}.".replace("..", ".")) from error
 
@@ -83,10 +86,11 @@ def _image(text: str) -> Image.Image:
 class Api:
     """Endpoints over one host."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, listens: bool = False) -> None:
         self._host = host
         self._conversions, self._encoding = Pool(2, "conversion"), Pool(1, "encoding")
         self._preview = Repeated(host.state.set_current_image, PREVIEW_SECONDS, "preview")
+        self._listens = listens
 
     async def txt2img(self, request: models.Txt2ImgRequest, http: Request) -> models.ImageResponse:  # type: ignore[valid-type]
         """Pictures from a prompt."""
@@ -107,11 +111,12 @@ class Api:
         pasted = paste_infotext(request, host.runner(is_img2img))
         args = script_arguments(request, host, is_img2img, pasted)
         fields = processing_fields(request)
+        host.check_folders(request.override_settings or {}, "override_settings.")
         if is_img2img:
             if not request.init_images:
                 raise RequestError("img2img needs at least one picture in init_images.")
-            fields["init_images"] = [_image(text) for text in request.init_images]
-            fields["mask"] = _image(request.mask) if request.mask else None
+            fields["init_images"] = _images(request.init_images, "init_images")
+            fields["mask"] = _images([request.mask], "mask")[0] if request.mask else None
         kind = StableDiffusionProcessingImg2Img if is_img2img else StableDiffusionProcessingTxt2Img
 
         def make() -> Processed:
@@ -130,7 +135,7 @@ class Api:
     def loras(self) -> list[dict[str, Any]]:
         """The LoRAs that prompts may name."""
         return [
-            {"name": file.name, "alias": file.alias, "path": str(file.path), "metadata": file.metadata}
+            {"name": file.name, "alias": file.alias, "path": file.path.name, "metadata": file.metadata}
             for file in self._host.model.loras.listed()
         ]
 
@@ -140,7 +145,7 @@ class Api:
 
     def png_info(self, request: models.PngInfoRequest) -> models.PngInfoResponse:
         """The parameters in a picture."""
-        info, items = pictures.parameters_of(_image(request.image.strip()))
+        info, items = pictures.parameters_of(_images([request.image.strip()], "image")[0])
         params = parse_generation_parameters(info)
         self._host.callbacks.call("infotext_pasted", info, params)
         return models.PngInfoResponse(info=info, items=items, parameters=params)
@@ -184,6 +189,7 @@ class Api:
                 options.check(key, value)
             except (LookupError, TypeError) as error:
                 raise RequestError(str(error.args[0])) from error
+        self._host.check_folders(values)
         for key, value in values.items():
             options.set(key, value, is_api=True)
 
@@ -229,14 +235,14 @@ class Api:
                 "model_name": model.name,
                 "hash": model.hash,
                 "sha256": model.sha256,
-                "filename": str(model.path or model.name),
+                "filename": model.path.name if model.path else model.name,
                 "config": None,
             }
         ]
 
     def cmd_flags(self) -> dict[str, Any]:
         """How the host was started."""
-        return {"api": True, "nowebui": False, "listen": False, "share": False}
+        return {"api": True, "nowebui": False, "listen": self._listens, "share": False}
 
     def memory(self) -> dict[str, Any]:
         """Main and GPU memory in bytes."""

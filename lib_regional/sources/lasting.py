@@ -1,0 +1,42 @@
+"""Masks as pictures carry them in their parameters: no larger than what they can show there."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from ..core.geometry import MaskImage
+from ..core.mask_data import PNG_PREFIX, check_mask
+from ..tensors.mask_image import mask_at
+
+LONGEST_SIDE = 512
+"""Pixels of the longer side: what the editor draws with, and more than any grid on which a mask acts but those of large pictures."""
+
+
+def lasting_size(data: str) -> tuple[int, int]:
+    """(width, height) that a mask text has in a picture's parameters: its own, or with `LONGEST_SIDE` as the longer side."""
+    width, height = check_mask(data)
+    scale = min(1.0, LONGEST_SIDE / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def reduction(shape: object) -> str:
+    """What becomes of a large mask, to follow a region's name; "" for any other shape."""
+    if not isinstance(shape, MaskImage) or (kept := lasting_size(shape.data)) == shape.size:
+        return ""
+    return "has a mask of {} × {} pixels: the picture's parameters keep it as {} × {}.".format(*shape.size, *kept)
+
+
+def lasting_mask(data: str) -> str:
+    """A mask text as it goes into a picture's parameters: itself, or a PNG of `lasting_size`. Raises SettingsError."""
+    width, height = lasting_size(data)
+    if (width, height) == check_mask(data):
+        return data
+    levels = np.rint(mask_at(data, height, width).numpy() * 255).astype(np.uint8)
+    picture = Image.fromarray(levels)
+    buffer = io.BytesIO()
+    (picture.convert("1") if set(np.unique(levels)) <= {0, 255} else picture).save(buffer, "PNG", optimize=True)
+    return PNG_PREFIX + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,9 +1,8 @@
-"use strict";
 // The pure half of the editor: geometry, grids by hand, painting, PNG, history, clipboard.
-const test = require("node:test");
-const assert = require("node:assert/strict");
-const zlib = require("node:zlib");
-const R = require("./load.js");
+import test from "node:test";
+import assert from "node:assert/strict";
+import zlib from "node:zlib";
+import * as R from "./load.js";
 
 const near = (actual, expected, within = 1e-6) => actual.forEach((value, i) => assert.ok(Math.abs(value - expected[i]) <= within, `${actual} is not ${expected}`));
 const state = (regions, more) => R.fromJson({enabled: true, regions, ...more});

@@ -1,8 +1,9 @@
-"use strict";
-const test = require("node:test");
-const assert = require("node:assert/strict");
-const R = require("./load.js");
-const cases = require("./cases.json");
+import test from "node:test";
+import assert from "node:assert/strict";
+import * as R from "./load.js";
+import {readFileSync} from "node:fs";
+
+const cases = JSON.parse(readFileSync(new URL("./cases.json", import.meta.url), "utf8"));
 
 const plain = (state) => R.toJson(state);
 

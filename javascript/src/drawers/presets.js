@@ -1,164 +1,259 @@
-// Regional: the drawer of layouts that come along and of presets that the user keeps.
-(function (R) {
-    "use strict";
+// The drawer of layouts that come along and of presets that the user keeps.
 
-    const {t, el, button, tool, ask, refusal, download, chooseFile} = R.dom;
-    const FILE_KIND = "regional/presets";
+/** @import {Answer, Json} from "../types.js" */
+/** @import {Panel} from "../panel/panel.js" */
 
-    function createPresets(panel) {
-        const tell = (text, isBad) => {
-            report.textContent = R.dom.tell(text);
-            report.classList.toggle("rg-problem-text", Boolean(isBad));
-        };
-        const report = el("span", {class: "rg-hint rg-report", role: "status", "data-action": "preset-report"});
-        const builtin = el("div", {class: "rg-tiles"}), own = el("div", {class: "rg-tiles"});
-        const name = el("input", {type: "text", "aria-label": "Name of the preset", placeholder: "name of a new preset", maxlength: 80, autocomplete: "off", "data-action": "preset-name"});
-        const context = {panel, tell, builtin, own, name, settings: new Map()};
-        name.addEventListener("keydown", (event) => event.key === "Enter" && !event.ctrlKey && !event.metaKey && save(context));
-        const node = el("div", {class: "rg-presets"},
-            el("div", {class: "rg-label", told: "Layouts: the places change, your prompts stay"}), builtin,
-            el("div", {class: "rg-label", told: "Your presets"}), own,
-            el("div", {class: "rg-row"}, name, button("Save", () => save(context), {"data-action": "preset-save"}),
-                button("Export all", () => exportAll(context), {"data-action": "preset-export"}),
-                button("Import a file…", () => chooseFile(".json,application/json", (file) => importFile(context, file)), {"data-action": "preset-import"}), report));
-        return {node, opened: () => list(context)};
+import {t, translateMessage} from "../host/language.js";
+import {callApi, errorText} from "../host/server.js";
+import {withLayout} from "../model/layout.js";
+import {fromJson, toJson} from "../model/state.js";
+import {drawThumbnail} from "../stage/drawing.js";
+import {button, tool} from "../widgets/buttons.js";
+import {el} from "../widgets/elements.js";
+import {chooseFile, download} from "../widgets/files.js";
+import {readPresetFile, writePresetFile} from "./preset_files.js";
+
+/** @param {Panel} panel */
+export function createPresets(panel) {
+    return new PresetDrawer(panel);
+}
+
+class PresetDrawer {
+    /** @param {Panel} panel */
+    constructor(panel) {
+        this.panel = panel;
+        this.builtin = el("div", {class: "rg-tiles"});
+        this.saved = el("div", {class: "rg-tiles"});
+        this.status = el("span", {class: "rg-hint rg-report", role: "status", "data-action": "preset-report"});
+        this.name = el("input", {
+            type: "text",
+            "aria-label": "Name of the preset",
+            placeholder: "name of a new preset",
+            maxlength: 80,
+            autocomplete: "off",
+            "data-action": "preset-name",
+        });
+        this.name.addEventListener("keydown", (event) => event.key === "Enter" && !event.ctrlKey && !event.metaKey && this.save());
+        this.node = this.build();
     }
 
-    /** Ask about presets; what is refused is told. Gives the answer's data, or null. */
-    async function request({tell}, path, options) {
+    build() {
+        const choose = () => chooseFile(".json,application/json", (file) => this.importFile(file));
+        const row = [
+            this.name,
+            button("Save", () => this.save(), {"data-action": "preset-save"}),
+            button("Export all", () => this.exportAll(), {"data-action": "preset-export"}),
+            button("Import a file…", choose, {"data-action": "preset-import"}),
+            this.status,
+        ];
+        return el(
+            "div",
+            {class: "rg-presets"},
+            el("div", {class: "rg-label", localized: "Layouts: the places change, your prompts stay"}),
+            this.builtin,
+            el("div", {class: "rg-label", localized: "Your presets"}),
+            this.saved,
+            el("div", {class: "rg-row"}, row),
+        );
+    }
+
+    opened() {
+        return this.list();
+    }
+
+    /**
+     * Show what was done or what is wrong.
+     *
+     * @param {string} text
+     * @param {boolean} [isBad]
+     */
+    report(text, isBad) {
+        this.status.textContent = translateMessage(text);
+        this.status.classList.toggle("rg-problem-text", Boolean(isBad));
+    }
+
+    /**
+     * Call a route of presets. -> the answer's data; null for a refusal, which is reported.
+     *
+     * @param {string} path
+     * @param {Parameters<typeof callApi>[1]} [options]
+     */
+    async request(path, options) {
         try {
-            const answer = await ask(`presets${path}`, options);
+            const answer = await callApi(`presets${path}`, options);
             if (answer.ok) return answer.data;
-            tell(refusal(answer), true);
+            this.report(errorText(answer), true);
         } catch {
-            tell("The server does not answer.", true);
+            this.report("The server does not answer.", true);
         }
         return null;
     }
 
-    async function list(context) {
-        const data = await request(context, "", {});
+    /** Draw the tiles of all layouts and presets. */
+    async list() {
+        const data = await this.request("");
         if (!data) return;
-        const answer = context.builtin.children.length ? null : await ask("layouts").catch(() => null);
-        if (answer && answer.ok) context.builtin.replaceChildren(...answer.data.layouts.map(({name, settings}) => tile(context, name, settings, () => useLayout(context, name, settings), t(name))));
-        const tiles = data.names.map((name) => ownTile(context, name));
-        context.own.replaceChildren(...(tiles.length ? tiles : [el("span", {class: "rg-hint", told: "none yet: write a name and press Save"})]));
-        await Promise.all(data.names.map((name, i) => drawOwn(context, name, tiles[i])));
+        const layouts = this.builtin.children.length ? null : await callApi("layouts").catch(() => null);
+        if (layouts && layouts.ok) this.builtin.replaceChildren(...layouts.data.layouts.map(this.layoutTile, this));
+        /** @type {string[]} */
+        const names = data.names;
+        const tiles = names.map((name) => this.presetTile(name));
+        const none = el("span", {class: "rg-hint", localized: "none yet: write a name and press Save"});
+        this.saved.replaceChildren(...(tiles.length ? tiles : [none]));
+        await Promise.all(names.map((name, i) => this.drawPreset(name, tiles[i])));
     }
 
-    function tile(context, name, settings, onclick, shown = name) {
+    /**
+     * @param {string} name
+     * @param {string} shown
+     * @param {() => unknown} onclick
+     */
+    tile(name, shown, onclick) {
         const canvas = el("canvas", {width: 96, height: 72, "aria-hidden": "true"});
-        const node = el("button", {type: "button", class: "rg-tile", onclick, "data-preset": name}, canvas, el("span", {text: shown}));
-        if (settings) drawInto(context, canvas, settings);
+        return el("button", {type: "button", class: "rg-tile", onclick, "data-preset": name}, canvas, el("span", {text: shown}));
+    }
+
+    /** @param {{name: string, settings: Json}} layout */
+    layoutTile({name, settings}) {
+        const node = this.tile(name, t(name), () => this.useLayout(name, settings));
+        this.drawInto(node, settings);
         return node;
     }
 
-    function drawInto(context, canvas, settings) {
+    /** @param {string} name */
+    presetTile(name) {
+        const rename = {class: "rg-button rg-small", "aria-label": t("Rename {0}", name)};
+        const tools = [
+            button("Rename", () => this.rename(name), rename),
+            tool("remove", t("Delete {0}", name), () => this.remove(name), {class: "rg-button rg-tool rg-small"}),
+        ];
+        const bare = this.tile(name, name, () => this.load(name));
+        return el("div", {class: "rg-own"}, bare, el("div", {class: "rg-own-tools"}, tools));
+    }
+
+    /**
+     * Draw the picture of a layout into a tile.
+     *
+     * @param {HTMLElement} tile
+     * @param {Json} settings
+     */
+    drawInto(tile, settings) {
+        const canvas = tile.querySelector("canvas");
+        const {masks} = this.panel.stage;
+        if (!canvas) return;
         try {
-            const state = R.fromJson(settings), {masks} = context.panel.stage;
-            Promise.all(state.regions.map((region) => region.mask && masks.wait(region.mask))).then((found) => {
-                state.regions.forEach((region, i) => region.mask && found[i] && !masks.get(region.mask) && masks.put(region.mask, found[i]));
-                R.draw.drawThumbnail(canvas, state, masks);
+            const state = fromJson(settings);
+            Promise.all(state.regions.map((region) => masks.wait(region.mask))).then((found) => {
+                state.regions.forEach(({mask}, i) => {
+                    const decoded = found[i];
+                    if (mask && decoded && !masks.get(mask)) masks.put(mask, decoded);
+                });
+                drawThumbnail(canvas, state, masks);
             });
         } catch {
-            // A damaged preset has no picture; loading it says what is wrong.
+            // A damaged preset has no picture; loading it shows what is wrong.
         }
     }
 
-    function ownTile(context, name) {
-        const bare = tile(context, name, null, () => load(context, name));
-        return el("div", {class: "rg-own"}, bare, el("div", {class: "rg-own-tools"},
-            button("Rename", () => rename(context, name), {class: "rg-button rg-small", "aria-label": t("Rename {0}", name)}),
-            tool("remove", t("Delete {0}", name), () => remove(context, name), {class: "rg-button rg-tool rg-small"})));
+    /**
+     * @param {string} name
+     * @param {HTMLElement} tile
+     */
+    async drawPreset(name, tile) {
+        const answer = await callApi(`presets/${encodeURIComponent(name)}`).catch(() => null);
+        if (answer && answer.ok) this.drawInto(tile, answer.data.settings);
     }
 
-    async function drawOwn(context, name, node) {
-        const answer = await ask(`presets/${encodeURIComponent(name)}`).catch(() => null);
-        if (answer && answer.ok) drawInto(context, node.querySelector("canvas"), answer.data.settings);
+    /**
+     * The shapes of a layout with the texts and strengths that the regions have, as far as there are regions.
+     *
+     * @param {string} name
+     * @param {Json} settings
+     */
+    useLayout(name, settings) {
+        this.panel.edit((state) => withLayout(state, settings));
+        this.report(t("{0}: {1} regions.", t(name), this.panel.store.get().regions.length));
     }
 
-    /** A layout's places with the texts and strengths that the regions have, as far as there are regions. */
-    function useLayout({panel, tell}, name, settings) {
-        panel.edit((state) => R.withLayout(state, settings));
-        tell(t("{0}: {1} regions.", t(name), panel.store.get().regions.length));
-    }
-
-    async function load(context, name) {
-        const data = await request(context, `/${encodeURIComponent(name)}`, {});
+    /** @param {string} name */
+    async load(name) {
+        const data = await this.request(`/${encodeURIComponent(name)}`);
         if (!data) return;
-        context.panel.edit(() => R.fromJson(data.settings));
-        context.name.value = name;
-        context.tell(t('Loaded "{0}".', name));
+        this.panel.edit(() => fromJson(data.settings));
+        this.name.value = name;
+        this.report(t('Loaded "{0}".', name));
     }
 
-    async function save(context) {
-        const name = context.name.value.trim();
-        if (!name) return context.tell("Write a name for the preset first.", true);
-        const data = await request(context, `/${encodeURIComponent(name)}`, {method: "PUT", body: {settings: R.toJson(context.panel.store.get())}});
-        if (!data) return undefined;
-        await list(context);
-        return context.tell(t('Saved "{0}".', name));
+    async save() {
+        const name = this.name.value.trim();
+        if (!name) return this.report("Write a name for the preset first.", true);
+        const body = {settings: toJson(this.panel.store.get())};
+        if (!(await this.request(`/${encodeURIComponent(name)}`, {method: "PUT", body}))) return undefined;
+        await this.list();
+        return this.report(t('Saved "{0}".', name));
     }
 
-    async function rename(context, old) {
+    /** @param {string} old */
+    async rename(old) {
         const name = window.prompt(t('A new name for "{0}"', old), old);
         if (!name || name === old) return;
-        if (!await request(context, `/${encodeURIComponent(old)}/rename`, {method: "POST", body: {name}})) return;
-        await list(context);
-        context.tell(t('"{0}" is now "{1}".', old, name));
+        if (!(await this.request(`/${encodeURIComponent(old)}/rename`, {method: "POST", body: {name}}))) return;
+        await this.list();
+        this.report(t('"{0}" is now "{1}".', old, name));
     }
 
-    async function remove(context, name) {
+    /** @param {string} name */
+    async remove(name) {
         if (!window.confirm(t('Delete the preset "{0}"?', name))) return;
-        if (!await request(context, `/${encodeURIComponent(name)}`, {method: "DELETE"})) return;
-        await list(context);
-        context.tell(t('Deleted "{0}".', name));
+        if (!(await this.request(`/${encodeURIComponent(name)}`, {method: "DELETE"}))) return;
+        await this.list();
+        this.report(t('Deleted "{0}".', name));
     }
 
-    async function exportAll(context) {
-        const data = await request(context, "", {});
+    async exportAll() {
+        const data = await this.request("");
         if (!data) return;
-        if (!data.names.length) return context.tell("There is no preset yet.");
+        if (!data.names.length) return void this.report("There is no preset yet.");
+        /** @type {Record<string, Json>} */
         const presets = {};
         for (const name of data.names) {
-            const one = await request(context, `/${encodeURIComponent(name)}`, {});
+            const one = await this.request(`/${encodeURIComponent(name)}`);
             if (one) presets[name] = one.settings;
         }
-        download("regional presets.json", new Blob([JSON.stringify({[FILE_KIND]: R.VERSION, presets}, null, 1)], {type: "application/json"}));
-        context.tell(t("Presets exported: {0}.", Object.keys(presets).length));
+        download("regional presets.json", new Blob([writePresetFile(presets)], {type: "application/json"}));
+        this.report(t("Presets exported: {0}.", Object.keys(presets).length));
     }
 
-    async function importFile(context, file) {
+    /** @param {File} file */
+    async importFile(file) {
+        /** @type {Record<string, Json>} */
         let presets;
         try {
             presets = readPresetFile(file.name, await file.text());
         } catch (error) {
-            return context.tell(error.message, true);
+            return this.report(error.message, true);
         }
         const refused = [];
         for (const [name, settings] of Object.entries(presets)) {
-            const answer = await ask(`presets/${encodeURIComponent(name)}`, {method: "PUT", body: {settings, overwrite: false}}).catch(() => null);
-            if (!answer || !answer.ok) refused.push(`${name}: ${answer ? refusal(answer) : "the server does not answer"}`);
+            const fault = await importPreset(name, settings);
+            if (fault) refused.push(`${name}: ${fault}`);
         }
-        await list(context);
+        await this.list();
         const count = Object.keys(presets).length - refused.length;
-        return context.tell([t("Presets imported from {1}: {0}.", count, file.name), ...refused].join("\n"), refused.length > 0);
+        return this.report([t("Presets imported from {1}: {0}.", count, file.name), ...refused].join("\n"), refused.length > 0);
     }
+}
 
-    /** Text of a file -> {name: settings}. One preset's settings do as well; its name is the file's. */
-    function readPresetFile(fileName, text) {
-        let data;
-        try {
-            data = JSON.parse(text);
-        } catch (error) {
-            throw new Error(t("{0} is no preset file: its JSON is broken ({1}).", fileName, error.message));
-        }
-        if (data && typeof data.presets === "object" && data[FILE_KIND] > R.VERSION) throw new Error(t("{0} was written by a newer Regional (version {1}): this one reads up to {2}.", fileName, data[FILE_KIND], R.VERSION));
-        if (data && typeof data.presets === "object" && data.presets && !Array.isArray(data.presets)) return data.presets;
-        if (data && Array.isArray(data.regions)) return {[fileName.replace(/\.json$/i, "").replace(/[^\p{L}\p{M}\p{Nd} ._-]/gu, "-")]: data};
-        throw new Error(t('{0} holds no presets: it should have been written by "Export all".', fileName));
-    }
-
-    R.drawers = R.drawers || {};
-    R.drawers.presets = createPresets;
-})(globalThis.Regional = globalThis.Regional || {});
+/**
+ * Save one preset that the user does not have yet. -> why it was refused, "" when it is saved.
+ *
+ * @param {string} name
+ * @param {Json} settings
+ */
+async function importPreset(name, settings) {
+    const options = {method: "PUT", body: {settings, overwrite: false}};
+    /** @type {Answer | null} */
+    const answer = await callApi(`presets/${encodeURIComponent(name)}`, options).catch(() => null);
+    if (!answer) return "the server does not answer";
+    return answer.ok ? "" : errorText(answer);
+}

@@ -1,89 +1,122 @@
-// Regional: the list of regions and the shapes in it.
-(function (R) {
-    "use strict";
+// The list of regions and the shapes in it.
 
-    // ---------------------------------------------------------------- regions
+/** @import {Region, State} from "../types.js" */
 
-    function shapeKind(region) {
-        return R.SHAPE_KINDS.find((kind) => kind in region && region[kind] !== undefined) || null;
-    }
+import {changeCells} from "./geometry/grid.js";
+import {shapeBounds, shapeKind} from "./geometry/shapes.js";
+import {SHAPE_KINDS, makeRegion} from "./state.js";
 
-    function dropShape(region) {
-        const kind = shapeKind(region);
-        const rest = {...region};
-        R.SHAPE_KINDS.forEach((key) => delete rest[key]);
-        if (kind) rest._shape = {[kind]: region[kind]};
-        return rest;
-    }
+/**
+ * @param {State} state
+ * @param {number} id
+ * @returns {number}
+ */
+export const indexOf = (state, id) => state.regions.findIndex((region) => region._id === id);
 
-    /** Smallest box around a region's shape; the whole canvas for a mask or numbers that make no sense. */
-    function shapeBounds(region) {
-        const numbers = region.box || region.ellipse;
-        const usable = (list) => Array.isArray(list) && list.every((value) => typeof value === "number" && Number.isFinite(value));
-        if (usable(numbers) && numbers.length === 4) return numbers.slice();
-        const points = region.polygon;
-        if (!Array.isArray(points) || points.length < 2 || !points.every((point) => usable(point) && point.length === 2)) return [0, 0, 1, 1];
-        const xs = points.map((point) => point[0]), ys = points.map((point) => point[1]);
-        return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
-    }
+/**
+ * A new region as it should join the state: where later ones cover, above all.
+ *
+ * @param {State} state
+ * @param {Region} region
+ * @returns {Region}
+ */
+export function onTop(state, region) {
+    if (state.overlap !== "over" || state.grid || !state.regions.length) return region;
+    return {...region, priority: Math.min(1000, Math.max(...state.regions.map((each) => Number(each.priority) || 0)) + 1)};
+}
 
-    /** Box of region `index` as it lies in the picture: its grid cell, or the bounds of its shape. */
-    function regionBounds(state, index) {
-        if (!state.grid) return shapeBounds(state.regions[index] || {});
-        return R.cellCount(state) === null ? [0, 0, 1, 1] : R.gridBoxes(state.grid)[index] || [0, 0, 1, 1];
-    }
+/**
+ * State in which region `index` has a shape of another kind, as near as can be to the one it had.
+ *
+ * @param {State} state
+ * @param {number} index
+ * @param {string} kind
+ * @returns {State}
+ */
+export function setShapeKind(state, index, kind) {
+    const region = state.regions[index];
+    if (shapeKind(region) === kind) return state;
+    const [x0, y0, x1, y1] = shapeBounds(region);
+    /** @type {Record<string, unknown>} */
+    const shapes = {
+        box: [x0, y0, x1, y1],
+        ellipse: [x0, y0, x1, y1],
+        polygon: [
+            [x0, y0],
+            [x1, y0],
+            [x1, y1],
+            [x0, y1],
+        ],
+        mask: region._mask || "",
+    };
+    /** @type {Record<string, unknown>} */
+    const rest = {...region, _mask: region.mask || region._mask};
+    SHAPE_KINDS.forEach((key) => delete rest[key]);
+    return replaceRegion(state, index, /** @type {Region} */ ({[kind]: shapes[kind], ...rest}));
+}
 
-    /** State in which region `index` has a shape of another kind, as near as can be to the one it had. */
-    function setShapeKind(state, index, kind) {
-        const region = state.regions[index];
-        if (shapeKind(region) === kind) return state;
-        const [x0, y0, x1, y1] = shapeBounds(region);
-        const shape = {
-            box: [x0, y0, x1, y1], ellipse: [x0, y0, x1, y1],
-            polygon: [[x0, y0], [x1, y0], [x1, y1], [x0, y1]], mask: region._mask || "",
-        }[kind];
-        const rest = {...region, _mask: region.mask || region._mask};
-        R.SHAPE_KINDS.forEach((key) => delete rest[key]);
-        return replaceRegion(state, index, {[kind]: shape, ...rest});
-    }
+/**
+ * @param {State} state
+ * @param {number} index
+ * @param {Region} region
+ * @returns {State}
+ */
+export function replaceRegion(state, index, region) {
+    return {...state, regions: state.regions.map((old, i) => (i === index ? region : old))};
+}
 
-    function replaceRegion(state, index, region) {
-        return {...state, regions: state.regions.map((old, i) => (i === index ? region : old))};
-    }
+/**
+ * Add a region at the end; a grid gets one more cell.
+ *
+ * @param {State} state
+ * @returns {State}
+ */
+export function addRegion(state) {
+    const region = onTop(state, makeRegion(state.grid ? {} : {box: [0.25, 0.25, 0.75, 0.75]}));
+    return {...changeCells(state, (cells, sizes) => cells.push(sizes(cells.length - 1))), regions: [...state.regions, region]};
+}
 
-    /** Add a region at the end; a grid gets one more cell. */
-    function addRegion(state) {
-        const region = R.onTop(state, R.makeRegion(state.grid ? {} : {box: [0.25, 0.25, 0.75, 0.75]}));
-        return {...R.changeCells(state, (cells, sizes) => cells.push(sizes(cells.length - 1))), regions: [...state.regions, region]};
-    }
+/**
+ * @param {State} state
+ * @param {number} index
+ * @returns {State}
+ */
+export function duplicateRegion(state, index) {
+    const {_id, ...fields} = state.regions[index];
+    const regions = state.regions.slice();
+    regions.splice(index + 1, 0, makeRegion(fields));
+    return {...changeCells(state, (cells, sizes, at) => cells.splice(at + 1, 0, sizes(at)), index), regions};
+}
 
-    function duplicateRegion(state, index) {
-        const {_id, ...fields} = state.regions[index];
-        const regions = state.regions.slice();
-        regions.splice(index + 1, 0, R.makeRegion(fields));
-        return {...R.changeCells(state, (cells, sizes, at) => cells.splice(at + 1, 0, sizes(at)), index), regions};
-    }
+/**
+ * @param {State} state
+ * @param {number} index
+ * @returns {State}
+ */
+export function removeRegion(state, index) {
+    return {...changeCells(state, (cells, _, at) => cells.splice(at, 1), index), regions: state.regions.filter((_, i) => i !== index)};
+}
 
-    function removeRegion(state, index) {
-        return {...R.changeCells(state, (cells, _, at) => cells.splice(at, 1), index), regions: state.regions.filter((_, i) => i !== index)};
-    }
+/**
+ * Whether one region fewer still is a layout: a grid has at least one cell.
+ *
+ * @param {State} state
+ * @returns {boolean}
+ */
+export function canRemove(state) {
+    return state.regions.length > (state.grid ? 1 : 0);
+}
 
-    /** Whether one region fewer still is a layout: a grid has at least one cell. */
-    function canRemove(state) {
-        return state.regions.length > (state.grid ? 1 : 0);
-    }
-
-    function moveRegion(state, index, step) {
-        const target = index + step;
-        if (target < 0 || target >= state.regions.length) return state;
-        const regions = state.regions.slice();
-        [regions[index], regions[target]] = [regions[target], regions[index]];
-        return {...state, regions};
-    }
-
-    Object.assign(R, {
-        shapeKind, shapeBounds, regionBounds, setShapeKind, replaceRegion, addRegion, duplicateRegion, removeRegion, canRemove, moveRegion, dropShape,
-    });
-
-    if (typeof module === "object" && module.exports) module.exports = R;
-})(globalThis.Regional = globalThis.Regional || {});
+/**
+ * @param {State} state
+ * @param {number} index
+ * @param {number} step
+ * @returns {State}
+ */
+export function moveRegion(state, index, step) {
+    const target = index + step;
+    if (target < 0 || target >= state.regions.length) return state;
+    const regions = state.regions.slice();
+    [regions[index], regions[target]] = [regions[target], regions[index]];
+    return {...state, regions};
+}

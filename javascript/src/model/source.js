@@ -1,83 +1,187 @@
-// Regional: what an edit says of itself in the state: the source layout, which regions belong together, the regions' keywords. No DOM.
-(function (R) {
-    "use strict";
+// Edits of a picture in the state: the source layout, the pairs of source and target regions, the regions' keywords.
 
-    const METHODS = ["mrgd", "p2p"];
-    const SOURCE_KEYS = ["regions", "grid", "base", "common", "overlap"];
-    /** Options that the Edit drawer shows, in place of the row beside the method. */
-    const OPTIONS = [
-        "control", "tau", "tau_own", "self_until", "total", "t_total", "halo", "lambda_rs", "lambda_is", "lambda_ip", "guided", "guidance", "guidance_path",
-        "gradient", "keyword_count", "keyword_choice", "kssa_gain", "inversion", "null_text", "lock", "lock_picture",
-    ];
+/** @import {Json, State} from "../types.js" */
 
-    const edits = (state) => METHODS.includes(state.method);
-    const optionsOf = (state) => (edits(state) && state.options[state.method]) || {};
-    const setOption = (state, name, value) => R.setField(state, `options.${state.method}.${name}`, value);
+import {setField} from "./fields.js";
+import {fromJson, toJson} from "./state.js";
+import {copy} from "./values.js";
 
-    /** The layout of a state as `options.….source` holds it. */
-    function asSource(state) {
-        const json = R.toJson(state);
-        return Object.fromEntries(SOURCE_KEYS.filter((key) => key in json).map((key) => [key, json[key]]));
-    }
+/** Methods that edit a picture; the first one is the default. */
+export const EDIT_METHODS = ["mrgd", "p2p"];
 
-    const sourceOf = (state) => optionsOf(state).source || null;
+const SOURCE_KEYS = ["regions", "grid", "base", "common", "overlap"];
 
-    /** The state whose source is its own layout as it is now; a method that cannot edit gives way to MRGD. */
-    function lockSource(state) {
-        const next = {...(edits(state) ? state : {...state, method: METHODS[0]}), text_from: "regions", enabled: true};
-        return setOption(setOption(next, "source", asSource(state)), "pairs", undefined);
-    }
+/** Options that the drawer "Edit" shows in place of the panel's row of options. */
+export const EDIT_OPTIONS = [
+    "control",
+    "tau",
+    "tau_own",
+    "self_until",
+    "total",
+    "t_total",
+    "halo",
+    "lambda_rs",
+    "lambda_is",
+    "lambda_ip",
+    "guided",
+    "guidance",
+    "guidance_path",
+    "gradient",
+    "keyword_count",
+    "keyword_choice",
+    "kssa_gain",
+    "inversion",
+    "null_text",
+    "lock",
+    "lock_picture",
+];
 
-    const releaseSource = (state) => setOption(setOption(state, "source", undefined), "pairs", undefined);
+/**
+ * @param {State} state
+ * @returns {boolean}
+ */
+export const isEditing = (state) => EDIT_METHODS.includes(state.method);
 
-    /** The source layout back on the canvas; it stays the source. */
-    function backToSource(state) {
-        const source = sourceOf(state);
-        return source ? R.fromJson({...R.toJson(state), grid: null, regions: [], base: {}, common: "", overlap: "blend", ...R.copy(source)}) : state;
-    }
+/**
+ * @param {State} state
+ * @returns {Json}
+ */
+export const optionsOf = (state) => (isEditing(state) && state.options[state.method]) || {};
 
-    /** Say by hand that target region `target` is source region `source` (null: it is new), beside what was said before. */
-    function setPair(state, target, source) {
-        const others = (optionsOf(state).pairs || []).filter(([s, t]) => t !== target && (source === null || s !== source));
-        return setOption(state, "pairs", [...others, [source, target]]);
-    }
+/**
+ * @param {State} state
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {State}
+ */
+const setOption = (state, name, value) => setField(state, `options.${state.method}.${name}`, value);
 
-    const clearPairs = (state) => setOption(state, "pairs", undefined);
+/**
+ * The layout of a state as `options.….source` holds it.
+ *
+ * @param {State} state
+ * @returns {Json}
+ */
+export function asSource(state) {
+    const json = toJson(state);
+    return Object.fromEntries(SOURCE_KEYS.filter((key) => key in json).map((key) => [key, json[key]]));
+}
 
-    const keywordsOf = (state, region) => (optionsOf(state).keywords || [])[region] || [];
+/**
+ * @param {State} state
+ * @returns {Json | null}
+ */
+export const sourceOf = (state) => optionsOf(state).source || null;
 
-    /** Words divided by commas or spaces as the keywords of a region. */
-    function setKeywords(state, region, text) {
-        const lists = state.regions.map((_, index) => (index === region ? text.split(/[\s,;]+/).filter(Boolean) : keywordsOf(state, index)));
-        return setOption(state, "keywords", lists.some((words) => words.length) ? lists : undefined);
-    }
+/**
+ * The state whose source is its own layout as it is now; a method that cannot edit gives way to MRGD.
+ *
+ * @param {State} state
+ * @returns {State}
+ */
+export function lockSource(state) {
+    const next = {...(isEditing(state) ? state : {...state, method: EDIT_METHODS[0]}), text_from: "regions", enabled: true};
+    return setOption(setOption(next, "source", asSource(state)), "pairs", undefined);
+}
 
-    /** Keywords that a picture's infotext tells of: {region number from 0: "word word"}. */
-    function foundKeywords(infotext) {
-        const told = /Regional keywords: ("(?:[^"\\]|\\.)*"|[^,\n]*)/.exec(infotext || "");
-        if (!told) return {};
-        const pairs = told[1].replace(/^"|"$/g, "").split(";").map((part) => /^\s*(\d+):\s*(.*?)\s*$/.exec(part)).filter(Boolean);
-        return Object.fromEntries(pairs.map(([, number, words]) => [Number(number) - 1, words]));
-    }
+/**
+ * @param {State} state
+ * @returns {State}
+ */
+export const releaseSource = (state) => setOption(setOption(state, "source", undefined), "pairs", undefined);
 
-    /** |a − b| of two RGBA byte arrays of one size, `gain` times as strong, opaque, into a new one; and the share of pixels that differ. */
-    function difference(first, second, gain = 3, floor = 12) {
-        const bytes = new Uint8ClampedArray(first.length);
-        let changed = 0;
-        for (let i = 0; i < first.length; i += 4) {
-            let most = 0;
-            for (let c = 0; c < 3; c++) {
-                const gap = Math.abs(first[i + c] - second[i + c]);
-                most = Math.max(most, gap);
-                bytes[i + c] = gap * gain;
-            }
-            bytes[i + 3] = 255;
-            changed += most > floor;
+/**
+ * The source layout back on the canvas; it stays the source.
+ *
+ * @param {State} state
+ * @returns {State}
+ */
+export function backToSource(state) {
+    const source = sourceOf(state);
+    return source ? fromJson({...toJson(state), grid: null, regions: [], base: {}, common: "", overlap: "blend", ...copy(source)}) : state;
+}
+
+/**
+ * Pair target region `target` with source region `source` by hand (null: it is new); other pairs stay.
+ *
+ * @param {State} state
+ * @param {number} target
+ * @param {number | null} source
+ * @returns {State}
+ */
+export function setPair(state, target, source) {
+    /** @type {[number | null, number | null][]} */
+    const pairs = optionsOf(state).pairs || [];
+    const others = pairs.filter(([s, t]) => t !== target && (source === null || s !== source));
+    return setOption(state, "pairs", [...others, [source, target]]);
+}
+
+/**
+ * @param {State} state
+ * @returns {State}
+ */
+export const clearPairs = (state) => setOption(state, "pairs", undefined);
+
+/**
+ * @param {State} state
+ * @param {number} region
+ * @returns {string[]}
+ */
+export const keywordsOf = (state, region) => (optionsOf(state).keywords || [])[region] || [];
+
+/**
+ * Words divided by commas or spaces as the keywords of a region.
+ *
+ * @param {State} state
+ * @param {number} region
+ * @param {string} text
+ * @returns {State}
+ */
+export function setKeywords(state, region, text) {
+    const lists = state.regions.map((_, index) => (index === region ? text.split(/[\s,;]+/).filter(Boolean) : keywordsOf(state, index)));
+    return setOption(state, "keywords", lists.some((words) => words.length) ? lists : undefined);
+}
+
+/**
+ * Keywords in a picture's infotext: {region number from 0: "word word"}.
+ *
+ * @param {string} infotext
+ * @returns {Record<number, string>}
+ */
+export function foundKeywords(infotext) {
+    const match = /Regional keywords: ("(?:[^"\\]|\\.)*"|[^,\n]*)/.exec(infotext || "");
+    if (!match) return {};
+    const pairs = match[1]
+        .replace(/^"|"$/g, "")
+        .split(";")
+        .flatMap((part) => {
+            const found = /^\s*(\d+):\s*(.*?)\s*$/.exec(part);
+            return found ? [[Number(found[1]) - 1, found[2]]] : [];
+        });
+    return Object.fromEntries(pairs);
+}
+
+/**
+ * |a − b| of two RGBA byte arrays of one size, times `gain`, opaque; and the share of pixels that differ by more than `floor`.
+ *
+ * @param {ArrayLike<number>} first
+ * @param {ArrayLike<number>} second
+ * @param {number} [gain]
+ * @param {number} [floor]
+ * @returns {{bytes: Uint8ClampedArray<ArrayBuffer>, share: number}}
+ */
+export function pictureDifference(first, second, gain = 3, floor = 12) {
+    const bytes = new Uint8ClampedArray(first.length);
+    let changed = 0;
+    for (let i = 0; i < first.length; i += 4) {
+        let most = 0;
+        for (let c = 0; c < 3; c++) {
+            const gap = Math.abs(first[i + c] - second[i + c]);
+            most = Math.max(most, gap);
+            bytes[i + c] = gap * gain;
         }
-        return {bytes, share: first.length ? changed * 4 / first.length : 0};
+        bytes[i + 3] = 255;
+        if (most > floor) changed++;
     }
-
-    R.edit = {METHODS, OPTIONS, edits, asSource, sourceOf, optionsOf, lockSource, releaseSource, backToSource, setPair, clearPairs, keywordsOf, setKeywords, foundKeywords, difference};
-
-    if (typeof module === "object" && module.exports) module.exports = R;
-})(globalThis.Regional = globalThis.Regional || {});
+    return {bytes, share: first.length ? (changed * 4) / first.length : 0};
+}

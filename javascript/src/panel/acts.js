@@ -1,122 +1,148 @@
-// Regional: what the buttons and keys of the panel do to the chosen regions. Added to the Panel of regional_panel.js.
-(function (R) {
-    "use strict";
+// What the buttons and keys of the panel do to the chosen regions.
 
-    const {t} = R.dom;
+/** @import {Box, Region} from "../types.js" */
+/** @import {Panel} from "./panel.js" */
 
-    const ACTS = {
-        undo: (panel) => panel.undo(),
-        redo: (panel) => panel.redo(),
-        remove: (panel) => panel.edit((state) => R.removeRegions(state, panel.selected)),
-        duplicate: (panel) => {
-            const {state, ids} = R.duplicateRegions(panel.store.get(), panel.selected);
-            panel.edit(() => state);
-            panel.select([...ids], {reveal: true});
-        },
-        mirrorX: (panel) => mirror(panel, true),
-        mirrorY: (panel) => mirror(panel, false),
-        copy: (panel) => copyToClipboard(panel),
-        paste: (panel) => pasteFromClipboard(panel),
-        splitX: (panel) => splitChosen(panel, "x"),
-        splitY: (panel) => splitChosen(panel, "y"),
-        merge: (panel) => {
-            const next = R.mergeCells(panel.store.get(), chosenIndex(panel));
-            if (next) panel.edit(() => next);
-            else panel.note("This cell has no next one to merge with: merging works along a row, and between rows of one cell.");
-        },
-    };
+import {t} from "../host/language.js";
+import {addRegions, pasteRegions} from "../model/clipboard.js";
+import {alignBox, boxMap, mapShape, mirrorShape} from "../model/geometry/boxes.js";
+import {mergeCells, splitCell} from "../model/layout.js";
+import {warpMask} from "../model/masks/mask.js";
+import {addRegion} from "../model/regions.js";
+import {changeRegions, duplicateRegions, removeRegions} from "../model/selection.js";
+import {storeMask} from "../stage/mask_cache.js";
+import {copyToClipboard, pasteFromClipboard} from "./clipboard.js";
 
-    const chosenIndex = (panel) => panel.store.get().regions.findIndex((region) => panel.selected.has(region._id));
+/** @type {Record<string, (panel: Panel) => unknown>} */
+const ACTS = {
+    undo: (panel) => panel.undo(),
+    redo: (panel) => panel.redo(),
+    remove: (panel) => panel.edit((state) => removeRegions(state, panel.selected)),
+    duplicate: (panel) => {
+        const {state, ids} = duplicateRegions(panel.store.get(), panel.selected);
+        panel.edit(() => state);
+        panel.select(ids, {reveal: true});
+    },
+    mirrorX: (panel) => mirror(panel, true),
+    mirrorY: (panel) => mirror(panel, false),
+    copy: (panel) => copyToClipboard(panel),
+    paste: (panel) => pasteFromClipboard(panel),
+    splitX: (panel) => splitChosen(panel, "x"),
+    splitY: (panel) => splitChosen(panel, "y"),
+    merge: (panel) => {
+        const next = mergeCells(panel.store.get(), chosenIndex(panel));
+        if (next) panel.edit(() => next);
+        else panel.note("This cell has no next one to merge with: merging works along a row, and between rows of one cell.");
+    },
+};
 
-    function splitChosen(panel, axis) {
-        const index = chosenIndex(panel);
-        if (index >= 0) panel.edit((state) => R.splitCell(state, index, axis));
+/**
+ * @param {Panel} panel
+ * @param {string} name
+ */
+export function act(panel, name) {
+    ACTS[name](panel);
+}
+
+/** @param {Panel} panel */
+const chosenIndex = (panel) => panel.store.get().regions.findIndex((region) => panel.selected.has(region._id));
+
+/**
+ * @param {Panel} panel
+ * @param {"x" | "y"} axis
+ */
+function splitChosen(panel, axis) {
+    const index = chosenIndex(panel);
+    if (index >= 0) panel.edit((state) => splitCell(state, index, axis));
+}
+
+/**
+ * A region moved from `from` to `to`: a shape by `change` of its numbers, a mask by its pixels.
+ *
+ * @param {Panel} panel
+ * @param {Region} region
+ * @param {(region: Region) => Region} change
+ * @param {Box} from
+ * @param {Box} to
+ */
+function transformed(panel, region, change, from, to) {
+    if (region.mask === undefined) return change(region);
+    const mask = panel.stage.masks.get(region.mask);
+    return mask ? {...region, mask: storeMask(panel.stage, warpMask(mask, from, to))} : region;
+}
+
+/**
+ * @param {Panel} panel
+ * @param {boolean} horizontal
+ */
+function mirror(panel, horizontal) {
+    const to = horizontal ? [1, 0, 0, 1] : [0, 1, 1, 0];
+    /** @param {Region} region */
+    const change = (region) => mirrorShape(region, horizontal);
+    if (panel.store.get().grid) return;
+    panel.edit((state) => changeRegions(state, panel.selected, (region) => transformed(panel, region, change, [0, 0, 1, 1], to)));
+}
+
+/**
+ * Add the regions of a text from the clipboard. A text without regions gives a message and changes nothing.
+ *
+ * @param {Panel} panel
+ * @param {string} text
+ */
+export function paste(panel, text) {
+    try {
+        const regions = pasteRegions(text);
+        panel.edit((state) => addRegions(state, regions));
+        panel.select(
+            regions.map((region) => region._id),
+            {reveal: true},
+        );
+        panel.note(t("Regions pasted: {0}.", regions.length));
+    } catch (error) {
+        panel.note(error.message, true);
     }
+}
 
-    /** Shapes by their numbers, masks by their pixels. */
-    function transform(panel, change, from, to) {
-        const {masks} = panel.stage;
-        panel.edit((state) => R.changeRegions(state, panel.selected, (region) => {
-            if (region.mask === undefined) return change(region);
-            const mask = masks.get(region.mask);
-            return mask ? {...region, mask: R.storeMask(panel.stage, R.warpMask(mask, from, to))} : region;
-        }));
-    }
+/**
+ * The selection with its frame `from` at `to`.
+ *
+ * @param {Panel} panel
+ * @param {Box} from
+ * @param {Box} to
+ * @param {string} [key]
+ */
+export function place(panel, from, to, key) {
+    const map = boxMap(from, to);
+    /** @param {Region} region */
+    const change = (region) => mapShape(region, ...map);
+    panel.edit((state) => changeRegions(state, panel.selected, (region) => transformed(panel, region, change, from, to)), {key});
+}
 
-    function mirror(panel, horizontal) {
-        const to = horizontal ? [1, 0, 0, 1] : [0, 1, 1, 0];
-        if (!panel.store.get().grid) transform(panel, (region) => R.mirrorShape(region, horizontal), [0, 0, 1, 1], to);
-    }
+/**
+ * Align one region to the picture, several to their common frame.
+ *
+ * @param {Panel} panel
+ * @param {string} side
+ */
+export function align(panel, side) {
+    const {stage, selected} = panel;
+    const frame = (selected.size > 1 && stage.selectionBox(panel.store.get())) || [0, 0, 1, 1];
+    panel.edit((state) =>
+        changeRegions(state, selected, (region, index) => {
+            const from = stage.boundsOf(state, index);
+            const to = alignBox(from, side, frame);
+            return transformed(panel, region, (shape) => mapShape(shape, ...boxMap(from, to)), from, to);
+        }),
+    );
+}
 
-    async function copyToClipboard(panel) {
-        const text = R.copyText(panel.store.get(), panel.selected);
-        R.copied = text;
-        try {
-            await navigator.clipboard.writeText(text);
-            panel.note(t("Regions copied as JSON: {0}.", panel.selected.size));
-        } catch {
-            panel.note("Copied within this page. The browser does not let the page write to its clipboard; Ctrl+C on the canvas does.");
-        }
-    }
-
-    async function pasteFromClipboard(panel) {
-        try {
-            panel.paste(await navigator.clipboard.readText());
-        } catch {
-            if (R.copied) panel.paste(R.copied);
-            else panel.note("The browser does not let the page read its clipboard. Click the canvas and press Ctrl+V.", true);
-        }
-    }
-
-    Object.assign(R.Panel.prototype, {
-        act(name) {
-            ACTS[name](this);
-            return true;
-        },
-
-        /** Regions from the clipboard's text; what is wrong with it is said, and nothing changes. */
-        paste(text) {
-            try {
-                const regions = R.pasteRegions(text);
-                this.edit((state) => R.addRegions(state, regions));
-                this.select(regions.map((region) => region._id), {reveal: true});
-                this.note(t("Regions pasted: {0}.", regions.length));
-            } catch (error) {
-                this.note(error.message, true);
-            }
-        },
-
-        /** The selection with its frame `from` at `to`. */
-        place(from, to, key) {
-            const map = R.boxMap(from, to), {masks} = this.stage;
-            this.edit((state) => R.changeRegions(state, this.selected, (region) => {
-                if (region.mask === undefined) return R.mapShape(region, ...map);
-                const mask = masks.get(region.mask);
-                return mask ? {...region, mask: R.storeMask(this.stage, R.warpMask(mask, from, to))} : region;
-            }), {key});
-        },
-
-        align(side) {
-            if (!side) return;
-            const state = this.store.get(), all = this.stage.selectionBox(state);
-            const frame = this.selected.size > 1 ? all : [0, 0, 1, 1], {masks} = this.stage;
-            this.edit((now) => R.changeRegions(now, this.selected, (region, index) => {
-                const from = this.stage.boundsOf(now, index), to = R.alignBox(from, side, frame), mask = region.mask !== undefined && masks.get(region.mask);
-                if (region.mask === undefined) return R.mapShape(region, ...R.boxMap(from, to));
-                return mask ? {...region, mask: R.storeMask(this.stage, R.warpMask(mask, from, to))} : region;
-            }));
-        },
-
-        /** A new box in the middle of the picture, or a new cell of the grid. */
-        addBox() {
-            this.edit(R.addRegion);
-            const {regions} = this.store.get();
-            this.select([regions[regions.length - 1]._id], {reveal: true});
-        },
-
-        reset() {
-            this.note("");
-            this.edit(() => R.emptyState());
-        },
-    });
-})(globalThis.Regional = globalThis.Regional || {});
+/**
+ * A new box in the middle of the picture, or a new cell of the grid.
+ *
+ * @param {Panel} panel
+ */
+export function addBox(panel) {
+    panel.edit(addRegion);
+    const {regions} = panel.store.get();
+    panel.select([regions[regions.length - 1]._id], {reveal: true});
+}

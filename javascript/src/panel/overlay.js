@@ -1,53 +1,49 @@
-// Regional: the regions drawn over the picture in the gallery.
-(function (R) {
-    "use strict";
+// The regions drawn over the picture in the gallery.
 
-    const {el, find, root} = R.dom;
+/** @import {Stage} from "../stage/stage.js" */
+/** @import {Panel} from "./panel.js" */
 
-    /** The picture of the tab's gallery that is shown large, or the first one; null where there is none. */
-    function overlayTarget(tab) {
-        const images = [...root().querySelectorAll(`#${tab}_gallery img`)].filter((image) => image.getClientRects().length);
-        return images.sort((a, b) => b.getBoundingClientRect().width - a.getBoundingClientRect().width)[0] || null;
+import {pictureBox, shownPicture} from "../host/gallery.js";
+import {drawRegions} from "../stage/drawing.js";
+import {el} from "../widgets/elements.js";
+
+/**
+ * @param {Panel} panel
+ * @param {Stage} stage
+ * @returns {{update: () => void, show: (value: boolean) => void}}
+ */
+export function createOverlay(panel, stage) {
+    const canvas = el("canvas", {class: "rg-overlay", "aria-hidden": "true"});
+    let on = false;
+    /** @type {ReturnType<typeof setInterval> | undefined} */
+    let timer;
+
+    function update() {
+        const image = on ? shownPicture(panel.tab) : null;
+        if (!image || !image.naturalWidth || !panel.visible()) return void canvas.remove();
+        const {left, top, width, height} = pictureBox(image);
+        if (!canvas.isConnected) document.body.append(canvas);
+        const style = {left: left + window.scrollX, top: top + window.scrollY, width, height};
+        Object.entries(style).forEach(([name, value]) => canvas.style.setProperty(name, `${value}px`));
+        Object.assign(canvas, {width: Math.round(width), height: Math.round(height)});
+        drawRegions(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), panel.store.get(), {
+            at: (x, y) => [x * width, y * height],
+            width,
+            height,
+            masks: stage.masks,
+            labels: true,
+            alpha: 0.12,
+            boundsOf: (state, index) => stage.boundsOf(state, index),
+        });
     }
 
-    /** The picture that img2img was given; null where there is none. A sketch pad's canvas stands for its picture in some pages. */
-    function givenPicture() {
-        const found = find("#img2img_image img, #img2img_image canvas");
-        return found && (found.naturalWidth || found.tagName === "CANVAS") ? found : null;
+    /** @param {boolean} value */
+    function show(value) {
+        on = value;
+        clearInterval(timer);
+        if (on) timer = setInterval(update, 400);
+        update();
     }
 
-    /** Place of a picture inside its <img> that is fitted into it with object-fit: contain. */
-    function pictureBox(image) {
-        const frame = image.getBoundingClientRect(), ratio = image.naturalWidth / image.naturalHeight || 1;
-        if (getComputedStyle(image).objectFit !== "contain") return frame;
-        const width = Math.min(frame.width, frame.height * ratio), height = width / ratio;
-        return {left: frame.left + (frame.width - width) / 2, top: frame.top + (frame.height - height) / 2, width, height};
-    }
-
-    function createOverlay(panel) {
-        const canvas = el("canvas", {class: "rg-overlay", "aria-hidden": "true"});
-        let on = false, timer = null;
-
-        function update() {
-            const image = on ? overlayTarget(panel.tab) : null;
-            if (!image || !image.naturalWidth || !panel.visible()) return void canvas.remove();
-            const box = pictureBox(image);
-            if (!canvas.isConnected) document.body.append(canvas);
-            Object.assign(canvas.style, {left: `${box.left + window.scrollX}px`, top: `${box.top + window.scrollY}px`, width: `${box.width}px`, height: `${box.height}px`});
-            Object.assign(canvas, {width: Math.round(box.width), height: Math.round(box.height)});
-            R.draw.drawRegions(canvas.getContext("2d"), panel.store.get(), {
-                at: (x, y) => [x * box.width, y * box.height], width: box.width, height: box.height, masks: panel.stage.masks, labels: true, alpha: 0.12,
-                boundsOf: (state, index) => panel.stage.boundsOf(state, index),
-            });
-        }
-
-        return {update, show(value) {
-            on = value;
-            clearInterval(timer);
-            if (on) timer = setInterval(update, 400);
-            update();
-        }};
-    }
-
-    Object.assign(R, {createOverlay, givenPicture, overlayTarget});
-})(globalThis.Regional = globalThis.Regional || {});
+    return {update, show};
+}

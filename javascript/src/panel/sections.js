@@ -1,32 +1,52 @@
-// Regional: the drawers below the panel: presets, import, masks, edit. One is open at a time; none is built before it is opened.
-(function (R) {
-    "use strict";
+// The drawers below the panel: presets, import, masks, edit. One is open at a time; none is built before it is opened.
 
-    const {el, button} = R.dom;
-    const NAMES = [["presets", "Layouts and presets"], ["import", "Import"], ["masks", "Masks"], ["edit", "Edit"]];
+/** @import {Panel} from "./panel.js" */
 
-    function createSections(panel) {
-        const holder = el("div", {class: "rg-drawer"}), made = {};
-        let open = null;
-        const tabs = NAMES.map(([name, label]) => button(label, () => toggle(name), {"aria-expanded": "false", "data-action": `drawer-${name}`}));
-        const reset = button("Reset", () => panel.reset(), {class: "rg-button rg-last", "data-action": "reset", title: "Empty the panel; Undo brings it back"});
+import {createEdit} from "../drawers/edit.js";
+import {createImport} from "../drawers/import.js";
+import {createMaskFiles} from "../drawers/mask_files.js";
+import {createPresets} from "../drawers/presets.js";
+import {button} from "../widgets/buttons.js";
+import {el} from "../widgets/elements.js";
 
-        function toggle(name) {
-            open = open === name ? null : name;
-            tabs.forEach((tab, i) => {
-                const on = NAMES[i][0] === open;
-                tab.setAttribute("aria-expanded", String(on));
-                tab.classList.toggle("rg-on", on);
-            });
-            if (!open) return holder.replaceChildren();
-            made[open] = made[open] || R.drawers[open](panel);
-            holder.replaceChildren(made[open].node);
-            return made[open].opened && made[open].opened();
-        }
+/** @typedef {{node: HTMLElement, opened?: () => unknown}} Drawer */
 
-        return el("div", {class: "rg-sections"}, el("div", {class: "rg-row"}, tabs, reset), holder);
+/** @type {{name: string, label: string, create: (panel: Panel) => Drawer}[]} */
+const DRAWERS = [
+    {name: "presets", label: "Layouts and presets", create: createPresets},
+    {name: "import", label: "Import", create: createImport},
+    {name: "masks", label: "Masks", create: createMaskFiles},
+    {name: "edit", label: "Edit", create: createEdit},
+];
+
+/** @param {Panel} panel */
+export function createSections(panel) {
+    const holder = el("div", {class: "rg-drawer"});
+    /** @type {Map<number, Drawer>} */
+    const made = new Map();
+    let open = -1;
+    const tabs = DRAWERS.map(({name, label}, index) =>
+        button(label, () => toggle(index), {"aria-expanded": "false", "data-action": `drawer-${name}`}),
+    );
+    const reset = button("Reset", () => panel.reset(), {
+        class: "rg-button rg-last",
+        "data-action": "reset",
+        title: "Empty the panel; Undo brings it back",
+    });
+
+    /** @param {number} index */
+    function toggle(index) {
+        open = open === index ? -1 : index;
+        tabs.forEach((tab, i) => {
+            tab.setAttribute("aria-expanded", String(i === open));
+            tab.classList.toggle("rg-on", i === open);
+        });
+        if (open < 0) return holder.replaceChildren();
+        const drawer = made.get(open) || DRAWERS[open].create(panel);
+        made.set(open, drawer);
+        holder.replaceChildren(drawer.node);
+        return drawer.opened?.();
     }
 
-    R.drawers = R.drawers || {};
-    R.createSections = createSections;
-})(globalThis.Regional = globalThis.Regional || {});
+    return el("div", {class: "rg-sections"}, el("div", {class: "rg-row"}, tabs, reset), holder);
+}

@@ -3,6 +3,7 @@ import globals from "globals";
 
 /** What the WebUI's page offers to scripts. */
 const webui = {gradioApp: "readonly", onUiLoaded: "readonly", onAfterUiUpdate: "readonly"};
+const hostPage = {...webui, get_uiCurrentTab: "readonly", get_uiCurrentTabContent: "readonly", updateInput: "readonly"};
 
 export default [
     {ignores: ["node_modules/", ".venv/", "build/", "dist/", "javascript/regional.js"]},
@@ -33,8 +34,10 @@ export default [
     },
     {
         files: ["javascript/src/model/**/*.js"],
-        languageOptions: {globals: {...Object.fromEntries(Object.keys(globals.browser).map((name) => [name, "off"])), atob: "readonly", btoa: "readonly"}},
+        languageOptions: {
+            globals: {...Object.fromEntries(Object.keys(globals.browser).map((name) => [name, "off"])), atob: "readonly", btoa: "readonly"},
+        },
     },
     {files: ["javascript/tools/**/*.js", "tests/js/**/*.js", "eslint.config.js"], languageOptions: {globals: globals.node}},
-    {files: ["lib_regional/standalone/static/*.js"], languageOptions: {sourceType: "script", globals: {...globals.browser, ...webui}}},
+    {files: ["lib_regional/standalone/static/*.js"], languageOptions: {sourceType: "script", globals: {...globals.browser, ...hostPage}}},
 ];

@@ -1,5 +1,5 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources abf685f25d8cc52323a22bede4896f425dfa4f3aa3fc4b8d8477449befb7211a
+// sources 41103e3dce66f47c2f84c4100e9342c85799667870566f359d70965e358de0a8
 // script f2ac1bf122a834d6b187ca23f40a78a9164e4aee81b5aecde2314bf04861e631
 "use strict";
 (() => {

@@ -44,7 +44,11 @@ async function bundle() {
         write: false,
     });
     const script = result.outputFiles[0].text;
-    const header = ["Generated from javascript/src by `npm run build`: do not edit.", `sources ${sourcesSum()}`, `script ${sha256(script)}`];
+    const header = [
+        "Generated from javascript/src by `npm run build`: do not edit.",
+        `sources ${sourcesSum()}`,
+        `script ${sha256(script)}`,
+    ];
     return header.map((line) => `// ${line}\n`).join("") + script;
 }
 

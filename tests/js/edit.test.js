@@ -3,22 +3,42 @@ import test from "node:test";
 import assert from "node:assert";
 import * as R from "./load.js";
 
-const state = () => R.fromJson({enabled: true, method: "attention_couple", regions: [{box: [0, 0, 0.5, 1], prompt: "a red circle"}, {box: [0.5, 0, 1, 1], prompt: "a blue square"}], common: "best"});
+const state = () =>
+    R.fromJson({
+        enabled: true,
+        method: "attention_couple",
+        regions: [
+            {box: [0, 0, 0.5, 1], prompt: "a red circle"},
+            {box: [0.5, 0, 1, 1], prompt: "a blue square"},
+        ],
+        common: "best",
+    });
 const sent = (next) => JSON.parse(R.serialize(next));
 
 test("locking makes the layout the source of a method that edits", () => {
     const next = sent(R.lockSource(state()));
     assert.equal(next.method, "mrgd");
-    assert.deepEqual(next.options.mrgd.source, {regions: [{box: [0, 0, 0.5, 1], prompt: "a red circle"}, {box: [0.5, 0, 1, 1], prompt: "a blue square"}], common: "best"});
+    assert.deepEqual(next.options.mrgd.source, {
+        regions: [
+            {box: [0, 0, 0.5, 1], prompt: "a red circle"},
+            {box: [0.5, 0, 1, 1], prompt: "a blue square"},
+        ],
+        common: "best",
+    });
     assert.equal(sent(R.lockSource({...state(), method: "p2p"})).options.p2p.source.common, "best");
     assert.equal(next.options.mrgd.pairs, undefined);
 });
 
 test("a grid is part of the source and comes back", () => {
-    const locked = R.lockSource(R.fromJson({enabled: true, method: "mrgd", regions: [{prompt: "a"}, {prompt: "b"}], grid: {ratios: "1,2", direction: "rows"}}));
+    const locked = R.lockSource(
+        R.fromJson({enabled: true, method: "mrgd", regions: [{prompt: "a"}, {prompt: "b"}], grid: {ratios: "1,2", direction: "rows"}}),
+    );
     const changed = R.backToSource({...locked, grid: null, regions: [], common: "x"});
     assert.deepEqual(sent(changed).grid, {ratios: "1,2", direction: "rows"});
-    assert.deepEqual(changed.regions.map((region) => region.prompt), ["a", "b"]);
+    assert.deepEqual(
+        changed.regions.map((region) => region.prompt),
+        ["a", "b"],
+    );
     assert.equal(changed.common, "");
     assert.ok(R.sourceOf(changed));
     assert.equal(R.sourceOf(R.releaseSource(changed)), null);
@@ -28,7 +48,10 @@ test("pairs set by hand name every region once", () => {
     let next = R.lockSource(state());
     next = R.setPair(next, 0, null);
     next = R.setPair(next, 1, 0);
-    assert.deepEqual(sent(next).options.mrgd.pairs, [[null, 0], [0, 1]]);
+    assert.deepEqual(sent(next).options.mrgd.pairs, [
+        [null, 0],
+        [0, 1],
+    ]);
     next = R.setPair(next, 0, 0);
     assert.deepEqual(sent(next).options.mrgd.pairs, [[0, 0]]);
     assert.equal(sent(R.clearPairs(next)).options.mrgd.pairs, undefined);

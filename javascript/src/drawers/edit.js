@@ -52,7 +52,11 @@ const NAMES = {
 };
 const NO_SOURCE = "No source yet. Make a picture with the method MRGD, lock it here, then add, remove or re-word regions: the rest stays.";
 
-/** @param {Panel} panel */
+/**
+ * The drawer "Edit".
+ *
+ * @param {Panel} panel
+ */
 export function createEdit(panel) {
     return new EditDrawer(panel);
 }

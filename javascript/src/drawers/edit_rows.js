@@ -13,10 +13,16 @@ import {el} from "../widgets/elements.js";
 const KINDS = {inherent: "kept", added: "added", removed: "removed", reworded: "re-worded"};
 const KEYWORDS_HELP = "Words of the region's prompt that say what is seen there. Empty: those whose attention is most concentrated";
 
-/** @param {string} text */
+/**
+ * A text of at most 32 characters.
+ *
+ * @param {string} text
+ */
 export const shorten = (text) => (text.length > 32 ? `${text.slice(0, 31)}…` : text);
 
 /**
+ * The row of one pair: what happened to it, and for a region of the layout its partner in the source and its keywords.
+ *
  * @param {Panel} panel
  * @param {State} state
  * @param {Pair} pair

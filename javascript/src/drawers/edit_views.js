@@ -9,7 +9,11 @@ import {el} from "../widgets/elements.js";
 
 const WIDTH = 320;
 
-/** @param {Panel} panel */
+/**
+ * The three views; `hold` keeps the source picture, `release` drops it.
+ *
+ * @param {Panel} panel
+ */
 export function createEditViews(panel) {
     const [source, result, gap] = ["Source", "Result", "Difference"].map(createView);
     const node = el("div", {class: "rg-row rg-edit-views", hidden: true}, source.node, result.node, gap.node);

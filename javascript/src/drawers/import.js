@@ -25,7 +25,11 @@ const PICTURES = "image/png,image/jpeg,image/webp";
 /** @typedef {{text: string, format: string, ratios: string, direction: string}} Source */
 /** @typedef {{title?: string, taken?: string[], lost?: string[], bad?: string[]}} Report */
 
-/** @param {Panel} panel */
+/**
+ * The drawer "Import".
+ *
+ * @param {Panel} panel
+ */
 export function createImport(panel) {
     const text = el("textarea", {
         rows: 5,

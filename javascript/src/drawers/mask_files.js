@@ -30,7 +30,11 @@ const SAVES = [
     {kind: "each", label: "Every region on its own", title: "One file per region"},
 ];
 
-/** @param {Panel} panel */
+/**
+ * The drawer "Masks".
+ *
+ * @param {Panel} panel
+ */
 export function createMaskFiles(panel) {
     const loads = LOADS.map(({kind, label, title}) => {
         const choose = () => chooseFile(PICTURES, (file) => loadRegions(panel, kind, file));

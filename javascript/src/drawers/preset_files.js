@@ -8,6 +8,8 @@ import {VERSION} from "../model/state.js";
 const FILE_KIND = "regional/presets";
 
 /**
+ * Presets -> text of a file.
+ *
  * @param {Record<string, Json>} presets
  * @returns {string}
  */

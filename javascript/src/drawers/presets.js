@@ -13,7 +13,11 @@ import {el} from "../widgets/elements.js";
 import {chooseFile, download} from "../widgets/files.js";
 import {readPresetFile, writePresetFile} from "./preset_files.js";
 
-/** @param {Panel} panel */
+/**
+ * The drawer "Layouts and presets".
+ *
+ * @param {Panel} panel
+ */
 export function createPresets(panel) {
     return new PresetDrawer(panel);
 }

@@ -28,6 +28,8 @@ function hslToRgb(hue, saturation, lightness) {
 }
 
 /**
+ * Colour of a region for CSS.
+ *
  * @param {number} index
  * @returns {string}
  */

@@ -36,6 +36,8 @@ export function parsePoints(text) {
 }
 
 /**
+ * [[x, y], …] -> "x y" pairs, one a line.
+ *
  * @param {unknown[] | undefined} points
  * @returns {string}
  */

@@ -132,6 +132,8 @@ export function setGrid(state, grid) {
 }
 
 /**
+ * Whether a region has nothing but defaults.
+ *
  * @param {Region} region
  * @returns {boolean}
  */

@@ -7,6 +7,8 @@ import {shapeBounds, shapeKind} from "./geometry/shapes.js";
 import {SHAPE_KINDS, makeRegion} from "./state.js";
 
 /**
+ * Index of the region with an id, -1 where there is no such region.
+ *
  * @param {State} state
  * @param {number} id
  * @returns {number}
@@ -56,6 +58,8 @@ export function setShapeKind(state, index, kind) {
 }
 
 /**
+ * State with another region at `index`.
+ *
  * @param {State} state
  * @param {number} index
  * @param {Region} region
@@ -77,6 +81,8 @@ export function addRegion(state) {
 }
 
 /**
+ * State with a copy of region `index` after it; a grid gets one more cell.
+ *
  * @param {State} state
  * @param {number} index
  * @returns {State}
@@ -89,6 +95,8 @@ export function duplicateRegion(state, index) {
 }
 
 /**
+ * State without region `index`; a grid loses its cell.
+ *
  * @param {State} state
  * @param {number} index
  * @returns {State}
@@ -108,6 +116,8 @@ export function canRemove(state) {
 }
 
 /**
+ * State with region `index` moved by `step` positions of the list.
+ *
  * @param {State} state
  * @param {number} index
  * @param {number} step

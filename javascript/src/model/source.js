@@ -37,12 +37,16 @@ export const EDIT_OPTIONS = [
 ];
 
 /**
+ * Whether the state's method edits a picture.
+ *
  * @param {State} state
  * @returns {boolean}
  */
 export const isEditing = (state) => EDIT_METHODS.includes(state.method);
 
 /**
+ * Options of the state's method, {} for a method that does not edit.
+ *
  * @param {State} state
  * @returns {Json}
  */
@@ -68,6 +72,8 @@ export function asSource(state) {
 }
 
 /**
+ * The source layout of the state, null without one.
+ *
  * @param {State} state
  * @returns {Json | null}
  */
@@ -85,6 +91,8 @@ export function lockSource(state) {
 }
 
 /**
+ * State without a source and without pairs.
+ *
  * @param {State} state
  * @returns {State}
  */
@@ -117,12 +125,16 @@ export function setPair(state, target, source) {
 }
 
 /**
+ * State without pairs set by hand: the server finds them again.
+ *
  * @param {State} state
  * @returns {State}
  */
 export const clearPairs = (state) => setOption(state, "pairs", undefined);
 
 /**
+ * Keywords of region `region` that were set by hand.
+ *
  * @param {State} state
  * @param {number} region
  * @returns {string[]}

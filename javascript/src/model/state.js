@@ -5,6 +5,7 @@
 
 import {copy, same} from "./values.js";
 
+/** Version of the settings that this page writes. */
 export const VERSION = 1;
 
 /** Fields of a region that hold its shape; it has one of them, in a grid none. */
@@ -25,7 +26,7 @@ export const REGION_DEFAULTS = {
     enabled: true,
 };
 
-/** @type {Readonly<Json>} */
+/** Defaults of the settings. @type {Readonly<Json>} */
 export const SETTINGS_DEFAULTS = Object.freeze({
     method: "attention_couple",
     grid: null,

@@ -1,6 +1,8 @@
 // Small functions of values.
 
 /**
+ * A deep copy of plain data.
+ *
  * @template T
  * @param {T} value
  * @returns {T}
@@ -8,6 +10,8 @@
 export const copy = (value) => JSON.parse(JSON.stringify(value));
 
 /**
+ * Whether two values are the same as JSON.
+ *
  * @param {unknown} a
  * @param {unknown} b
  * @returns {boolean}
@@ -15,6 +19,8 @@ export const copy = (value) => JSON.parse(JSON.stringify(value));
 export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 /**
+ * The value, not below `low` and not above `high`.
+ *
  * @param {number} value
  * @param {number} low
  * @param {number} high
@@ -23,6 +29,8 @@ export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 /**
+ * A coordinate with four decimals.
+ *
  * @param {number} value
  * @returns {number}
  */

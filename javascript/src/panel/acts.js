@@ -37,6 +37,8 @@ const ACTS = {
 };
 
 /**
+ * Do what a button or key of this name stands for.
+ *
  * @param {Panel} panel
  * @param {string} name
  */

@@ -12,6 +12,7 @@ import {el} from "../widgets/elements.js";
 
 /** @typedef {{field?: string, message?: string, detail?: string}} Problem */
 
+/** Checks a panel's settings after every change, and shows what they find. */
 export class Checks {
     /** @param {Panel} panel */
     constructor(panel) {

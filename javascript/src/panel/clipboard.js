@@ -10,7 +10,11 @@ import {panels} from "./registry.js";
 /** What was copied last within this page, for browsers that keep their clipboard to themselves. */
 let copied = "";
 
-/** @param {Panel} panel */
+/**
+ * Write the chosen regions into the clipboard.
+ *
+ * @param {Panel} panel
+ */
 export async function copyToClipboard(panel) {
     const text = copyText(panel.store.get(), panel.selected);
     copied = text;
@@ -22,7 +26,11 @@ export async function copyToClipboard(panel) {
     }
 }
 
-/** @param {Panel} panel */
+/**
+ * Add the regions of the clipboard.
+ *
+ * @param {Panel} panel
+ */
 export async function pasteFromClipboard(panel) {
     try {
         panel.paste(await navigator.clipboard.readText());

@@ -8,6 +8,8 @@ import {drawRegions} from "../stage/drawing.js";
 import {el} from "../widgets/elements.js";
 
 /**
+ * The overlay of a panel; `show` switches it on or off.
+ *
  * @param {Panel} panel
  * @param {Stage} stage
  * @returns {{update: () => void, show: (value: boolean) => void}}

@@ -19,6 +19,7 @@ import {recall, remember} from "./storage.js";
 
 /** @typedef {import("./build.js").PanelParts} PanelParts */
 
+/** The panel of a tab. */
 export class Panel {
     /**
      * @param {string} tab "txt2img" or "img2img"

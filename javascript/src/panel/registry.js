@@ -2,5 +2,5 @@
 
 /** @import {Panel} from "./panel.js" */
 
-/** @type {Record<string, Panel>} */
+/** By the tab's name. @type {Record<string, Panel>} */
 export const panels = {};

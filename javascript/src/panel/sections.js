@@ -19,7 +19,11 @@ const DRAWERS = [
     {name: "edit", label: "Edit", create: createEdit},
 ];
 
-/** @param {Panel} panel */
+/**
+ * The row of the drawers' buttons, and the open drawer.
+ *
+ * @param {Panel} panel
+ */
 export function createSections(panel) {
     const holder = el("div", {class: "rg-drawer"});
     /** @type {Map<number, Drawer>} */

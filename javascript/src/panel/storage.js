@@ -1,6 +1,8 @@
 // What a browser tab remembers over a reload.
 
 /**
+ * Remember the settings of a tab.
+ *
  * @param {string} tab
  * @param {string} text
  */
@@ -13,6 +15,8 @@ export function remember(tab, text) {
 }
 
 /**
+ * The settings that `remember` got last.
+ *
  * @param {string} tab
  * @returns {string} "" where nothing was remembered.
  */

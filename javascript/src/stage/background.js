@@ -14,6 +14,8 @@ const MOST_PIXELS = 64e6;
 const LONGEST = 2048;
 
 /**
+ * Take a value of the menu "Background".
+ *
  * @param {Stage} stage
  * @param {string} choice
  */

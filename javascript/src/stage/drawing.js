@@ -161,6 +161,8 @@ export function drawSelection(context, box, at, {handles, locked}) {
 }
 
 /**
+ * A square handle, or a round one, around a point.
+ *
  * @param {CanvasRenderingContext2D} context
  * @param {number} x
  * @param {number} y

@@ -17,6 +17,7 @@ const ARROWS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 
 const NEAR = 1e-6;
 
+/** The keys, one group a line. */
 export const KEY_HELP = [
     "V select · R box · E ellipse · P polygon · B brush · X eraser · G fill · [ and ] brush size",
     "Arrows move by 8 pixels (Ctrl: 1), with Shift they resize · Delete removes · Ctrl+D duplicates · N new box",
@@ -25,7 +26,11 @@ export const KEY_HELP = [
     "With a drawing tool the arrows move a crosshair; Space presses and lets go; Enter closes a polygon. Alt: no snapping",
 ];
 
-/** @param {Stage} stage */
+/**
+ * Hand the canvas's keys to the tools and the panel.
+ *
+ * @param {Stage} stage
+ */
 export function attachKeys(stage) {
     const {canvas} = stage;
     canvas.addEventListener("keydown", (event) => {

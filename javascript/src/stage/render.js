@@ -8,7 +8,11 @@ import {drawAttention} from "./attention_maps.js";
 import {drawDividers, drawEmpty, drawGuides, drawKnob, drawRegions, drawSelection} from "./drawing.js";
 import {tools} from "./tools/index.js";
 
-/** @param {Stage} stage */
+/**
+ * Draw all of the canvas.
+ *
+ * @param {Stage} stage
+ */
 export function drawStage(stage) {
     const {context, state} = stage;
     const {width, height, ratio} = stage.box;

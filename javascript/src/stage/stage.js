@@ -28,6 +28,7 @@ const CANVAS = {
     "data-action": "stage",
 };
 
+/** The canvas of a panel with its toolbars. */
 export class Stage {
     /** @param {Panel} panel */
     constructor(panel) {

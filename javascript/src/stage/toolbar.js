@@ -35,6 +35,8 @@ const SIDES = ["left", "centre", "right", "top", "middle", "bottom"];
 /** @typedef {ReturnType<typeof createParts>} Parts */
 
 /**
+ * The rows above (`top`) and below (`bottom`) the canvas.
+ *
  * @param {Stage} stage
  * @returns {{top: HTMLElement, bottom: HTMLElement, update: () => void}}
  */

@@ -5,6 +5,8 @@ import {el} from "./elements.js";
 import {icon} from "./icons.js";
 
 /**
+ * A button with a text.
+ *
  * @param {string} label
  * @param {(event: MouseEvent) => unknown} onclick
  * @param {Record<string, unknown>} [attributes]

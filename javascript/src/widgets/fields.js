@@ -51,6 +51,8 @@ const writeText = (input, value) => {
 const labelOf = (name) => LABELS[name] || (name[0].toUpperCase() + name.slice(1)).replace(/_/g, " ");
 
 /**
+ * An input with its label.
+ *
  * @param {string} label
  * @param {HTMLElement} input
  * @param {Record<string, unknown>} [attributes]
@@ -88,6 +90,8 @@ function bound(input, path, read, write) {
 }
 
 /**
+ * A check box.
+ *
  * @param {Editable} panel
  * @param {FieldPath} path
  * @param {string} label

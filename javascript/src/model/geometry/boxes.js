@@ -66,6 +66,8 @@ export function boxMap(from, to) {
 }
 
 /**
+ * Smallest box around all boxes, null without any.
+ *
  * @param {Box[]} boxes
  * @returns {Box | null}
  */

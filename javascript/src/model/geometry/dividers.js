@@ -14,6 +14,8 @@ const LEAST = 0.02;
 const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
 /**
+ * A size with four digits, so that ratio strings stay short.
+ *
  * @param {number} number
  * @returns {number}
  */

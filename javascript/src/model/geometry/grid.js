@@ -32,6 +32,8 @@ function ratio(piece) {
 }
 
 /**
+ * Groups of cells -> ratio string, as short as it can be written.
+ *
  * @param {{groups: GridGroup[]}} parsed
  * @param {string} direction
  * @returns {string}

@@ -6,6 +6,8 @@ import {cellCount, gridBoxes} from "./grid.js";
 import {SHAPE_KINDS} from "../state.js";
 
 /**
+ * Name of the field that holds a region's shape, null without a shape.
+ *
  * @param {Shaped} region
  * @returns {string | null}
  */
@@ -14,6 +16,8 @@ export function shapeKind(region) {
 }
 
 /**
+ * The region without its shape, which is remembered in `_shape`.
+ *
  * @param {Region} region
  * @returns {Region}
  */

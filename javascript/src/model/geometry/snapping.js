@@ -37,6 +37,8 @@ export function snapValue(value, lines, reach, pixels) {
 }
 
 /**
+ * A point snapped on both axes.
+ *
  * @param {Point} point
  * @param {{x: number[], y: number[]}} lines
  * @param {Point} reach

@@ -18,6 +18,8 @@ export function zoomView(view, factor, at) {
 }
 
 /**
+ * A view moved by a share of the picture, kept inside it.
+ *
  * @param {View} view
  * @param {number} dx
  * @param {number} dy

@@ -75,6 +75,8 @@ function slot(table, value) {
 }
 
 /**
+ * Bytes -> one deflate block with the fixed code.
+ *
  * @param {Uint8Array} bytes
  * @returns {number[]}
  */

@@ -19,6 +19,8 @@ export function maskSize([width, height]) {
 }
 
 /**
+ * A mask of these bytes, empty without any.
+ *
  * @param {number} width
  * @param {number} height
  * @param {Uint8ClampedArray<ArrayBuffer>} [data]
@@ -27,6 +29,8 @@ export function maskSize([width, height]) {
 export const makeMask = (width, height, data) => ({width, height, data: data || new Uint8ClampedArray(width * height)});
 
 /**
+ * A mask with the same bytes.
+ *
  * @param {Mask} mask
  * @returns {Mask}
  */
@@ -161,6 +165,8 @@ export function readRle(text) {
 }
 
 /**
+ * Whether all of a mask is outside.
+ *
  * @param {Mask} mask
  * @returns {boolean}
  */

@@ -129,6 +129,8 @@ export function maskToUrl(mask) {
 }
 
 /**
+ * The mask rounded to 33 grey levels.
+ *
  * @param {Mask} mask
  * @returns {Mask}
  */

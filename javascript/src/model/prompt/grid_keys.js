@@ -5,6 +5,8 @@
 import {formatGrid, parseGrid} from "../geometry/grid.js";
 
 /**
+ * The grid whose cells follow each other by these keys.
+ *
  * @param {string[]} keys
  * @param {string} direction
  * @returns {Grid}

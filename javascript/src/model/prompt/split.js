@@ -1,4 +1,4 @@
-// One prompt for many regions: splitting and joining, as lib_regional parses prompts.
+// One prompt for many regions: splitting and joining, as lib_regional does it.
 
 /** @import {PromptParts, SplitMode} from "../../types.js" */
 
@@ -101,6 +101,8 @@ export function joinTexts(...parts) {
 }
 
 /**
+ * Common, base and regions' texts as one prompt.
+ *
  * @param {PromptParts} parts
  * @returns {string}
  */

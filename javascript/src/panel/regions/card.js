@@ -27,6 +27,8 @@ const STEP_HELP = ["Share of the steps after which this region begins, 0 to 1", 
 /** @typedef {ReturnType<typeof cardExtras>} CardExtras */
 
 /**
+ * The card of a region, with what the list needs of it.
+ *
  * @param {Panel} panel
  * @param {number} id
  */

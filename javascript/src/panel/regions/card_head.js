@@ -22,6 +22,8 @@ const move = (by) => (state, at) => coverByOrder(moveRegion(state, at, by));
 const removeUnlocked = (state, at) => (state.regions[at]._lock ? state : removeRegion(state, at));
 
 /**
+ * The head of a card.
+ *
  * @param {Panel} panel
  * @param {() => number} index
  * @param {Field} name

@@ -16,6 +16,7 @@ import {splitMainPrompt, writeMainPrompt} from "./prompts.js";
 const SPLIT_HELP = "Split the main prompt at BREAK, at line ends or at AND, and write the parts into the regions";
 const WRITE_HELP = "Write the layout's texts into the main prompt, with ADDCOL, ADDROW or BREAK between them; the regions then follow it";
 
+/** The cards of a panel's regions, and the buttons below them. */
 export class RegionList {
     /** @param {Panel} panel */
     constructor(panel) {

@@ -6,7 +6,11 @@ import {writePrompt} from "../../host/tab.js";
 import {exportPrompt} from "../../model/prompt/export_prompt.js";
 import {importPrompt} from "../../model/prompt/import_prompt.js";
 
-/** @param {Panel} panel */
+/**
+ * Split the main prompt into the regions' prompts.
+ *
+ * @param {Panel} panel
+ */
 export function splitMainPrompt(panel) {
     const {prompt, negative} = panel.prompts();
     const {state, notes} = importPrompt(panel.store.get(), prompt, negative);
@@ -14,7 +18,11 @@ export function splitMainPrompt(panel) {
     panel.note(notes.join("\n"));
 }
 
-/** @param {Panel} panel */
+/**
+ * Write the regions' prompts into the main prompt.
+ *
+ * @param {Panel} panel
+ */
 export function writeMainPrompt(panel) {
     const {state, prompt, negative, notes} = exportPrompt(panel.store.get(), panel.prompts());
     writePrompt(panel.tab, "prompt", prompt);

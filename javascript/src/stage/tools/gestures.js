@@ -18,12 +18,16 @@ import {tidy} from "../../model/values.js";
 import {storeMask} from "../mask_cache.js";
 
 /**
+ * Whether any of the regions has a mask that can change.
+ *
  * @param {Region[]} regions
  * @returns {boolean}
  */
 export const hasMasks = (regions) => regions.some((region) => region.mask !== undefined && !region._lock);
 
 /**
+ * Begin a frame that chooses the regions it touches.
+ *
  * @param {Stage} stage
  * @param {ToolPoint} point
  */
@@ -33,6 +37,8 @@ export function startMarquee(stage, point) {
 }
 
 /**
+ * Choose region `hit`, and begin to move the selection.
+ *
  * @param {Stage} stage
  * @param {State} state
  * @param {number} hit
@@ -57,7 +63,7 @@ export function chooseForMove(stage, state, hit, point) {
     }
 }
 
-/** @type {Record<string, (stage: Stage, gesture: Gesture, point: ToolPoint) => void>} */
+/** What a drag does, by the kind of gesture. @type {Record<string, (stage: Stage, gesture: Gesture, point: ToolPoint) => void>} */
 export const gestures = {
     divider(stage, {divider, state}, point) {
         /** @type {"x" | "y"} */
@@ -123,6 +129,8 @@ function isClick({box, view}, dx, dy) {
 const overlaps = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 
 /**
+ * A marquee that was not dragged is a click beside all regions: choose none.
+ *
  * @param {Stage} stage
  * @param {Gesture} gesture
  */

@@ -6,7 +6,7 @@ import {brush, fill} from "./paint.js";
 import {select} from "./select.js";
 import {drag, polygon} from "./shapes.js";
 
-/** @type {Record<string, Tool>} */
+/** By name. @type {Record<string, Tool>} */
 export const tools = {
     select,
     box: drag("box", "Box", "r"),

@@ -35,6 +35,8 @@ function paintTarget(stage, mayMake) {
 }
 
 /**
+ * A tool that paints, or erases, along the pointer.
+ *
  * @param {string} label
  * @param {string} key
  * @param {boolean} erase
@@ -108,7 +110,7 @@ function putMask(stage, {state, region, isNew}, mask) {
     stage.panel.select([region._id], {reveal: isNew});
 }
 
-/** @type {Tool} */
+/** Fills the area of one value around a click; with Alt it empties it. @type {Tool} */
 export const fill = {
     label: "Fill: the area around a click",
     key: "g",

@@ -14,7 +14,7 @@ import {chooseForMove, finishMarquee, finishMasks, gestures, hasMasks, startMarq
 /** Cursors of the handles. @type {Record<string, string>} */
 const CURSORS = {nw: "nwse", se: "nwse", ne: "nesw", sw: "nesw", n: "ns", s: "ns", e: "ew", w: "ew"};
 
-/** @type {Tool} */
+/** Chooses, moves and resizes. @type {Tool} */
 export const select = {
     label: "Select",
     key: "v",

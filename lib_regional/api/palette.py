@@ -1,4 +1,4 @@
-"""Colours of regions; javascript/regional_model.js has the same ones."""
+"""Colours of regions; javascript/src/model/colours.js has the same ones."""
 
 from __future__ import annotations
 

@@ -1,56 +1,78 @@
-"use strict";
 // What an edit says in the state, and the difference of two pictures.
-const test = require("node:test");
-const assert = require("node:assert");
-const R = require("./load.js");
+import test from "node:test";
+import assert from "node:assert";
+import * as R from "./load.js";
 
-const state = () => R.fromJson({enabled: true, method: "attention_couple", regions: [{box: [0, 0, 0.5, 1], prompt: "a red circle"}, {box: [0.5, 0, 1, 1], prompt: "a blue square"}], common: "best"});
+const state = () =>
+    R.fromJson({
+        enabled: true,
+        method: "attention_couple",
+        regions: [
+            {box: [0, 0, 0.5, 1], prompt: "a red circle"},
+            {box: [0.5, 0, 1, 1], prompt: "a blue square"},
+        ],
+        common: "best",
+    });
 const sent = (next) => JSON.parse(R.serialize(next));
 
 test("locking makes the layout the source of a method that edits", () => {
-    const next = sent(R.edit.lockSource(state()));
+    const next = sent(R.lockSource(state()));
     assert.equal(next.method, "mrgd");
-    assert.deepEqual(next.options.mrgd.source, {regions: [{box: [0, 0, 0.5, 1], prompt: "a red circle"}, {box: [0.5, 0, 1, 1], prompt: "a blue square"}], common: "best"});
-    assert.equal(sent(R.edit.lockSource({...state(), method: "p2p"})).options.p2p.source.common, "best");
+    assert.deepEqual(next.options.mrgd.source, {
+        regions: [
+            {box: [0, 0, 0.5, 1], prompt: "a red circle"},
+            {box: [0.5, 0, 1, 1], prompt: "a blue square"},
+        ],
+        common: "best",
+    });
+    assert.equal(sent(R.lockSource({...state(), method: "p2p"})).options.p2p.source.common, "best");
     assert.equal(next.options.mrgd.pairs, undefined);
 });
 
 test("a grid is part of the source and comes back", () => {
-    const locked = R.edit.lockSource(R.fromJson({enabled: true, method: "mrgd", regions: [{prompt: "a"}, {prompt: "b"}], grid: {ratios: "1,2", direction: "rows"}}));
-    const changed = R.edit.backToSource({...locked, grid: null, regions: [], common: "x"});
+    const locked = R.lockSource(
+        R.fromJson({enabled: true, method: "mrgd", regions: [{prompt: "a"}, {prompt: "b"}], grid: {ratios: "1,2", direction: "rows"}}),
+    );
+    const changed = R.backToSource({...locked, grid: null, regions: [], common: "x"});
     assert.deepEqual(sent(changed).grid, {ratios: "1,2", direction: "rows"});
-    assert.deepEqual(changed.regions.map((region) => region.prompt), ["a", "b"]);
+    assert.deepEqual(
+        changed.regions.map((region) => region.prompt),
+        ["a", "b"],
+    );
     assert.equal(changed.common, "");
-    assert.ok(R.edit.sourceOf(changed));
-    assert.equal(R.edit.sourceOf(R.edit.releaseSource(changed)), null);
+    assert.ok(R.sourceOf(changed));
+    assert.equal(R.sourceOf(R.releaseSource(changed)), null);
 });
 
 test("pairs set by hand name every region once", () => {
-    let next = R.edit.lockSource(state());
-    next = R.edit.setPair(next, 0, null);
-    next = R.edit.setPair(next, 1, 0);
-    assert.deepEqual(sent(next).options.mrgd.pairs, [[null, 0], [0, 1]]);
-    next = R.edit.setPair(next, 0, 0);
+    let next = R.lockSource(state());
+    next = R.setPair(next, 0, null);
+    next = R.setPair(next, 1, 0);
+    assert.deepEqual(sent(next).options.mrgd.pairs, [
+        [null, 0],
+        [0, 1],
+    ]);
+    next = R.setPair(next, 0, 0);
     assert.deepEqual(sent(next).options.mrgd.pairs, [[0, 0]]);
-    assert.equal(sent(R.edit.clearPairs(next)).options.mrgd.pairs, undefined);
+    assert.equal(sent(R.clearPairs(next)).options.mrgd.pairs, undefined);
 });
 
 test("keywords are lists for every region, none when all are empty", () => {
-    const next = R.edit.setKeywords(R.edit.lockSource(state()), 1, "blue,  square");
+    const next = R.setKeywords(R.lockSource(state()), 1, "blue,  square");
     assert.deepEqual(sent(next).options.mrgd.keywords, [[], ["blue", "square"]]);
-    assert.deepEqual(R.edit.keywordsOf(next, 1), ["blue", "square"]);
-    assert.equal(sent(R.edit.setKeywords(next, 1, " ")).options.mrgd.keywords, undefined);
+    assert.deepEqual(R.keywordsOf(next, 1), ["blue", "square"]);
+    assert.equal(sent(R.setKeywords(next, 1, " ")).options.mrgd.keywords, undefined);
 });
 
 test("found keywords are read from an infotext", () => {
-    assert.deepEqual(R.edit.foundKeywords('Steps: 20, Regional keywords: "1: red circle; 2: blue", Seed: 5'), {0: "red circle", 1: "blue"});
-    assert.deepEqual(R.edit.foundKeywords("Steps: 20, Regional keywords: 1: red, Seed: 5"), {0: "red"});
-    assert.deepEqual(R.edit.foundKeywords("Steps: 20"), {});
+    assert.deepEqual(R.foundKeywords('Steps: 20, Regional keywords: "1: red circle; 2: blue", Seed: 5'), {0: "red circle", 1: "blue"});
+    assert.deepEqual(R.foundKeywords("Steps: 20, Regional keywords: 1: red, Seed: 5"), {0: "red"});
+    assert.deepEqual(R.foundKeywords("Steps: 20"), {});
 });
 
 test("the difference is strong where pictures differ and counts the pixels", () => {
-    const {bytes, share} = R.edit.difference([10, 20, 30, 255, 0, 0, 0, 255], [10, 20, 30, 255, 0, 50, 4, 255]);
+    const {bytes, share} = R.pictureDifference([10, 20, 30, 255, 0, 0, 0, 255], [10, 20, 30, 255, 0, 50, 4, 255]);
     assert.deepEqual([...bytes], [0, 0, 0, 255, 0, 150, 12, 255]);
     assert.equal(share, 0.5);
-    assert.equal(R.edit.difference([], []).share, 0);
+    assert.equal(R.pictureDifference([], []).share, 0);
 });

@@ -1,7 +1,28 @@
-"use strict";
-// The pure files of javascript/ in the order in which a page loads them.
-const fs = require("node:fs");
-const path = require("node:path");
-const folder = path.join(__dirname, "../../javascript");
-fs.readdirSync(folder).filter((name) => name.startsWith("regional_model")).sort().forEach((name) => require(path.join(folder, name)));
-module.exports = globalThis.Regional;
+// The modules of javascript/src/model under one name, as the tests call them.
+export * from "../../javascript/src/model/clipboard.js";
+export * from "../../javascript/src/model/colours.js";
+export * from "../../javascript/src/model/fields.js";
+export * from "../../javascript/src/model/geometry/boxes.js";
+export * from "../../javascript/src/model/geometry/dividers.js";
+export * from "../../javascript/src/model/geometry/grid.js";
+export * from "../../javascript/src/model/geometry/hits.js";
+export * from "../../javascript/src/model/geometry/shapes.js";
+export * from "../../javascript/src/model/geometry/snapping.js";
+export * from "../../javascript/src/model/geometry/view.js";
+export * from "../../javascript/src/model/history.js";
+export * from "../../javascript/src/model/layout.js";
+export * from "../../javascript/src/model/masks/mask.js";
+export * from "../../javascript/src/model/masks/paint.js";
+export * from "../../javascript/src/model/masks/pictures.js";
+export * from "../../javascript/src/model/masks/png.js";
+export * from "../../javascript/src/model/prompt/export_prompt.js";
+export * from "../../javascript/src/model/prompt/grid_keys.js";
+export * from "../../javascript/src/model/prompt/import_prompt.js";
+export * from "../../javascript/src/model/prompt/networks.js";
+export * from "../../javascript/src/model/prompt/split.js";
+export * from "../../javascript/src/model/regions.js";
+export * from "../../javascript/src/model/selection.js";
+export * from "../../javascript/src/model/source.js";
+export * from "../../javascript/src/model/state.js";
+export * from "../../javascript/src/model/store.js";
+export * from "../../javascript/src/model/values.js";

@@ -1,8 +1,9 @@
-"use strict";
-const test = require("node:test");
-const assert = require("node:assert/strict");
-const R = require("./load.js");
-const cases = require("./cases.json");
+import test from "node:test";
+import assert from "node:assert/strict";
+import * as R from "./load.js";
+import {readFileSync} from "node:fs";
+
+const cases = JSON.parse(readFileSync(new URL("./cases.json", import.meta.url), "utf8"));
 
 const plain = (state) => R.toJson(state);
 
@@ -14,29 +15,86 @@ function sameBoxes(actual, expected) {
 test("an empty text is an untouched panel: off, two columns, no text", () => {
     const state = R.parse("");
     assert.equal(R.isUntouched(state), true);
-    assert.deepEqual(plain(state), {version: 1, enabled: false, method: "attention_couple", regions: [{}, {}], grid: {ratios: "1,1", direction: "columns"}});
+    assert.deepEqual(plain(state), {
+        version: 1,
+        enabled: false,
+        method: "attention_couple",
+        regions: [{}, {}],
+        grid: {ratios: "1,1", direction: "columns"},
+    });
 });
 
 test("JSON comes back as it was, short and with unknown keys kept", () => {
     const settings = {
-        version: 1, enabled: true, method: "attention_couple",
-        regions: [{box: [0, 0, 0.5, 1], prompt: "a", weight: 2, steps: [0, 0.5]}, {polygon: [[0.5, 0], [1, 0], [1, 1]]}, {mask: "rle:1x1:AA"}, {colour: "?"}],
-        base: {prompt: ""}, common: "c", overlap: "over", text_from: "break", options: {attention_couple: {cache: false}}, surprise: 1,
+        version: 1,
+        enabled: true,
+        method: "attention_couple",
+        regions: [
+            {box: [0, 0, 0.5, 1], prompt: "a", weight: 2, steps: [0, 0.5]},
+            {
+                polygon: [
+                    [0.5, 0],
+                    [1, 0],
+                    [1, 1],
+                ],
+            },
+            {mask: "rle:1x1:AA"},
+            {colour: "?"},
+        ],
+        base: {prompt: ""},
+        common: "c",
+        overlap: "over",
+        text_from: "break",
+        options: {attention_couple: {cache: false}},
+        surprise: 1,
     };
     assert.deepEqual(plain(R.parse(JSON.stringify(settings))), settings);
 });
 
 test("defaults that are written out vanish", () => {
-    const long = {enabled: true, version: 1, method: "attention_couple", overlap: "blend", grid: null, base: {prompt: null, negative: null}, common: "",
-        text_from: "regions", options: {}, regions: [{box: [0, 0, 1, 1], weight: 1.0, base_share: 0, feather: 0.05, priority: 0, steps: [0, 1], enabled: true, name: "", negative: ""}]};
+    const long = {
+        enabled: true,
+        version: 1,
+        method: "attention_couple",
+        overlap: "blend",
+        grid: null,
+        base: {prompt: null, negative: null},
+        common: "",
+        text_from: "regions",
+        options: {},
+        regions: [
+            {
+                box: [0, 0, 1, 1],
+                weight: 1.0,
+                base_share: 0,
+                feather: 0.05,
+                priority: 0,
+                steps: [0, 1],
+                enabled: true,
+                name: "",
+                negative: "",
+            },
+        ],
+    };
     assert.deepEqual(plain(R.fromJson(long)), {version: 1, enabled: true, method: "attention_couple", regions: [{box: [0, 0, 1, 1]}]});
 });
 
-for (const text of ["{", "[]", "null", "3", "\"x\""]) {
+for (const text of ["{", "[]", "null", "3", '"x"']) {
     test(`no settings: ${text}`, () => assert.throws(() => R.parse(text), /regional settings/i));
 }
 
-for (const [text, value] of [["1", 1], ["0,5", 0.5], [" .25 ", 0.25], ["-1", -1], ["1e-2", 0.01], ["", undefined], ["abc", "abc"], ["1 2", "1 2"], ["0x10", "0x10"], ["Infinity", "Infinity"]]) {
+for (const [text, value] of [
+    ["1", 1],
+    ["0,5", 0.5],
+    [" .25 ", 0.25],
+    ["-1", -1],
+    ["1e-2", 0.01],
+    ["", undefined],
+    ["abc", "abc"],
+    ["1 2", "1 2"],
+    ["0x10", "0x10"],
+    ["Infinity", "Infinity"],
+]) {
     test(`number field ${JSON.stringify(text)}`, () => assert.deepEqual(R.parseNumber(text), value));
 }
 
@@ -47,8 +105,23 @@ test("masks are grey, opaque, and coarse enough to be short", () => {
 });
 
 test("points come back as they were", () => {
-    assert.deepEqual(R.parsePoints("0 0\n1, 0.5; 0 1\n"), [[0, 0], [1, 0.5], [0, 1]]);
-    assert.deepEqual(R.parsePoints(R.formatPoints([[0, 0], [0.25, 1]])), [[0, 0], [0.25, 1]]);
+    assert.deepEqual(R.parsePoints("0 0\n1, 0.5; 0 1\n"), [
+        [0, 0],
+        [1, 0.5],
+        [0, 1],
+    ]);
+    assert.deepEqual(
+        R.parsePoints(
+            R.formatPoints([
+                [0, 0],
+                [0.25, 1],
+            ]),
+        ),
+        [
+            [0, 0],
+            [0.25, 1],
+        ],
+    );
     assert.deepEqual(R.parsePoints("0 x"), [[0, "x"]]);
 });
 
@@ -63,7 +136,10 @@ test("fields are set without touching the old state", () => {
 });
 
 test("colours are those of the server", () => {
-    assert.deepEqual(cases.palette.map((_, i) => R.regionColour(i)), cases.palette);
+    assert.deepEqual(
+        cases.palette.map((_, i) => R.regionColour(i)),
+        cases.palette,
+    );
     assert.match(R.cssColour(0), /^rgb\(\d+, \d+, \d+\)$/);
 });
 
@@ -97,7 +173,10 @@ test("regions and cells of a grid are added, copied and removed together", () =>
     state = R.setField(state, "regions[2].prompt", "c");
     state = R.duplicateRegion(state, 2);
     assert.equal(state.grid.ratios, "1;2,1,3,3");
-    assert.deepEqual(state.regions.map((region) => region.prompt), ["", "", "c", "c"]);
+    assert.deepEqual(
+        state.regions.map((region) => region.prompt),
+        ["", "", "c", "c"],
+    );
     assert.notEqual(state.regions[2]._id, state.regions[3]._id);
     state = R.removeRegion(state, 0);
     assert.equal(state.grid.ratios, "1,3,3");
@@ -130,14 +209,24 @@ test("grid to free shapes and back loses nothing", () => {
 test("a shape of another kind lies where the old one was", () => {
     let state = R.fromJson({enabled: true, regions: [{box: [0.1, 0.2, 0.5, 0.6], prompt: "p"}]});
     state = R.setShapeKind(state, 0, "polygon");
-    assert.deepEqual(plain(state).regions[0], {polygon: [[0.1, 0.2], [0.5, 0.2], [0.5, 0.6], [0.1, 0.6]], prompt: "p"});
+    assert.deepEqual(plain(state).regions[0], {
+        polygon: [
+            [0.1, 0.2],
+            [0.5, 0.2],
+            [0.5, 0.6],
+            [0.1, 0.6],
+        ],
+        prompt: "p",
+    });
     state = R.setField(R.setShapeKind(state, 0, "mask"), "regions[0].mask", "data:image/png;base64,x");
     state = R.setShapeKind(R.setShapeKind(state, 0, "box"), 0, "mask");
     assert.equal(state.regions[0].mask, "data:image/png;base64,x");
 });
 
 test("bounds of nonsense are the whole canvas", () => {
-    for (const region of [{}, {box: [0, "x", 1, 1]}, {polygon: []}, {polygon: [[0, 0], [1]]}, {mask: ""}]) assert.deepEqual(R.shapeBounds(region), [0, 0, 1, 1]);
+    for (const region of [{}, {box: [0, "x", 1, 1]}, {polygon: []}, {polygon: [[0, 0], [1]]}, {mask: ""}]) {
+        assert.deepEqual(R.shapeBounds(region), [0, 0, 1, 1]);
+    }
 });
 
 test("regions move within the list", () => {
@@ -161,24 +250,59 @@ test("the store tells its subscribers once per change", () => {
 const imports = [
     ["parts at BREAK fill the columns", "", "red BREAK blue", "", {texts: ["red", "blue"], base: "red, blue", grid: "1,1"}],
     ["more parts widen the grid", "", "a BREAK b BREAK c", "", {texts: ["a", "b", "c"], base: "a, b, c", grid: "1,1,1"}],
-    ["ADDROW and ADDCOL draw the grid", "", "a ADDCOL b ADDROW c ADDCOL d", "", {texts: ["a", "b", "c", "d"], base: "a, b, c, d", grid: "1,1,1;1,1,1"}],
+    [
+        "ADDROW and ADDCOL draw the grid",
+        "",
+        "a ADDCOL b ADDROW c ADDCOL d",
+        "",
+        {texts: ["a", "b", "c", "d"], base: "a, b, c, d", grid: "1,1,1;1,1,1"},
+    ],
     ["ADDROW alone makes rows", "", "a ADDROW b", "", {texts: ["a", "b"], base: "a, b", grid: "1,1", direction: "rows"}],
-    ["common and base are taken", "", "best ADDCOMM park ADDBASE a BREAK b", "", {texts: ["a", "b"], base: "best, park", common: "best", grid: "1,1"}],
+    [
+        "common and base are taken",
+        "",
+        "best ADDCOMM park ADDBASE a BREAK b",
+        "",
+        {texts: ["a", "b"], base: "best, park", common: "best", grid: "1,1"},
+    ],
     ["AND brings its weights", "", "a AND b:0.5", "", {texts: ["a", "b"], base: "a, b", grid: "1,1", weights: [1, 0.5]}],
     ["lines", "", "a\nb\n", "", {texts: ["a", "b"], base: "a, b", grid: "1,1"}],
-    ["a negative of as many parts is dealt out", "", "a BREAK b", "x BREAK y", {texts: ["a", "b"], base: "a, b", grid: "1,1", negatives: ["x", "y"], baseNegative: ""}],
-    ["a negative of one part stays", "", "a BREAK b", "ugly", {texts: ["a", "b"], base: "a, b", grid: "1,1", negatives: ["", ""], baseNegative: null}],
+    [
+        "a negative of as many parts is dealt out",
+        "",
+        "a BREAK b",
+        "x BREAK y",
+        {texts: ["a", "b"], base: "a, b", grid: "1,1", negatives: ["x", "y"], baseNegative: ""},
+    ],
+    [
+        "a negative of one part stays",
+        "",
+        "a BREAK b",
+        "ugly",
+        {texts: ["a", "b"], base: "a, b", grid: "1,1", negatives: ["", ""], baseNegative: null},
+    ],
 ];
 for (const [name, start, prompt, negative, expected] of imports) {
     test(`import: ${name}`, () => {
         const {state, notes} = R.importPrompt(R.parse(start), prompt, negative);
-        assert.deepEqual(state.regions.map((region) => region.prompt), expected.texts);
+        assert.deepEqual(
+            state.regions.map((region) => region.prompt),
+            expected.texts,
+        );
         assert.equal(state.base.prompt, expected.base);
         assert.equal(state.common, expected.common || "");
         assert.deepEqual(state.grid, {ratios: expected.grid, direction: expected.direction || "columns"});
-        if (expected.weights) assert.deepEqual(state.regions.map((region) => region.weight), expected.weights);
+        if (expected.weights) {
+            assert.deepEqual(
+                state.regions.map((region) => region.weight),
+                expected.weights,
+            );
+        }
         if (expected.negatives) {
-            assert.deepEqual(state.regions.map((region) => region.negative), expected.negatives);
+            assert.deepEqual(
+                state.regions.map((region) => region.negative),
+                expected.negatives,
+            );
             assert.equal(state.base.negative, expected.baseNegative);
         }
         assert.equal(state.text_from, "regions");
@@ -197,7 +321,13 @@ test("import: nothing to split is said and changes nothing", () => {
 
 test("import: free shapes keep their places and new ones are told of", () => {
     const {state, notes} = R.importPrompt(R.fromJson({enabled: true, regions: [{box: [0, 0, 0.5, 1]}]}), "a BREAK b", "");
-    assert.deepEqual(plain(state).regions.map((region) => region.box), [[0, 0, 0.5, 1], [0.25, 0.25, 0.75, 0.75]]);
+    assert.deepEqual(
+        plain(state).regions.map((region) => region.box),
+        [
+            [0, 0, 0.5, 1],
+            [0.25, 0.25, 0.75, 0.75],
+        ],
+    );
     assert.ok(notes.some((text) => /new/.test(text)));
 });
 
@@ -218,5 +348,10 @@ test("settings that a picture's text does not give are an error in words", () =>
 });
 
 test("empty options and an empty base say nothing", () => {
-    assert.deepEqual(R.toJson(R.fromJson({enabled: false, options: {attention_couple: {}}, base: {}})), {version: 1, enabled: false, method: "attention_couple", regions: []});
+    assert.deepEqual(R.toJson(R.fromJson({enabled: false, options: {attention_couple: {}}, base: {}})), {
+        version: 1,
+        enabled: false,
+        method: "attention_couple",
+        regions: [],
+    });
 });

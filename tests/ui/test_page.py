@@ -58,7 +58,7 @@ def test_page_has_the_webuis_element_ids(client):
 
 def test_page_loads_host_files_then_the_extensions(client):
     page = client.get("/").text
-    order = ["1_host.js", "2_page.js", "page.css", "regional_model.js", "regional_panel.js", "style.css"]
+    order = ["1_host.js", "2_page.js", "page.css", "regional.js", "style.css"]
     places = [page.index(f"/{name}?") for name in order]
     assert places == sorted(places)
     assert max(places) < page.index("</head>")

@@ -28,8 +28,10 @@
     window.updateInput = function (target) {
         target.dispatchEvent(new Event("input", {bubbles: true}));
     };
-    window.get_uiCurrentTab = () => gradioApp().querySelector("#tabs > .tab-nav > button.selected, #tabs button[role=tab][aria-selected=true]");
-    window.get_uiCurrentTabContent = () => [...gradioApp().querySelectorAll("#tabs > .tabitem")].find((tab) => tab.style.display !== "none") || null;
+    window.get_uiCurrentTab = () =>
+        gradioApp().querySelector("#tabs > .tab-nav > button.selected, #tabs button[role=tab][aria-selected=true]");
+    window.get_uiCurrentTabContent = () =>
+        [...gradioApp().querySelectorAll("#tabs > .tabitem")].find((tab) => tab.style.display !== "none") || null;
 
     let afterUpdate = null;
     function changed(mutations) {

@@ -18,8 +18,12 @@
     /** Called with the values of all fields when Generate is pressed; gives them on. */
     function submit(tab, args) {
         done(tab);
-        const content = find(`#tab_${tab}`), container = find(`#${tab}_gallery_container`);
-        const bar = element("div", "progressDiv"), fill = element("div", "progress"), text = element("div", "text"), preview = element("div", "livePreview");
+        const content = find(`#tab_${tab}`);
+        const container = find(`#${tab}_gallery_container`);
+        const bar = element("div", "progressDiv");
+        const fill = element("div", "progress");
+        const text = element("div", "text");
+        const preview = element("div", "livePreview");
         bar.setAttribute("role", "progressbar");
         bar.setAttribute("aria-label", "Progress");
         bar.append(fill, text);
@@ -85,9 +89,32 @@
     // ---------------------------------------------------------------- the example
 
     const EXAMPLES = [
-        {prompt: "grass", settings: {enabled: true, regions: [{prompt: "a red circle on grass"}, {prompt: "a blue square on grass"}], grid: {ratios: "1,1", direction: "columns"}}},
-        {prompt: "night", settings: {enabled: true, regions: [{prompt: "a yellow circle on night"}, {prompt: "a purple triangle on night"}], grid: {ratios: "1,1", direction: "rows"}}},
-        {prompt: "sand", settings: {enabled: true, regions: [{prompt: "a green diamond on sand", box: [0, 0, 0.5, 1]}, {prompt: "a cyan ring on sand", box: [0.5, 0, 1, 1]}]}},
+        {
+            prompt: "grass",
+            settings: {
+                enabled: true,
+                regions: [{prompt: "a red circle on grass"}, {prompt: "a blue square on grass"}],
+                grid: {ratios: "1,1", direction: "columns"},
+            },
+        },
+        {
+            prompt: "night",
+            settings: {
+                enabled: true,
+                regions: [{prompt: "a yellow circle on night"}, {prompt: "a purple triangle on night"}],
+                grid: {ratios: "1,1", direction: "rows"},
+            },
+        },
+        {
+            prompt: "sand",
+            settings: {
+                enabled: true,
+                regions: [
+                    {prompt: "a green diamond on sand", box: [0, 0, 0.5, 1]},
+                    {prompt: "a cyan ring on sand", box: [0.5, 0, 1, 1]},
+                ],
+            },
+        },
     ];
     let nextExample = 0;
 
@@ -96,7 +123,8 @@
         const {prompt, settings} = EXAMPLES[nextExample++ % EXAMPLES.length];
         show("txt2img");
         openPanel();
-        const box = find("#txt2img_prompt textarea"), state = find("#regional_txt2img_state textarea");
+        const box = find("#txt2img_prompt textarea");
+        const state = find("#regional_txt2img_state textarea");
         box.value = prompt;
         updateInput(box);
         state.value = JSON.stringify({version: 1, method: "attention_couple", ...settings});

@@ -1,0 +1,5109 @@
+// Generated from javascript/src by `npm run build`: do not edit.
+// sources 41103e3dce66f47c2f84c4100e9342c85799667870566f359d70965e358de0a8
+// script f2ac1bf122a834d6b187ca23f40a78a9164e4aee81b5aecde2314bf04861e631
+"use strict";
+(() => {
+  // javascript/src/host/language.js
+  var MOST_SENTENCES = 3e3;
+  var shown = /* @__PURE__ */ new Set();
+  var translations = /* @__PURE__ */ new Set();
+  function t(words, ...values) {
+    const key = String(words);
+    if (translations.has(key)) return key;
+    const found = String((window.localization || {})[key] || key);
+    const answer = found.replace(/\{(\d)\}/g, (all, at) => at in values ? String(values[at]) : all);
+    if (/[a-z]{2}/i.test(key) && shown.size < MOST_SENTENCES) shown.add(key);
+    if (answer !== key && translations.size < MOST_SENTENCES) translations.add(answer);
+    return answer;
+  }
+  function translateMessage(text) {
+    return String(text).split("\n").map(translateLine).join("\n");
+  }
+  function translateLine(line) {
+    const values = [];
+    const key = line.replace(/"[^"]*"|\d+(?:\.\d+)?/g, (value) => values.length < 10 ? `{${values.push(value) - 1}}` : value);
+    return translations.has(line) ? line : t(key, ...values);
+  }
+  var strings = () => JSON.stringify(Object.fromEntries([...shown].sort().map((words) => [words, ""])), null, 1);
+
+  // javascript/src/host/page.js
+  var root = () => typeof gradioApp === "function" ? gradioApp() : document;
+  var find = (selector) => root().querySelector(selector);
+  function debounce(action, wait) {
+    let timer;
+    return (...args) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => action(...args), wait);
+    };
+  }
+  var TEXT_INPUTS = "input:not([type=checkbox]):not([type=range]):not([type=file]), textarea, select, [contenteditable]";
+  var isTyping = (node) => Boolean(node && node.closest && node.closest(TEXT_INPUTS));
+
+  // javascript/src/model/values.js
+  var copy = (value) => JSON.parse(JSON.stringify(value));
+  var same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+  var clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+  var tidy = (value) => Math.round(value * 1e4) / 1e4;
+
+  // javascript/src/host/tab.js
+  var stateBox = (tab) => find(`#regional_${tab}_state textarea, #regional_${tab}_state input`);
+  function pictureSize(tab) {
+    const read = (name) => Number((find(`#${tab}_${name} input[type=number]`) || {}).value) || 512;
+    return { width: clamp(read("width"), 8, 16384), height: clamp(read("height"), 8, 16384) };
+  }
+  function mainPrompts(tab) {
+    const read = (id) => (find(`#${tab}_${id} textarea`) || {}).value || "";
+    return { prompt: read("prompt"), negative: read("neg_prompt") };
+  }
+  function writePrompt(tab, id, text) {
+    const box = find(`#${tab}_${id} textarea`);
+    if (!box || text === null) return;
+    box.value = text;
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  function writeNumber(tab, name, value) {
+    const input = find(`#${tab}_${name} input[type=number], #${tab}_${name}_row input[type=number], #${tab}_${name} input`);
+    if (!input) return;
+    input.value = String(value);
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+  var shownInfotext = (tab) => (find(`#html_info_${tab}`) || {}).textContent || "";
+  function seedOf(infotext) {
+    const match = /\bSeed: (\d+)/.exec(infotext);
+    return match ? Number(match[1]) : null;
+  }
+
+  // javascript/src/host/gallery.js
+  function shownPicture(tab) {
+    const all = [...root().querySelectorAll(
+      /** @type {"img"} */
+      `#${tab}_gallery img`
+    )];
+    const images = all.filter((image) => image.getClientRects().length);
+    return images.sort((a, b) => b.getBoundingClientRect().width - a.getBoundingClientRect().width)[0] || null;
+  }
+  function givenPicture() {
+    const found = find("#img2img_image img, #img2img_image canvas");
+    return found && (found.naturalWidth || found.tagName === "CANVAS") ? found : null;
+  }
+  function pictureBox(image) {
+    const frame = image.getBoundingClientRect();
+    const ratio2 = image.naturalWidth / image.naturalHeight || 1;
+    if (getComputedStyle(image).objectFit !== "contain") return frame;
+    const width = Math.min(frame.width, frame.height * ratio2);
+    const height = width / ratio2;
+    return { left: frame.left + (frame.width - width) / 2, top: frame.top + (frame.height - height) / 2, width, height };
+  }
+  function shownImage(tab, shown2, count) {
+    const thumbs = [
+      ...root().querySelectorAll(
+        /** @type {"img"} */
+        `#${tab}_gallery .thumbnail-item img, #${tab}_gallery .grid-wrap img`
+      )
+    ];
+    const at = thumbs.findIndex((image) => shown2 && image.src === shown2.src);
+    return clamp(at - Math.max(0, thumbs.length - count), 0, Math.max(0, count - 1));
+  }
+
+  // javascript/src/host/server.js
+  var ROUTES = "./regional/v1/";
+  async function callApi(route, { method = "GET", body, signal } = {}) {
+    const options = { method, signal };
+    if (body !== void 0) Object.assign(options, { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    const response = await fetch(ROUTES + route, options);
+    const isJson = (response.headers.get("content-type") || "").includes("json");
+    return { ok: response.ok, status: response.status, data: isJson ? await response.json() : await response.blob() };
+  }
+  function errorText({ status, data }) {
+    const problems = data && data.problems || [];
+    return problems.length ? problems.map((problem) => problem.message).join("\n") : data && data.detail || `The server answered ${status}.`;
+  }
+
+  // javascript/src/model/colours.js
+  function regionColour(index) {
+    const hue = (262 + index * 137.508) % 360;
+    return hslToRgb(hue, 0.68, 0.56);
+  }
+  function hslToRgb(hue, saturation, lightness) {
+    const reach = saturation * Math.min(lightness, 1 - lightness);
+    return [0, 8, 4].map((offset) => {
+      const k = (offset + hue / 30) % 12;
+      return Math.floor(255 * (lightness - reach * Math.max(-1, Math.min(k - 3, 9 - k, 1))) + 0.5);
+    });
+  }
+  function cssColour(index) {
+    return `rgb(${regionColour(index).join(", ")})`;
+  }
+  function textColour(index) {
+    const [red, green, blue] = regionColour(index);
+    return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000" : "#fff";
+  }
+  function paletteColour(index) {
+    const count = 2 ** Math.floor(Math.log2(Math.max(1, index)));
+    const hue = index ? (index - count + 0.5) * 360 / count : 0;
+    const part = hue / 60;
+    const x = 1 - Math.abs(part % 2 - 1);
+    return [
+      [1, x, 0],
+      [x, 1, 0],
+      [0, 1, x],
+      [0, x, 1],
+      [x, 0, 1],
+      [1, 0, x]
+    ][Math.floor(part) % 6].map((value) => Math.round(64 + 64 * value));
+  }
+
+  // javascript/src/widgets/elements.js
+  var TRANSLATED = ["title", "placeholder", "aria-label"];
+  function el(tag, attributes, ...children) {
+    const node = document.createElement(tag);
+    for (const [key, value] of Object.entries(attributes)) {
+      if (value === void 0 || value === null || value === false) continue;
+      if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+      else if (key === "text") node.textContent = value;
+      else if (key === "localized") node.textContent = t(value);
+      else if (TRANSLATED.includes(key)) node.setAttribute(key, t(value));
+      else if (key === "value" || key === "checked") Object.assign(node, { [key]: value });
+      else node.setAttribute(key, value === true ? "" : value);
+    }
+    node.append(...children.flat().filter((child) => child !== null && child !== void 0));
+    return node;
+  }
+  function svg(tag, attributes, ...children) {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
+    node.append(...children);
+    return node;
+  }
+
+  // javascript/src/stage/attention_maps.js
+  var EVERY = 1500;
+  var PENDING = "The next picture shows where the words of each region are looked at.";
+  var NONE = "No attention was kept of this picture: the method works without attention of its own regions, or its regions have no words.";
+  function tintLevels({ grid: [height, width], levels }, [red, green, blue]) {
+    const bytes = Uint8Array.from(atob(levels), (letter) => letter.charCodeAt(0));
+    const canvas = el("canvas", { width, height });
+    const context = (
+      /** @type {CanvasRenderingContext2D} */
+      canvas.getContext("2d")
+    );
+    const pixels = context.createImageData(width, height);
+    const least = bytes.reduce((low, level) => Math.min(low, level), 255);
+    const reach = Math.max(1, 255 - least);
+    bytes.forEach((level, at) => pixels.data.set([red, green, blue, 255 * ((level - least) / reach) ** 1.5], at * 4));
+    context.putImageData(pixels, 0, 0);
+    return canvas;
+  }
+  async function refreshAttention(stage, shown2) {
+    const { panel, background } = stage;
+    background.timer = background.timer || setInterval(() => again(stage, background), EVERY);
+    const src = shown2 ? shown2.src : "";
+    if (background.waits) return;
+    background.waits = true;
+    const answer = await callApi(`attention/${encodeURIComponent(panel.mapsName)}`).catch(() => null);
+    background.waits = false;
+    const key = `${src} ${answer ? `${answer.status} ${answer.data.serial}` : ""}`;
+    if (stage.background !== background || key === background.key) return;
+    background.key = key;
+    const images = answer && answer.ok ? answer.data.images : [];
+    background.words = images[shownImage(panel.tab, shown2, images.length)] || null;
+    background.tints = /* @__PURE__ */ new Map();
+    panel.note(attentionNote(answer, background));
+    stage.redraw();
+  }
+  function attentionNote(answer, { words }) {
+    if (!answer) return "The server does not answer.";
+    if (!answer.ok || !answer.data.images.length) return PENDING;
+    return words && words.length ? "" : NONE;
+  }
+  function again(stage, background) {
+    if (stage.background !== background || !stage.canvas.isConnected) clearInterval(background.timer);
+    else if (stage.panel.visible() && !document.hidden) refreshAttention(stage, shownPicture(stage.panel.tab));
+  }
+  function drawAttention(context, { words, tints }, { at, chosen, state }) {
+    const [x0, y0] = at(0, 0);
+    const [x1, y1] = at(1, 1);
+    context.save();
+    context.fillStyle = "rgba(0, 0, 0, 0.35)";
+    context.fillRect(x0, y0, x1 - x0, y1 - y0);
+    const some = state.regions.some((region) => chosen.has(region._id));
+    for (const map of words || []) {
+      const region = state.regions[map.region];
+      if (some && !(region && chosen.has(region._id))) continue;
+      const tint = tints?.get(map.region) || tintLevels(map, regionColour(map.region));
+      tints?.set(map.region, tint);
+      context.globalAlpha = 0.85;
+      context.drawImage(tint, x0, y0, x1 - x0, y1 - y0);
+    }
+    context.restore();
+  }
+
+  // javascript/src/widgets/files.js
+  var PICTURES = "image/png,image/jpeg,image/webp,image/bmp,image/gif,image/svg+xml,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.gif,.svg,.tif,.tiff";
+  var MEGABYTE = 1024 * 1024;
+  var LARGEST = 45 * MEGABYTE;
+  function download(name, blob) {
+    const url = URL.createObjectURL(blob);
+    el("a", { href: url, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1e4);
+  }
+  function chooseFile(accept, take) {
+    const input = el("input", { type: "file", accept, onchange: () => input.files && input.files.length && take(input.files[0]) });
+    input.click();
+    return input;
+  }
+  function readFile(file) {
+    if (file.size > LARGEST) {
+      const size = Math.round(file.size / MEGABYTE);
+      return Promise.reject(new Error(t("{0} has {1} MB: at most {2} can be read.", file.name, size, LARGEST / MEGABYTE)));
+    }
+    return new Promise((resolve, reject) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(String(reader.result));
+      reader.onerror = () => reject(new Error(t("{0} could not be read.", file.name)));
+      reader.readAsDataURL(file);
+    });
+  }
+
+  // javascript/src/stage/background.js
+  var OF_RESULT = ["result", "init", "words"];
+  var MOST_PIXELS = 64e6;
+  var LONGEST = 2048;
+  function setBackground(stage, choice) {
+    const [kind, scale] = choice.split(":");
+    if (kind === "file") {
+      chooseFile("image/png,image/jpeg,image/webp", (file) => showFile(stage, file));
+      stage.bar.update();
+      return;
+    }
+    stage.background = { kind, choice, scale: Number(scale) || null, image: null };
+    stage.panel.push();
+    refreshBackground(stage);
+    stage.redraw();
+  }
+  async function showFile(stage, file) {
+    try {
+      const image = await readPicture(file);
+      stage.background = { kind: "file", choice: "file", image };
+      stage.panel.push();
+      stage.bar.update();
+      stage.redraw();
+    } catch (error) {
+      stage.panel.note(
+        error instanceof RangeError ? error.message : t("{0} could not be read as a picture. PNG, JPEG and WebP work.", file.name),
+        true
+      );
+    }
+  }
+  async function readPicture(file) {
+    if (/svg/i.test(file.type)) throw new Error("a drawing without pixels");
+    const url = URL.createObjectURL(file);
+    const picture = new Image();
+    try {
+      await new Promise((loaded, failed) => Object.assign(picture, { onload: loaded, onerror: failed, src: url }));
+      const { naturalWidth: width, naturalHeight: height } = picture;
+      if (width * height > MOST_PIXELS) {
+        throw new RangeError(
+          t("{0} has {1} megapixels: at most {2} can be shown.", file.name, Math.round(width * height / 1e6), MOST_PIXELS / 1e6)
+        );
+      }
+      await picture.decode();
+      const scale = Math.min(1, LONGEST / Math.max(width, height));
+      return await createImageBitmap(picture, {
+        resizeWidth: Math.max(1, Math.round(width * scale)),
+        resizeHeight: Math.max(1, Math.round(height * scale)),
+        resizeQuality: "medium"
+      });
+    } finally {
+      URL.revokeObjectURL(url);
+    }
+  }
+  function hostPicture(stage) {
+    const { tab } = stage.panel;
+    if (stage.background.kind !== "init") return shownPicture(tab);
+    return givenPicture();
+  }
+  function refreshBackground(stage) {
+    const { kind, scale } = stage.background;
+    if (kind === "map") drawWeights(stage, scale);
+    if (!OF_RESULT.includes(kind)) return;
+    const found = hostPicture(stage);
+    if (kind === "words") refreshAttention(stage, found);
+    if (!found) stage.background.image = null;
+    else if (!found.src || stage.background.src !== found.src) takePicture(stage, found);
+  }
+  function drawWeights(stage, scale) {
+    stage.panel.checks.drawMap(scale, (image) => {
+      if (stage.background.kind !== "map") return;
+      stage.background.image = image;
+      stage.redraw();
+    });
+  }
+  function takePicture(stage, found) {
+    stage.background.src = found.src;
+    if (found.tagName === "CANVAS") {
+      stage.background.image = found;
+      return;
+    }
+    const image = new Image();
+    image.onload = () => {
+      stage.background.image = image;
+      stage.redraw();
+    };
+    image.src = found.src;
+  }
+
+  // javascript/src/model/history.js
+  var PAUSE = 1200;
+  function createHistory(initial, limit = 500) {
+    let done = [initial];
+    let undone = [];
+    let last = { key: null, at: -Infinity };
+    return {
+      record(state, key, now = Date.now()) {
+        if (state === done[done.length - 1]) return;
+        const joins = key !== void 0 && key !== null && key === last.key && now - last.at < PAUSE && done.length > 1;
+        if (joins) done[done.length - 1] = state;
+        else done.push(state);
+        if (done.length > limit + 1) done = done.slice(done.length - limit - 1);
+        undone = [];
+        last = { key, at: now };
+      },
+      undo() {
+        if (done.length < 2) return null;
+        undone.push(...done.splice(-1));
+        last = { key: null, at: -Infinity };
+        return done[done.length - 1];
+      },
+      redo() {
+        if (!undone.length) return null;
+        done.push(...undone.splice(-1));
+        last = { key: null, at: -Infinity };
+        return done[done.length - 1];
+      },
+      canUndo: () => done.length > 1,
+      canRedo: () => undone.length > 0
+    };
+  }
+
+  // javascript/src/model/state.js
+  var VERSION = 1;
+  var SHAPE_KINDS = ["box", "ellipse", "polygon", "mask"];
+  var REGION_DEFAULTS = {
+    prompt: "",
+    negative: "",
+    name: "",
+    weight: 1,
+    base_share: 0,
+    feather: 0.05,
+    priority: 0,
+    steps: Object.freeze([0, 1]),
+    cfg_scale: null,
+    seed: null,
+    enabled: true
+  };
+  var SETTINGS_DEFAULTS = Object.freeze({
+    method: "attention_couple",
+    grid: null,
+    base: Object.freeze({ prompt: null, negative: null }),
+    common: "",
+    overlap: "blend",
+    text_from: "regions",
+    options: Object.freeze({})
+  });
+  var lastId = 0;
+  function makeRegion(fields) {
+    return (
+      /** @type {Region} */
+      { ...copy(REGION_DEFAULTS), ...copy(fields || {}), _id: ++lastId }
+    );
+  }
+  function learn(schema) {
+    Object.entries(regionSchema(schema)).forEach(([name, kind]) => {
+      if ("default" in kind && !SHAPE_KINDS.includes(name)) {
+        REGION_DEFAULTS[name] = Array.isArray(kind.default) ? Object.freeze(kind.default) : kind.default;
+      }
+    });
+  }
+  var regionSchema = (schema) => schema?.properties?.regions?.items?.properties || {};
+  var methodOptions = (schema, method) => schema?.properties?.options?.properties?.[method]?.properties || {};
+  function emptyState() {
+    return {
+      version: VERSION,
+      enabled: false,
+      .../** @type {any} */
+      copy(SETTINGS_DEFAULTS),
+      regions: [makeRegion(), makeRegion()],
+      grid: { ratios: "1,1", direction: "columns" }
+    };
+  }
+  function parse(text) {
+    if (!text || !text.trim()) return emptyState();
+    let data;
+    try {
+      data = JSON.parse(text);
+    } catch (error) {
+      throw new Error(`The regional settings are not valid JSON: ${error.message}`);
+    }
+    return fromJson(data);
+  }
+  function fromJson(data) {
+    if (data === null || typeof data !== "object" || Array.isArray(data)) throw new Error("The regional settings must be a JSON object.");
+    if (data.unreadable) throw new Error(String(data.unreadable));
+    if (Object.keys(data).length === 0) return emptyState();
+    const state = { version: VERSION, enabled: false, ...copy(SETTINGS_DEFAULTS), ...copy(data) };
+    delete state.attention_maps;
+    state.base = { ...SETTINGS_DEFAULTS.base, ...state.base || {} };
+    if (state.grid) state.grid = { ratios: "1,1", direction: "columns", ...state.grid };
+    const regions = Array.isArray(data.regions) ? data.regions : [];
+    state.regions = regions.map((region) => makeRegion(region && typeof region === "object" ? region : {}));
+    return state;
+  }
+  function untouchedMethod(text) {
+    if (!text || !text.trim()) return "";
+    try {
+      const { enabled, method, regions, ...rest } = JSON.parse(text);
+      return !enabled && Array.isArray(regions) && !regions.length && !Object.keys(rest).length ? method || "" : null;
+    } catch {
+      return null;
+    }
+  }
+  function toJson(state) {
+    const { version, enabled, method, regions, ...rest } = state;
+    return { version, enabled, method, regions: regions.map((region) => withoutDefaults(region, REGION_DEFAULTS)), ...shortSettings(rest) };
+  }
+  function shortSettings(rest) {
+    const short = withoutDefaults(rest, SETTINGS_DEFAULTS);
+    if (short.base) short.base = withoutDefaults(short.base, SETTINGS_DEFAULTS.base);
+    if (short.base && !Object.keys(short.base).length) delete short.base;
+    if (short.options) {
+      short.options = Object.fromEntries(Object.entries(short.options).filter(([, options]) => Object.keys(options || {}).length));
+    }
+    if (short.options && !Object.keys(short.options).length) delete short.options;
+    return short;
+  }
+  function withoutDefaults(object, defaults) {
+    return Object.fromEntries(
+      Object.entries(object).filter(
+        ([key, value]) => !key.startsWith("_") && value !== void 0 && !(key in defaults && same(value, defaults[key]))
+      )
+    );
+  }
+  function serialize(state, more = {}) {
+    return JSON.stringify({ ...toJson(state), ...more });
+  }
+  function isUntouched(state) {
+    return same(toJson(state), toJson(emptyState()));
+  }
+  function summary(state) {
+    if (!state.enabled) return "off";
+    const count = state.regions.filter((region) => region.enabled !== false).length;
+    return `on, ${count} region${count === 1 ? "" : "s"}`;
+  }
+
+  // javascript/src/model/store.js
+  function createStore(initial) {
+    let state = initial;
+    const listeners = /* @__PURE__ */ new Set();
+    return {
+      get: () => state,
+      set(next, origin) {
+        if (next === state) return;
+        const before = state;
+        state = next;
+        listeners.forEach((listener) => listener(state, origin, before));
+      },
+      update(change, origin) {
+        this.set(change(state), origin);
+      },
+      subscribe(listener) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      }
+    };
+  }
+
+  // javascript/src/model/geometry/grid.js
+  function parseGrid(ratios, direction) {
+    const text = String(ratios).trim();
+    if (!text.includes(";")) return { groups: [{ size: 1, cells: text.split(",").map(ratio) }] };
+    const [outer, inner] = direction === "rows" ? [",", ";"] : [";", ","];
+    const groups = text.split(outer).map((part) => {
+      const numbers = part.split(inner).map(ratio);
+      return { size: numbers[0], cells: numbers.length > 1 ? numbers.slice(1) : [1] };
+    });
+    return { groups };
+  }
+  function ratio(piece) {
+    const text = piece.trim();
+    const value = /^([0-9]+\.?[0-9]*|\.[0-9]+)$/.test(text) ? Number(text) : NaN;
+    if (!(value >= 1e-6 && value <= 1e6)) throw new Error(`"${text}" is not a size above 0`);
+    return value;
+  }
+  function formatGrid({ groups }, direction) {
+    const [outer, inner] = direction === "rows" ? [",", ";"] : [";", ","];
+    if (groups.length === 1) return groups[0].cells.join(",");
+    const write = (short) => groups.map(({ size, cells }) => (short && cells.length === 1 ? [size] : [size, ...cells]).join(inner)).join(outer);
+    return write(true).includes(";") ? write(true) : write(false);
+  }
+  function gridBoxes(grid) {
+    const boxes = [];
+    for (const [o0, o1, group2] of spans(parseGrid(grid.ratios, grid.direction).groups, (g) => g.size)) {
+      for (const [i0, i1] of spans(group2.cells, (cell) => cell)) {
+        boxes.push(grid.direction === "rows" ? [o0, i0, o1, i1] : [i0, o0, i1, o1]);
+      }
+    }
+    return boxes;
+  }
+  function spans(items, sizeOf) {
+    const total2 = items.reduce((sum, item) => sum + sizeOf(item), 0);
+    let before = 0;
+    return items.map((item) => {
+      const start2 = before / total2;
+      before += sizeOf(item);
+      return [start2, before / total2, item];
+    });
+  }
+  function cellCount(state) {
+    if (!state.grid) return null;
+    try {
+      return gridBoxes(state.grid).length;
+    } catch {
+      return null;
+    }
+  }
+  function changeCells(state, change, index) {
+    const count = cellCount(state);
+    if (!state.grid || count === null || count !== state.regions.length) return state;
+    const grid = parseGrid(state.grid.ratios, state.grid.direction);
+    let at = index === void 0 ? count - 1 : index;
+    const group2 = grid.groups.find((candidate) => at < candidate.cells.length || (at -= candidate.cells.length, false));
+    if (!group2) return state;
+    change(group2.cells, (position) => group2.cells[position] || 1, at);
+    grid.groups = grid.groups.filter((candidate) => candidate.cells.length > 0);
+    return { ...state, grid: { ...state.grid, ratios: formatGrid(grid, state.grid.direction) } };
+  }
+
+  // javascript/src/model/geometry/shapes.js
+  function shapeKind(region) {
+    return SHAPE_KINDS.find((kind) => kind in region && region[kind] !== void 0) || null;
+  }
+  function dropShape(region) {
+    const kind = shapeKind(region);
+    const rest = { ...region };
+    SHAPE_KINDS.forEach((key) => delete rest[key]);
+    if (kind) rest._shape = { [kind]: region[kind] };
+    return rest;
+  }
+  var areNumbers = (list, count) => Array.isArray(list) && list.length === count && list.every(Number.isFinite);
+  function shapeBounds(region) {
+    const numbers = region.box || region.ellipse;
+    if (numbers && areNumbers(numbers, 4)) return numbers.slice();
+    const points = region.polygon;
+    if (!Array.isArray(points) || points.length < 2 || !points.every((point) => areNumbers(point, 2))) return [0, 0, 1, 1];
+    const xs = points.map((point) => point[0]);
+    const ys = points.map((point) => point[1]);
+    return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+  }
+  function regionBounds(state, index) {
+    if (!state.grid) return shapeBounds(state.regions[index] || {});
+    return cellCount(state) === null ? [0, 0, 1, 1] : gridBoxes(state.grid)[index] || [0, 0, 1, 1];
+  }
+
+  // javascript/src/model/geometry/dividers.js
+  var LEAST = 0.02;
+  var total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
+  var neat = (number) => Number(number.toPrecision(4));
+  function dividers(grid) {
+    const { groups } = parseGrid(grid.ratios, grid.direction);
+    const [outer, inner] = grid.direction === "rows" ? ["x", "y"] : ["y", "x"];
+    const sizes = groups.map((group2) => group2.size);
+    const found = [];
+    let from = 0;
+    groups.forEach(({ size, cells }, group2) => {
+      const to = from + size / total(sizes);
+      if (group2 + 1 < groups.length) {
+        found.push({ axis: outer, at: to, from: 0, to: 1, low: from, high: to + sizes[group2 + 1] / total(sizes), group: group2, cell: null });
+      }
+      let before = 0;
+      cells.slice(0, -1).forEach((part, cell) => {
+        const at = before + part / total(cells);
+        found.push({ axis: inner, at, from, to, low: before, high: at + cells[cell + 1] / total(cells), group: group2, cell });
+        before = at;
+      });
+      from = to;
+    });
+    return found;
+  }
+  function moveDivider(grid, divider, position) {
+    const parsed = parseGrid(grid.ratios, grid.direction);
+    const sizes = divider.cell === null ? parsed.groups.map((group2) => group2.size) : parsed.groups[divider.group].cells.slice();
+    const at = divider.cell === null ? divider.group : divider.cell;
+    const low = Math.min(LEAST, (divider.high - divider.low) / 2);
+    const share = (clamp(position, divider.low + low, divider.high - low) - divider.low) / (divider.high - divider.low);
+    const both = sizes[at] + sizes[at + 1];
+    [sizes[at], sizes[at + 1]] = [neat(both * share), neat(both * (1 - share))];
+    if (divider.cell === null) {
+      parsed.groups.forEach((group2, i) => {
+        group2.size = sizes[i];
+      });
+    } else parsed.groups[divider.group].cells = sizes;
+    return formatGrid(parsed, grid.direction);
+  }
+  function findCell(grid, index) {
+    const { groups } = parseGrid(grid.ratios, grid.direction);
+    let first = 0;
+    for (let group2 = 0; group2 < groups.length; group2++) {
+      if (index < first + groups[group2].cells.length) return { groups, group: group2, cell: index - first, first };
+      first += groups[group2].cells.length;
+    }
+    return null;
+  }
+
+  // javascript/src/model/layout.js
+  function withGroups(state, grid, groups, regions) {
+    return { ...state, grid: { ...grid, ratios: formatGrid({ groups }, grid.direction) }, regions };
+  }
+  function cellOf(state, index) {
+    const { grid } = state;
+    const cell = grid && cellCount(state) === state.regions.length ? findCell(grid, index) : null;
+    return grid && cell ? { grid, ...cell } : null;
+  }
+  function splitCell(state, index, axis) {
+    const found = cellOf(state, index);
+    if (!found) return state;
+    const { grid, groups, group: group2, cell, first } = found;
+    const regions = state.regions.slice();
+    if (axis === "x" === (grid.direction === "columns")) {
+      groups[group2].cells.splice(cell, 1, ...Array(2).fill(neat(groups[group2].cells[cell] / 2)));
+      regions.splice(index + 1, 0, makeRegion());
+      return withGroups(state, grid, groups, regions);
+    }
+    const half = neat(groups[group2].size / 2);
+    const cells = groups[group2].cells;
+    groups.splice(group2, 1, { size: half, cells: cells.slice() }, { size: half, cells: cells.slice() });
+    regions.splice(first + cells.length, 0, ...cells.map(() => makeRegion()));
+    return withGroups(state, grid, groups, regions);
+  }
+  function mergeCells(state, index) {
+    const found = cellOf(state, index);
+    if (!found) return null;
+    const { grid, groups, group: group2, cell } = found;
+    if (cell + 1 < groups[group2].cells.length) {
+      groups[group2].cells.splice(cell, 2, neat(groups[group2].cells[cell] + groups[group2].cells[cell + 1]));
+    } else if (group2 + 1 < groups.length && groups[group2].cells.length === 1 && groups[group2 + 1].cells.length === 1) {
+      groups.splice(group2, 2, { size: neat(groups[group2].size + groups[group2 + 1].size), cells: [1] });
+    } else {
+      return null;
+    }
+    const [one, other] = [state.regions[index], state.regions[index + 1]];
+    const kept = one.prompt || !other.prompt ? one : other;
+    return withGroups(
+      state,
+      grid,
+      groups,
+      state.regions.flatMap((region, i) => i === index ? [kept] : i === index + 1 ? [] : [region])
+    );
+  }
+  function withLayout(state, settings) {
+    const layout = fromJson({ enabled: true, ...settings });
+    const regions = layout.regions.map((region, i) => {
+      const old = state.regions[i];
+      if (!old) return region;
+      const { _id, prompt, negative, weight, base_share, steps, enabled } = old;
+      return {
+        ...region,
+        _id,
+        prompt: prompt || region.prompt,
+        negative: negative || region.negative,
+        weight,
+        base_share,
+        steps,
+        enabled,
+        name: region.name || old.name
+      };
+    });
+    return { ...state, grid: layout.grid, overlap: layout.overlap, regions, _left: null, _grid: null };
+  }
+  function setGrid(state, grid) {
+    const next = { ...state, grid: (
+      /** @type {Grid} */
+      { ...state.grid, ...grid }
+    ) };
+    const cells = cellCount(next);
+    if (cells === null || cells > 256) return next;
+    const regions = next.regions.slice();
+    while (regions.length < cells) regions.push(makeRegion());
+    while (regions.length > cells && isBlank(regions[regions.length - 1])) regions.pop();
+    return { ...next, regions };
+  }
+  function isBlank(region) {
+    return Object.keys(withoutDefaults(region, REGION_DEFAULTS)).length === 0;
+  }
+  function useGrid(state) {
+    if (state.grid) return state;
+    const regions = state.regions.length ? state.regions : [makeRegion()];
+    const before = state._grid && cellCount({ grid: state._grid }) === regions.length ? state._grid : null;
+    const grid = before || { ratios: regions.map(() => "1").join(","), direction: "columns" };
+    return { ...state, grid, _left: grid, regions: regions.map(dropShape) };
+  }
+  function useShapes(state) {
+    if (!state.grid) return state;
+    const back = same(state.grid, state._left) && state.regions.every((region) => region._shape);
+    const boxes = cellCount(state) === null ? [] : gridBoxes(state.grid).map((box) => box.map(tidy));
+    const regions = state.regions.map((region, i) => {
+      const { _shape, ...rest } = region;
+      return { ...back ? _shape : { box: boxes[i] || [0.25, 0.25, 0.75, 0.75] }, ...rest };
+    });
+    return { ...state, grid: null, _grid: state.grid, regions };
+  }
+
+  // javascript/src/model/regions.js
+  var indexOf = (state, id) => state.regions.findIndex((region) => region._id === id);
+  function onTop(state, region) {
+    if (state.overlap !== "over" || state.grid || !state.regions.length) return region;
+    return { ...region, priority: Math.min(1e3, Math.max(...state.regions.map((each) => Number(each.priority) || 0)) + 1) };
+  }
+  function setShapeKind(state, index, kind) {
+    const region = state.regions[index];
+    if (shapeKind(region) === kind) return state;
+    const [x0, y0, x1, y1] = shapeBounds(region);
+    const shapes = {
+      box: [x0, y0, x1, y1],
+      ellipse: [x0, y0, x1, y1],
+      polygon: [
+        [x0, y0],
+        [x1, y0],
+        [x1, y1],
+        [x0, y1]
+      ],
+      mask: region._mask || ""
+    };
+    const rest = { ...region, _mask: region.mask || region._mask };
+    SHAPE_KINDS.forEach((key) => delete rest[key]);
+    return replaceRegion(
+      state,
+      index,
+      /** @type {Region} */
+      { [kind]: shapes[kind], ...rest }
+    );
+  }
+  function replaceRegion(state, index, region) {
+    return { ...state, regions: state.regions.map((old, i) => i === index ? region : old) };
+  }
+  function addRegion(state) {
+    const region = onTop(state, makeRegion(state.grid ? {} : { box: [0.25, 0.25, 0.75, 0.75] }));
+    return { ...changeCells(state, (cells, sizes) => cells.push(sizes(cells.length - 1))), regions: [...state.regions, region] };
+  }
+  function duplicateRegion(state, index) {
+    const { _id, ...fields } = state.regions[index];
+    const regions = state.regions.slice();
+    regions.splice(index + 1, 0, makeRegion(fields));
+    return { ...changeCells(state, (cells, sizes, at) => cells.splice(at + 1, 0, sizes(at)), index), regions };
+  }
+  function removeRegion(state, index) {
+    return { ...changeCells(state, (cells, _, at) => cells.splice(at, 1), index), regions: state.regions.filter((_, i) => i !== index) };
+  }
+  function canRemove(state) {
+    return state.regions.length > (state.grid ? 1 : 0);
+  }
+  function moveRegion(state, index, step2) {
+    const target = index + step2;
+    if (target < 0 || target >= state.regions.length) return state;
+    const regions = state.regions.slice();
+    [regions[index], regions[target]] = [regions[target], regions[index]];
+    return { ...state, regions };
+  }
+
+  // javascript/src/model/clipboard.js
+  var CLIP = "regional/regions";
+  function copyText(state, ids) {
+    const shaped = state.grid ? useShapes(state) : state;
+    const regions = toJson({ ...shaped, regions: shaped.regions.filter((region) => ids.has(region._id)) }).regions;
+    return JSON.stringify({ [CLIP]: VERSION, regions });
+  }
+  function pasteRegions(text) {
+    if (!text || !text.trim()) throw new Error("The clipboard is empty: copy a region first.");
+    let data;
+    try {
+      data = JSON.parse(text);
+    } catch (error) {
+      throw new Error(
+        `The clipboard holds no regions: ${/^\s*[[{]/.test(text) ? `its JSON is broken (${error.message})` : "it is plain text"}.`
+      );
+    }
+    const version = data && typeof data === "object" ? data[CLIP] || data.version : 1;
+    if (version > VERSION) {
+      throw new Error(`The regions of the clipboard have version ${version}, made by a newer Regional: this one reads up to ${VERSION}.`);
+    }
+    const list = Array.isArray(data) ? data : data && data.grid ? useShapes(fromJson(data)).regions : data && data.regions;
+    if (!Array.isArray(list) || !list.length || !list.every((region) => region && typeof region === "object" && shapeKind(region))) {
+      throw new Error("The clipboard holds JSON, but no regions with a place.");
+    }
+    return list.map((region) => makeRegion(withoutPrivate(region)));
+  }
+  var withoutPrivate = (region) => Object.fromEntries(Object.entries(region).filter(([key]) => !key.startsWith("_")));
+  function addRegions(state, regions) {
+    const free = useShapes(state);
+    const joined = regions.reduce((now, region) => ({ ...now, regions: [...now.regions, onTop(now, region)] }), free);
+    return { ...joined, regions: joined.regions.slice(0, 256) };
+  }
+
+  // javascript/src/model/geometry/boxes.js
+  var SMALLEST = 8;
+  var HANDLES = [
+    ["nw", 0, 0],
+    ["n", 0.5, 0],
+    ["ne", 1, 0],
+    ["e", 1, 0.5],
+    ["se", 1, 1],
+    ["s", 0.5, 1],
+    ["sw", 0, 1],
+    ["w", 0, 0.5]
+  ];
+  var fine = (value) => Math.round(value * 1e6) / 1e6;
+  var inside = (value) => clamp(fine(value), 0, 1);
+  function mapShape(region, mapX, mapY) {
+    const corners = (box) => {
+      const [x0, x1] = [inside(mapX(box[0])), inside(mapX(box[2]))].sort((a, b) => a - b);
+      const [y0, y1] = [inside(mapY(box[1])), inside(mapY(box[3]))].sort((a, b) => a - b);
+      return [x0, y0, x1, y1];
+    };
+    if (region.box) return { ...region, box: corners(region.box) };
+    if (region.ellipse) return { ...region, ellipse: corners(region.ellipse) };
+    if (region.polygon) return { ...region, polygon: region.polygon.map(([x, y]) => [inside(mapX(x)), inside(mapY(y))]) };
+    return region;
+  }
+  function boxMap(from, to) {
+    const axis = (a0, a1, b0, b1) => (value) => a1 - a0 < 1e-9 ? b0 : b0 + (value - a0) * (b1 - b0) / (a1 - a0);
+    return [axis(from[0], from[2], to[0], to[2]), axis(from[1], from[3], to[1], to[3])];
+  }
+  function unionBox(boxes) {
+    if (!boxes.length) return null;
+    const side = (pick, at) => pick(...boxes.map((box) => box[at]));
+    return [side(Math.min, 0), side(Math.min, 1), side(Math.max, 2), side(Math.max, 3)];
+  }
+  var boxBetween = (a, b) => [
+    inside(Math.min(a.x, b.x)),
+    inside(Math.min(a.y, b.y)),
+    inside(Math.max(a.x, b.x)),
+    inside(Math.max(a.y, b.y))
+  ];
+  var isDrawn = (box, [width, height]) => (box[2] - box[0]) * width >= SMALLEST && (box[3] - box[1]) * height >= SMALLEST;
+  function shiftBox(box, dx, dy) {
+    const x = clamp(dx, -box[0], 1 - box[2]);
+    const y = clamp(dy, -box[1], 1 - box[3]);
+    return [fine(box[0] + x), fine(box[1] + y), fine(box[2] + x), fine(box[3] + y)];
+  }
+  function resizeBox(box, name, point, [width, height], keep) {
+    const next = box.slice();
+    const least = [SMALLEST / width, SMALLEST / height];
+    if (name.includes("w")) next[0] = clamp(point.x, 0, box[2] - least[0]);
+    if (name.includes("e")) next[2] = clamp(point.x, box[0] + least[0], 1);
+    if (name.includes("n")) next[1] = clamp(point.y, 0, box[3] - least[1]);
+    if (name.includes("s")) next[3] = clamp(point.y, box[1] + least[1], 1);
+    if (keep && name.length === 2) keepAspect(next, box, name);
+    return next.map(fine);
+  }
+  function keepAspect(next, box, name) {
+    const scale = Math.min((next[2] - next[0]) / (box[2] - box[0]), (next[3] - next[1]) / (box[3] - box[1]));
+    const w = (box[2] - box[0]) * scale;
+    const h = (box[3] - box[1]) * scale;
+    if (name.includes("w")) next[0] = box[2] - w;
+    else next[2] = box[0] + w;
+    if (name.includes("n")) next[1] = box[3] - h;
+    else next[3] = box[1] + h;
+  }
+  function mirrorShape(region, horizontal, box = [0, 0, 1, 1]) {
+    return horizontal ? mapShape(
+      region,
+      (x) => box[0] + box[2] - x,
+      (y) => y
+    ) : mapShape(
+      region,
+      (x) => x,
+      (y) => box[1] + box[3] - y
+    );
+  }
+  function alignBox(box, side, frame) {
+    const width = box[2] - box[0];
+    const height = box[3] - box[1];
+    const x = { left: frame[0], centre: (frame[0] + frame[2] - width) / 2, right: frame[2] - width }[side];
+    const y = { top: frame[1], middle: (frame[1] + frame[3] - height) / 2, bottom: frame[3] - height }[side];
+    return shiftBox(box, x === void 0 ? 0 : x - box[0], y === void 0 ? 0 : y - box[1]);
+  }
+
+  // javascript/src/model/geometry/hits.js
+  function contains(region, x, y, maskAt) {
+    if (region.polygon) return insidePolygon(region.polygon, x, y);
+    if (region.mask !== void 0) return maskAt !== void 0 && maskAt(region.mask, x, y) > 24;
+    const [x0, y0, x1, y1] = shapeBounds(region);
+    if (x < x0 || x > x1 || y < y0 || y > y1) return false;
+    if (!region.ellipse) return true;
+    return ((2 * x - x0 - x1) / (x1 - x0)) ** 2 + ((2 * y - y0 - y1) / (y1 - y0)) ** 2 <= 1;
+  }
+  function insidePolygon(points, x, y) {
+    let odd = false;
+    points.forEach(([x0, y0], i) => {
+      const [x1, y1] = points[(i + 1) % points.length];
+      if (y0 > y !== y1 > y && x < x0 + (x1 - x0) * (y - y0) / (y1 - y0)) odd = !odd;
+    });
+    return odd;
+  }
+  function regionAt(state, x, y, maskAt, boundsOf = regionBounds) {
+    let best = -1;
+    let least = Infinity;
+    state.regions.forEach((region, index) => {
+      const [x0, y0, x1, y1] = boundsOf(state, index);
+      const area = (x1 - x0) * (y1 - y0);
+      const hit = state.grid ? x >= x0 && x < x1 && y >= y0 && y < y1 : contains(region, x, y, maskAt);
+      if (hit && area <= least) [best, least] = [index, area];
+    });
+    return best;
+  }
+  function handleAt(box, point, reach) {
+    const found = HANDLES.find(
+      ([, u, v]) => Math.abs(box[0] + (box[2] - box[0]) * u - point.x) <= reach.x && Math.abs(box[1] + (box[3] - box[1]) * v - point.y) <= reach.y
+    );
+    return found ? found[0] : null;
+  }
+
+  // javascript/src/model/masks/mask.js
+  var LONGEST_MASK_SIDE = 512;
+  function maskSize([width, height]) {
+    const scale = Math.min(1, LONGEST_MASK_SIDE / Math.max(width, height));
+    return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+  }
+  var makeMask = (width, height, data) => ({ width, height, data: data || new Uint8ClampedArray(width * height) });
+  var copyMask = (mask) => makeMask(mask.width, mask.height, mask.data.slice());
+  function drawShape(region, width, height, bounds) {
+    const mask = makeMask(width, height);
+    const shape = bounds ? { box: bounds } : region;
+    for (let row = 0; row < height; row++) {
+      for (let column = 0; column < width; column++) {
+        if (contains(shape, (column + 0.5) / width, (row + 0.5) / height)) mask.data[row * width + column] = 255;
+      }
+    }
+    return mask;
+  }
+  function maskBounds(mask, least = 12) {
+    let x0 = mask.width;
+    let y0 = mask.height;
+    let x1 = -1;
+    let y1 = -1;
+    for (let row = 0, at = 0; row < mask.height; row++) {
+      for (let column = 0; column < mask.width; column++, at++) {
+        if (mask.data[at] < least) continue;
+        if (column < x0) x0 = column;
+        if (column > x1) x1 = column;
+        if (row < y0) y0 = row;
+        y1 = row;
+      }
+    }
+    return x1 < 0 ? null : [x0 / mask.width, y0 / mask.height, (x1 + 1) / mask.width, (y1 + 1) / mask.height];
+  }
+  function warpMask(mask, from, to) {
+    const { width, height } = mask;
+    const result = makeMask(width, height);
+    const back = boxMap(to, from);
+    const flipX = to[0] > to[2];
+    const flipY = to[1] > to[3];
+    const mapX = flipX ? (x) => from[0] + (x - to[0]) * (from[2] - from[0]) / (to[2] - to[0]) : back[0];
+    const mapY = flipY ? (y) => from[1] + (y - to[1]) * (from[3] - from[1]) / (to[3] - to[1]) : back[1];
+    for (let row = 0, at = 0; row < height; row++) {
+      const y = mapY((row + 0.5) / height) * height - 0.5;
+      for (let column = 0; column < width; column++, at++) result.data[at] = sample(mask, mapX((column + 0.5) / width) * width - 0.5, y);
+    }
+    return result;
+  }
+  function sample({ width, height, data }, x, y) {
+    const [x0, y0] = [Math.floor(x + 1e-6), Math.floor(y + 1e-6)];
+    const u = Math.max(0, x - x0);
+    const v = Math.max(0, y - y0);
+    const pixel = (column, row) => column < 0 || row < 0 || column >= width || row >= height ? 0 : data[row * width + column];
+    if (u < 1e-6 && v < 1e-6) return pixel(x0, y0);
+    return (pixel(x0, y0) * (1 - u) + pixel(x0 + 1, y0) * u) * (1 - v) + (pixel(x0, y0 + 1) * (1 - u) + pixel(x0 + 1, y0 + 1) * u) * v;
+  }
+  function scaleMask(mask, width, height) {
+    if (mask.width === width && mask.height === height) return mask;
+    const result = makeMask(width, height);
+    for (let row = 0; row < height; row++) {
+      const y0 = Math.floor(row * mask.height / height);
+      const y1 = Math.max(y0 + 1, Math.floor((row + 1) * mask.height / height));
+      for (let column = 0; column < width; column++) {
+        const x0 = Math.floor(column * mask.width / width);
+        const x1 = Math.max(x0 + 1, Math.floor((column + 1) * mask.width / width));
+        let sum = 0;
+        for (let y = y0; y < y1; y++) for (let x = x0; x < x1; x++) sum += mask.data[y * mask.width + x];
+        result.data[row * width + column] = Math.round(sum / ((y1 - y0) * (x1 - x0)));
+      }
+    }
+    return result;
+  }
+  function readRle(text) {
+    const match = /^rle:(\d+)x(\d+):(.*)$/s.exec(text);
+    if (!match || Number(match[1]) * Number(match[2]) > 64e6) return null;
+    const mask = makeMask(Number(match[1]), Number(match[2]));
+    let at = 0;
+    for (const piece of match[3].split(",")) {
+      const [value, length] = piece.split("*");
+      mask.data.fill(Number(value), at, at += Number(length || 1));
+    }
+    return at === mask.data.length ? mask : null;
+  }
+  var isEmptyMask = (mask) => maskBounds(mask, 1) === null;
+
+  // javascript/src/model/selection.js
+  var isFree = (region) => !region._lock;
+  function changeRegions(state, ids, change) {
+    const regions = state.regions.map((region, index) => ids.has(region._id) && isFree(region) ? change(region, index) : region);
+    return regions.every((region, i) => region === state.regions[i]) ? state : { ...state, regions };
+  }
+  function removeRegions(state, ids) {
+    return state.regions.filter((region) => ids.has(region._id) && isFree(region)).reduce((next, region) => canRemove(next) ? removeRegion(next, indexOf(next, region._id)) : next, state);
+  }
+  function duplicateRegions(state, ids) {
+    const made = /* @__PURE__ */ new Set();
+    const next = state.regions.filter((region) => ids.has(region._id)).reduce((now, region) => {
+      const after = duplicateRegion(now, indexOf(now, region._id));
+      made.add(after.regions[indexOf(now, region._id) + 1]._id);
+      return after;
+    }, state);
+    const shifted = state.grid ? next : changeRegions(next, made, (region) => shiftAside(region));
+    return { state: shifted, ids: made };
+  }
+  function shiftAside(region) {
+    const bounds = shapeBounds(region);
+    return mapShape(region, ...boxMap(bounds, shiftBox(bounds, bounds[2] > 0.96 ? -0.04 : 0.04, bounds[3] > 0.96 ? -0.04 : 0.04)));
+  }
+  function reorder(state, from, to) {
+    if (from === to || !state.regions[from] || !state.regions[to]) return state;
+    const regions = state.regions.slice();
+    regions.splice(to, 0, ...regions.splice(from, 1));
+    return { ...state, regions };
+  }
+  function prioritise(state) {
+    return { ...state, regions: state.regions.map((region, index) => ({ ...region, priority: index })) };
+  }
+  var coverByOrder = (state) => state.overlap === "over" && !state.grid ? prioritise(state) : state;
+  function solo(state, index) {
+    const region = state.regions[index];
+    if (state._solo && state._solo.id === region._id) {
+      return { ...state, _solo: null, regions: state.regions.map((each) => ({ ...each, enabled: state._solo.were[each._id] !== false })) };
+    }
+    const were = state._solo ? state._solo.were : Object.fromEntries(state.regions.map((each) => [each._id, each.enabled]));
+    return { ...state, _solo: { id: region._id, were }, regions: state.regions.map((each) => ({ ...each, enabled: each._id === region._id })) };
+  }
+
+  // javascript/src/model/masks/deflate.js
+  var WINDOW = 32768;
+  var LENGTHS = [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];
+  var LENGTH_BITS = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
+  var DISTANCES = [
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    9,
+    13,
+    17,
+    25,
+    33,
+    49,
+    65,
+    97,
+    129,
+    193,
+    257,
+    385,
+    513,
+    769,
+    1025,
+    1537,
+    2049,
+    3073,
+    4097,
+    6145,
+    8193,
+    12289,
+    16385,
+    24577
+  ];
+  var DISTANCE_BITS = [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13];
+  function bitWriter() {
+    const bytes = [];
+    let held = 0;
+    let count = 0;
+    const write = (value, bits) => {
+      held |= value << count;
+      count += bits;
+      while (count >= 8) {
+        bytes.push(held & 255);
+        held >>>= 8;
+        count -= 8;
+      }
+    };
+    return { write, bytes: () => count ? (write(0, 8 - count), bytes) : bytes };
+  }
+  function reversed(code, bits) {
+    let result = 0;
+    for (let i = 0; i < bits; i++) result |= (code >> i & 1) << bits - 1 - i;
+    return result;
+  }
+  function fixedCode(symbol) {
+    const [code, bits] = symbol < 144 ? [48 + symbol, 8] : symbol < 256 ? [400 + symbol - 144, 9] : symbol < 280 ? [symbol - 256, 7] : [192 + symbol - 280, 8];
+    return [reversed(code, bits), bits];
+  }
+  var CODES = Array.from({ length: 288 }, (_, symbol) => fixedCode(symbol));
+  function slot(table, value) {
+    let at = table.length - 1;
+    while (table[at] > value) at--;
+    return at;
+  }
+  function deflate(bytes) {
+    const out = bitWriter();
+    const seen = /* @__PURE__ */ new Map();
+    const symbol = (value) => out.write(...CODES[value]);
+    out.write(1, 1);
+    out.write(1, 2);
+    for (let at = 0; at < bytes.length; ) {
+      const key = bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16;
+      const { length, distance } = longestMatch(bytes, at, seen.get(key));
+      if (length) {
+        const l = length === 258 ? 28 : slot(LENGTHS, length);
+        const d = slot(DISTANCES, distance);
+        symbol(257 + l);
+        out.write(length - LENGTHS[l], LENGTH_BITS[l]);
+        out.write(reversed(d, 5), 5);
+        out.write(distance - DISTANCES[d], DISTANCE_BITS[d]);
+      } else {
+        symbol(bytes[at]);
+      }
+      remember(seen, key, at);
+      at += length || 1;
+    }
+    symbol(256);
+    return out.bytes();
+  }
+  function remember(seen, key, at) {
+    const starts = seen.get(key);
+    if (!starts) seen.set(key, [at]);
+    else if (starts.push(at) > 16) starts.shift();
+  }
+  function longestMatch(bytes, at, starts = []) {
+    let length = 0;
+    let distance = 0;
+    const most = Math.min(258, bytes.length - at);
+    for (let i = starts.length - 1; i >= 0 && at - starts[i] <= WINDOW; i--) {
+      let run2 = 0;
+      while (run2 < most && bytes[starts[i] + run2] === bytes[at + run2]) run2++;
+      if (run2 > length) [length, distance] = [run2, at - starts[i]];
+      if (length === most) break;
+    }
+    return length >= 3 ? { length, distance } : { length: 0, distance: 0 };
+  }
+
+  // javascript/src/model/masks/png.js
+  var PREFIX = "data:image/png;base64,";
+  var ENOUGH = 6e3;
+  var CRC = Uint32Array.from({ length: 256 }, (_, n) => {
+    let c = n;
+    for (let k = 0; k < 8; k++) c = c & 1 ? 3988292384 ^ c >>> 1 : c >>> 1;
+    return c;
+  });
+  function checksum(bytes) {
+    let crc = 4294967295;
+    for (const byte of bytes) crc = CRC[(crc ^ byte) & 255] ^ crc >>> 8;
+    return (crc ^ 4294967295) >>> 0;
+  }
+  function adler(bytes) {
+    let a = 1;
+    let b = 0;
+    for (const byte of bytes) {
+      a = (a + byte) % 65521;
+      b = (b + a) % 65521;
+    }
+    return b * 65536 + a;
+  }
+  var word = (value) => [value >>> 24 & 255, value >>> 16 & 255, value >>> 8 & 255, value & 255];
+  function chunk(name, body) {
+    const named = [...name].map((letter) => letter.charCodeAt(0)).concat(body);
+    return [...word(body.length), ...named, ...word(checksum(named))];
+  }
+  function filtered(mask, bits) {
+    const stride = bits === 1 ? Math.ceil(mask.width / 8) : mask.width;
+    const rows = new Uint8Array((stride + 1) * mask.height);
+    const packed = new Uint8Array(stride * mask.height);
+    for (let row = 0; row < mask.height; row++) {
+      for (let column = 0; column < mask.width; column++) {
+        const value = mask.data[row * mask.width + column];
+        if (bits === 8) packed[row * stride + column] = value;
+        else if (value) packed[row * stride + (column >> 3)] |= 128 >> (column & 7);
+      }
+      rows[row * (stride + 1)] = row ? 2 : 0;
+      for (let i = 0; i < stride; i++) {
+        rows[row * (stride + 1) + 1 + i] = packed[row * stride + i] - (row ? packed[(row - 1) * stride + i] : 0);
+      }
+    }
+    return rows;
+  }
+  function encodePng(mask) {
+    const bits = mask.data.every((value) => value === 0 || value === 255) ? 1 : 8;
+    const raw = filtered(mask, bits);
+    return Uint8Array.from([
+      137,
+      80,
+      78,
+      71,
+      13,
+      10,
+      26,
+      10,
+      ...chunk("IHDR", [...word(mask.width), ...word(mask.height), bits, 0, 0, 0, 0]),
+      ...chunk("IDAT", [120, 1].concat(deflate(raw), word(adler(raw)))),
+      ...chunk("IEND", [])
+    ]);
+  }
+  function base64(bytes) {
+    let text = "";
+    for (let at = 0; at < bytes.length; at += 4096) text += String.fromCharCode(...bytes.subarray(at, at + 4096));
+    return btoa(text);
+  }
+  function maskToUrl(mask) {
+    const half = () => scaleMask(mask, Math.ceil(mask.width / 2), Math.ceil(mask.height / 2));
+    let bytes = encodePng(mask);
+    if (bytes.length > ENOUGH) bytes = encodePng(fewerGreys(mask));
+    if (bytes.length > ENOUGH) bytes = encodePng(fewerGreys(half()));
+    return PREFIX + base64(bytes);
+  }
+  function fewerGreys(mask) {
+    return { ...mask, data: mask.data.map((value) => Math.min(255, Math.round(value / 8) * 8)) };
+  }
+
+  // javascript/src/stage/mask_cache.js
+  var MOST = 200;
+  var LONGEST2 = 1024;
+  var MaskCache = class {
+    /** @param {() => void} changed Called when a mask that was asked for has been decoded. */
+    constructor(changed) {
+      this.changed = changed;
+      this.known = /* @__PURE__ */ new Map();
+      this.at = this.at.bind(this);
+    }
+    /**
+     * A mask, null while it is not decoded.
+     *
+     * @param {string | undefined} text
+     */
+    get(text) {
+      return text ? this.entry(text).mask : null;
+    }
+    /** @param {string} text */
+    entry(text) {
+      return this.known.get(text) || this.load(text);
+    }
+    /** @param {string} text */
+    load(text) {
+      const entry = this.keep(text, readRle(text));
+      if (!entry.mask && text.startsWith("data:image/")) {
+        decodeMask(text).then(
+          (mask) => {
+            entry.mask = mask;
+            this.changed();
+          },
+          () => {
+          }
+        );
+      }
+      return entry;
+    }
+    /**
+     * @param {string} text
+     * @param {Mask | null} mask
+     * @returns {Entry}
+     */
+    keep(text, mask) {
+      const entry = { mask, tints: /* @__PURE__ */ new Map() };
+      this.known.set(text, entry);
+      if (this.known.size > MOST) this.known.delete(
+        /** @type {string} */
+        this.known.keys().next().value
+      );
+      return entry;
+    }
+    /**
+     * Wait for a mask that may not be decoded yet; null where the text is not a mask.
+     *
+     * @param {string | undefined} text
+     */
+    async wait(text) {
+      return this.get(text) || (text && text.startsWith("data:image/") ? decodeMask(text).catch(() => null) : null);
+    }
+    /**
+     * Remember a mask that was just painted: it needs no decoding.
+     *
+     * @param {string} text
+     * @param {Mask} mask
+     */
+    put(text, mask) {
+      this.keep(text, mask);
+    }
+    /**
+     * The mask's value, 0 to 255, at a point of the picture.
+     *
+     * @param {string} text
+     * @param {number} x
+     * @param {number} y
+     */
+    at(text, x, y) {
+      const mask = this.get(text);
+      if (!mask) return 0;
+      const row = Math.min(mask.height - 1, Math.floor(y * mask.height));
+      return mask.data[row * mask.width + Math.min(mask.width - 1, Math.floor(x * mask.width))];
+    }
+    /**
+     * The mask in a colour as a canvas, null while it is not decoded.
+     *
+     * @param {string} text
+     * @param {Colour} colour
+     */
+    tint(text, colour) {
+      const mask = this.get(text);
+      if (!mask) return null;
+      const { tints } = this.entry(text);
+      const key = colour.join();
+      const tint = tints.get(key) || tinted(mask, colour);
+      tints.set(key, tint);
+      return tint;
+    }
+    /**
+     * Box around the mask's pixels, null for an empty one and while it is not decoded.
+     *
+     * @param {string} text
+     */
+    bounds(text) {
+      const mask = this.get(text);
+      if (!mask) return null;
+      const entry = this.entry(text);
+      if (entry.bounds === void 0) entry.bounds = maskBounds(mask);
+      return entry.bounds;
+    }
+  };
+  function storeMask(stage, mask) {
+    const text = maskToUrl(mask);
+    stage.masks.put(text, mask);
+    return text;
+  }
+  async function decodeMask(text) {
+    const picture = new Image();
+    picture.src = text;
+    await picture.decode();
+    const scale = Math.min(1, LONGEST2 / Math.max(picture.naturalWidth, picture.naturalHeight));
+    const width = Math.max(1, Math.round(picture.naturalWidth * scale));
+    const height = Math.max(1, Math.round(picture.naturalHeight * scale));
+    const canvas = el("canvas", { width, height });
+    const context = (
+      /** @type {CanvasRenderingContext2D} */
+      canvas.getContext("2d", { willReadFrequently: true })
+    );
+    context.drawImage(picture, 0, 0, width, height);
+    const { data } = context.getImageData(0, 0, width, height);
+    const mask = makeMask(width, height);
+    for (let at = 0; at < mask.data.length; at++) {
+      mask.data[at] = (0.299 * data[4 * at] + 0.587 * data[4 * at + 1] + 0.114 * data[4 * at + 2]) * data[4 * at + 3] / 255;
+    }
+    return mask;
+  }
+  function tinted(mask, colour) {
+    const canvas = el("canvas", { width: mask.width, height: mask.height });
+    const context = (
+      /** @type {CanvasRenderingContext2D} */
+      canvas.getContext("2d")
+    );
+    tintInto(context, mask, colour, [0, 0, mask.width, mask.height]);
+    return canvas;
+  }
+  function tintInto(context, mask, [red, green, blue], [x0, y0, x1, y1]) {
+    if (x1 <= x0 || y1 <= y0) return;
+    const pixels = context.createImageData(x1 - x0, y1 - y0);
+    for (let row = y0, to = 0; row < y1; row++) {
+      for (let from = row * mask.width + x0; from < row * mask.width + x1; from++, to += 4) {
+        pixels.data[to] = red;
+        pixels.data[to + 1] = green;
+        pixels.data[to + 2] = blue;
+        pixels.data[to + 3] = mask.data[from];
+      }
+    }
+    context.putImageData(pixels, x0, y0);
+  }
+
+  // javascript/src/panel/registry.js
+  var panels = {};
+
+  // javascript/src/panel/clipboard.js
+  var copied = "";
+  async function copyToClipboard(panel) {
+    const text = copyText(panel.store.get(), panel.selected);
+    copied = text;
+    try {
+      await navigator.clipboard.writeText(text);
+      panel.note(t("Regions copied as JSON: {0}.", panel.selected.size));
+    } catch {
+      panel.note("Copied within this page. The browser does not let the page write to its clipboard; Ctrl+C on the canvas does.");
+    }
+  }
+  async function pasteFromClipboard(panel) {
+    try {
+      panel.paste(await navigator.clipboard.readText());
+    } catch {
+      if (copied) panel.paste(copied);
+      else panel.note("The browser does not let the page read its clipboard. Click the canvas and press Ctrl+V.", true);
+    }
+  }
+  function isMine(panel, event) {
+    const { activeElement } = document;
+    const focused = panels[panel.tab] === panel && panel.mount.contains(activeElement) && !isTyping(activeElement);
+    return focused && !event.defaultPrevented;
+  }
+  function copy2(panel, event) {
+    if (!event.clipboardData || !isMine(panel, event) || !panel.selected.size) return false;
+    event.clipboardData.setData("text/plain", copyText(panel.store.get(), panel.selected));
+    event.preventDefault();
+    return true;
+  }
+  function attachClipboard(panel) {
+    document.addEventListener("copy", (event) => copy2(panel, event));
+    document.addEventListener("cut", (event) => copy2(panel, event) && panel.act("remove"));
+    document.addEventListener(
+      "paste",
+      (event) => {
+        if (!event.clipboardData || !isMine(panel, event)) return;
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        panel.paste(event.clipboardData.getData("text/plain"));
+      },
+      true
+    );
+  }
+
+  // javascript/src/panel/acts.js
+  var ACTS = {
+    undo: (panel) => panel.undo(),
+    redo: (panel) => panel.redo(),
+    remove: (panel) => panel.edit((state) => removeRegions(state, panel.selected)),
+    duplicate: (panel) => {
+      const { state, ids } = duplicateRegions(panel.store.get(), panel.selected);
+      panel.edit(() => state);
+      panel.select(ids, { reveal: true });
+    },
+    mirrorX: (panel) => mirror(panel, true),
+    mirrorY: (panel) => mirror(panel, false),
+    copy: (panel) => copyToClipboard(panel),
+    paste: (panel) => pasteFromClipboard(panel),
+    splitX: (panel) => splitChosen(panel, "x"),
+    splitY: (panel) => splitChosen(panel, "y"),
+    merge: (panel) => {
+      const next = mergeCells(panel.store.get(), chosenIndex(panel));
+      if (next) panel.edit(() => next);
+      else panel.note("This cell has no next one to merge with: merging works along a row, and between rows of one cell.");
+    }
+  };
+  function act(panel, name) {
+    ACTS[name](panel);
+  }
+  var chosenIndex = (panel) => panel.store.get().regions.findIndex((region) => panel.selected.has(region._id));
+  function splitChosen(panel, axis) {
+    const index = chosenIndex(panel);
+    if (index >= 0) panel.edit((state) => splitCell(state, index, axis));
+  }
+  function transformed(panel, region, change, from, to) {
+    if (region.mask === void 0) return change(region);
+    const mask = panel.stage.masks.get(region.mask);
+    return mask ? { ...region, mask: storeMask(panel.stage, warpMask(mask, from, to)) } : region;
+  }
+  function mirror(panel, horizontal) {
+    const to = horizontal ? [1, 0, 0, 1] : [0, 1, 1, 0];
+    const change = (region) => mirrorShape(region, horizontal);
+    if (panel.store.get().grid) return;
+    panel.edit((state) => changeRegions(state, panel.selected, (region) => transformed(panel, region, change, [0, 0, 1, 1], to)));
+  }
+  function paste(panel, text) {
+    try {
+      const regions = pasteRegions(text);
+      panel.edit((state) => addRegions(state, regions));
+      panel.select(
+        regions.map((region) => region._id),
+        { reveal: true }
+      );
+      panel.note(t("Regions pasted: {0}.", regions.length));
+    } catch (error) {
+      panel.note(error.message, true);
+    }
+  }
+  function place(panel, from, to, key) {
+    const map = boxMap(from, to);
+    const change = (region) => mapShape(region, ...map);
+    panel.edit((state) => changeRegions(state, panel.selected, (region) => transformed(panel, region, change, from, to)), { key });
+  }
+  function align(panel, side) {
+    const { stage, selected } = panel;
+    const frame = selected.size > 1 && stage.selectionBox(panel.store.get()) || [0, 0, 1, 1];
+    panel.edit(
+      (state) => changeRegions(state, selected, (region, index) => {
+        const from = stage.boundsOf(state, index);
+        const to = alignBox(from, side, frame);
+        return transformed(panel, region, (shape) => mapShape(shape, ...boxMap(from, to)), from, to);
+      })
+    );
+  }
+  function addBox(panel) {
+    panel.edit(addRegion);
+    const { regions } = panel.store.get();
+    panel.select([regions[regions.length - 1]._id], { reveal: true });
+  }
+
+  // javascript/src/model/fields.js
+  function parseNumber(text) {
+    const plain = String(text).trim().replace(/^([+-]?\d*),(\d+)$/, "$1.$2");
+    if (plain === "") return void 0;
+    return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : String(text);
+  }
+  function parsePoints(text) {
+    return String(text).split(/[;\n]/).map((line) => line.trim()).filter(Boolean).map(
+      (line) => line.split(/[\s,]+/).filter(Boolean).map(parseNumber)
+    );
+  }
+  function formatPoints(points) {
+    return (points || []).map((point) => [point].flat().join(" ")).join("\n");
+  }
+  function getField(state, path) {
+    return pathKeys(path).reduce((value, key) => value === void 0 || value === null ? void 0 : value[key], state);
+  }
+  function setField(state, path, value) {
+    return setAt(state, pathKeys(path), value);
+  }
+  function pathKeys(path) {
+    return String(path).split(/[.[\]]/).filter(Boolean).map((key) => /^\d+$/.test(key) ? Number(key) : key);
+  }
+  function setAt(target, [key, ...rest], value) {
+    const result = Array.isArray(target) ? target.slice() : { ...target };
+    result[key] = rest.length ? setAt(result[key] || {}, rest, value) : value;
+    return result;
+  }
+
+  // javascript/src/model/source.js
+  var EDIT_METHODS = ["mrgd", "p2p"];
+  var SOURCE_KEYS = ["regions", "grid", "base", "common", "overlap"];
+  var EDIT_OPTIONS = [
+    "control",
+    "tau",
+    "tau_own",
+    "self_until",
+    "total",
+    "t_total",
+    "halo",
+    "lambda_rs",
+    "lambda_is",
+    "lambda_ip",
+    "guided",
+    "guidance",
+    "guidance_path",
+    "gradient",
+    "keyword_count",
+    "keyword_choice",
+    "kssa_gain",
+    "inversion",
+    "null_text",
+    "lock",
+    "lock_picture"
+  ];
+  var isEditing = (state) => EDIT_METHODS.includes(state.method);
+  var optionsOf = (state) => isEditing(state) && state.options[state.method] || {};
+  var setOption = (state, name, value) => setField(state, `options.${state.method}.${name}`, value);
+  function asSource(state) {
+    const json = toJson(state);
+    return Object.fromEntries(SOURCE_KEYS.filter((key) => key in json).map((key) => [key, json[key]]));
+  }
+  var sourceOf = (state) => optionsOf(state).source || null;
+  function lockSource(state) {
+    const next = { ...isEditing(state) ? state : { ...state, method: EDIT_METHODS[0] }, text_from: "regions", enabled: true };
+    return setOption(setOption(next, "source", asSource(state)), "pairs", void 0);
+  }
+  var releaseSource = (state) => setOption(setOption(state, "source", void 0), "pairs", void 0);
+  function backToSource(state) {
+    const source = sourceOf(state);
+    return source ? fromJson({ ...toJson(state), grid: null, regions: [], base: {}, common: "", overlap: "blend", ...copy(source) }) : state;
+  }
+  function setPair(state, target, source) {
+    const pairs = optionsOf(state).pairs || [];
+    const others = pairs.filter(([s, t2]) => t2 !== target && (source === null || s !== source));
+    return setOption(state, "pairs", [...others, [source, target]]);
+  }
+  var clearPairs = (state) => setOption(state, "pairs", void 0);
+  var keywordsOf = (state, region) => (optionsOf(state).keywords || [])[region] || [];
+  function setKeywords(state, region, text) {
+    const lists = state.regions.map((_, index) => index === region ? text.split(/[\s,;]+/).filter(Boolean) : keywordsOf(state, index));
+    return setOption(state, "keywords", lists.some((words) => words.length) ? lists : void 0);
+  }
+  function foundKeywords(infotext) {
+    const match = /Regional keywords: ("(?:[^"\\]|\\.)*"|[^,\n]*)/.exec(infotext || "");
+    if (!match) return {};
+    const pairs = match[1].replace(/^"|"$/g, "").split(";").flatMap((part) => {
+      const found = /^\s*(\d+):\s*(.*?)\s*$/.exec(part);
+      return found ? [[Number(found[1]) - 1, found[2]]] : [];
+    });
+    return Object.fromEntries(pairs);
+  }
+  function pictureDifference(first, second, gain = 3, floor = 12) {
+    const bytes = new Uint8ClampedArray(first.length);
+    let changed = 0;
+    for (let i = 0; i < first.length; i += 4) {
+      let most = 0;
+      for (let c = 0; c < 3; c++) {
+        const gap = Math.abs(first[i + c] - second[i + c]);
+        most = Math.max(most, gap);
+        bytes[i + c] = gap * gain;
+      }
+      bytes[i + 3] = 255;
+      if (most > floor) changed++;
+    }
+    return { bytes, share: first.length ? changed * 4 / first.length : 0 };
+  }
+
+  // javascript/src/model/geometry/snapping.js
+  var CELL = 8;
+  function snapLines(boxes) {
+    const fixed = [0, 1 / 3, 0.5, 2 / 3, 1];
+    return { x: [...fixed, ...boxes.flatMap((box) => [box[0], box[2]])], y: [...fixed, ...boxes.flatMap((box) => [box[1], box[3]])] };
+  }
+  function snapValue(value, lines2, reach, pixels) {
+    let best = null;
+    for (const line of lines2) {
+      if (Math.abs(line - value) <= reach && (best === null || Math.abs(line - value) < Math.abs(best - value))) best = line;
+    }
+    return best === null ? { value: clamp(Math.round(value * pixels / CELL) * CELL / pixels, 0, 1), line: null } : { value: best, line: best };
+  }
+  function snapPoint(point, lines2, reach, [width, height]) {
+    const x = snapValue(point.x, lines2.x, reach.x, width);
+    const y = snapValue(point.y, lines2.y, reach.y, height);
+    return { x: x.value, y: y.value, guides: { x: x.line, y: y.line } };
+  }
+  function snapShift(box, dx, dy, lines2, reach, [width, height]) {
+    const axis = (low, high, shift, targets, near, pixels) => {
+      const tries = [low, high].map((side) => ({ side, ...snapValue(side + shift, targets, near, pixels) }));
+      const held = tries.filter((found) => found.line !== null).sort((a, b) => Math.abs(a.value - a.side - shift) - Math.abs(b.value - b.side - shift))[0];
+      const taken = held || tries[0];
+      return { shift: clamp(taken.value - taken.side, -low, 1 - high), line: taken.line };
+    };
+    const x = axis(box[0], box[2], dx, lines2.x, reach.x, width);
+    const y = axis(box[1], box[3], dy, lines2.y, reach.y, height);
+    return { dx: x.shift, dy: y.shift, guides: { x: x.line, y: y.line } };
+  }
+
+  // javascript/src/model/geometry/view.js
+  function zoomView(view, factor, at) {
+    const zoom = clamp(view.zoom * factor, 1, 32);
+    return panView({ zoom, x: at.x - (at.x - view.x) * view.zoom / zoom, y: at.y - (at.y - view.y) * view.zoom / zoom }, 0, 0);
+  }
+  function panView(view, dx, dy) {
+    const room = 1 - 1 / view.zoom;
+    return { zoom: view.zoom, x: clamp(view.x + dx, 0, room), y: clamp(view.y + dy, 0, room) };
+  }
+
+  // javascript/src/model/masks/paint.js
+  function falloff(d, r, softness) {
+    const core = Math.min(r * (1 - softness), r - 0.5);
+    const rim = Math.max(r, core + 1);
+    if (d <= core) return 1;
+    if (d >= rim) return 0;
+    const t2 = (rim - d) / (rim - core);
+    return t2 * t2 * (3 - 2 * t2);
+  }
+  function strokeSegment(cover, a, b, softness) {
+    const reach = Math.max(a.r, b.r) + 1;
+    const x0 = Math.max(0, Math.floor(Math.min(a.x, b.x) - reach));
+    const x1 = Math.min(cover.width, Math.ceil(Math.max(a.x, b.x) + reach));
+    const y0 = Math.max(0, Math.floor(Math.min(a.y, b.y) - reach));
+    const y1 = Math.min(cover.height, Math.ceil(Math.max(a.y, b.y) + reach));
+    const dx = b.x - a.x;
+    const dy = b.y - a.y;
+    const length2 = dx * dx + dy * dy;
+    for (let row = y0; row < y1; row++) {
+      for (let column = x0; column < x1; column++) {
+        const px = column + 0.5 - a.x;
+        const py = row + 0.5 - a.y;
+        const t2 = length2 ? clamp((px * dx + py * dy) / length2, 0, 1) : 0;
+        const d = Math.hypot(px - t2 * dx, py - t2 * dy);
+        const r = a.r + t2 * (b.r - a.r);
+        const at = row * cover.width + column;
+        if (d < r + 1) cover.data[at] = Math.max(cover.data[at], 255 * falloff(d, r, softness));
+      }
+    }
+    return [x0, y0, x1, y1];
+  }
+  function applyStroke(base, cover, erase, out, [x0, y0, x1, y1] = [0, 0, base.width, base.height]) {
+    for (let row = y0; row < y1; row++) {
+      for (let at = row * base.width + x0, end = row * base.width + x1; at < end; at++) {
+        const before = base.data[at];
+        const stroke = cover.data[at];
+        out.data[at] = erase ? before * (255 - stroke) / 255 : Math.max(before, stroke);
+      }
+    }
+    return out;
+  }
+  function floodFill(mask, x, y, value = 255, tolerance = 96) {
+    const { width, height } = mask;
+    const result = copyMask(mask);
+    const seed = mask.data[y * width + x];
+    const seen = new Uint8Array(width * height);
+    const stack = [y * width + x];
+    const open = (at) => !seen[at] && Math.abs(mask.data[at] - seed) <= tolerance;
+    while (stack.length) {
+      const start2 = (
+        /** @type {number} */
+        stack.pop()
+      );
+      if (!open(start2)) continue;
+      const row = start2 - start2 % width;
+      let left = start2;
+      let right = start2;
+      while (left > row && open(left - 1)) left--;
+      while (right < row + width - 1 && open(right + 1)) right++;
+      for (let at = left; at <= right; at++) {
+        seen[at] = 1;
+        result.data[at] = value;
+        if (at >= width && open(at - width)) stack.push(at - width);
+        if (at < width * (height - 1) && open(at + width)) stack.push(at + width);
+      }
+    }
+    return result;
+  }
+
+  // javascript/src/stage/tools/paint.js
+  var LEAST_PRESSURE = 0.15;
+  function paintTarget(stage, mayMake) {
+    const state = stage.freeState();
+    const chosen = state.regions.filter((region2) => stage.panel.selected.has(region2._id));
+    const [width, height] = maskSize(stage.size());
+    if (chosen.length !== 1) {
+      return mayMake ? { state, region: onTop(state, makeRegion({ mask: "" })), mask: makeMask(width, height), isNew: true } : null;
+    }
+    const [region] = chosen;
+    if (region._lock) return null;
+    const known = region.mask === void 0 ? drawShape(region, width, height) : stage.masks.get(region.mask) || makeMask(width, height);
+    return { state, region, mask: scaleMask(known, width, height), isNew: false };
+  }
+  var brush = (label, key, erase) => ({
+    label,
+    key,
+    isBrush: true,
+    cursor: "none",
+    down(stage, point) {
+      const target = paintTarget(stage, !erase);
+      if (!target) return void stage.panel.note(erase ? "Choose the region to erase from first." : "This region is locked.");
+      const { mask, region, state, isNew } = target;
+      const index = isNew ? state.regions.length : indexOf(state, region._id);
+      const canvas = document.createElement("canvas");
+      Object.assign(canvas, { width: mask.width, height: mask.height });
+      stage.paint = {
+        ...target,
+        id: region._id,
+        cover: makeMask(mask.width, mask.height),
+        out: copyMask(mask),
+        canvas,
+        context: (
+          /** @type {CanvasRenderingContext2D} */
+          canvas.getContext("2d")
+        ),
+        colour: regionColour(index)
+      };
+      tintInto(stage.paint.context, mask, stage.paint.colour, [0, 0, mask.width, mask.height]);
+      this.move(stage, point);
+    },
+    move(stage, point) {
+      const { paint } = stage;
+      if (!paint) return;
+      const r = Math.max(
+        0.6,
+        stage.brush.size / 2 * Math.min(paint.mask.width, paint.mask.height) * Math.max(LEAST_PRESSURE, point.pressure)
+      );
+      const to = { x: point.x * paint.mask.width, y: point.y * paint.mask.height, r };
+      const rect = strokeSegment(paint.cover, paint.last || to, to, stage.brush.softness);
+      applyStroke(paint.mask, paint.cover, erase, paint.out, rect);
+      tintInto(paint.context, paint.out, paint.colour, rect);
+      paint.last = to;
+      stage.redraw();
+    },
+    up(stage) {
+      const { paint } = stage;
+      if (!paint) return;
+      stage.paint = null;
+      putMask(stage, paint, paint.out);
+    }
+  });
+  function putMask(stage, { state, region, isNew }, mask) {
+    if (isEmptyMask(mask)) {
+      stage.panel.note("Nothing would be left of the region: remove it instead.");
+      stage.cancel();
+      return;
+    }
+    const { box, ellipse, polygon: polygon2, ...rest } = region;
+    const painted = { ...rest, mask: storeMask(stage, mask) };
+    stage.draft = isNew ? { ...state, regions: [...state.regions, painted] } : { ...state, regions: state.regions.map((each) => each._id === region._id ? painted : each) };
+    stage.commit();
+    stage.panel.select([region._id], { reveal: isNew });
+  }
+  var fill = {
+    label: "Fill: the area around a click",
+    key: "g",
+    cursor: "cell",
+    down(stage, point) {
+      const target = paintTarget(stage, true);
+      if (!target) return void stage.panel.note("This region is locked.");
+      const { width, height } = target.mask;
+      const x = clamp(Math.floor(point.x * width), 0, width - 1);
+      const y = clamp(Math.floor(point.y * height), 0, height - 1);
+      return putMask(stage, target, floodFill(target.mask, x, y, point.alt ? 0 : 255));
+    },
+    move() {
+    },
+    up() {
+    }
+  };
+
+  // javascript/src/stage/tools/gestures.js
+  var hasMasks = (regions) => regions.some((region) => region.mask !== void 0 && !region._lock);
+  function startMarquee(stage, point) {
+    if (!point.shift) stage.panel.select([]);
+    stage.gesture = { kind: "marquee", from: point, kept: new Set(stage.panel.selected) };
+  }
+  function chooseForMove(stage, state, hit, point) {
+    const id = state.regions[hit]._id;
+    const was = stage.panel.selected.has(id);
+    if (point.shift || point.ctrl) stage.panel.select([...stage.panel.selected].filter((each) => each !== id).concat(was ? [] : [id]));
+    else if (!was) stage.panel.select([id], { reveal: true });
+    if (state.grid) return;
+    const box = stage.selectionBox(state);
+    if (box) {
+      stage.gesture = {
+        kind: "move",
+        state,
+        box,
+        from: point,
+        lifted: hasMasks(stage.selectedRegions(state)),
+        click: was && !point.shift ? [id] : null
+      };
+    }
+  }
+  var gestures = {
+    divider(stage, { divider, state }, point) {
+      const axis = divider.axis;
+      const all = new Set(stage.panel.store.get().regions.map((region) => region._id));
+      const { guides, ...at } = stage.snapping && !point.alt ? stage.snapped(point, all) : { ...point, guides: null };
+      stage.guides = guides ? { [axis]: guides[axis] } : null;
+      stage.draft = { ...state, grid: { ...state.grid, ratios: moveDivider(state.grid, divider, at[axis]) } };
+    },
+    corner(stage, { state, id, corner }, point) {
+      const at = stage.snapped(point, /* @__PURE__ */ new Set([id]));
+      stage.guides = at.guides;
+      stage.draft = changeRegions(state, /* @__PURE__ */ new Set([id]), (region) => ({
+        ...region,
+        polygon: (region.polygon || []).map((old, i) => i === corner ? [tidy(at.x), tidy(at.y)] : old)
+      }));
+    },
+    size(stage, gesture, point) {
+      const at = stage.snapped(point, stage.panel.selected);
+      stage.guides = at.guides;
+      const to = resizeBox(gesture.box, gesture.handle, at, stage.size(), point.shift);
+      shapeDraft(stage, gesture, to);
+    },
+    move(stage, gesture, point) {
+      const dx = point.x - gesture.from.x;
+      const dy = point.y - gesture.from.y;
+      if (!stage.draft && isClick(stage, dx, dy)) return;
+      const lines2 = stage.lines(stage.panel.selected);
+      const snaps = stage.snapping && !point.alt;
+      const moved = snaps ? snapShift(gesture.box, dx, dy, lines2, stage.reach(), stage.size()) : { dx, dy, guides: null };
+      stage.guides = moved.guides;
+      shapeDraft(stage, gesture, shiftBox(gesture.box, moved.dx, moved.dy));
+    },
+    marquee(stage, gesture, point) {
+      gesture.to = point;
+      const box = boxBetween(gesture.from, point);
+      const state = stage.panel.store.get();
+      const touched = state.regions.filter((_, index) => overlaps(stage.boundsOf(state, index), box)).map((region) => region._id);
+      stage.panel.select([.../* @__PURE__ */ new Set([...gesture.kept, ...touched])]);
+    }
+  };
+  function isClick({ box, view }, dx, dy) {
+    return Math.abs(dx) * box.width * view.zoom < 3 && Math.abs(dy) * box.height * view.zoom < 3;
+  }
+  var overlaps = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+  function finishMarquee(stage, gesture) {
+    if (!gesture.to && !gesture.kept.size) stage.panel.select([]);
+  }
+  function shapeDraft(stage, gesture, to) {
+    gesture.to = to;
+    const map = boxMap(gesture.box, to);
+    stage.draft = changeRegions(
+      gesture.state,
+      stage.panel.selected,
+      (region) => region.mask === void 0 ? mapShape(region, ...map) : warpedPreview(stage, gesture, region, to)
+    );
+  }
+  function warpedPreview(stage, gesture, region, to) {
+    const mask = stage.masks.get(region.mask);
+    if (!mask) return region;
+    const text = `draft:${region._id}`;
+    const small = gesture[text] || (gesture[text] = scaleMask(mask, Math.ceil(mask.width / 4), Math.ceil(mask.height / 4)));
+    stage.masks.put(text, warpMask(small, gesture.box, to));
+    return { ...region, mask: text };
+  }
+  function finishMasks(stage, gesture) {
+    if (!gesture.to || !stage.draft) return;
+    const originals = gesture.state.regions;
+    stage.draft = changeRegions(stage.draft, stage.panel.selected, (region) => {
+      const mask = stage.masks.get(originals.find((each) => each._id === region._id)?.mask);
+      return mask ? { ...region, mask: storeMask(stage, warpMask(mask, gesture.box, gesture.to)) } : region;
+    });
+  }
+
+  // javascript/src/stage/tools/select.js
+  var CURSORS = { nw: "nwse", se: "nwse", ne: "nesw", sw: "nesw", n: "ns", s: "ns", e: "ew", w: "ew" };
+  var select = {
+    label: "Select",
+    key: "v",
+    cursor: "default",
+    down(stage, point) {
+      const state = stage.panel.store.get();
+      const grabbed = grabbedAt(stage, state, point);
+      if (grabbed) {
+        stage.gesture = grabbed;
+        return;
+      }
+      const hit = regionAt(state, point.x, point.y, stage.masks.at, (each, index) => stage.boundsOf(each, index));
+      if (hit < 0) startMarquee(stage, point);
+      else chooseForMove(stage, state, hit, point);
+    },
+    move(stage, point) {
+      if (stage.gesture) gestures[stage.gesture.kind](stage, stage.gesture, point);
+      stage.redraw();
+    },
+    up(stage) {
+      const gesture = stage.gesture;
+      stage.gesture = null;
+      if (!gesture) return;
+      if (gesture.kind === "marquee") finishMarquee(stage, gesture);
+      else if (gesture.lifted) finishMasks(stage, gesture);
+      else if (!stage.draft && gesture.click) stage.panel.select(gesture.click, { reveal: true });
+      stage.commit();
+    },
+    hover(stage, point) {
+      stage.canvas.style.cursor = cursorOf(grabbedAt(stage, stage.panel.store.get(), point));
+    },
+    /** A double click on a polygon's side adds a corner, elsewhere it goes to the region's prompt. */
+    double(stage, point) {
+      const state = stage.panel.store.get();
+      const [region] = stage.selectedRegions(state);
+      if (!region) return;
+      const index = indexOf(state, region._id);
+      const side = region.polygon && !region._lock && !state.grid ? nearSide(stage, region.polygon, point) : -1;
+      if (side < 0 || !region.polygon) {
+        stage.panel.focusPrompt(index);
+        return;
+      }
+      const polygon2 = region.polygon.slice();
+      polygon2.splice(side + 1, 0, [tidy(point.x), tidy(point.y)]);
+      stage.panel.edit((s) => replaceRegion(s, index, { ...region, polygon: polygon2 }));
+    }
+  };
+  function grabbedAt(stage, state, point) {
+    if (!state.grid) return grabbedHandle(stage, state, point);
+    const divider = cellCount(state) === null ? void 0 : nearDivider(stage, state.grid, point);
+    return divider ? { kind: "divider", divider, state } : null;
+  }
+  function cursorOf(grabbed) {
+    if (!grabbed) return "default";
+    if (grabbed.kind === "divider") return grabbed.divider.axis === "x" ? "col-resize" : "row-resize";
+    return grabbed.kind === "size" ? `${CURSORS[grabbed.handle]}-resize` : "move";
+  }
+  function nearDivider(stage, grid, point) {
+    const reach = stage.reach(point.touch ? 2 : 0.8);
+    return dividers(grid).find(({ axis, at, from, to }) => {
+      const [along, across, near] = axis === "x" ? [point.x, point.y, reach.x] : [point.y, point.x, reach.y];
+      return Math.abs(along - at) <= near && across >= from && across <= to;
+    });
+  }
+  function grabbedHandle(stage, state, point) {
+    const chosen = stage.selectedRegions(state);
+    const box = stage.selectionBox(state);
+    const reach = stage.reach(point.touch ? 2 : 1);
+    if (!box || chosen.every((region) => region._lock)) return null;
+    const points = chosen.length === 1 && chosen[0].polygon;
+    const corner = points ? points.findIndex(([x, y]) => Math.abs(x - point.x) <= reach.x && Math.abs(y - point.y) <= reach.y) : -1;
+    if (corner >= 0) return { kind: "corner", state, id: chosen[0]._id, corner };
+    const handle = handleAt(box, point, reach);
+    if (!handle) return null;
+    return { kind: "size", state, handle, box, lifted: hasMasks(chosen) };
+  }
+  function nearSide(stage, points, point) {
+    const { zoom } = stage.view;
+    const { box } = stage;
+    const toPixels = ([x, y]) => [x * zoom * box.width, y * zoom * box.height];
+    const [px, py] = toPixels([point.x, point.y]);
+    return points.findIndex((corner, i) => {
+      const [ax, ay] = toPixels(corner);
+      const [bx, by] = toPixels(points[(i + 1) % points.length]);
+      const length2 = (bx - ax) ** 2 + (by - ay) ** 2;
+      const t2 = length2 ? clamp(((px - ax) * (bx - ax) + (py - ay) * (by - ay)) / length2, 0, 1) : 0;
+      return Math.hypot(px - ax - t2 * (bx - ax), py - ay - t2 * (by - ay)) <= 7;
+    });
+  }
+
+  // javascript/src/stage/tools/shapes.js
+  var drag = (kind, label, key) => ({
+    label,
+    key,
+    down(stage, point) {
+      stage.gesture = { state: stage.freeState(), from: stage.snapped(point) };
+    },
+    move(stage, point) {
+      if (!stage.gesture) return;
+      const to = stage.snapped(point);
+      const { state, from } = stage.gesture;
+      stage.guides = to.guides;
+      const box = boxBetween(from, point.shift ? square(stage, from, to) : to);
+      stage.gesture.region = stage.gesture.region || onTop(state, makeRegion({ [kind]: box }));
+      stage.gesture.region = { ...stage.gesture.region, [kind]: box };
+      stage.draft = isDrawn(box, stage.size()) ? { ...state, regions: [...state.regions, stage.gesture.region] } : null;
+      stage.redraw();
+    },
+    up(stage) {
+      const region = stage.draft && stage.gesture && stage.gesture.region;
+      stage.gesture = null;
+      stage.commit();
+      if (region) stage.panel.drawn(region._id);
+    }
+  });
+  function square(stage, from, to) {
+    const [width, height] = stage.size();
+    const side = Math.max(Math.abs(to.x - from.x) * width, Math.abs(to.y - from.y) * height);
+    return { x: from.x + Math.sign(to.x - from.x || 1) * side / width, y: from.y + Math.sign(to.y - from.y || 1) * side / height };
+  }
+  var polygon = {
+    label: "Polygon: click its corners, double click ends; or draw it in one stroke",
+    key: "p",
+    down(stage, point) {
+      const at = stage.snapped(point);
+      stage.polygon = stage.polygon || { state: stage.freeState(), points: [] };
+      const [first] = stage.polygon.points;
+      const reach = stage.reach();
+      if (stage.polygon.points.length > 2 && Math.abs(first[0] - at.x) <= reach.x && Math.abs(first[1] - at.y) <= reach.y) {
+        return closePolygon(stage);
+      }
+      stage.polygon.points.push([tidy(at.x), tidy(at.y)]);
+      stage.redraw();
+      return void 0;
+    },
+    move(stage, point) {
+      if (!stage.polygon) return;
+      const last = stage.polygon.points[stage.polygon.points.length - 1];
+      const reach = stage.reach(1.2);
+      if (Math.abs(last[0] - point.x) < reach.x && Math.abs(last[1] - point.y) < reach.y) return;
+      if (stage.polygon.points.length < 500) stage.polygon.points.push([tidy(clamp(point.x, 0, 1)), tidy(clamp(point.y, 0, 1))]);
+      stage.polygon.stroke = true;
+      stage.redraw();
+    },
+    up(stage) {
+      if (stage.polygon && stage.polygon.stroke && stage.polygon.points.length > 3) closePolygon(stage);
+    },
+    hover(stage, point) {
+      if (!stage.polygon) return;
+      const at = stage.snapped(point);
+      stage.polygon.next = [at.x, at.y];
+      stage.redraw();
+    },
+    double(stage) {
+      if (stage.polygon && stage.polygon.points.length > 3) stage.polygon.points.pop();
+      closePolygon(stage);
+    }
+  };
+  function closePolygon(stage) {
+    if (!stage.polygon) return;
+    const { state, points } = stage.polygon;
+    stage.polygon = null;
+    const box = shapeBounds({ polygon: points });
+    if (points.length < 3 || !isDrawn(box, stage.size())) {
+      stage.redraw();
+      return;
+    }
+    const region = onTop(state, makeRegion({ polygon: points }));
+    stage.draft = { ...state, regions: [...state.regions, region] };
+    stage.commit();
+    stage.panel.drawn(region._id);
+  }
+
+  // javascript/src/stage/tools/index.js
+  var tools = {
+    select,
+    box: drag("box", "Box", "r"),
+    ellipse: drag("ellipse", "Ellipse", "e"),
+    polygon,
+    brush: brush("Brush", "b", false),
+    eraser: brush("Eraser", "x", true),
+    fill
+  };
+
+  // javascript/src/stage/keys.js
+  var ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  var NEAR = 1e-6;
+  var KEY_HELP = [
+    "V select \xB7 R box \xB7 E ellipse \xB7 P polygon \xB7 B brush \xB7 X eraser \xB7 G fill \xB7 [ and ] brush size",
+    "Arrows move by 8 pixels (Ctrl: 1), with Shift they resize \xB7 Delete removes \xB7 Ctrl+D duplicates \xB7 N new box",
+    "H and J mirror \xB7 Ctrl+A all \xB7 PageUp and PageDown next region, with Shift as well \xB7 Enter goes to its prompt \xB7 Esc lets go",
+    "Ctrl+Z undo \xB7 Ctrl+Y redo \xB7 Ctrl+C, Ctrl+X, Ctrl+V regions as JSON \xB7 + \u2212 0 zoom \xB7 Space and drag pans, or arrows with nothing chosen",
+    "With a drawing tool the arrows move a crosshair; Space presses and lets go; Enter closes a polygon. Alt: no snapping"
+  ];
+  function attachKeys(stage) {
+    const { canvas } = stage;
+    canvas.addEventListener("keydown", (event) => {
+      if (press(stage, event)) {
+        event.preventDefault();
+        event.stopPropagation();
+      }
+    });
+    canvas.addEventListener("keyup", (event) => {
+      if (event.key === " ") stage.space = false;
+    });
+    canvas.addEventListener("blur", () => {
+      stage.space = false;
+      if (stage.cursor && stage.cursor.keys) dropCursor(stage);
+    });
+  }
+  function dropCursor(stage) {
+    if (stage.active) stage.end(null);
+    stage.cursor = null;
+    stage.redraw();
+  }
+  function press(stage, event) {
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (event.ctrlKey || event.metaKey) return withCtrl(stage, key, event);
+    if (ARROWS[key]) return arrow(stage, ARROWS[key], event);
+    const action = PLAIN[key];
+    if (action) return action(stage, event) !== false;
+    const tool2 = Object.keys(tools).find((name) => tools[name].key === key);
+    if (tool2) stage.setTool(tool2);
+    return Boolean(tool2);
+  }
+  function withCtrl(stage, key, event) {
+    const { panel } = stage;
+    if (ARROWS[key]) return arrow(stage, ARROWS[key], event);
+    if (key === "z") return event.shiftKey ? panel.redo() : panel.undo(), true;
+    if (key === "y") return panel.redo(), true;
+    if (key === "d") return panel.act("duplicate"), true;
+    if (key === "a") return panel.select(panel.store.get().regions.map((region) => region._id)), true;
+    return false;
+  }
+  var resizeBrush = (factor) => (stage) => {
+    stage.brush.size = clamp(stage.brush.size * factor, 0.01, 1);
+    stage.bar.update();
+    stage.redraw();
+  };
+  var PLAIN = {
+    Delete: (stage) => stage.panel.act("remove"),
+    Backspace: (stage) => stage.panel.act("remove"),
+    Escape: (stage) => escape(stage),
+    Enter: (stage) => enter(stage),
+    " ": (stage, event) => space(stage, event),
+    PageDown: (stage, event) => step(stage, 1, event.shiftKey),
+    PageUp: (stage, event) => step(stage, -1, event.shiftKey),
+    "+": (stage) => stage.zoom(1.25),
+    "=": (stage) => stage.zoom(1.25),
+    "-": (stage) => stage.zoom(0.8),
+    0: (stage) => stage.fit(),
+    "[": resizeBrush(1 / 1.2),
+    "]": resizeBrush(1.2),
+    "?": (stage) => stage.panel.note(KEY_HELP.map((line) => t(line)).join("\n")),
+    h: (stage) => stage.panel.act("mirrorX"),
+    j: (stage) => stage.panel.act("mirrorY"),
+    n: (stage) => stage.panel.addBox()
+  };
+  function escape(stage) {
+    if (stage.active || stage.draft || stage.polygon || stage.paint) {
+      stage.active = false;
+      stage.cancel();
+      return true;
+    }
+    if (stage.cursor && stage.cursor.keys) return dropCursor(stage), true;
+    if (stage.tool !== "select") return stage.setTool("select"), true;
+    const any = stage.panel.selected.size > 0;
+    stage.panel.select([]);
+    return any;
+  }
+  function enter(stage) {
+    if (stage.polygon) {
+      closePolygon(stage);
+      return true;
+    }
+    const [region] = stage.selectedRegions();
+    return region ? stage.panel.focusPrompt(indexOf(stage.state, region._id)) : false;
+  }
+  function space(stage, event) {
+    if (event.repeat) return;
+    if (stage.tool === "select" && !(stage.cursor && stage.cursor.keys)) {
+      stage.space = true;
+      return;
+    }
+    stage.cursor = { ...stage.cursor || { x: 0.5, y: 0.5 }, keys: true };
+    const point = keyPoint(stage, event);
+    if (stage.active) stage.end(point);
+    else stage.begin(point);
+    if (stage.tool === "polygon" || stage.tool === "fill") stage.active = false;
+    stage.redraw();
+  }
+  var keyPoint = (stage, event) => ({ ...stage.cursor || { x: 0.5, y: 0.5 }, pressure: 1, shift: false, alt: event.altKey, ctrl: false });
+  function step(stage, by, more) {
+    const { regions } = stage.panel.store.get();
+    const { selected } = stage.panel;
+    if (!regions.length) return;
+    const chosen = regions.flatMap((region, index) => selected.has(region._id) ? [index] : []);
+    const at = chosen.length ? chosen[by > 0 ? chosen.length - 1 : 0] : -1;
+    const next = (at + by + regions.length + (at < 0 && by < 0 ? 1 : 0)) % regions.length;
+    stage.panel.select([...more ? selected : [], regions[next]._id], { reveal: true });
+    stage.announce(`${t("Region {0}", next + 1)} ${regions[next].name || regions[next].prompt || ""}`);
+  }
+  function arrow(stage, [dx, dy], event) {
+    const [width, height] = stage.size();
+    const pixels = event.ctrlKey ? 1 : 8;
+    if (stage.tool !== "select") return moveCursor(stage, dx * pixels / width, dy * pixels / height, event);
+    if (!stage.panel.selected.size) return stage.view.zoom > 1 && panBy(stage, dx, dy);
+    const state = stage.panel.store.get();
+    if (state.grid) return moveBorder(stage, state, dx * pixels / width, dy * pixels / height);
+    const from = stage.selectionBox(state);
+    if (!from) return false;
+    const to = event.shiftKey ? resizeBox(from, dx ? "e" : "s", { x: from[2] + dx * pixels / width, y: from[3] + dy * pixels / height }, [width, height]) : shiftBox(from, dx * pixels / width, dy * pixels / height);
+    stage.panel.place(from, to, `keys:${event.shiftKey}`);
+    return true;
+  }
+  function panBy(stage, dx, dy) {
+    stage.view = panView(stage.view, dx / 10 / stage.view.zoom, dy / 10 / stage.view.zoom);
+    stage.redraw();
+    return true;
+  }
+  function moveCursor(stage, dx, dy, event) {
+    const now = stage.cursor || { x: 0.5, y: 0.5 };
+    stage.cursor = { x: clamp(now.x + dx, 0, 1), y: clamp(now.y + dy, 0, 1), keys: true };
+    if (stage.active) tools[stage.tool].move(stage, keyPoint(stage, event));
+    else tools[stage.tool].hover?.(stage, keyPoint(stage, event));
+    const [width, height] = stage.size();
+    stage.announce(`${Math.round(stage.cursor.x * width)}, ${Math.round(stage.cursor.y * height)}`);
+    stage.redraw();
+    return true;
+  }
+  function moveBorder(stage, state, dx, dy) {
+    const { grid } = state;
+    if (!grid) return false;
+    const index = state.regions.findIndex((region) => stage.panel.selected.has(region._id));
+    const [x0, y0, x1, y1] = stage.boundsOf(state, index);
+    const axis = dx ? "x" : "y";
+    const [before, after, from, to] = dx ? [x0, x1, y0, y1] : [y0, y1, x0, x1];
+    const along = dividers(grid).filter((each) => each.axis === axis && from < each.to - NEAR && to > each.from + NEAR);
+    const at = (value) => along.find((each) => Math.abs(each.at - value) < NEAR);
+    const divider = at(after) || at(before);
+    if (!divider) return false;
+    const ratios = moveDivider(grid, divider, divider.at + dx + dy);
+    stage.panel.edit((now) => ({ ...now, grid: { ...grid, ratios } }), { key: `border:${axis}` });
+    return true;
+  }
+
+  // javascript/src/stage/pointers.js
+  function attachPointers(stage) {
+    const { canvas } = stage;
+    const pointers = new Pointers(stage);
+    canvas.addEventListener("pointerdown", (event) => pointers.down(event));
+    canvas.addEventListener("pointermove", (event) => pointers.move(event));
+    canvas.addEventListener("pointerup", (event) => pointers.up(event, false));
+    canvas.addEventListener("pointercancel", (event) => pointers.up(event, true));
+    canvas.addEventListener("pointerleave", () => pointers.leave());
+    canvas.addEventListener("dblclick", (event) => tools[stage.tool].double?.(stage, stage.toPoint(event)));
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    canvas.addEventListener("wheel", (event) => turnWheel(stage, event), { passive: false });
+  }
+  var Pointers = class {
+    /** @param {Stage} stage */
+    constructor(stage) {
+      this.stage = stage;
+      this.pressed = /* @__PURE__ */ new Map();
+      this.pan = null;
+      this.pinch = null;
+    }
+    leave() {
+      const { stage } = this;
+      if (!stage.cursor || stage.cursor.keys) return;
+      stage.cursor = null;
+      stage.redraw();
+    }
+    /** @param {PointerEvent} event */
+    down(event) {
+      const { stage } = this;
+      if (event.pointerType === "mouse" && event.button === 2) return;
+      stage.canvas.focus({ preventScroll: true });
+      stage.canvas.setPointerCapture(event.pointerId);
+      this.pressed.set(event.pointerId, event);
+      if (this.pressed.size === 2) this.startPinch();
+      if (this.pressed.size > 1) return;
+      event.preventDefault();
+      if (event.button === 1 || stage.space) this.pan = { x: event.clientX, y: event.clientY, view: stage.view };
+      else stage.begin(stage.toPoint(event));
+    }
+    /** @param {PointerEvent} event */
+    move(event) {
+      const { stage } = this;
+      if (this.pressed.has(event.pointerId)) this.pressed.set(event.pointerId, event);
+      if (this.pinch) this.movePinch(this.pinch);
+      else if (this.pan) this.movePan(event, this.pan);
+      else this.moveTool(stage, event);
+    }
+    /**
+     * @param {Stage} stage
+     * @param {PointerEvent} event
+     */
+    moveTool(stage, event) {
+      const tool2 = tools[stage.tool];
+      const point = stage.toPoint(event);
+      if (tool2.isBrush) {
+        stage.cursor = { x: point.x, y: point.y };
+        stage.redraw();
+      }
+      if (!stage.active) return void tool2.hover?.(stage, point);
+      const all = tool2.isBrush && event.getCoalescedEvents ? event.getCoalescedEvents() : [];
+      (all.length ? all : [event]).forEach((each) => tool2.move(stage, stage.toPoint(each)));
+    }
+    /**
+     * @param {PointerEvent} event
+     * @param {boolean} isLost
+     */
+    up(event, isLost) {
+      const { stage } = this;
+      this.pressed.delete(event.pointerId);
+      if (this.pan || this.pinch) {
+        this.pan = null;
+        if (!this.pressed.size) this.pinch = null;
+        return;
+      }
+      if (stage.active) stage.end(isLost ? null : stage.toPoint(event));
+    }
+    startPinch() {
+      const { stage } = this;
+      stage.active = false;
+      stage.cancel();
+      this.pinch = { view: stage.view, ...this.fingers() };
+    }
+    /** @returns {Fingers} */
+    fingers() {
+      const frame = this.stage.canvas.getBoundingClientRect();
+      const [a, b] = [...this.pressed.values()];
+      return {
+        far: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) || 1,
+        u: ((a.clientX + b.clientX) / 2 - frame.left) / frame.width,
+        v: ((a.clientY + b.clientY) / 2 - frame.top) / frame.height
+      };
+    }
+    /** @param {Fingers & {view: View}} pinch */
+    movePinch({ view, far, u, v }) {
+      if (this.pressed.size < 2) return;
+      const now = this.fingers();
+      const at = { x: view.x + u / view.zoom, y: view.y + v / view.zoom };
+      const zoom = clamp(view.zoom * now.far / far, 1, 32);
+      this.stage.view = panView({ zoom, x: at.x - now.u / zoom, y: at.y - now.v / zoom }, 0, 0);
+      this.stage.redraw();
+    }
+    /**
+     * @param {PointerEvent} event
+     * @param {{x: number, y: number, view: View}} from
+     */
+    movePan(event, { x, y, view }) {
+      const { box } = this.stage;
+      this.stage.view = panView(view, (x - event.clientX) / box.width / view.zoom, (y - event.clientY) / box.height / view.zoom);
+      this.stage.redraw();
+    }
+  };
+  function turnWheel(stage, event) {
+    const { view, box } = stage;
+    if (event.ctrlKey || event.metaKey) {
+      event.preventDefault();
+      stage.zoom(Math.exp(-event.deltaY / 300), stage.toPoint(event));
+    } else if (view.zoom > 1) {
+      event.preventDefault();
+      stage.view = panView(view, event.deltaX / box.width / view.zoom, event.deltaY / box.height / view.zoom);
+      stage.redraw();
+    }
+  }
+
+  // javascript/src/stage/drawing.js
+  var css = ([red, green, blue], alpha = 1) => `rgba(${red}, ${green}, ${blue}, ${alpha})`;
+  function tracePath(context, region, bounds, at) {
+    const [x0, y0] = at(bounds[0], bounds[1]);
+    const [x1, y1] = at(bounds[2], bounds[3]);
+    context.beginPath();
+    if (region.ellipse) {
+      context.ellipse((x0 + x1) / 2, (y0 + y1) / 2, Math.max(0, (x1 - x0) / 2), Math.max(0, (y1 - y0) / 2), 0, 0, 2 * Math.PI);
+    } else if (region.polygon) {
+      region.polygon.forEach((point, i) => {
+        const [x, y] = at(point[0], point[1]);
+        if (i) context.lineTo(x, y);
+        else context.moveTo(x, y);
+      });
+      context.closePath();
+    } else {
+      context.rect(x0, y0, x1 - x0, y1 - y0);
+    }
+  }
+  function drawRegions(context, state, view) {
+    const order = state.regions.map((_, index) => index);
+    if (state.overlap === "over") order.sort((a, b) => (state.regions[a].priority || 0) - (state.regions[b].priority || 0));
+    const boxes = order.map((index) => view.boundsOf(state, index));
+    order.forEach((index, i) => drawRegion(context, state.regions[index], index, boxes[i], { ...view, isGrid: Boolean(state.grid) }));
+    if (view.labels) order.forEach((index, i) => drawLabel(context, state.regions[index], index, boxes[i], view));
+  }
+  function drawRegion(context, region, index, bounds, view) {
+    const colour = regionColour(index);
+    const chosen = view.selected && view.selected.has(region._id);
+    const shape = view.isGrid ? {} : region;
+    const off = region.enabled === false;
+    const alpha = (view.alpha === void 0 ? 0.32 : view.alpha) * (off ? 0.3 : 1) * (chosen ? 1.35 : 1);
+    context.save();
+    if (!view.isGrid && region.mask !== void 0) {
+      const tint = view.masks.tint(region.mask, colour);
+      context.globalAlpha = Math.min(1, alpha * 1.6);
+      const [x0, y0] = view.at(0, 0);
+      const [x1, y1] = view.at(1, 1);
+      if (tint && view.hidden !== region._id) context.drawImage(tint, x0, y0, x1 - x0, y1 - y0);
+    } else {
+      tracePath(context, shape, bounds, view.at);
+      if (alpha > 0) {
+        context.fillStyle = css(colour, alpha);
+        context.fill();
+      }
+      context.lineWidth = chosen ? 2.5 : 1.5;
+      context.setLineDash(off ? [3, 4] : []);
+      context.strokeStyle = css(colour, off ? 0.6 : 1);
+      context.stroke();
+    }
+    context.restore();
+  }
+  function drawLabel(context, region, index, bounds, view) {
+    if (region.mask !== void 0 && view.masks && !view.masks.bounds(region.mask) && view.hidden !== region._id) return;
+    const [x0, y0] = view.at(bounds[0], bounds[1]);
+    const [x1] = view.at(bounds[2], bounds[3]);
+    const words = (region.name || region.prompt || "").replace(/\s+/g, " ").slice(0, 40);
+    const room = x1 - x0 - 10;
+    context.font = `600 ${view.fontSize || 12}px system-ui, sans-serif`;
+    context.textBaseline = "middle";
+    const text = fittedLabel(context, index + 1, words, room - 8);
+    const width = context.measureText(text).width + 10;
+    const height = (view.fontSize || 12) + 6;
+    const x = clamp(x0 + 3, 2, Math.max(2, view.width - width - 2));
+    const y = clamp(y0 + 3, 2, Math.max(2, view.height - height - 2));
+    context.fillStyle = css(regionColour(index), region.enabled === false ? 0.6 : 1);
+    context.fillRect(x, y, width, height);
+    context.fillStyle = textColour(index);
+    context.fillText(text, x + 5, y + height / 2 + 0.5);
+  }
+  function fittedLabel(context, number, words, room) {
+    for (let length = words.length; length > 2; length -= Math.ceil(length / 6)) {
+      const text = `${number}  ${words.slice(0, length)}${length < words.length ? "\u2026" : ""}`;
+      if (context.measureText(text).width <= room) return text;
+    }
+    return String(number);
+  }
+  function drawSelection(context, box, at, { handles, locked }) {
+    const [x0, y0] = at(box[0], box[1]);
+    const [x1, y1] = at(box[2], box[3]);
+    context.save();
+    const strokes = (
+      /** @type {const} */
+      [
+        ["rgba(0, 0, 0, 0.7)", 3],
+        ["#fff", 1.5]
+      ]
+    );
+    for (const [colour, width] of strokes) {
+      context.strokeStyle = colour;
+      context.lineWidth = width;
+      context.setLineDash(locked ? [2, 4] : [6, 3]);
+      context.strokeRect(x0, y0, x1 - x0, y1 - y0);
+    }
+    context.setLineDash([]);
+    for (const [, u, v] of handles ? HANDLES : []) drawKnob(context, x0 + (x1 - x0) * u, y0 + (y1 - y0) * v);
+    context.restore();
+  }
+  function drawKnob(context, x, y, round) {
+    context.beginPath();
+    if (round) context.arc(x, y, 5, 0, 2 * Math.PI);
+    else context.rect(x - 4.5, y - 4.5, 9, 9);
+    context.fillStyle = "#fff";
+    context.strokeStyle = "#111";
+    context.lineWidth = 1.5;
+    context.fill();
+    context.stroke();
+  }
+  function drawDividers(context, grid, at) {
+    for (const { axis, at: line, from, to } of dividers(grid)) {
+      const [a, b] = axis === "x" ? [at(line, from), at(line, to)] : [at(from, line), at(to, line)];
+      context.beginPath();
+      context.moveTo(...a);
+      context.lineTo(...b);
+      context.strokeStyle = "rgba(0, 0, 0, 0.65)";
+      context.lineWidth = 4;
+      context.stroke();
+      context.strokeStyle = "#fff";
+      context.lineWidth = 1.5;
+      context.stroke();
+      drawKnob(context, (a[0] + b[0]) / 2, (a[1] + b[1]) / 2, true);
+    }
+  }
+  function drawGuides(context, guides, at) {
+    context.save();
+    context.strokeStyle = "#f0f";
+    context.lineWidth = 1;
+    context.setLineDash([4, 3]);
+    context.beginPath();
+    const draw2 = ([from, to]) => {
+      context.moveTo(...from);
+      context.lineTo(...to);
+    };
+    if (typeof guides.x === "number") draw2([at(guides.x, 0), at(guides.x, 1)]);
+    if (typeof guides.y === "number") draw2([at(0, guides.y), at(1, guides.y)]);
+    context.stroke();
+    context.restore();
+  }
+  function drawEmpty(context, width, height) {
+    context.fillStyle = "#8a8a8a";
+    context.fillRect(0, 0, width, height);
+    context.fillStyle = "#969696";
+    for (let y = 0; y < height; y += 12) for (let x = y / 12 % 2 ? 12 : 0; x < width; x += 24) context.fillRect(x, y, 12, 12);
+  }
+  function drawThumbnail(canvas, state, masks) {
+    const context = (
+      /** @type {CanvasRenderingContext2D} */
+      canvas.getContext("2d")
+    );
+    const { width, height } = canvas;
+    drawEmpty(context, width, height);
+    drawRegions(context, state, {
+      at: (x, y) => [x * width, y * height],
+      width,
+      height,
+      masks,
+      boundsOf: regionBounds,
+      labels: false,
+      alpha: 0.75
+    });
+  }
+
+  // javascript/src/stage/render.js
+  function drawStage(stage) {
+    const { context, state } = stage;
+    const { width, height, ratio: ratio2 } = stage.box;
+    const at = (x, y) => stage.toScreen(x, y);
+    context.setTransform(ratio2, 0, 0, ratio2, 0, 0);
+    drawEmpty(context, width, height);
+    drawBackground(stage, at);
+    if (state.grid && cellCount(state) === null) return;
+    const isMap = stage.background.kind === "map" || stage.background.kind === "words";
+    drawRegions(context, state, {
+      at,
+      width,
+      height,
+      selected: stage.panel.selected,
+      masks: stage.masks,
+      boundsOf: (each, index) => stage.boundsOf(each, index),
+      labels: true,
+      alpha: isMap ? 0 : void 0,
+      hidden: stage.paint ? stage.paint.id : void 0
+    });
+    if (stage.paint) drawPaint(context, stage.paint, at);
+    if (stage.polygon) drawPolygon(context, stage.polygon, at);
+    drawChosen(stage, state, at);
+    if (state.grid) drawDividers(context, state.grid, at);
+    if (stage.guides) drawGuides(context, stage.guides, at);
+    if (stage.cursor) drawCursor(stage, stage.cursor, at);
+  }
+  function drawBackground(stage, at) {
+    const { context, background } = stage;
+    const { image } = background;
+    if (!image || !(image.complete === void 0 || image.complete) || !(image.naturalWidth || image.width)) return;
+    const [x0, y0] = at(0, 0);
+    const [x1, y1] = at(1, 1);
+    context.imageSmoothingEnabled = background.kind !== "map" && (image.naturalWidth || image.width) > 256;
+    context.drawImage(image, x0, y0, x1 - x0, y1 - y0);
+    context.imageSmoothingEnabled = true;
+    if (background.words) drawAttention(context, background, { at, chosen: stage.panel.selected, state: stage.state });
+  }
+  function drawPaint(context, paint, at) {
+    const [x0, y0] = at(0, 0);
+    const [x1, y1] = at(1, 1);
+    context.globalAlpha = 0.6;
+    context.drawImage(paint.canvas, x0, y0, x1 - x0, y1 - y0);
+    context.globalAlpha = 1;
+  }
+  function drawPolygon(context, { points, next }, at) {
+    context.beginPath();
+    [...points, ...next ? [next] : []].forEach(([x, y], i) => i ? context.lineTo(...at(x, y)) : context.moveTo(...at(x, y)));
+    context.lineWidth = 2;
+    context.strokeStyle = "#fff";
+    context.stroke();
+    points.forEach(([x, y]) => drawKnob(context, ...at(x, y), true));
+  }
+  function drawChosen(stage, state, at) {
+    const chosen = stage.selectedRegions(state);
+    const box = stage.selectionBox(state);
+    if (!box || stage.paint) return;
+    const locked = chosen.every((region) => region._lock);
+    const canSize = stage.tool === "select" && !locked && !state.grid;
+    drawSelection(stage.context, box, at, { handles: canSize, locked });
+    const points = canSize && chosen.length === 1 && chosen[0].polygon;
+    if (points) points.forEach(([x, y]) => drawKnob(stage.context, ...at(x, y), true));
+  }
+  function drawCursor(stage, cursor, at) {
+    const { context, box } = stage;
+    const [x, y] = at(cursor.x, cursor.y);
+    const ring = tools[stage.tool].isBrush ? stage.brush.size / 2 * Math.min(box.width, box.height) * stage.view.zoom : 0;
+    const strokes = (
+      /** @type {const} */
+      [
+        ["rgba(0, 0, 0, 0.8)", 3],
+        ["#fff", 1.3]
+      ]
+    );
+    for (const [colour, width] of strokes) {
+      context.strokeStyle = colour;
+      context.lineWidth = width;
+      context.beginPath();
+      if (ring) context.arc(x, y, ring, 0, 2 * Math.PI);
+      if (cursor.keys) {
+        context.moveTo(x - 9, y);
+        context.lineTo(x + 9, y);
+        context.moveTo(x, y - 9);
+        context.lineTo(x, y + 9);
+      }
+      context.stroke();
+    }
+  }
+
+  // javascript/src/widgets/icons.js
+  var ICONS = {
+    select: "M3 2l9 5-4 1.2L6 13z",
+    box: "M2.5 3.5h11v9h-11z",
+    ellipse: "M8 3.5c3.3 0 6 2 6 4.5s-2.7 4.5-6 4.5S2 10.500 2 8s2.700-4.500 6-4.500z",
+    polygon: "M3 5l6-3 5 5-3 6H4z",
+    brush: "M13.500 2.500L7 9M7 9c-2-.5-3.500 1-3.500 2.500 0 1-.5 1.500-1.500 2 3 .5 5.500-.5 5.500-2.500 0-1-.5-1.500-.5-2z",
+    eraser: "M9 3l4.500 4.500L8 13H5l-2.500-2.500zM6 6l4.500 4.500M3 13.500h10.500",
+    fill: "M7 2.500l5.500 5.500-5 5-5.500-5.500zM2.500 7.500h9M13.500 10.500c.8 1.200 1.200 2 .7 2.700-.4.5-1.200.5-1.500 0-.4-.7 0-1.500.8-2.700z",
+    undo: "M5.500 3L2.500 6l3 3M2.500 6H10a3.500 3.500 0 0 1 0 7H6",
+    redo: "M10.500 3l3 3-3 3M13.500 6H6a3.500 3.500 0 0 0 0 7h4",
+    copy: "M5.500 5.500h8v8h-8zM10.500 2.500h-8v8",
+    paste: "M4 3.500h8v10H4zM6 2.500h4v2H6zM6 7.500h4M6 10h4",
+    remove: "M4 4l8 8M12 4l-8 8",
+    duplicate: "M2.500 2.500h7v7h-7zM6.500 12v1.500h7v-7H12M10 8v4M8 10h4",
+    mirrorX: "M8 2v12M6 4.500L2 11.500h4zM10 4.500l4 7h-4z",
+    mirrorY: "M2 8h12M4.500 6L11.500 2v4zM4.500 10l7 4v-4z",
+    up: "M8 13V3M4 7l4-4 4 4",
+    down: "M8 3v10M4 9l4 4 4-4",
+    zoomIn: "M7 2.500a4.500 4.500 0 1 0 0 9 4.500 4.500 0 0 0 0-9zM10.500 10.500l3.500 3.500M5 7h4M7 5v4",
+    zoomOut: "M7 2.500a4.500 4.500 0 1 0 0 9 4.500 4.500 0 0 0 0-9zM10.500 10.500l3.500 3.500M5 7h4",
+    fit: "M2.500 6V2.500H6M10 2.500h3.500V6M13.500 10v3.500H10M6 13.500H2.500V10",
+    eye: "M1.500 8C4 4 12 4 14.500 8 12 12 4 12 1.500 8zM8 6.200a1.800 1.800 0 1 0 0 3.600 1.800 1.800 0 0 0 0-3.600z",
+    eyeOff: "M1.500 8C4 4 12 4 14.500 8 12 12 4 12 1.500 8zM3 13L13 3",
+    solo: "M8 2.500l1.700 3.600 3.800.500-2.800 2.700.7 3.900L8 11.300l-3.400 1.900.7-3.900L2.500 6.600l3.800-.5z",
+    lock: "M4 7.500h8v6H4zM5.500 7.500V5a2.500 2.500 0 0 1 5 0v2.500",
+    unlock: "M4 7.500h8v6H4zM5.500 7.500V5a2.500 2.500 0 0 1 4.800-1",
+    grip: "M6 4h.1M10 4h.1M6 8h.1M10 8h.1M6 12h.1M10 12h.1",
+    magnet: "M4 2.500v6a4 4 0 0 0 8 0v-6H9.500v6a1.500 1.500 0 0 1-3 0v-6zM4 5h2.500M9.500 5H12",
+    splitX: "M2.500 3.500h11v9h-11zM8 3.500v9",
+    splitY: "M2.500 3.500h11v9h-11zM2.500 8h11",
+    merge: "M2.500 3.500h11v9h-11zM5 8h6M7 6L5 8l2 2M9 6l2 2-2 2"
+  };
+  function icon(name) {
+    const attributes = { viewBox: "0 0 16 16", width: "1.1em", height: "1.1em", fill: "none", stroke: "currentColor", "aria-hidden": "true" };
+    const look = { "stroke-width": name === "grip" ? "2" : "1.3", "stroke-linejoin": "round", "stroke-linecap": "round" };
+    return svg("svg", { ...attributes, ...look }, svg("path", { d: ICONS[name] }));
+  }
+
+  // javascript/src/widgets/buttons.js
+  function button(label, onclick, attributes) {
+    return el("button", { type: "button", class: "rg-button", localized: label, onclick, ...attributes });
+  }
+  function tool(name, label, onclick, { key, ...attributes } = {}) {
+    const title = key ? t("{0} ({1})", t(label), key) : label;
+    return el("button", { type: "button", class: "rg-button rg-tool", title, "aria-label": label, onclick, ...attributes }, icon(name));
+  }
+  function dressTool(node, name, label) {
+    if (node.dataset.icon === name && node.title === label) return;
+    node.dataset.icon = name;
+    node.title = label;
+    node.setAttribute("aria-label", label);
+    node.replaceChildren(icon(name));
+  }
+
+  // javascript/src/stage/toolbar.js
+  var ACTS2 = [
+    ["undo", "Undo", "Ctrl+Z"],
+    ["redo", "Redo", "Ctrl+Y"],
+    ["duplicate", "Duplicate", "Ctrl+D"],
+    ["mirrorX", "Mirror left and right", "H"],
+    ["mirrorY", "Mirror top and bottom", "J"],
+    ["copy", "Copy as JSON", "Ctrl+C"],
+    ["paste", "Paste", "Ctrl+V"],
+    ["remove", "Remove", "Delete"]
+  ];
+  var CELL_ACTS = [
+    ["splitX", "Split the cell side by side"],
+    ["splitY", "Split the cell into upper and lower"],
+    ["merge", "Merge with the next cell"]
+  ];
+  var SCALES = [
+    ["1", "picture"],
+    ["8", "latent, 1/8"],
+    ["16", "attention, 1/16"],
+    ["32", "attention, 1/32"],
+    ["64", "attention, 1/64"]
+  ];
+  var SIDES = ["left", "centre", "right", "top", "middle", "bottom"];
+  function createToolbar(stage) {
+    const parts = createParts(stage);
+    const { acts, cells, snap, zoomOut, zoomIn, fit } = parts;
+    const groups = [group(...parts.toolButtons), group(...Object.values(acts)), group(parts.align, ...Object.values(cells)), parts.brush];
+    const bottom = [parts.background, group(snap, zoomOut, zoomIn, fit), parts.overlay, parts.caption];
+    return {
+      top: el("div", { class: "rg-toolbar", role: "toolbar", "aria-label": "Tools of the layout" }, groups),
+      bottom: el("div", { class: "rg-toolbar rg-caption" }, bottom),
+      update: () => update(stage, parts)
+    };
+  }
+  var group = (...nodes) => el("div", { class: "rg-tools", role: "group" }, nodes);
+  function createParts(stage) {
+    const toolButtons = Object.entries(tools).map(
+      ([name, { label, key }]) => tool(name, label, () => stage.setTool(name), { key: key.toUpperCase(), "aria-pressed": "false", "data-action": `tool-${name}` })
+    );
+    const acts = actButtons(stage, ACTS2);
+    const cells = actButtons(stage, CELL_ACTS);
+    return { toolButtons, acts, cells, align: alignMenu(stage), ...brushInputs(stage), ...viewInputs(stage) };
+  }
+  function actButtons(stage, acts) {
+    return Object.fromEntries(
+      acts.map(([name, label, key]) => [name, tool(name, label, () => stage.panel.act(name), { key, "data-action": name })])
+    );
+  }
+  function alignMenu(stage) {
+    const take = () => {
+      stage.panel.align(menu.value);
+      menu.value = "";
+    };
+    const menu = el(
+      "select",
+      { "aria-label": "Align", title: "Align: one region to the picture, several to each other", onchange: take },
+      el("option", { value: "", localized: "Align\u2026" }),
+      SIDES.map((side) => el("option", { value: side, localized: side }))
+    );
+    return menu;
+  }
+  function brushInputs(stage) {
+    const range = (name, label, min) => {
+      const take = () => stage.brush[name] = Number(input.value);
+      const input = el("input", { type: "range", min, max: 1, step: 0.01, "aria-label": label, title: label, oninput: take });
+      return input;
+    };
+    const brushSize = range("size", "Size of the brush", 0.01);
+    const brushSoftness = range("softness", "Softness of the brush", 0);
+    const brush2 = el(
+      "div",
+      { class: "rg-tools rg-brush" },
+      el("label", { class: "rg-check" }, el("span", { localized: "Size" }), brushSize),
+      el("label", { class: "rg-check" }, el("span", { localized: "Soft" }), brushSoftness)
+    );
+    return { brush: brush2, brushSize, brushSoftness };
+  }
+  function backgroundMenu(stage) {
+    const isImg2img = stage.panel.tab === "img2img";
+    const menu = el(
+      "select",
+      {
+        "aria-label": "Background",
+        title: "What lies under the regions",
+        "data-action": "background",
+        onchange: () => setBackground(stage, menu.value)
+      },
+      el("option", { value: "none", localized: "Background: none" }),
+      el("option", { value: "result", localized: "last result" }),
+      isImg2img ? el("option", { value: "init", localized: "init image" }) : null,
+      el("option", { value: "file", localized: "a picture\u2026" }),
+      el(
+        "optgroup",
+        { label: t("Weight map") },
+        SCALES.map(([value, text]) => el("option", { value: `map:${value}`, text: `${t("weights")}: ${t(text)}` }))
+      ),
+      el("optgroup", { label: t("Attention") }, el("option", { value: "words", localized: "attention of the words" }))
+    );
+    return menu;
+  }
+  function viewInputs(stage) {
+    const toggleSnapping = () => {
+      stage.snapping = !stage.snapping;
+      stage.bar.update();
+    };
+    const overlay = el("input", { type: "checkbox", "data-action": "overlay", onchange: () => stage.panel.overlay.show(overlay.checked) });
+    const overlayTitle = { class: "rg-check", title: "Draw the regions over the picture in the gallery" };
+    return {
+      background: backgroundMenu(stage),
+      snap: tool("magnet", "Snap to edges, thirds and 8 pixels", toggleSnapping, { "aria-pressed": "true", "data-action": "snap" }),
+      caption: el("span", { class: "rg-hint" }),
+      overlay: el("label", overlayTitle, overlay, el("span", { localized: "over the result" })),
+      zoomIn: tool("zoomIn", "Zoom in", () => stage.zoom(1.5), { key: "+" }),
+      zoomOut: tool("zoomOut", "Zoom out", () => stage.zoom(1 / 1.5), { key: "-" }),
+      fit: tool("fit", "Show all", () => stage.fit(), { key: "0" })
+    };
+  }
+  function update(stage, parts) {
+    const { panel } = stage;
+    const hasGrid = Boolean(panel.store.get().grid);
+    const none = !panel.selected.size;
+    parts.toolButtons.forEach((node) => {
+      const on = node.dataset.action === `tool-${stage.tool}`;
+      node.classList.toggle("rg-on", on);
+      node.setAttribute("aria-pressed", String(on));
+    });
+    const { acts, align: align2, cells } = parts;
+    acts.undo.disabled = !panel.history.canUndo();
+    acts.redo.disabled = !panel.history.canRedo();
+    for (const name of ["duplicate", "copy", "remove"]) acts[name].disabled = none;
+    for (const name of ["mirrorX", "mirrorY"]) acts[name].disabled = none || hasGrid;
+    align2.hidden = hasGrid;
+    align2.disabled = none;
+    Object.values(cells).forEach((node) => {
+      node.hidden = !hasGrid;
+      node.disabled = panel.selected.size !== 1;
+    });
+    updateView(stage, parts);
+  }
+  function updateView(stage, { brush: brush2, brushSize, brushSoftness, snap, fit, caption, background }) {
+    const { width, height } = stage.panel.size();
+    brush2.hidden = !tools[stage.tool].isBrush;
+    brushSize.value = String(stage.brush.size);
+    brushSoftness.value = String(stage.brush.softness);
+    snap.classList.toggle("rg-on", stage.snapping);
+    snap.setAttribute("aria-pressed", String(stage.snapping));
+    fit.disabled = stage.view.zoom === 1;
+    const zoom = stage.view.zoom > 1 ? `${Math.round(stage.view.zoom * 100)} %` : "";
+    caption.textContent = [`${width} \xD7 ${height}`, zoom, stage.panel.cost].filter(Boolean).join(" \xB7 ");
+    background.value = stage.background.choice || "none";
+    dressTool(snap, "magnet", t(stage.snapping ? "Snapping to edges, thirds and 8 pixels: on" : "Snapping: off"));
+  }
+
+  // javascript/src/stage/stage.js
+  var REACH = 8;
+  var CANVAS = {
+    class: "rg-canvas",
+    tabindex: "0",
+    role: "application",
+    "aria-roledescription": "layout editor",
+    "aria-label": "Layout of the regions. Press ? for the keys.",
+    "data-action": "stage"
+  };
+  var Stage = class {
+    /** @param {Panel} panel */
+    constructor(panel) {
+      this.panel = panel;
+      this.view = { zoom: 1, x: 0, y: 0 };
+      this.tool = "select";
+      this.snapping = true;
+      this.brush = { size: 0.16, softness: 0.4 };
+      this.draft = null;
+      this.guides = null;
+      this.cursor = null;
+      this.gesture = null;
+      this.paint = null;
+      this.polygon = null;
+      this.active = false;
+      this.space = false;
+      this.waiting = false;
+      this.box = { width: 0, height: 0, ratio: 1 };
+      this.background = { kind: "none", image: null };
+      this.masks = new MaskCache(() => this.redraw());
+      this.canvas = el("canvas", CANVAS);
+      this.context = /** @type {CanvasRenderingContext2D} */
+      this.canvas.getContext("2d");
+      this.liveText = el("div", { class: "rg-sr", "aria-live": "polite" });
+      this.frame = el("div", { class: "rg-stage" }, this.canvas);
+      this.bar = createToolbar(this);
+      this.node = el("div", { class: "rg-figure" }, this.bar.top, this.frame, this.bar.bottom, this.liveText);
+      attachPointers(this);
+      attachKeys(this);
+      if (typeof ResizeObserver !== "undefined") new ResizeObserver(() => this.resize()).observe(this.frame);
+    }
+    // ------------------------------------------------ state
+    /** The state to show: the work in progress, else the panel's. */
+    get state() {
+      return this.draft || this.panel.store.get();
+    }
+    /** @returns {Size} */
+    size() {
+      const { width, height } = this.panel.size();
+      return [width, height];
+    }
+    update() {
+      const { width, height } = this.panel.size();
+      this.frame.style.aspectRatio = `${width} / ${height}`;
+      this.frame.style.setProperty("--rg-ratio", String(width / height));
+      this.bar.update();
+      this.resize();
+    }
+    /**
+     * Make the work in progress the state; a `key` joins it with the step of the same key just before.
+     *
+     * @param {string} [key]
+     */
+    commit(key) {
+      const next = this.draft;
+      this.draft = null;
+      this.guides = null;
+      if (next) this.panel.edit(() => next, { key });
+      else this.redraw();
+    }
+    cancel() {
+      this.draft = null;
+      this.guides = null;
+      this.paint = null;
+      this.polygon = null;
+      this.gesture = null;
+      this.redraw();
+    }
+    /**
+     * Box around region `index`, that of its mask's pixels included.
+     *
+     * @param {State} state
+     * @param {number} index
+     * @returns {Box}
+     */
+    boundsOf(state, index) {
+      const region = state.regions[index];
+      if (!state.grid && region && region.mask !== void 0) return region.mask && this.masks.bounds(region.mask) || [0, 0, 1, 1];
+      return regionBounds(state, index);
+    }
+    /** Box around the selected regions, null without any. */
+    selectionBox(state = this.state) {
+      return unionBox(
+        state.regions.flatMap((region, index) => this.panel.selected.has(region._id) ? [this.boundsOf(state, index)] : [])
+      );
+    }
+    selectedRegions(state = this.state) {
+      return state.regions.filter((region) => this.panel.selected.has(region._id));
+    }
+    /** @param {string} name */
+    setTool(name) {
+      if (this.tool === name) return;
+      this.cancel();
+      this.tool = name;
+      this.cursor = null;
+      this.bar.update();
+      this.canvas.style.cursor = tools[name].cursor || "crosshair";
+      this.announce(tools[name].label);
+      this.redraw();
+    }
+    /** The state with free shapes, for a tool that draws: the cells of a grid become boxes, those of a grid without any text vanish. */
+    freeState() {
+      const state = this.panel.store.get();
+      if (!state.grid) return state;
+      const isEmpty = state.regions.every(isBlank);
+      this.panel.note(
+        isEmpty ? "Your drawing takes the place of the empty grid." : "The grid has become free shapes, so that you can draw."
+      );
+      return isEmpty ? { ...useShapes(state), regions: [] } : useShapes(state);
+    }
+    /**
+     * Announce a text to screen readers.
+     *
+     * @param {string} text
+     */
+    announce(text) {
+      this.liveText.textContent = t(text);
+    }
+    // ------------------------------------------------ coordinates
+    resize() {
+      const box = this.frame.getBoundingClientRect();
+      const ratio2 = Math.min(2, window.devicePixelRatio || 1);
+      const width = Math.max(1, Math.round(box.width * ratio2));
+      const height = Math.max(1, Math.round(box.height * ratio2));
+      if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
+      this.box = { width: width / ratio2, height: height / ratio2, ratio: ratio2 };
+      this.redraw();
+    }
+    /**
+     * Shares of the picture -> CSS pixels of the canvas.
+     *
+     * @param {number} x
+     * @param {number} y
+     * @returns {[number, number]}
+     */
+    toScreen(x, y) {
+      const { zoom } = this.view;
+      return [(x - this.view.x) * zoom * this.box.width, (y - this.view.y) * zoom * this.box.height];
+    }
+    /**
+     * A mouse, pen or touch event as a point of the picture.
+     *
+     * @param {MouseEvent} event
+     * @returns {ToolPoint}
+     */
+    toPoint(event) {
+      const frame = this.canvas.getBoundingClientRect();
+      const u = (event.clientX - frame.left) / frame.width;
+      const v = (event.clientY - frame.top) / frame.height;
+      const { pointerType, pressure } = (
+        /** @type {PointerEvent} */
+        event
+      );
+      return {
+        x: this.view.x + u / this.view.zoom,
+        y: this.view.y + v / this.view.zoom,
+        pressure: pointerType === "pen" ? pressure : 1,
+        shift: event.shiftKey,
+        alt: event.altKey,
+        ctrl: event.ctrlKey || event.metaKey,
+        touch: pointerType === "touch"
+      };
+    }
+    /** How near a pointer has to be, as shares of the picture. */
+    reach(scale = 1) {
+      const { zoom } = this.view;
+      return { x: REACH * scale / zoom / this.box.width, y: REACH * scale / zoom / this.box.height };
+    }
+    /**
+     * A point where snapping puts it; Alt switches that off. Borders of the regions of `except` are left out.
+     *
+     * @param {ToolPoint} point
+     * @param {Set<number>} [except]
+     * @returns {Point & {guides: Guides | null}}
+     */
+    snapped(point, except = /* @__PURE__ */ new Set()) {
+      if (!this.snapping || point.alt) return { x: clamp(point.x, 0, 1), y: clamp(point.y, 0, 1), guides: null };
+      return snapPoint(point, this.lines(except), this.reach(), this.size());
+    }
+    /**
+     * Lines to snap to.
+     *
+     * @param {Set<number>} except
+     */
+    lines(except) {
+      const state = this.panel.store.get();
+      return snapLines(state.regions.flatMap((region, index) => except.has(region._id) ? [] : [this.boundsOf(state, index)]));
+    }
+    /**
+     * @param {number} factor
+     * @param {Point} [at] The point that keeps its position; the middle by default.
+     */
+    zoom(factor, at) {
+      this.view = zoomView(this.view, factor, at || { x: this.view.x + 0.5 / this.view.zoom, y: this.view.y + 0.5 / this.view.zoom });
+      this.bar.update();
+      this.redraw();
+    }
+    fit() {
+      this.view = { zoom: 1, x: 0, y: 0 };
+      this.bar.update();
+      this.redraw();
+    }
+    // ------------------------------------------------ drawing and tools
+    redraw() {
+      if (this.waiting) return;
+      this.waiting = true;
+      requestAnimationFrame(() => {
+        this.waiting = false;
+        if (this.canvas.isConnected && this.box.width) this.draw();
+      });
+    }
+    draw() {
+      drawStage(this);
+    }
+    /**
+     * Press the tool.
+     *
+     * @param {ToolPoint} point
+     */
+    begin(point) {
+      this.active = true;
+      tools[this.tool].down(this, point);
+    }
+    /**
+     * Release the tool; null gives up what it did.
+     *
+     * @param {ToolPoint | null} point
+     */
+    end(point) {
+      this.active = false;
+      if (point) tools[this.tool].up(this, point);
+      else this.cancel();
+    }
+  };
+
+  // javascript/src/widgets/fields.js
+  var LABELS = { base_share: "Base share", cfg_scale: "CFG scale" };
+  var STEPS = { weight: 0.1, feather: 0.01, base_share: 0.05, cfg_scale: 0.5 };
+  var asPath = (path) => typeof path === "function" ? path : () => path;
+  var shownText = (value) => value === void 0 || value === null ? "" : String(value);
+  var writeText = (input, value) => {
+    input.value = shownText(value);
+  };
+  var labelOf = (name) => LABELS[name] || (name[0].toUpperCase() + name.slice(1)).replace(/_/g, " ");
+  function labelled(label, input, attributes) {
+    return el("label", { class: "rg-field", ...attributes }, el("span", { class: "rg-label", localized: label }), input);
+  }
+  function set(panel, path, value) {
+    panel.edit((state) => setField(state, path, value), { key: `field:${path}` });
+  }
+  function bound(input, path, read, write) {
+    return (state) => {
+      const at = path();
+      if (input.dataset.field !== at) input.dataset.field = at;
+      const value = getField(state, at);
+      if (!same(read(input), value === void 0 ? null : value)) write(input, value);
+    };
+  }
+  function checkField(panel, path, label, attributes) {
+    const at = asPath(path);
+    const input = el("input", { type: "checkbox", "data-field": at(), onchange: () => set(panel, at(), input.checked) });
+    const node = el("label", { class: "rg-check", ...attributes }, input, el("span", { localized: label }));
+    const read = () => input.checked;
+    const write = (_input, value) => {
+      input.checked = value === true;
+    };
+    return { node, input, update: bound(input, at, read, write) };
+  }
+  function selectField(panel, path, label, choices, title, fallback) {
+    const at = asPath(path);
+    const input = el(
+      "select",
+      { "data-field": at(), title, onchange: () => set(panel, at(), input.value) },
+      choices.map(([value, words]) => el("option", { value, localized: words }))
+    );
+    const write = (_input, given) => {
+      const value = given ?? fallback ?? null;
+      if (![...input.options].some((option) => option.value === value)) input.append(el("option", { value, text: shownText(value) }));
+      input.value = value;
+    };
+    return { node: labelled(label, input), input, update: bound(input, at, () => input.value, write) };
+  }
+  function promptField(panel, path, label, { placeholder = "", emptyIsNull = false, id, after } = {}) {
+    const at = asPath(path);
+    const read = () => emptyIsNull && input.value === "" ? null : input.value;
+    const input = el("textarea", {
+      rows: 2,
+      placeholder,
+      id,
+      spellcheck: "false",
+      class: "scroll-hide",
+      "data-testid": "textbox",
+      "data-field": at(),
+      oninput: () => set(panel, at(), read())
+    });
+    const name = el("span", { class: "rg-label", localized: label });
+    const field = el("label", { class: "rg-field" }, el("span", { class: "rg-label-row" }, name, after), input);
+    const node = el("div", { class: "rg-wide gradio-textbox prompt" }, field);
+    return { node, input, name, update: bound(input, at, read, writeText) };
+  }
+  function lineField(panel, path, { label, placeholder = "", title, take, maxlength }) {
+    const at = asPath(path);
+    const input = el("input", {
+      type: "text",
+      placeholder,
+      title,
+      spellcheck: "false",
+      autocomplete: "off",
+      "data-field": at(),
+      "aria-label": label,
+      maxlength,
+      oninput: () => take ? take(input.value) : set(panel, at(), input.value)
+    });
+    return { node: input, input, update: bound(input, at, () => input.value, writeText) };
+  }
+  function numberField(panel, path, label, { step: step2 = 0.05, min = -Infinity, max = Infinity, fallback = null, title, whenEmpty }) {
+    const at = asPath(path);
+    const take = (text) => {
+      const value = parseNumber(text);
+      set(panel, at(), value === void 0 ? whenEmpty : value);
+    };
+    const line = lineField(panel, at, { label, placeholder: shownText(fallback), title, take });
+    const input = line.input;
+    input.inputMode = "decimal";
+    input.addEventListener("keydown", (event) => {
+      if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
+      const from = input.value.trim() === "" ? fallback : parseNumber(input.value);
+      if (typeof from !== "number") return;
+      event.preventDefault();
+      input.value = String(clamp(tidy(from + (event.key === "ArrowUp" ? step2 : -step2)), min, max));
+      take(input.value);
+    });
+    const read = () => {
+      const value = parseNumber(input.value);
+      return value === void 0 ? whenEmpty ?? null : value;
+    };
+    return { node: labelled(label, input, { class: "rg-field rg-number" }), input, update: bound(input, at, read, writeText) };
+  }
+  function schemaField(panel, path, name, schema) {
+    const types = [schema.type || []].flat();
+    const title = schema.description;
+    const label = labelOf(name);
+    if (schema.enum) {
+      const values = schema.enum.filter((value) => value !== null).map(shownText);
+      const choices = values.map((value) => [value, value]);
+      return selectField(panel, path, label, choices, title, schema.default);
+    }
+    if (types.includes("boolean")) return withDefault(checkField(panel, path, label, { title }), schema.default);
+    if (types.includes("number") || types.includes("integer")) return numberField(panel, path, label, numberOptions(name, schema, types));
+    if (!types.includes("string")) return null;
+    const line = lineField(panel, path, { label, title, placeholder: shownText(schema.default) });
+    return { ...line, node: labelled(label, line.input) };
+  }
+  function numberOptions(name, schema, types) {
+    return {
+      step: STEPS[name] || (types.includes("integer") ? 1 : 0.05),
+      min: schema.minimum,
+      max: schema.maximum,
+      fallback: schema.default,
+      title: schema.description,
+      whenEmpty: types.includes("null") ? null : schema.default
+    };
+  }
+  function withDefault(field, value) {
+    return {
+      ...field,
+      update(state) {
+        field.update(state);
+        if (getField(state, field.input.dataset.field) === void 0) field.input.checked = value === true;
+      }
+    };
+  }
+
+  // javascript/src/panel/overlay.js
+  function createOverlay(panel, stage) {
+    const canvas = el("canvas", { class: "rg-overlay", "aria-hidden": "true" });
+    let on = false;
+    let timer;
+    function update2() {
+      const image = on ? shownPicture(panel.tab) : null;
+      if (!image || !image.naturalWidth || !panel.visible()) return void canvas.remove();
+      const { left, top, width, height } = pictureBox(image);
+      if (!canvas.isConnected) document.body.append(canvas);
+      const style = { left: left + window.scrollX, top: top + window.scrollY, width, height };
+      Object.entries(style).forEach(([name, value]) => canvas.style.setProperty(name, `${value}px`));
+      Object.assign(canvas, { width: Math.round(width), height: Math.round(height) });
+      drawRegions(
+        /** @type {CanvasRenderingContext2D} */
+        canvas.getContext("2d"),
+        panel.store.get(),
+        {
+          at: (x, y) => [x * width, y * height],
+          width,
+          height,
+          masks: stage.masks,
+          labels: true,
+          alpha: 0.12,
+          boundsOf: (state, index) => stage.boundsOf(state, index)
+        }
+      );
+    }
+    function show2(value) {
+      on = value;
+      clearInterval(timer);
+      if (on) timer = setInterval(update2, 400);
+      update2();
+    }
+    return { update: update2, show: show2 };
+  }
+
+  // javascript/src/model/prompt/networks.js
+  function findNetworks(text) {
+    return [...String(text || "").matchAll(/<(lora|lyco|hypernet):([^:<>\n]+)(?::([^<>\n]*))?>/gi)].map(([, kind, name, weight]) => ({
+      kind: kind.toLowerCase(),
+      name: name.trim(),
+      weight: weight === void 0 ? "1" : weight
+    }));
+  }
+
+  // javascript/src/panel/regions/card_head.js
+  var toggle = (field, value) => (state, at) => replaceRegion(state, at, { ...state.regions[at], [field]: value(state.regions[at]) });
+  var move = (by) => (state, at) => coverByOrder(moveRegion(state, at, by));
+  var removeUnlocked = (state, at) => state.regions[at]._lock ? state : removeRegion(state, at);
+  function cardHead(panel, index, name) {
+    const swatch = el("span", { class: "rg-swatch", "aria-hidden": "true" });
+    const grip = el("span", { class: "rg-grip", title: "Drag to another place in the list", "aria-hidden": "true" }, icon("grip"));
+    const act2 = (picture, label, change) => tool(picture, label, () => panel.edit((state) => change(state, index())));
+    const buttons = {
+      mute: act2(
+        "eye",
+        "Mute",
+        toggle("enabled", (region) => region.enabled === false)
+      ),
+      alone: act2("solo", "Solo", solo),
+      lock: act2(
+        "unlock",
+        "Lock",
+        toggle("_lock", (region) => !region._lock)
+      ),
+      up: act2("up", "Move up", move(-1)),
+      down: act2("down", "Move down", move(1)),
+      remove: act2("remove", "Remove", removeUnlocked)
+    };
+    const node = el("div", { class: "rg-head" }, grip, swatch, name.node, Object.values(buttons));
+    return {
+      node,
+      grip,
+      /** @type {(state: State, region: Region, position: number) => void} */
+      update(state, region, position) {
+        swatch.textContent = String(position + 1);
+        name.input.placeholder = t("Region {0}", position + 1);
+        dressButtons(buttons, state, region, position);
+      }
+    };
+  }
+  function dressButtons({ mute, alone, lock, up, down, remove }, state, region, position) {
+    const number = position + 1;
+    const off = region.enabled === false;
+    dressTool(mute, off ? "eyeOff" : "eye", t(off ? "Switch region {0} on" : "Mute region {0}", number));
+    dressTool(alone, "solo", t("Only region {0}, or all again", number));
+    alone.classList.toggle("rg-on", Boolean(state._solo) && state._solo.id === region._id);
+    dressTool(lock, region._lock ? "lock" : "unlock", t(region._lock ? "Unlock region {0}" : "Lock region {0}", number));
+    lock.classList.toggle("rg-on", Boolean(region._lock));
+    dressTool(up, "up", t("Move region {0} up", number));
+    dressTool(down, "down", t("Move region {0} down", number));
+    dressTool(remove, "remove", t("Remove region {0}", number));
+    up.disabled = position === 0;
+    down.disabled = position === state.regions.length - 1;
+    remove.disabled = !canRemove(state) || Boolean(region._lock);
+  }
+
+  // javascript/src/panel/regions/drag.js
+  var KIND = "application/x-regional";
+  function attachDrag(panel, node, grip, index) {
+    grip.addEventListener("pointerdown", () => node.draggable = true);
+    grip.addEventListener("pointerup", () => node.draggable = false);
+    node.addEventListener("dragend", () => node.draggable = false);
+    node.addEventListener("dragstart", ({ dataTransfer }) => {
+      if (!dataTransfer) return;
+      dataTransfer.setData(KIND, String(index()));
+      dataTransfer.effectAllowed = "move";
+    });
+    node.addEventListener("dragover", (event) => {
+      if (!event.dataTransfer?.types.includes(KIND)) return;
+      event.preventDefault();
+      node.classList.add("rg-drop");
+    });
+    node.addEventListener("dragleave", () => node.classList.remove("rg-drop"));
+    node.addEventListener("drop", (event) => {
+      node.classList.remove("rg-drop");
+      const from = event.dataTransfer?.getData(KIND);
+      if (!from) return;
+      event.preventDefault();
+      panel.edit((state) => coverByOrder(reorder(state, Number(from), index())));
+    });
+  }
+
+  // javascript/src/model/masks/pictures.js
+  function colourCoded(masks) {
+    const pixels = new Uint8ClampedArray(masks[0].data.length * 4);
+    const colours = masks.map((_, i) => paletteColour(i));
+    for (let at = 0; at < masks[0].data.length; at++) {
+      let best = -1;
+      let most = 127;
+      masks.forEach((mask, i) => {
+        if (mask.data[at] >= most && mask.data[at] > 0) [best, most] = [i, mask.data[at]];
+      });
+      pixels.set(best < 0 ? [0, 0, 0, 255] : [...colours[best], 255], at * 4);
+    }
+    return pixels;
+  }
+  function channelPacked(masks) {
+    const pixels = new Uint8ClampedArray(masks[0].data.length * 4);
+    for (let at = 0; at < masks[0].data.length; at++) {
+      pixels.set([0, 1, 2].map((i) => masks[i] ? masks[i].data[at] : 0).concat(255), at * 4);
+    }
+    return pixels;
+  }
+
+  // javascript/src/drawers/mask_files.js
+  var LOADS = [
+    {
+      kind: "colours",
+      label: "A colour for each region\u2026",
+      title: "Every colour becomes a region. Regional Prompter's colours keep their order"
+    },
+    { kind: "channels", label: "Red, green and blue\u2026", title: "Each of the three channels becomes a region; greys are kept" },
+    { kind: "grey", label: "One region\u2026", title: "White is inside, greys are kept" }
+  ];
+  var SAVES = [
+    { kind: "colours", label: "A colour for each region", title: "Regional Prompter's colours, in order" },
+    { kind: "channels", label: "Red, green and blue", title: "The first three regions, greys and all" },
+    { kind: "each", label: "Every region on its own", title: "One file per region" }
+  ];
+  function createMaskFiles(panel) {
+    const loads = LOADS.map(({ kind, label, title }) => {
+      const choose = () => chooseFile(PICTURES, (file) => loadRegions(panel, kind, file));
+      return button(label, choose, { title, "data-action": `masks-${kind}` });
+    });
+    const saves = SAVES.map(
+      ({ kind, label, title }) => button(label, () => savePicture(panel, kind), { title, "data-action": `masks-save-${kind}` })
+    );
+    const node = el(
+      "div",
+      { class: "rg-maskfiles" },
+      el("div", { class: "rg-label", localized: "Load: the regions are replaced, their prompts stay" }),
+      el("div", { class: "rg-row" }, loads),
+      el("div", { class: "rg-label", localized: "Save" }),
+      el("div", { class: "rg-row" }, saves)
+    );
+    return { node };
+  }
+  async function masksOf(panel, kind, file) {
+    try {
+      const answer = await callApi("masks", { method: "POST", body: { picture: await readFile(file), kind } });
+      if (answer.ok) {
+        panel.note((answer.data.notes || []).join("\n"));
+        return answer.data.regions;
+      }
+      panel.note(`${file.name}: ${errorText(answer)}`, true);
+    } catch (error) {
+      panel.note(error instanceof TypeError ? "The server does not answer." : error.message, true);
+    }
+    return null;
+  }
+  async function loadRegions(panel, kind, file) {
+    const found = await masksOf(panel, kind, file);
+    if (!found) return;
+    if (kind === "grey") {
+      const name = file.name.replace(/\.\w+$/, "").slice(0, 60);
+      panel.edit((state) => addRegions(state, [makeRegion({ mask: found[0].mask, name })]));
+    } else {
+      panel.edit((state) => withLayout(state, { regions: found.map(({ mask, name }) => ({ mask, name })) }));
+    }
+  }
+  async function loadMask(panel, index, file) {
+    const found = await masksOf(panel, "grey", file);
+    if (found) panel.edit((state) => setField(state, `regions[${index}].mask`, found[0].mask));
+  }
+  async function allMasks(panel) {
+    const state = panel.store.get();
+    const [width, height] = maskSize(panel.stage.size());
+    const { masks } = panel.stage;
+    return Promise.all(
+      state.regions.map(async (region, index) => {
+        if (!state.grid && region.mask !== void 0) {
+          return scaleMask(await masks.wait(region.mask) || makeMask(width, height), width, height);
+        }
+        return drawShape(state.grid ? {} : region, width, height, state.grid ? panel.stage.boundsOf(state, index) : void 0);
+      })
+    );
+  }
+  async function savePicture(panel, kind) {
+    const masks = await allMasks(panel);
+    if (!masks.length) return panel.note("There is no region yet.");
+    if (kind === "each") {
+      return masks.forEach((mask, i) => download(`region ${i + 1}.png`, new Blob([encodePng(mask)], { type: "image/png" })));
+    }
+    const pixels = kind === "colours" ? colourCoded(masks) : channelPacked(masks);
+    const [{ width, height }] = masks;
+    const canvas = el("canvas", { width, height });
+    canvas.getContext("2d")?.putImageData(new ImageData(pixels, width, height), 0, 0);
+    return canvas.toBlob((blob) => blob && download(`regions ${kind}.png`, blob), "image/png");
+  }
+
+  // javascript/src/panel/regions/shape_inputs.js
+  function drawShapeInputs(panel, holder, state, region, at) {
+    if (state.grid) {
+      holder.replaceChildren();
+      return [];
+    }
+    const kind = shapeKind(region);
+    const index = () => indexOf(panel.store.get(), region._id);
+    const select2 = el(
+      "select",
+      { "data-field": at("shape")(), "aria-label": "Shape", onchange: () => changeKind(panel, index(), select2.value) },
+      kind ? null : el("option", { value: "", localized: "choose\u2026" }),
+      SHAPE_KINDS.map((value) => el("option", { value, localized: value }))
+    );
+    select2.value = kind || "";
+    const { nodes, fields } = kind ? shapeInputs(panel, kind, region, at) : { nodes: [], fields: [] };
+    holder.replaceChildren(labelled("Shape", select2), ...nodes);
+    return fields;
+  }
+  function changeKind(panel, index, kind) {
+    const region = panel.store.get().regions[index];
+    const { stage } = panel;
+    if (kind !== "mask" || region.mask !== void 0 || region._mask) return panel.edit((state) => setShapeKind(state, index, kind));
+    const mask = drawShape(region, ...maskSize(stage.size()));
+    const { box, ellipse, polygon: polygon2, ...rest } = region;
+    return panel.edit((state) => replaceRegion(state, index, { ...rest, mask: storeMask(stage, mask) }));
+  }
+  function shapeInputs(panel, kind, region, at) {
+    if (kind === "mask") return { nodes: maskInputs(panel, region), fields: [] };
+    if (kind === "polygon") return { nodes: [polygonInput(panel, region, at)], fields: [] };
+    const title = "Share of the picture's width or height, 0 to 1";
+    const fields = ["left", "top", "right", "bottom"].map((side, i) => {
+      const far = i < 2 ? 0 : 1;
+      return numberField(panel, at(`${kind}[${i}]`), side, { min: 0, max: 1, fallback: far, whenEmpty: far, title });
+    });
+    return { nodes: fields.map((field) => field.node), fields };
+  }
+  function polygonInput(panel, region, at) {
+    const points = region.polygon || [];
+    const write = () => panel.edit((state) => setField(state, at("polygon")(), parsePoints(input.value)), { key: `polygon:${region._id}` });
+    const input = el("textarea", {
+      rows: clamp(points.length, 3, 8),
+      "data-field": at("polygon[0]")(),
+      spellcheck: "false",
+      value: formatPoints(points),
+      oninput: write
+    });
+    return labelled("Points: x y, one a line, 0 to 1", input, { class: "rg-field rg-points" });
+  }
+  function maskInputs(panel, region) {
+    const index = () => indexOf(panel.store.get(), region._id);
+    const choose = () => chooseFile(PICTURES, (file) => loadMask(panel, index(), file));
+    return [
+      button("Load a picture\u2026", choose, { "data-action": "mask-load", title: "White is inside, greys are kept" }),
+      button("Save as PNG", () => saveMask(panel, index()), { "data-action": "mask-save" })
+    ];
+  }
+  async function saveMask(panel, index) {
+    const region = panel.store.get().regions[index];
+    const mask = await panel.stage.masks.wait(region.mask);
+    if (!mask) return panel.note("This region has no mask yet.");
+    const name = (region.name || `region ${index + 1}`).replace(/[^\p{L}\p{N} _-]/gu, "");
+    return download(`${name}.png`, new Blob([encodePng(mask)], { type: "image/png" }));
+  }
+
+  // javascript/src/panel/regions/card.js
+  var NUMBERS = ["weight", "base_share", "feather", "priority"];
+  var ELSEWHERE = ["prompt", "negative", "name", "enabled", "steps", ...SHAPE_KINDS];
+  var STEP_HELP = ["Share of the steps after which this region begins, 0 to 1", "Share of the steps after which this region ends, 0 to 1"];
+  function createCard(panel, id) {
+    const index = () => indexOf(panel.store.get(), id);
+    const at = (name) => () => `regions[${index()}]${name ? `.${name}` : ""}`;
+    const fields = cardFields(panel, at, id);
+    const head = cardHead(panel, index, fields.name);
+    const extras = cardExtras(fields.tokens);
+    const more = el(
+      "details",
+      { class: "rg-more" },
+      el("summary", { localized: "Negative, weight, steps \u2026" }),
+      fields.negative.node,
+      el(
+        "div",
+        { class: "rg-numbers" },
+        fields.numbers.map((field) => field.node)
+      ),
+      extras.shape
+    );
+    const choose = {
+      onfocusin: () => panel.selected.has(id) || panel.select([id]),
+      onclick: (event) => chooseByClick(panel, id, event)
+    };
+    const parts = [head.node, fields.prompt.node, extras.networks, extras.warning, more];
+    const node = el("div", { class: "rg-region", role: "group", tabindex: "-1", ...choose }, parts);
+    attachDrag(panel, node, head.grip, index);
+    const update2 = cardUpdate(panel, { node, head, fields, extras, more, at });
+    return { node, prompt: fields.prompt.input, tokens: extras.tokens, warning: extras.warning, update: update2 };
+  }
+  function cardExtras(tokens) {
+    return {
+      tokens,
+      networks: el("div", { class: "rg-networks" }),
+      warning: el("div", { class: "rg-card-warning" }),
+      shape: el("div", { class: "rg-row rg-shape" })
+    };
+  }
+  function cardUpdate(panel, { node, head, fields, extras, more, at }) {
+    const all = [fields.name, fields.prompt, fields.negative, ...fields.numbers];
+    let shape;
+    let before;
+    let shapeFields = [];
+    return (state, region, position) => {
+      all.forEach((field) => field.update(state));
+      head.update(state, region, position);
+      const isSame = before && before.region === region && before.position === position && before.mode === state.text_from;
+      if (!isSame) dressCard(node, fields, extras, state, region, position);
+      const kind = `${Boolean(state.grid)} ${shapeKind(region)}`;
+      const isMoved = more.open && before && !same(before.region.polygon, region.polygon);
+      if (kind !== shape || isMoved) shapeFields = drawShapeInputs(panel, extras.shape, state, region, at);
+      shapeFields.forEach((field) => field.update(state));
+      shape = kind;
+      before = { region, position, mode: state.text_from };
+    };
+  }
+  function chooseByClick(panel, id, event) {
+    if (
+      /** @type {Element} */
+      event.target.closest("button, input, textarea, select, summary, label")
+    ) return;
+    panel.select(event.ctrlKey || event.metaKey || event.shiftKey ? [...panel.selected, id] : [id]);
+    panel.stage.canvas.focus({ preventScroll: true });
+  }
+  function cardFields(panel, at, id) {
+    const tokens = el("span", { class: "rg-tokens", title: "Tokens of this prompt, as the host counts them" });
+    const schema = regionSchema(panel.schema);
+    const names = [...NUMBERS, ...Object.keys(schema).filter((name) => !NUMBERS.includes(name) && !ELSEWHERE.includes(name))];
+    const numbers = names.flatMap((name) => {
+      const kind = schema[name] || { type: "number", default: (
+        /** @type {any} */
+        REGION_DEFAULTS[name]
+      ) };
+      return schemaField(panel, at(name), name, kind) || [];
+    });
+    const step2 = (side, label) => numberField(panel, at(`steps[${side}]`), label, { min: 0, max: 1, fallback: side, whenEmpty: side, title: STEP_HELP[side] });
+    return {
+      tokens,
+      numbers: [...numbers, step2(0, "From step"), step2(1, "To step")],
+      name: lineField(panel, at("name"), { label: "Name", title: "Name, for you and for messages", maxlength: 200 }),
+      prompt: promptField(panel, at("prompt"), "Prompt", {
+        id: `regional_${panel.tab}_prompt_${id}`,
+        after: tokens,
+        placeholder: "what is in this region"
+      }),
+      negative: promptField(panel, at("negative"), "Negative prompt", { placeholder: "added to the main negative prompt" })
+    };
+  }
+  function dressCard(node, fields, extras, state, region, position) {
+    node.dataset.field = `regions[${position}]`;
+    node.setAttribute("aria-label", t("Region {0}", position + 1));
+    node.style.setProperty("--rg-colour", cssColour(position));
+    node.style.setProperty("--rg-on-colour", textColour(position));
+    node.classList.toggle("rg-muted", region.enabled === false);
+    const split = state.text_from !== "regions";
+    fields.prompt.name.textContent = t(split ? "Added to this region's part of the main prompt" : "Prompt");
+    fields.prompt.input.placeholder = t(split ? "nothing added" : "what is in this region");
+    const chips = findNetworks(region.prompt).map(
+      ({ kind, name, weight }) => el("span", { class: "rg-chip", title: t("{0}, strength {1}", kind, weight), text: `${name} ${weight}` })
+    );
+    extras.networks.replaceChildren(...chips);
+  }
+
+  // javascript/src/model/prompt/grid_keys.js
+  function gridOfKeys(keys, direction) {
+    const counts = keys.reduce(
+      (groups, key) => key === "ADDROW" ? [...groups, 1] : [...groups.slice(0, -1), groups[groups.length - 1] + 1],
+      [1]
+    );
+    if (counts.length > 1 && counts.every((cells) => cells === 1)) return { ratios: counts.map(() => "1").join(","), direction: "rows" };
+    return { ratios: formatGrid({ groups: counts.map((cells) => ({ size: 1, cells: Array(cells).fill(1) })) }, direction), direction };
+  }
+  function gridKeys(grid) {
+    const { groups } = parseGrid(grid.ratios, grid.direction);
+    const [inner, outer] = grid.direction === "rows" ? ["ADDROW", "ADDCOL"] : ["ADDCOL", "ADDROW"];
+    return groups.flatMap(({ cells }, i) => [...i ? [outer] : [], ...cells.slice(1).map(() => inner)]);
+  }
+
+  // javascript/src/model/prompt/export_prompt.js
+  var joinedWith = (texts, keys) => texts.map((text, i) => i ? `${keys[i - 1]} ${text}` : text).join("\n");
+  function withHead(common, base, regions) {
+    return [...common ? [`${common} ADDCOMM`] : [], ...base ? [`${base} ADDBASE`] : [], regions].join("\n");
+  }
+  function exportPrompt(state, main) {
+    if (state.text_from !== "regions") {
+      return { state, prompt: main.prompt, negative: null, notes: ["The regions follow the main prompt already."] };
+    }
+    const count = state.regions.length;
+    const keys = state.grid && cellCount(state) === count ? gridKeys(state.grid) : Array(count).fill("BREAK");
+    const clean = (text) => (text || "").replace(/\b(ADDCOMM|ADDBASE|ADDCOL|ADDROW|BREAK|AND)\b/g, ",").trim();
+    const base = state.base.prompt === null ? main.prompt : state.base.prompt;
+    const prompt = withHead(
+      clean(state.common),
+      clean(base),
+      joinedWith(
+        state.regions.map((region) => clean(region.prompt)),
+        keys
+      )
+    );
+    const negatives = state.regions.some((region) => region.negative.trim());
+    const mainNegative = state.base.negative === null ? main.negative : state.base.negative;
+    const negative = negatives ? withHead(
+      "",
+      clean(mainNegative),
+      joinedWith(
+        state.regions.map((region) => clean(region.negative)),
+        keys
+      )
+    ) : null;
+    const regions = state.regions.map((region) => ({ ...region, prompt: "", negative: negatives ? "" : region.negative }));
+    const next = {
+      ...state,
+      text_from: "break",
+      common: "",
+      base: { prompt: null, negative: negatives ? null : state.base.negative },
+      regions
+    };
+    return {
+      state: next,
+      prompt,
+      negative,
+      notes: ['The texts stand in the main prompt now, and "Region texts" follows it. "Split main prompt" brings them back.']
+    };
+  }
+
+  // javascript/src/model/prompt/split.js
+  var REGION_KEYS = ["ADDCOL", "ADDROW", "BREAK", "AND"];
+  var SEPARATORS = { break: REGION_KEYS, lines: [], and: ["AND"] };
+  function splitAtWords(text, words) {
+    const pattern = new RegExp(`<[^<>\\n]*:[^<>\\n]*>|(?<![\\p{L}\\p{N}_])(${words.join("|")})(?![\\p{L}\\p{N}_])`, "gu");
+    const pieces = [];
+    const found = [];
+    let start2 = 0;
+    for (const match of text.matchAll(pattern)) {
+      if (!match[1]) continue;
+      pieces.push(text.slice(start2, match.index));
+      found.push(match[1]);
+      start2 = match.index + match[0].length;
+    }
+    return [[...pieces, text.slice(start2)], found];
+  }
+  function splitPrompt(text, mode) {
+    const [pieces, found] = splitAtWords(text, ["ADDCOMM", "ADDBASE", ...SEPARATORS[mode]]);
+    const head = found.filter((key) => key === "ADDCOMM" || key === "ADDBASE");
+    if (!["", "ADDCOMM", "ADDBASE", "ADDCOMM ADDBASE"].includes(head.join(" ")) || head.some((key, i) => found[i] !== key)) {
+      throw new Error(
+        `The keys of the prompt are ${found.join(" ")}: at most one ADDCOMM, then at most one ADDBASE, then the regions can be read.`
+      );
+    }
+    const front = (key) => head.includes(key) ? pieces[head.indexOf(key)].trim() : null;
+    let regions = pieces.slice(head.length);
+    let keys = found.slice(head.length);
+    if (mode === "lines") {
+      regions = lines(regions[0], head.length > 0);
+      keys = regions.slice(1).map(() => "\n");
+    }
+    const weighted = regions.map((piece) => mode === "and" ? takeWeight(piece) : [piece, 1]);
+    return {
+      common: front("ADDCOMM"),
+      base: front("ADDBASE"),
+      keys,
+      regions: weighted.map(([piece]) => piece.trim()),
+      weights: weighted.map(([, weight]) => weight)
+    };
+  }
+  function lines(text, afterKey) {
+    const all = text.split(/\r\n|\r|\n/);
+    while (all.length > 1 && !all[all.length - 1].trim()) all.pop();
+    return afterKey && all.length > 1 && !all[0].trim() ? all.slice(1) : all;
+  }
+  function takeWeight(text) {
+    const match = /\s*:\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*$/.exec(text);
+    return match ? [text.slice(0, match.index), Number(match[1])] : [text, 1];
+  }
+  function joinTexts(...parts) {
+    const texts = parts.flatMap((part) => part && /[^ \t\r\n,]/.test(part) ? [part] : []);
+    return texts.slice(1).reduce((joined, text) => {
+      const left = joined.replace(/[ \t\r\n,]+$/, "");
+      const right = text.replace(/^[ \t\r\n,]+/, "");
+      return left + (/\b(BREAK|AND)$/.test(left) || /^(BREAK|AND)\b/.test(right) ? " " : ", ") + right;
+    }, texts[0] || "");
+  }
+  var joinedParts = (parts) => joinTexts(parts.common, parts.base, ...parts.regions);
+  function detectMode(text) {
+    const [, keys] = splitAtWords(text, ["ADDCOMM", "ADDBASE", ...REGION_KEYS]);
+    if (keys.some((key) => key !== "AND" && key !== "ADDCOMM" && key !== "ADDBASE")) return "break";
+    if (keys.includes("AND")) return "and";
+    if (splitPrompt(text, "lines").regions.length > 1) return "lines";
+    return keys.length ? "break" : null;
+  }
+
+  // javascript/src/model/prompt/import_prompt.js
+  var separatorsOf = (mode, keys) => mode === "lines" ? "its line ends" : [...new Set(keys.filter((key) => key !== "\n"))].join(" and ") || "its keys";
+  function importPrompt(state, prompt, negative) {
+    let parts;
+    let mode;
+    try {
+      mode = detectMode(prompt);
+      if (!mode) return { state, notes: ["The main prompt has no BREAK, no AND and one line only: there is nothing to split."] };
+      parts = splitPrompt(prompt, mode);
+    } catch (error) {
+      return { state, notes: [error.message] };
+    }
+    const count = parts.regions.length;
+    const base = parts.base === null ? joinedParts(parts) : joinTexts(parts.common, parts.base);
+    const notes = [
+      `Split the main prompt at ${separatorsOf(mode, parts.keys)} into ${count} part${count === 1 ? "" : "s"}, one for each region.`
+    ];
+    let next = fitLayout(state, parts.keys, count, notes);
+    const regions = next.regions.map(
+      (region, i) => i < count ? { ...region, prompt: parts.regions[i], weight: mode === "and" ? parts.weights[i] : region.weight } : region
+    );
+    next = { ...next, regions, text_from: "regions", common: parts.common || "", base: { ...next.base, prompt: base } };
+    if (parts.common) notes.push(`Common prompt: ${quote(parts.common)}.`);
+    notes.push(`Base prompt: ${quote(base)}. It stands for the main prompt now.`);
+    return { state: importNegative(next, mode, negative, count, notes), notes };
+  }
+  function importNegative(state, mode, negative, count, notes) {
+    const parts = splitPrompt(negative || "", mode);
+    if (parts.regions.length === 1) return state;
+    if (parts.regions.length !== count) {
+      notes.push(`The negative prompt has ${parts.regions.length} parts for ${count} regions: it was left as it is.`);
+      return state;
+    }
+    notes.push("The negative prompt was split in the same way.");
+    const regions = state.regions.map((region, i) => i < count ? { ...region, negative: parts.regions[i] } : region);
+    return { ...state, regions, base: { ...state.base, negative: joinTexts(parts.common, parts.base) } };
+  }
+  function fitLayout(state, keys, count, notes) {
+    if (!state.grid) {
+      const missing = Math.max(0, count - state.regions.length);
+      if (missing) {
+        notes.push(
+          `${missing} region${missing === 1 ? " is" : "s are"} new and lie${missing === 1 ? "s" : ""} in the middle: move ${missing === 1 ? "it" : "them"}.`
+        );
+      }
+      if (count < state.regions.length) notes.push(`Regions after number ${count} were left as they are.`);
+      return { ...state, regions: [...state.regions, ...Array.from({ length: missing }, () => makeRegion({ box: [0.25, 0.25, 0.75, 0.75] }))] };
+    }
+    const shaped = keys.some((key) => key === "ADDCOL" || key === "ADDROW");
+    if (cellCount(state) === count && (!shaped || same(gridKeys(state.grid), keys))) return state;
+    const grid = gridOfKeys(keys, shaped ? "columns" : state.grid.direction);
+    notes.push(`The grid is now ${grid.ratios} in ${grid.direction}.`);
+    const kept = state.regions.slice(0, count);
+    return { ...state, grid, regions: [...kept, ...Array.from({ length: count - kept.length }, () => makeRegion())] };
+  }
+  function quote(text) {
+    return text.length <= 60 ? `"${text}"` : `"${text.slice(0, 59)}\u2026"`;
+  }
+
+  // javascript/src/panel/regions/prompts.js
+  function splitMainPrompt(panel) {
+    const { prompt, negative } = panel.prompts();
+    const { state, notes } = importPrompt(panel.store.get(), prompt, negative);
+    if (state !== panel.store.get()) panel.edit(() => state);
+    panel.note(notes.join("\n"));
+  }
+  function writeMainPrompt(panel) {
+    const { state, prompt, negative, notes } = exportPrompt(panel.store.get(), panel.prompts());
+    writePrompt(panel.tab, "prompt", prompt);
+    writePrompt(panel.tab, "neg_prompt", negative);
+    panel.edit(() => state);
+    panel.note(notes.join("\n"));
+  }
+
+  // javascript/src/panel/regions/list.js
+  var SPLIT_HELP = "Split the main prompt at BREAK, at line ends or at AND, and write the parts into the regions";
+  var WRITE_HELP = "Write the layout's texts into the main prompt, with ADDCOL, ADDROW or BREAK between them; the regions then follow it";
+  var RegionList = class {
+    /** @param {Panel} panel */
+    constructor(panel) {
+      this.panel = panel;
+      this.cards = /* @__PURE__ */ new Map();
+      this.counted = "";
+      this.countSoon = debounce(() => this.countTokens(), 400);
+      this.body = el("div", { class: "rg-cards" });
+      const add = button("+ Add region", () => this.add(), { class: "rg-button rg-add", "data-action": "add" });
+      const split = button("Split main prompt", () => splitMainPrompt(panel), { "data-action": "import", title: SPLIT_HELP });
+      const write = button("Write main prompt", () => writeMainPrompt(panel), { "data-action": "export", title: WRITE_HELP });
+      const row = el("div", { class: "rg-row" }, split, write);
+      this.node = el("div", { class: "rg-regions", "data-field": "regions", tabindex: "-1" }, this.body, add, row);
+    }
+    add() {
+      this.panel.addBox();
+      this.focusPrompt(this.panel.store.get().regions.length - 1);
+    }
+    /** @param {State} state */
+    update(state) {
+      const { cards, body } = this;
+      const ids = new Set(state.regions.map((region) => region._id));
+      for (const [id, card] of cards) {
+        if (ids.has(id)) continue;
+        card.node.remove();
+        cards.delete(id);
+      }
+      state.regions.forEach((region, index) => {
+        const card = cards.get(region._id) || createCard(this.panel, region._id);
+        cards.set(region._id, card);
+        if (body.children[index] !== card.node) body.insertBefore(card.node, body.children[index] || null);
+        card.update(state, region, index);
+      });
+      this.mark();
+      this.countSoon();
+    }
+    /** Mark the cards of the chosen regions. */
+    mark() {
+      for (const [id, card] of this.cards) {
+        const chosen = this.panel.selected.has(id);
+        card.node.classList.toggle("rg-chosen", chosen);
+        card.node.setAttribute("aria-current", String(chosen));
+      }
+    }
+    /**
+     * Scroll a region's card into view.
+     *
+     * @param {number} id
+     */
+    reveal(id) {
+      const { body } = this;
+      const card = this.cards.get(id);
+      if (!card || !this.panel.visible()) return;
+      const frame = body.getBoundingClientRect();
+      const place2 = card.node.getBoundingClientRect();
+      const offset = place2.top - frame.top - Math.max(0, (frame.height - place2.height) / 2);
+      if (body.scrollHeight > body.clientHeight + 2) body.scrollTop += offset;
+    }
+    /**
+     * Put the keyboard into the prompt of region `index`; false where there is no such region.
+     *
+     * @param {number} index
+     */
+    focusPrompt(index) {
+      const region = this.panel.store.get().regions[index];
+      const card = region && this.cards.get(region._id);
+      if (!card) return false;
+      this.reveal(region._id);
+      card.prompt.focus({ preventScroll: true });
+      return true;
+    }
+    /**
+     * Warnings that begin with a region's number stand in its card too.
+     *
+     * @param {string[]} warnings
+     */
+    warn(warnings) {
+      this.panel.store.get().regions.forEach((region, index) => {
+        const matches = warnings.map((text2) => /^Region (\d+)(?: \(.*?\))?:? (.*)$/s.exec(text2));
+        const mine = matches.flatMap((match) => match && Number(match[1]) === index + 1 ? [match[2]] : []);
+        const text = mine.map(translateMessage).join(" ");
+        const card = this.cards.get(region._id);
+        if (card && card.warning.textContent !== text) card.warning.textContent = text;
+      });
+    }
+    /** Show how many tokens each prompt has, as the host counts them. */
+    async countTokens() {
+      if (!this.panel.visible()) return;
+      const { regions } = this.panel.store.get();
+      const texts = regions.map((region) => region.prompt || "");
+      const key = JSON.stringify(texts);
+      if (key === this.counted) return;
+      this.counted = key;
+      try {
+        const { ok, data } = await callApi("tokens", { method: "POST", body: { texts } });
+        if (ok) regions.forEach((region, i) => this.showCount(region._id, texts[i], data.counts[i]));
+      } catch {
+        this.counted = "";
+      }
+    }
+    /**
+     * @param {number} id
+     * @param {string} text
+     * @param {{tokens: number, limit: number} | undefined} count
+     */
+    showCount(id, text, count) {
+      const card = this.cards.get(id);
+      if (card && count) card.tokens.textContent = text ? `${count.tokens}/${count.limit}` : "";
+    }
+  };
+
+  // javascript/src/drawers/edit_rows.js
+  var KINDS = { inherent: "kept", added: "added", removed: "removed", reworded: "re-worded" };
+  var KEYWORDS_HELP = "Words of the region's prompt that say what is seen there. Empty: those whose attention is most concentrated";
+  var shorten = (text) => text.length > 32 ? `${text.slice(0, 31)}\u2026` : text;
+  function changeRow(panel, state, pair, names, found) {
+    const { kind, source, target } = pair;
+    const row = { class: "rg-row rg-edit-row", "data-kind": kind };
+    const badge = el("span", { class: `rg-chip rg-edit-${kind}`, localized: KINDS[kind] || kind });
+    if (target === null) return el("div", row, badge, el("span", { text: t("Region {0} of the source", names[Number(source)]) }));
+    const region = state.regions[target];
+    const name = el("span", { class: "rg-edit-name", text: `${t("Region {0}", target + 1)} ${shorten(region.name || region.prompt)}` });
+    const keywords = state.method === "mrgd" ? keywordField(panel, state, target, found[target]) : null;
+    return el("div", row, badge, name, partnerField(panel, target, source, names), keywords);
+  }
+  function partnerField(panel, target, source, names) {
+    const choices = [["", t("new in the target")], ...names.map((name, index) => [String(index), t("is {0} of the source", name)])];
+    const take = () => panel.edit((state) => setPair(state, target, input.value === "" ? null : Number(input.value)));
+    const input = el(
+      "select",
+      { "aria-label": t("What region {0} was in the source", target + 1), "data-action": `edit-pair-${target}`, onchange: take },
+      choices.map(([value, text]) => el("option", { value, text }))
+    );
+    input.value = source === null ? "" : String(source);
+    return input;
+  }
+  function keywordField(panel, state, target, found) {
+    const input = el("input", {
+      type: "text",
+      class: "rg-edit-keywords",
+      placeholder: found ? t("found: {0}", found) : "keywords: found while sampling",
+      "aria-label": t("Keywords of region {0}", target + 1),
+      title: KEYWORDS_HELP,
+      "data-field": `options.mrgd.keywords[${target}]`,
+      value: keywordsOf(state, target).join(" "),
+      oninput: () => panel.edit((now) => setKeywords(now, target, input.value), { key: `keywords-${target}` })
+    });
+    return input;
+  }
+
+  // javascript/src/drawers/edit_views.js
+  var WIDTH = 320;
+  function createEditViews(panel) {
+    const [source, result, gap] = ["Source", "Result", "Difference"].map(createView);
+    const node = el("div", { class: "rg-row rg-edit-views", hidden: true }, source.node, result.node, gap.node);
+    let held = null;
+    let seen = null;
+    function hold() {
+      const image = panel.tab === "img2img" ? givenPicture() || resultPicture(panel) : resultPicture(panel);
+      held = image ? pixelsOf(image) : null;
+      seen = null;
+    }
+    function update2() {
+      const image = resultPicture(panel);
+      node.hidden = !held || !sourceOf(panel.store.get());
+      const name = `${image && image.src} ${held && held.width}`;
+      if (node.hidden || !held || name === seen) return;
+      seen = name;
+      draw(source.canvas, held);
+      const made = image ? pixelsOf(image, held) : null;
+      result.node.hidden = gap.node.hidden = !made;
+      if (!made) return;
+      draw(result.canvas, made);
+      const { bytes, share } = pictureDifference(held.data, made.data);
+      draw(gap.canvas, new ImageData(bytes, held.width, held.height));
+      gap.caption.textContent = translateMessage(`Difference: ${(share * 100).toFixed(share < 0.1 ? 1 : 0)} % of the picture`);
+    }
+    function release() {
+      held = null;
+      seen = null;
+    }
+    return { node, update: update2, hold, release };
+  }
+  function createView(label) {
+    const canvas = el("canvas", { class: "rg-edit-picture", role: "img", "aria-label": label });
+    const caption = el("figcaption", { localized: label });
+    return { canvas, caption, node: el("figure", { class: "rg-edit-view", "data-view": label.toLowerCase() }, canvas, caption) };
+  }
+  function resultPicture(panel) {
+    const given = panel.tab === "img2img" && !sourceOf(panel.store.get()) ? null : shownPicture(panel.tab);
+    return given && given.naturalWidth ? given : null;
+  }
+  function pixelsOf(image, like) {
+    const [across, down] = image.tagName === "CANVAS" ? [image.width, image.height] : [image.naturalWidth, image.naturalHeight];
+    const scale = like ? 1 : Math.min(1, WIDTH * 2 / across);
+    const width = like ? like.width : Math.max(1, Math.round(across * scale));
+    const height = like ? like.height : Math.max(1, Math.round(down * scale));
+    const canvas = el("canvas", {});
+    Object.assign(canvas, { width, height });
+    const context = (
+      /** @type {CanvasRenderingContext2D} */
+      canvas.getContext("2d", { willReadFrequently: true })
+    );
+    context.drawImage(image, 0, 0, width, height);
+    return context.getImageData(0, 0, width, height);
+  }
+  function draw(canvas, data) {
+    Object.assign(canvas, { width: data.width, height: data.height });
+    canvas.getContext("2d")?.putImageData(data, 0, 0);
+  }
+
+  // javascript/src/drawers/edit.js
+  var NAMES = {
+    control: "Attention control",
+    tau: "\u03C4",
+    tau_own: "\u03C4 of re-worded regions",
+    self_until: "Self-attention until",
+    total: "Whole picture too",
+    t_total: "T_total",
+    lambda_rs: "\u03BB region-specific",
+    lambda_is: "\u03BB inter-image",
+    lambda_ip: "\u03BB inherent",
+    guided: "Guided steps",
+    guidance: "Guidance model",
+    guidance_path: "Its folder",
+    gradient: "Picture's gradient",
+    keyword_count: "N keywords",
+    keyword_choice: "Choose keywords",
+    kssa_gain: "Keywords in self-attention",
+    inversion: "Invert the picture (img2img)",
+    null_text: "Null-text steps",
+    lock: "Lock what is kept",
+    lock_picture: "\u2026 its pixels too"
+  };
+  var NO_SOURCE = "No source yet. Make a picture with the method MRGD, lock it here, then add, remove or re-word regions: the rest stays.";
+  function createEdit(panel) {
+    return new EditDrawer(panel);
+  }
+  var EditDrawer = class {
+    /** @param {Panel} panel */
+    constructor(panel) {
+      this.panel = panel;
+      this.views = createEditViews(panel);
+      this.head = el("div", { class: "rg-row" });
+      this.list = el("div", { class: "rg-edit-list", "data-field": "options.edit" });
+      this.options = el("div", { class: "rg-row rg-edit-options" });
+      this.node = el("div", { class: "rg-edit" }, this.head, this.list, this.views.node, this.options);
+      this.fields = [];
+      this.method = null;
+      this.changes = null;
+      this.drawn = null;
+      this.hasSource = null;
+      const soon = debounce(() => this.update(), 60);
+      panel.store.subscribe(soon);
+      panel.onChecked = (checked) => {
+        this.changes = checked && checked.edit || null;
+        soon();
+      };
+      setInterval(() => this.node.isConnected && panel.visible() && this.update(), 700);
+    }
+    opened() {
+      this.panel.checks.again();
+      this.update();
+    }
+    update() {
+      const state = this.panel.store.get();
+      this.drawHead(state);
+      this.drawList(state);
+      this.drawOptions(state);
+      this.views.update();
+    }
+    /** Make the layout the source, and its picture's seed the seed. */
+    lock() {
+      const { panel } = this;
+      this.views.hold();
+      const seed = seedOf(shownInfotext(panel.tab));
+      const before = panel.store.get();
+      panel.edit(lockSource);
+      if (seed !== null) writeNumber(panel.tab, "seed", seed);
+      const made = isEditing(before) ? "" : ` The picture was made by ${before.method}, an edit starts from the one that ${panel.store.get().method} makes of this layout: press Generate once to see it.`;
+      panel.note(
+        `This layout is the source now${seed === null ? "" : `, with its seed ${seed}`}. Change regions and press Generate.${made}`
+      );
+    }
+    release() {
+      this.views.release();
+      this.panel.edit(releaseSource);
+    }
+    /** @param {State} state */
+    drawHead(state) {
+      const { panel } = this;
+      const has = Boolean(sourceOf(state));
+      if (has === this.hasSource) return;
+      this.hasSource = has;
+      const label = has ? "Take this picture and layout as the source" : "Lock this picture and layout as the source";
+      const lock = button(label, () => this.lock(), { "data-action": "edit-lock" });
+      const back = button("Back to the source layout", () => panel.edit(backToSource), { "data-action": "edit-back" });
+      const release = button("Release", () => this.release(), { "data-action": "edit-release" });
+      this.head.replaceChildren(lock, ...has ? [back, release] : []);
+    }
+    /** @param {State} state */
+    drawList(state) {
+      const { panel, list } = this;
+      const source = sourceOf(state);
+      const key = JSON.stringify([source, this.changes, state.regions, optionsOf(state), shownInfotext(panel.tab)]);
+      const isBusy = list.contains(document.activeElement) && isTyping(document.activeElement);
+      if (key === this.drawn || isBusy) return;
+      this.drawn = key;
+      list.replaceChildren(...source ? this.rows(state, source) : [el("div", { class: "rg-message", localized: NO_SOURCE })]);
+    }
+    /**
+     * @param {State} state
+     * @param {Record<string, any>} source
+     */
+    rows(state, source) {
+      const { panel, changes } = this;
+      const found = foundKeywords(shownInfotext(panel.tab));
+      const names = sourceNames(source);
+      const explicit = optionsOf(state).pairs || [];
+      const known = (changes || []).filter((pair) => pair.target === null || pair.target < state.regions.length);
+      const count = known.filter((pair) => pair.kind !== "inherent").length;
+      const counted = count ? `${count} change${count === 1 ? "" : "s"}` : "Nothing is changed yet";
+      const text = translateMessage(changes ? counted : "Looking at what changed \u2026");
+      const again2 = explicit.length ? button("Find again", () => panel.edit(clearPairs), { "data-action": "edit-find" }) : null;
+      const head = el("div", { class: "rg-row" }, el("strong", { text, "data-action": "edit-count" }), again2);
+      return [head, ...known.map((pair) => changeRow(panel, state, pair, names, found))];
+    }
+    /** @param {State} state */
+    drawOptions(state) {
+      const { panel } = this;
+      if (state.method !== this.method) {
+        this.method = state.method;
+        const known = methodOptions(panel.schema, state.method);
+        const names = isEditing(state) ? EDIT_OPTIONS.filter((name) => known[name]) : [];
+        this.fields = names.flatMap((name) => optionField(panel, state.method, name, known[name]) || []);
+        this.options.replaceChildren(...this.fields.map((field) => field.node));
+      }
+      this.fields.forEach((field) => field.update(state));
+    }
+  };
+  function sourceNames(source) {
+    const regions = source.regions || [];
+    return regions.map((region, index) => `${index + 1} ${shorten(region.name || region.prompt || "")}`);
+  }
+  function optionField(panel, method, name, schema) {
+    const field = schemaField(panel, `options.${method}.${name}`, name, schema);
+    if (!field) return null;
+    const label = field.node.querySelector("span");
+    if (label && NAMES[name]) label.textContent = t(NAMES[name]);
+    if (!schema.enum) return field;
+    return {
+      ...field,
+      update(state) {
+        if (getField(state, field.input.dataset.field) === void 0) field.input.value = schema.default;
+        else field.update(state);
+      }
+    };
+  }
+
+  // javascript/src/drawers/import.js
+  var FORMATS = [
+    ["auto", "find out"],
+    ["regional", "Regional settings"],
+    ["regional_prompter", "Regional Prompter"],
+    ["forge_couple", "Forge Couple"],
+    ["latent_couple", "Latent Couple"],
+    ["tiled_diffusion", "Tiled Diffusion regions"]
+  ];
+  var DIRECTIONS = ["Columns", "Rows", "Horizontal", "Vertical"];
+  var HELP = "Paste a prompt with BREAK, ADDCOL or ADDROW, an API payload (JSON), or the parameters text of an old picture.";
+  var PICTURES2 = "image/png,image/jpeg,image/webp";
+  function createImport(panel) {
+    const text = el("textarea", {
+      rows: 5,
+      spellcheck: "false",
+      placeholder: HELP,
+      "aria-label": "Text to import",
+      "data-action": "import-text"
+    });
+    const format = el(
+      "select",
+      { "data-action": "import-format" },
+      FORMATS.map(([value, words]) => el("option", { value, localized: words }))
+    );
+    const ratios = el("input", { type: "text", placeholder: "1,1", size: 10, "data-action": "import-ratios" });
+    const direction = el(
+      "select",
+      {},
+      DIRECTIONS.map((value) => el("option", { value, localized: value }))
+    );
+    const report = el("div", { class: "rg-report", role: "status", "data-action": "import-report" });
+    const go = () => run(panel, { text: text.value, format: format.value, ratios: ratios.value, direction: direction.value }, report);
+    const choose = () => chooseFile(PICTURES2, (file) => fromPicture(panel, file, text, report));
+    const row = [
+      labelled("Written for", format),
+      labelled("Ratios, where the text has none", ratios),
+      labelled("Direction", direction),
+      button("Import", go, { class: "rg-button rg-primary", "data-action": "import-go" }),
+      button("From a picture\u2026", choose, { title: "Reads the parameters that the picture carries", "data-action": "import-picture" }),
+      button("From the main prompt", () => text.value = panel.prompts().prompt)
+    ];
+    return { node: el("div", { class: "rg-import" }, text, el("div", { class: "rg-row" }, row), report) };
+  }
+  async function run(panel, { text, format, ratios, direction }, report) {
+    if (!text.trim()) return show(report, { bad: ["There is nothing to import: paste something first."] });
+    const hints2 = { ...ratios.trim() ? { ratios: ratios.trim() } : {}, direction };
+    const body = { text, format, hints: hints2, ...panel.size(), ...panel.prompts() };
+    try {
+      const answer = await callApi("import", { method: "POST", body });
+      if (!answer.ok) return show(report, { bad: [errorText(answer)] });
+      const { settings, format: found, taken, lost } = answer.data;
+      panel.edit(() => fromJson({ ...settings, enabled: true }));
+      return show(report, { title: t("Read as {0}. Undo brings the old layout back.", t(found)), taken, lost });
+    } catch {
+      return show(report, { bad: ["The server does not answer."] });
+    }
+  }
+  function show(report, { title, taken = [], lost = [], bad = [] }) {
+    const line = (kind, text, more) => el("div", { class: `rg-message ${kind}`, text: translateMessage(text), ...more });
+    report.replaceChildren(
+      ...title ? [el("div", { text: title })] : [],
+      ...taken.map((text) => line("rg-taken", text)),
+      ...lost.map((text) => line("rg-warning", text)),
+      ...bad.map((text) => line("rg-problem-text", text, { role: "alert" }))
+    );
+  }
+  async function fromPicture(panel, file, text, report) {
+    try {
+      const picture = await readFile(file);
+      const answer = await callApi("parameters", { method: "POST", body: { picture } });
+      if (!answer.ok) return show(report, { bad: [`${file.name}: ${errorText(answer)}`] });
+      text.value = answer.data.infotext;
+      return run(panel, { text: answer.data.infotext, format: "auto", ratios: "", direction: "Columns" }, report);
+    } catch (error) {
+      return show(report, { bad: [error.message] });
+    }
+  }
+
+  // javascript/src/drawers/preset_files.js
+  var FILE_KIND = "regional/presets";
+  var writePresetFile = (presets) => JSON.stringify({ [FILE_KIND]: VERSION, presets }, null, 1);
+  function readPresetFile(fileName, text) {
+    const data = parseFile(fileName, text);
+    if (data && typeof data.presets === "object" && data[FILE_KIND] > VERSION) {
+      throw new Error(
+        t("{0} was written by a newer Regional (version {1}): this one reads up to {2}.", fileName, data[FILE_KIND], VERSION)
+      );
+    }
+    if (data && typeof data.presets === "object" && data.presets && !Array.isArray(data.presets)) return data.presets;
+    if (data && Array.isArray(data.regions)) {
+      return { [fileName.replace(/\.json$/i, "").replace(/[^\p{L}\p{M}\p{Nd} ._-]/gu, "-")]: data };
+    }
+    throw new Error(t('{0} holds no presets: it should have been written by "Export all".', fileName));
+  }
+  function parseFile(fileName, text) {
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw new Error(t("{0} is no preset file: its JSON is broken ({1}).", fileName, error.message));
+    }
+  }
+
+  // javascript/src/drawers/presets.js
+  function createPresets(panel) {
+    return new PresetDrawer(panel);
+  }
+  var PresetDrawer = class {
+    /** @param {Panel} panel */
+    constructor(panel) {
+      this.panel = panel;
+      this.builtin = el("div", { class: "rg-tiles" });
+      this.saved = el("div", { class: "rg-tiles" });
+      this.status = el("span", { class: "rg-hint rg-report", role: "status", "data-action": "preset-report" });
+      this.name = el("input", {
+        type: "text",
+        "aria-label": "Name of the preset",
+        placeholder: "name of a new preset",
+        maxlength: 80,
+        autocomplete: "off",
+        "data-action": "preset-name"
+      });
+      this.name.addEventListener("keydown", (event) => event.key === "Enter" && !event.ctrlKey && !event.metaKey && this.save());
+      this.node = this.build();
+    }
+    build() {
+      const choose = () => chooseFile(".json,application/json", (file) => this.importFile(file));
+      const row = [
+        this.name,
+        button("Save", () => this.save(), { "data-action": "preset-save" }),
+        button("Export all", () => this.exportAll(), { "data-action": "preset-export" }),
+        button("Import a file\u2026", choose, { "data-action": "preset-import" }),
+        this.status
+      ];
+      return el(
+        "div",
+        { class: "rg-presets" },
+        el("div", { class: "rg-label", localized: "Layouts: the places change, your prompts stay" }),
+        this.builtin,
+        el("div", { class: "rg-label", localized: "Your presets" }),
+        this.saved,
+        el("div", { class: "rg-row" }, row)
+      );
+    }
+    opened() {
+      return this.list();
+    }
+    /**
+     * Show what was done or what is wrong.
+     *
+     * @param {string} text
+     * @param {boolean} [isBad]
+     */
+    report(text, isBad) {
+      this.status.textContent = translateMessage(text);
+      this.status.classList.toggle("rg-problem-text", Boolean(isBad));
+    }
+    /**
+     * Call a route of presets. -> the answer's data; null for a refusal, which is reported.
+     *
+     * @param {string} path
+     * @param {Parameters<typeof callApi>[1]} [options]
+     */
+    async request(path, options) {
+      try {
+        const answer = await callApi(`presets${path}`, options);
+        if (answer.ok) return answer.data;
+        this.report(errorText(answer), true);
+      } catch {
+        this.report("The server does not answer.", true);
+      }
+      return null;
+    }
+    /** Draw the tiles of all layouts and presets. */
+    async list() {
+      const data = await this.request("");
+      if (!data) return;
+      const layouts = this.builtin.children.length ? null : await callApi("layouts").catch(() => null);
+      if (layouts && layouts.ok) this.builtin.replaceChildren(...layouts.data.layouts.map(this.layoutTile, this));
+      const names = data.names;
+      const tiles = names.map((name) => this.presetTile(name));
+      const none = el("span", { class: "rg-hint", localized: "none yet: write a name and press Save" });
+      this.saved.replaceChildren(...tiles.length ? tiles : [none]);
+      await Promise.all(names.map((name, i) => this.drawPreset(name, tiles[i])));
+    }
+    /**
+     * @param {string} name
+     * @param {string} shown
+     * @param {() => unknown} onclick
+     */
+    tile(name, shown2, onclick) {
+      const canvas = el("canvas", { width: 96, height: 72, "aria-hidden": "true" });
+      return el("button", { type: "button", class: "rg-tile", onclick, "data-preset": name }, canvas, el("span", { text: shown2 }));
+    }
+    /** @param {{name: string, settings: Json}} layout */
+    layoutTile({ name, settings }) {
+      const node = this.tile(name, t(name), () => this.useLayout(name, settings));
+      this.drawInto(node, settings);
+      return node;
+    }
+    /** @param {string} name */
+    presetTile(name) {
+      const rename = { class: "rg-button rg-small", "aria-label": t("Rename {0}", name) };
+      const tools2 = [
+        button("Rename", () => this.rename(name), rename),
+        tool("remove", t("Delete {0}", name), () => this.remove(name), { class: "rg-button rg-tool rg-small" })
+      ];
+      const bare = this.tile(name, name, () => this.load(name));
+      return el("div", { class: "rg-own" }, bare, el("div", { class: "rg-own-tools" }, tools2));
+    }
+    /**
+     * Draw the picture of a layout into a tile.
+     *
+     * @param {HTMLElement} tile
+     * @param {Json} settings
+     */
+    drawInto(tile, settings) {
+      const canvas = tile.querySelector("canvas");
+      const { masks } = this.panel.stage;
+      if (!canvas) return;
+      try {
+        const state = fromJson(settings);
+        Promise.all(state.regions.map((region) => masks.wait(region.mask))).then((found) => {
+          state.regions.forEach(({ mask }, i) => {
+            const decoded = found[i];
+            if (mask && decoded && !masks.get(mask)) masks.put(mask, decoded);
+          });
+          drawThumbnail(canvas, state, masks);
+        });
+      } catch {
+      }
+    }
+    /**
+     * @param {string} name
+     * @param {HTMLElement} tile
+     */
+    async drawPreset(name, tile) {
+      const answer = await callApi(`presets/${encodeURIComponent(name)}`).catch(() => null);
+      if (answer && answer.ok) this.drawInto(tile, answer.data.settings);
+    }
+    /**
+     * The shapes of a layout with the texts and strengths that the regions have, as far as there are regions.
+     *
+     * @param {string} name
+     * @param {Json} settings
+     */
+    useLayout(name, settings) {
+      this.panel.edit((state) => withLayout(state, settings));
+      this.report(t("{0}: {1} regions.", t(name), this.panel.store.get().regions.length));
+    }
+    /** @param {string} name */
+    async load(name) {
+      const data = await this.request(`/${encodeURIComponent(name)}`);
+      if (!data) return;
+      this.panel.edit(() => fromJson(data.settings));
+      this.name.value = name;
+      this.report(t('Loaded "{0}".', name));
+    }
+    async save() {
+      const name = this.name.value.trim();
+      if (!name) return this.report("Write a name for the preset first.", true);
+      const body = { settings: toJson(this.panel.store.get()) };
+      if (!await this.request(`/${encodeURIComponent(name)}`, { method: "PUT", body })) return void 0;
+      await this.list();
+      return this.report(t('Saved "{0}".', name));
+    }
+    /** @param {string} old */
+    async rename(old) {
+      const name = window.prompt(t('A new name for "{0}"', old), old);
+      if (!name || name === old) return;
+      if (!await this.request(`/${encodeURIComponent(old)}/rename`, { method: "POST", body: { name } })) return;
+      await this.list();
+      this.report(t('"{0}" is now "{1}".', old, name));
+    }
+    /** @param {string} name */
+    async remove(name) {
+      if (!window.confirm(t('Delete the preset "{0}"?', name))) return;
+      if (!await this.request(`/${encodeURIComponent(name)}`, { method: "DELETE" })) return;
+      await this.list();
+      this.report(t('Deleted "{0}".', name));
+    }
+    async exportAll() {
+      const data = await this.request("");
+      if (!data) return;
+      if (!data.names.length) return void this.report("There is no preset yet.");
+      const presets = {};
+      for (const name of data.names) {
+        const one = await this.request(`/${encodeURIComponent(name)}`);
+        if (one) presets[name] = one.settings;
+      }
+      download("regional presets.json", new Blob([writePresetFile(presets)], { type: "application/json" }));
+      this.report(t("Presets exported: {0}.", Object.keys(presets).length));
+    }
+    /** @param {File} file */
+    async importFile(file) {
+      let presets;
+      try {
+        presets = readPresetFile(file.name, await file.text());
+      } catch (error) {
+        return this.report(error.message, true);
+      }
+      const refused = [];
+      for (const [name, settings] of Object.entries(presets)) {
+        const fault = await importPreset(name, settings);
+        if (fault) refused.push(`${name}: ${fault}`);
+      }
+      await this.list();
+      const count = Object.keys(presets).length - refused.length;
+      return this.report([t("Presets imported from {1}: {0}.", count, file.name), ...refused].join("\n"), refused.length > 0);
+    }
+  };
+  async function importPreset(name, settings) {
+    const options = { method: "PUT", body: { settings, overwrite: false } };
+    const answer = await callApi(`presets/${encodeURIComponent(name)}`, options).catch(() => null);
+    if (!answer) return "the server does not answer";
+    return answer.ok ? "" : errorText(answer);
+  }
+
+  // javascript/src/panel/sections.js
+  var DRAWERS = [
+    { name: "presets", label: "Layouts and presets", create: createPresets },
+    { name: "import", label: "Import", create: createImport },
+    { name: "masks", label: "Masks", create: createMaskFiles },
+    { name: "edit", label: "Edit", create: createEdit }
+  ];
+  function createSections(panel) {
+    const holder = el("div", { class: "rg-drawer" });
+    const made = /* @__PURE__ */ new Map();
+    let open = -1;
+    const tabs = DRAWERS.map(
+      ({ name, label }, index) => button(label, () => toggle2(index), { "aria-expanded": "false", "data-action": `drawer-${name}` })
+    );
+    const reset = button("Reset", () => panel.reset(), {
+      class: "rg-button rg-last",
+      "data-action": "reset",
+      title: "Empty the panel; Undo brings it back"
+    });
+    function toggle2(index) {
+      open = open === index ? -1 : index;
+      tabs.forEach((tab, i) => {
+        tab.setAttribute("aria-expanded", String(i === open));
+        tab.classList.toggle("rg-on", i === open);
+      });
+      if (open < 0) return holder.replaceChildren();
+      const drawer = made.get(open) || DRAWERS[open].create(panel);
+      made.set(open, drawer);
+      holder.replaceChildren(drawer.node);
+      return drawer.opened?.();
+    }
+    return el("div", { class: "rg-sections" }, el("div", { class: "rg-row" }, tabs, reset), holder);
+  }
+
+  // javascript/src/panel/build.js
+  var OVERLAPS = [
+    ["blend", "share by weight"],
+    ["over", "later one covers"]
+  ];
+  var TEXTS = [
+    ["regions", "written here"],
+    ["break", "main prompt, split at BREAK"],
+    ["lines", "main prompt, one line each"],
+    ["and", "main prompt, split at AND"]
+  ];
+  var RATIOS_HELP = "Sizes of the cells: 1,1,2 for three cells; rows of columns as 1,1;2,1,1 (first number: size of the row)";
+  function buildPanel(panel) {
+    const stage = new Stage(panel);
+    const list = new RegionList(panel);
+    const overlay = createOverlay(panel, stage);
+    const messages = el("div", { class: "rg-messages", role: "status", "aria-live": "polite" });
+    const bound2 = [];
+    const add = (field) => (bound2.push(field), field.node);
+    const options = buildOptions();
+    const bar = buildBar(panel, add, options.optionsBox);
+    const layout = buildLayout(panel, add);
+    const texts = buildTexts(panel, add);
+    const side = el("div", { class: "rg-side" }, stage.node, messages);
+    const main = el("div", { class: "rg-main" }, layout.row, list.node, texts);
+    const node = el("div", { class: "rg" }, bar, el("div", { class: "rg-body" }, side, main), createSections(panel));
+    panel.mount.replaceChildren(node);
+    return { node, stage, list, overlay, messages, bound: bound2, texts, ...options, ...layout };
+  }
+  function buildOptions() {
+    const options = el("div", { class: "rg-row rg-options" });
+    return { options, optionsBox: el("details", { class: "rg-more" }, el("summary", { localized: "Options of the method" }), options) };
+  }
+  function buildBar(panel, add, optionsBox) {
+    const fields = [
+      checkField(panel, "enabled", "Enable", { class: "rg-check rg-enable" }),
+      selectField(panel, "method", "Method", panel.methods, "How the regions' prompts are made to act where they lie"),
+      selectField(panel, "text_from", "Region texts", TEXTS, "Where the texts of the regions come from")
+    ];
+    return el("div", { class: "rg-top" }, el("div", { class: "rg-bar" }, fields.map(add)), optionsBox);
+  }
+  function buildLayout(panel, add) {
+    const mode = (label, change) => button(label, () => panel.edit(change), { "data-action": `layout-${label}` });
+    const modes = [mode("Grid", useGrid), mode("Free shapes", useShapes)];
+    const directions = ["columns", "rows"].map((each) => [each, each]);
+    const direction = selectField(panel, "grid.direction", "Grid of", directions, "Direction in which a plain list of sizes runs");
+    const ratios = lineField(panel, "grid.ratios", {
+      label: "Sizes",
+      title: RATIOS_HELP,
+      take: (text) => panel.edit((state) => setGrid(state, { ratios: text }), { key: "grid" })
+    });
+    const overlap = selectField(panel, "overlap", "Where regions overlap", OVERLAPS);
+    const count = el("span", {});
+    const sizes = el("label", { class: "rg-field rg-ratios" }, el("span", { class: "rg-label" }, `${t("Sizes")} `, count), add(ratios));
+    const gridParts = [add(direction), sizes];
+    const freeParts = [add(overlap)];
+    direction.input.addEventListener("change", () => panel.edit((state) => setGrid(state, {})));
+    const choice = el("div", { class: "rg-switch", role: "group", "aria-label": "Layout" }, modes);
+    const row = el("div", { class: "rg-row rg-layout", "data-field": "grid" }, choice, gridParts, freeParts);
+    return { row, modes, count, gridParts, freeParts };
+  }
+  function buildTexts(panel, add) {
+    const fields = [
+      promptField(panel, "common", "Common prompt", { placeholder: "put in front of every region's prompt" }),
+      promptField(panel, "base.prompt", "Base prompt", { emptyIsNull: true, placeholder: "empty: the main prompt" }),
+      promptField(panel, "base.negative", "Base negative prompt", { emptyIsNull: true, placeholder: "empty: the main negative prompt" })
+    ];
+    return el("details", { class: "rg-more" }, el("summary", { localized: "Texts for the whole picture" }), fields.map(add));
+  }
+  function drawMethodOptions(panel, { options, optionsBox }) {
+    const { method } = panel.store.get();
+    const elsewhere = EDIT_METHODS.includes(method) ? EDIT_OPTIONS : [];
+    const fields = Object.entries(methodOptions(panel.schema, method)).filter(([name]) => !elsewhere.includes(name)).flatMap(([name, schema]) => schemaField(panel, `options.${method}.${name}`, name, schema) || []);
+    options.replaceChildren(...fields.map((field) => field.node));
+    optionsBox.hidden = !fields.length;
+    return fields;
+  }
+  function updateLayout({ modes, gridParts, freeParts, count, texts }, state) {
+    const cells = cellCount(state);
+    modes.forEach((node, i) => {
+      const on = Boolean(state.grid) === (i === 0);
+      node.classList.toggle("rg-on", on);
+      node.setAttribute("aria-pressed", String(on));
+    });
+    gridParts.forEach((node) => node.toggleAttribute("hidden", !state.grid));
+    freeParts.forEach((node) => node.toggleAttribute("hidden", Boolean(state.grid)));
+    count.textContent = cells === null ? "" : t(cells === 1 ? "(1 cell)" : "({0} cells)", cells);
+    if (state.common || state.base.prompt !== null || state.base.negative !== null) texts.open = true;
+  }
+
+  // javascript/src/panel/checks.js
+  var Checks = class {
+    /** @param {Panel} panel */
+    constructor(panel) {
+      this.panel = panel;
+      this.problems = [];
+      this.warnings = [];
+      this.seen = null;
+      this.requests = {};
+      this.soon = debounce(() => {
+        this.check();
+        if (panel.stage.background.kind === "map") refreshBackground(panel.stage);
+      }, 300);
+    }
+    /** Check even what was checked last. */
+    again() {
+      this.seen = null;
+      this.soon();
+    }
+    /**
+     * A signal for a new request; the one before under the same name is given up.
+     *
+     * @param {string} name
+     */
+    signal(name) {
+      if (this.requests[name]) this.requests[name].abort();
+      this.requests[name] = new AbortController();
+      return this.requests[name].signal;
+    }
+    async check() {
+      const { panel } = this;
+      if (!panel.visible()) return;
+      const body = { settings: toJson(panel.store.get()), ...panel.prompts(), ...panel.size() };
+      const request = JSON.stringify(body);
+      if (request === this.seen) return;
+      try {
+        const answer = await callApi("validate", { method: "POST", body, signal: this.signal("check") });
+        this.seen = request;
+        this.take(answer);
+      } catch (error) {
+        if (error.name === "AbortError") return;
+        this.problems = [];
+        this.warnings = [t("The settings could not be checked: the server does not answer.")];
+      }
+      this.show();
+    }
+    /** @param {Answer} answer */
+    take({ ok, status, data }) {
+      const { panel } = this;
+      this.problems = ok ? [] : problemsOf(status, data);
+      this.warnings = ok ? data.warnings || [] : [];
+      panel.cost = ok && data.cost ? translateMessage(data.cost.text) : "";
+      panel.stage.bar.update();
+      if (panel.onChecked) panel.onChecked(ok ? data : null);
+    }
+    /**
+     * The weight maps on a grid, drawn by the server, as an image.
+     *
+     * @param {number | null | undefined} scale Pixels per cell of the grid.
+     * @param {(image: ImageBitmap) => void} take
+     */
+    async drawMap(scale, take) {
+      const { panel } = this;
+      if (!panel.visible()) return;
+      const body = { settings: toJson(panel.store.get()), ...panel.size(), scale, labels: false };
+      try {
+        const { ok, data } = await callApi("preview", { method: "POST", body, signal: this.signal("map") });
+        if (ok) take(await createImageBitmap(data));
+      } catch (error) {
+        if (error.name !== "AbortError") panel.note("The weight map could not be drawn: the server does not answer.", true);
+      }
+    }
+    /** Show problems, warnings, notes and hints, and mark the fields with problems. */
+    show() {
+      const { panel } = this;
+      const state = panel.store.get();
+      panel.mount.querySelectorAll("[aria-invalid]").forEach((node) => node.removeAttribute("aria-invalid"));
+      panel.messages.replaceChildren(
+        ...this.problems.map((problem) => problemRow(panel, problem)),
+        ...this.warnings.map((text) => el("div", { class: "rg-message rg-warning", text: translateMessage(text) })),
+        ...panel.notes.map(
+          ({ text, isBad }) => el("div", { class: `rg-message${isBad ? " rg-problem-text" : ""}`, role: isBad ? "alert" : null, text })
+        ),
+        ...hints(state)
+      );
+      panel.list.warn(this.warnings);
+      showBadge(panel, state, this.problems);
+    }
+  };
+  function problemsOf(status, data) {
+    return data.problems && data.problems.length ? data.problems : [{ field: "", message: data.detail || `The checks answered ${status}.` }];
+  }
+  function hints(state) {
+    const written = state.regions.some((region) => region.prompt);
+    const hint = { class: "rg-message rg-warning", localized: "Regional is off: tick Enable to use these regions." };
+    return !state.enabled && written ? [el("div", hint)] : [];
+  }
+  function showBadge(panel, state, problems) {
+    const label = find(`#regional_${panel.tab} .label-wrap span`);
+    if (!label) return;
+    let badge = label.querySelector(".rg-badge");
+    if (!badge) label.append(badge = el("span", { class: "rg-badge" }));
+    const wrong = state.enabled && problems.length > 0;
+    const text = state.enabled ? translateMessage(summary(state) + (wrong ? ", with errors" : "")) : "";
+    if (badge.textContent !== text) badge.textContent = text;
+    badge.classList.toggle("rg-bad", wrong);
+  }
+  function problemRow(panel, problem) {
+    const node = fieldNode(panel, problem.field || "");
+    const text = translateMessage(problem.message || problem.detail || String(problem));
+    if (!node) return el("div", { class: "rg-message rg-problem", text });
+    node.setAttribute("aria-invalid", "true");
+    return el("button", { type: "button", class: "rg-message rg-problem", text, title: "Go to the field", onclick: () => reveal(node) });
+  }
+  function fieldNode(panel, path) {
+    for (let name = path; name; name = name.replace(/(\[\d+\]|\.?[^.[\]]+)$/, "")) {
+      const node = panel.mount.querySelector(`[data-field="${CSS.escape(name)}"], [data-field="${CSS.escape(name)}[0]"]`);
+      if (node) return node;
+    }
+    return null;
+  }
+  function reveal(node) {
+    for (let details = node.closest("details"); details; details = details.parentElement && details.parentElement.closest("details")) {
+      details.open = true;
+    }
+    node.focus();
+    node.scrollIntoView({ block: "nearest" });
+  }
+
+  // javascript/src/panel/storage.js
+  function remember2(tab, text) {
+    try {
+      sessionStorage.setItem(`regional_${tab}`, text);
+    } catch {
+    }
+  }
+  function recall(tab) {
+    try {
+      return sessionStorage.getItem(`regional_${tab}`) || "";
+    } catch {
+      return "";
+    }
+  }
+
+  // javascript/src/panel/panel.js
+  var Panel = class {
+    /**
+     * @param {string} tab "txt2img" or "img2img"
+     * @param {HTMLElement} mount Carries the methods and the schema as data attributes.
+     */
+    constructor(tab, mount) {
+      this.tab = tab;
+      this.mount = mount;
+      this.methods = JSON.parse(mount.dataset.methods || "[]");
+      this.schema = JSON.parse(mount.dataset.schema || "{}");
+      learn(this.schema);
+      this.mapsName = `${tab} ${Math.random().toString(36).slice(2, 10)}`;
+      this.selected = /* @__PURE__ */ new Set();
+      this.notes = [];
+      this.cost = "";
+      this.onChecked = null;
+      this.written = "";
+      this.seen = "";
+      this.store = createStore(emptyState());
+      this.history = createHistory(this.store.get());
+      this.checks = new Checks(this);
+      this.saveSoon = debounce(() => remember2(tab, this.written), 200);
+      this.optionFields = [];
+      this.parts = buildPanel(this);
+      this.stage = this.parts.stage;
+      this.list = this.parts.list;
+      this.overlay = this.parts.overlay;
+      this.messages = this.parts.messages;
+      this.drawOptions();
+      this.start();
+      this.store.subscribe((state, origin, before) => this.changed(origin, before));
+      this.update();
+      attachClipboard(this);
+      this.followVisibility();
+    }
+    followVisibility() {
+      if (typeof IntersectionObserver === "undefined") return;
+      new IntersectionObserver((all) => all.some((one) => one.isIntersecting) && this.hostChanged()).observe(this.mount);
+    }
+    // ------------------------------------------------ text box <-> state
+    readText() {
+      const box = stateBox(this.tab);
+      return box ? box.value : "";
+    }
+    /** Begin with what the page holds, or after a reload with what this browser tab held before. */
+    start() {
+      const given = this.readText();
+      const method = untouchedMethod(given);
+      const text = method === null ? given : recall(this.tab);
+      if (text) this.adopt(text);
+      else this.written = given;
+      if (!text && method) this.store.set({ ...this.store.get(), method }, "host");
+      this.history = createHistory(this.store.get());
+      if (text && text !== this.readText()) this.push();
+    }
+    /**
+     * Take over settings that came from outside, such as those of a pasted picture. An empty text switches the panel off and keeps its regions.
+     *
+     * @param {string} text
+     */
+    adopt(text) {
+      this.written = text;
+      const now = this.store.get();
+      try {
+        const next = text || isUntouched(now) ? parse(text) : { ...now, enabled: false };
+        this.history.record(next, null);
+        this.store.set(next, "host");
+      } catch (error) {
+        this.note(`${error.message}
+${t("The layout here stays as it was.")}`, true);
+        this.push();
+      }
+    }
+    /** Compare the text box with what this panel wrote last, and follow it when they differ. */
+    pull() {
+      const text = this.readText();
+      if (text !== this.written) this.adopt(text);
+    }
+    /** Write the state into the text box. */
+    push() {
+      const box = stateBox(this.tab);
+      this.written = serialize(this.store.get(), this.stage.background.kind === "words" ? { attention_maps: this.mapsName } : {});
+      this.saveSoon();
+      if (!box) return;
+      box.value = this.written;
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    /**
+     * @param {string} origin "host", "edit" or "history"
+     * @param {State} before
+     */
+    changed(origin, before) {
+      if (origin !== "host") this.push();
+      else remember2(this.tab, this.written);
+      const ids = new Set(this.store.get().regions.map((region) => region._id));
+      this.selected = new Set([...this.selected].filter((id) => ids.has(id)));
+      if (before.method !== this.store.get().method) this.drawOptions();
+      this.update();
+    }
+    /**
+     * Change the state: one step of the history, joined with the last one of the same `key`.
+     *
+     * @param {(state: State) => State} change
+     * @param {{key?: string | null}} [options]
+     */
+    edit(change, { key } = {}) {
+      const next = change(this.store.get());
+      this.history.record(next, key);
+      this.store.set(next, "edit");
+    }
+    undo() {
+      const state = this.history.undo();
+      if (state) this.store.set(state, "history");
+    }
+    redo() {
+      const state = this.history.redo();
+      if (state) this.store.set(state, "history");
+    }
+    // ------------------------------------------------ the tab
+    /** Size of the tab's pictures in pixels. */
+    size() {
+      return pictureSize(this.tab);
+    }
+    /** The tab's main prompts. */
+    prompts() {
+      return mainPrompts(this.tab);
+    }
+    visible() {
+      return this.mount.isConnected && this.mount.getClientRects().length > 0;
+    }
+    /** Size, main prompt or result may have changed: update when they did. */
+    hostChanged() {
+      const result = OF_RESULT.includes(this.stage.background.kind) ? (shownPicture(this.tab) || { src: void 0 }).src : "";
+      const now = JSON.stringify([this.size(), this.prompts(), this.visible(), result]);
+      if (now === this.seen) return;
+      this.seen = now;
+      this.stage.update();
+      refreshBackground(this.stage);
+      this.overlay.update();
+      this.checks.soon();
+    }
+    // ------------------------------------------------ updating
+    /** The options of the chosen method, as the schema describes them. */
+    drawOptions() {
+      this.optionFields = drawMethodOptions(this, this.parts);
+    }
+    /** Everything that follows from the state. */
+    update() {
+      const state = this.store.get();
+      [...this.parts.bound, ...this.optionFields].forEach((field) => field.update(state));
+      updateLayout(this.parts, state);
+      this.parts.node.classList.toggle("rg-off", !state.enabled);
+      this.list.update(state);
+      this.stage.update();
+      this.overlay.update();
+      this.checks.show();
+      this.checks.soon();
+    }
+    /**
+     * Show a message below the canvas; an empty text removes it.
+     *
+     * @param {string} text
+     * @param {boolean} [isBad]
+     */
+    note(text, isBad) {
+      this.notes = text ? [{ text: translateMessage(text), isBad }] : [];
+      if (this.messages) this.checks.show();
+    }
+    // ------------------------------------------------ selection
+    /**
+     * Choose regions by their ids; `reveal` brings the card of a single one into view.
+     *
+     * @param {Iterable<number>} ids
+     * @param {{reveal?: boolean}} [options]
+     */
+    select(ids, { reveal: reveal2 } = {}) {
+      this.selected = new Set(ids);
+      this.list.mark();
+      this.stage.bar.update();
+      this.stage.redraw();
+      if (reveal2 && this.selected.size === 1) this.list.reveal([...this.selected][0]);
+    }
+    /**
+     * A shape was drawn: choose it, and go back to the tool Select.
+     *
+     * @param {number} id
+     */
+    drawn(id) {
+      this.select([id], { reveal: true });
+      this.stage.setTool("select");
+    }
+    /** @param {number} index */
+    focusPrompt(index) {
+      return this.list.focusPrompt(index);
+    }
+    // ------------------------------------------------ acts
+    /**
+     * What a button or key of this name does; always true.
+     *
+     * @param {string} name
+     */
+    act(name) {
+      act(this, name);
+      return true;
+    }
+    /** @param {string} text */
+    paste(text) {
+      paste(this, text);
+    }
+    /**
+     * The selection with its frame `from` at `to`.
+     *
+     * @param {Box} from
+     * @param {Box} to
+     * @param {string} [key]
+     */
+    place(from, to, key) {
+      place(this, from, to, key);
+    }
+    /** @param {string} side */
+    align(side) {
+      if (side) align(this, side);
+    }
+    /** A new box in the middle of the picture, or a new cell of the grid. */
+    addBox() {
+      addBox(this);
+    }
+    reset() {
+      this.note("");
+      this.edit(() => emptyState());
+    }
+  };
+
+  // javascript/src/main.js
+  var TABS = ["txt2img", "img2img"];
+  function attach() {
+    for (const tab of TABS) {
+      const mount = find(`#regional_${tab}_panel`);
+      if (!mount || !stateBox(tab)) continue;
+      if (!panels[tab] || panels[tab].mount !== mount || !mount.firstChild) panels[tab] = new Panel(tab, mount);
+      else panels[tab].pull();
+      panels[tab].hostChanged();
+    }
+  }
+  function start() {
+    const attachSoon = debounce(attach, 50);
+    const followSoon = debounce(() => Object.values(panels).forEach((panel) => panel.hostChanged()), 100);
+    attach();
+    if (typeof onAfterUiUpdate === "function") onAfterUiUpdate(attach);
+    else new MutationObserver(attachSoon).observe(document.body, { childList: true, subtree: true });
+    ["input", "change", "click"].forEach((kind) => document.addEventListener(kind, followSoon, true));
+  }
+  window.Regional = {
+    panels,
+    attach,
+    strings,
+    /**
+     * Called by the text box when its value changed: Python may have written it.
+     *
+     * @param {string} tab
+     */
+    pull: (tab) => setTimeout(() => panels[tab] ? panels[tab].pull() : attach(), 0)
+  };
+  if (typeof onUiLoaded === "function") onUiLoaded(start);
+  else if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();

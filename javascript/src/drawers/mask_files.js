@@ -1,0 +1,142 @@
+// The drawer of mask pictures: one per region, one with a colour per region, one with a region in each of red, green and blue.
+
+/** @import {Mask} from "../types.js" */
+/** @import {Panel} from "../panel/panel.js" */
+
+import {callApi, errorText} from "../host/server.js";
+import {addRegions} from "../model/clipboard.js";
+import {setField} from "../model/fields.js";
+import {withLayout} from "../model/layout.js";
+import {drawShape, makeMask, maskSize, scaleMask} from "../model/masks/mask.js";
+import {channelPacked, colourCoded} from "../model/masks/pictures.js";
+import {encodePng} from "../model/masks/png.js";
+import {makeRegion} from "../model/state.js";
+import {button} from "../widgets/buttons.js";
+import {el} from "../widgets/elements.js";
+import {chooseFile, download, PICTURES, readFile} from "../widgets/files.js";
+
+const LOADS = [
+    {
+        kind: "colours",
+        label: "A colour for each region…",
+        title: "Every colour becomes a region. Regional Prompter's colours keep their order",
+    },
+    {kind: "channels", label: "Red, green and blue…", title: "Each of the three channels becomes a region; greys are kept"},
+    {kind: "grey", label: "One region…", title: "White is inside, greys are kept"},
+];
+const SAVES = [
+    {kind: "colours", label: "A colour for each region", title: "Regional Prompter's colours, in order"},
+    {kind: "channels", label: "Red, green and blue", title: "The first three regions, greys and all"},
+    {kind: "each", label: "Every region on its own", title: "One file per region"},
+];
+
+/**
+ * The drawer "Masks".
+ *
+ * @param {Panel} panel
+ */
+export function createMaskFiles(panel) {
+    const loads = LOADS.map(({kind, label, title}) => {
+        const choose = () => chooseFile(PICTURES, (file) => loadRegions(panel, kind, file));
+        return button(label, choose, {title, "data-action": `masks-${kind}`});
+    });
+    const saves = SAVES.map(({kind, label, title}) =>
+        button(label, () => savePicture(panel, kind), {title, "data-action": `masks-save-${kind}`}),
+    );
+    const node = el(
+        "div",
+        {class: "rg-maskfiles"},
+        el("div", {class: "rg-label", localized: "Load: the regions are replaced, their prompts stay"}),
+        el("div", {class: "rg-row"}, loads),
+        el("div", {class: "rg-label", localized: "Save"}),
+        el("div", {class: "rg-row"}, saves),
+    );
+    return {node};
+}
+
+/**
+ * Masks that the server finds in a picture file. A picture that it refuses gives null and a message.
+ *
+ * @param {Panel} panel
+ * @param {string} kind
+ * @param {File} file
+ * @returns {Promise<{mask: string, name: string}[] | null>}
+ */
+async function masksOf(panel, kind, file) {
+    try {
+        const answer = await callApi("masks", {method: "POST", body: {picture: await readFile(file), kind}});
+        if (answer.ok) {
+            panel.note((answer.data.notes || []).join("\n"));
+            return answer.data.regions;
+        }
+        panel.note(`${file.name}: ${errorText(answer)}`, true);
+    } catch (error) {
+        panel.note(error instanceof TypeError ? "The server does not answer." : error.message, true);
+    }
+    return null;
+}
+
+/**
+ * @param {Panel} panel
+ * @param {string} kind
+ * @param {File} file
+ */
+async function loadRegions(panel, kind, file) {
+    const found = await masksOf(panel, kind, file);
+    if (!found) return;
+    if (kind === "grey") {
+        const name = file.name.replace(/\.\w+$/, "").slice(0, 60);
+        panel.edit((state) => addRegions(state, [makeRegion({mask: found[0].mask, name})]));
+    } else {
+        panel.edit((state) => withLayout(state, {regions: found.map(({mask, name}) => ({mask, name}))}));
+    }
+}
+
+/**
+ * Take the mask of one region from a file.
+ *
+ * @param {Panel} panel
+ * @param {number} index
+ * @param {File} file
+ */
+export async function loadMask(panel, index, file) {
+    const found = await masksOf(panel, "grey", file);
+    if (found) panel.edit((state) => setField(state, `regions[${index}].mask`, found[0].mask));
+}
+
+/**
+ * Every region's mask at one size, soft borders of painted ones included.
+ *
+ * @param {Panel} panel
+ * @returns {Promise<Mask[]>}
+ */
+async function allMasks(panel) {
+    const state = panel.store.get();
+    const [width, height] = maskSize(panel.stage.size());
+    const {masks} = panel.stage;
+    return Promise.all(
+        state.regions.map(async (region, index) => {
+            if (!state.grid && region.mask !== undefined) {
+                return scaleMask((await masks.wait(region.mask)) || makeMask(width, height), width, height);
+            }
+            return drawShape(state.grid ? {} : region, width, height, state.grid ? panel.stage.boundsOf(state, index) : undefined);
+        }),
+    );
+}
+
+/**
+ * @param {Panel} panel
+ * @param {string} kind
+ */
+async function savePicture(panel, kind) {
+    const masks = await allMasks(panel);
+    if (!masks.length) return panel.note("There is no region yet.");
+    if (kind === "each") {
+        return masks.forEach((mask, i) => download(`region ${i + 1}.png`, new Blob([encodePng(mask)], {type: "image/png"})));
+    }
+    const pixels = kind === "colours" ? colourCoded(masks) : channelPacked(masks);
+    const [{width, height}] = masks;
+    const canvas = el("canvas", {width, height});
+    canvas.getContext("2d")?.putImageData(new ImageData(pixels, width, height), 0, 0);
+    return canvas.toBlob((blob) => blob && download(`regions ${kind}.png`, blob), "image/png");
+}

@@ -1,0 +1,151 @@
+// The elements of the panel: the bar of settings, the layout row, the texts of the whole picture, the method's options.
+
+/** @import {Field, State} from "../types.js" */
+/** @import {Panel} from "./panel.js" */
+
+import {t} from "../host/language.js";
+import {cellCount} from "../model/geometry/grid.js";
+import {setGrid, useGrid, useShapes} from "../model/layout.js";
+import {EDIT_METHODS, EDIT_OPTIONS} from "../model/source.js";
+import {methodOptions} from "../model/state.js";
+import {Stage} from "../stage/stage.js";
+import {button} from "../widgets/buttons.js";
+import {el} from "../widgets/elements.js";
+import {checkField, lineField, promptField, schemaField, selectField} from "../widgets/fields.js";
+import {createOverlay} from "./overlay.js";
+import {RegionList} from "./regions/list.js";
+import {createSections} from "./sections.js";
+
+const OVERLAPS = [
+    ["blend", "share by weight"],
+    ["over", "later one covers"],
+];
+const TEXTS = [
+    ["regions", "written here"],
+    ["break", "main prompt, split at BREAK"],
+    ["lines", "main prompt, one line each"],
+    ["and", "main prompt, split at AND"],
+];
+const RATIOS_HELP = "Sizes of the cells: 1,1,2 for three cells; rows of columns as 1,1;2,1,1 (first number: size of the row)";
+
+/** @typedef {ReturnType<typeof buildPanel>} PanelParts */
+
+/**
+ * Draw the panel into its mount.
+ *
+ * @param {Panel} panel
+ */
+export function buildPanel(panel) {
+    const stage = new Stage(panel);
+    const list = new RegionList(panel);
+    const overlay = createOverlay(panel, stage);
+    const messages = el("div", {class: "rg-messages", role: "status", "aria-live": "polite"});
+    /** @type {Field[]} */
+    const bound = [];
+    /** @type {(field: Field) => HTMLElement} */
+    const add = (field) => (bound.push(field), field.node);
+    const options = buildOptions();
+    const bar = buildBar(panel, add, options.optionsBox);
+    const layout = buildLayout(panel, add);
+    const texts = buildTexts(panel, add);
+    const side = el("div", {class: "rg-side"}, stage.node, messages);
+    const main = el("div", {class: "rg-main"}, layout.row, list.node, texts);
+    const node = el("div", {class: "rg"}, bar, el("div", {class: "rg-body"}, side, main), createSections(panel));
+    panel.mount.replaceChildren(node);
+    return {node, stage, list, overlay, messages, bound, texts, ...options, ...layout};
+}
+
+function buildOptions() {
+    const options = el("div", {class: "rg-row rg-options"});
+    return {options, optionsBox: el("details", {class: "rg-more"}, el("summary", {localized: "Options of the method"}), options)};
+}
+
+/**
+ * @param {Panel} panel
+ * @param {(field: Field) => HTMLElement} add
+ * @param {HTMLElement} optionsBox
+ */
+function buildBar(panel, add, optionsBox) {
+    const fields = [
+        checkField(panel, "enabled", "Enable", {class: "rg-check rg-enable"}),
+        selectField(panel, "method", "Method", panel.methods, "How the regions' prompts are made to act where they lie"),
+        selectField(panel, "text_from", "Region texts", TEXTS, "Where the texts of the regions come from"),
+    ];
+    return el("div", {class: "rg-top"}, el("div", {class: "rg-bar"}, fields.map(add)), optionsBox);
+}
+
+/**
+ * @param {Panel} panel
+ * @param {(field: Field) => HTMLElement} add
+ */
+function buildLayout(panel, add) {
+    /** @type {(label: string, change: (state: State) => State) => HTMLElement} */
+    const mode = (label, change) => button(label, () => panel.edit(change), {"data-action": `layout-${label}`});
+    const modes = [mode("Grid", useGrid), mode("Free shapes", useShapes)];
+    const directions = ["columns", "rows"].map((each) => [each, each]);
+    const direction = selectField(panel, "grid.direction", "Grid of", directions, "Direction in which a plain list of sizes runs");
+    const ratios = lineField(panel, "grid.ratios", {
+        label: "Sizes",
+        title: RATIOS_HELP,
+        take: (text) => panel.edit((state) => setGrid(state, {ratios: text}), {key: "grid"}),
+    });
+    const overlap = selectField(panel, "overlap", "Where regions overlap", OVERLAPS);
+    const count = el("span", {});
+    const sizes = el("label", {class: "rg-field rg-ratios"}, el("span", {class: "rg-label"}, `${t("Sizes")} `, count), add(ratios));
+    const gridParts = [add(direction), sizes];
+    const freeParts = [add(overlap)];
+    direction.input.addEventListener("change", () => panel.edit((state) => setGrid(state, {})));
+    const choice = el("div", {class: "rg-switch", role: "group", "aria-label": "Layout"}, modes);
+    const row = el("div", {class: "rg-row rg-layout", "data-field": "grid"}, choice, gridParts, freeParts);
+    return {row, modes, count, gridParts, freeParts};
+}
+
+/**
+ * @param {Panel} panel
+ * @param {(field: Field) => HTMLElement} add
+ */
+function buildTexts(panel, add) {
+    const fields = [
+        promptField(panel, "common", "Common prompt", {placeholder: "put in front of every region's prompt"}),
+        promptField(panel, "base.prompt", "Base prompt", {emptyIsNull: true, placeholder: "empty: the main prompt"}),
+        promptField(panel, "base.negative", "Base negative prompt", {emptyIsNull: true, placeholder: "empty: the main negative prompt"}),
+    ];
+    return el("details", {class: "rg-more"}, el("summary", {localized: "Texts for the whole picture"}), fields.map(add));
+}
+
+/**
+ * Show the options of the chosen method, as the schema describes them; those of the drawer "Edit" stand there.
+ *
+ * @param {Panel} panel
+ * @param {PanelParts} parts
+ * @returns {Field[]}
+ */
+export function drawMethodOptions(panel, {options, optionsBox}) {
+    const {method} = panel.store.get();
+    const elsewhere = EDIT_METHODS.includes(method) ? EDIT_OPTIONS : [];
+    const fields = Object.entries(methodOptions(panel.schema, method))
+        .filter(([name]) => !elsewhere.includes(name))
+        .flatMap(([name, schema]) => schemaField(panel, `options.${method}.${name}`, name, schema) || []);
+    options.replaceChildren(...fields.map((field) => field.node));
+    optionsBox.hidden = !fields.length;
+    return fields;
+}
+
+/**
+ * Show what belongs to a grid or to free shapes.
+ *
+ * @param {PanelParts} parts
+ * @param {State} state
+ */
+export function updateLayout({modes, gridParts, freeParts, count, texts}, state) {
+    const cells = cellCount(state);
+    modes.forEach((node, i) => {
+        const on = Boolean(state.grid) === (i === 0);
+        node.classList.toggle("rg-on", on);
+        node.setAttribute("aria-pressed", String(on));
+    });
+    gridParts.forEach((node) => node.toggleAttribute("hidden", !state.grid));
+    freeParts.forEach((node) => node.toggleAttribute("hidden", Boolean(state.grid)));
+    count.textContent = cells === null ? "" : t(cells === 1 ? "(1 cell)" : "({0} cells)", cells);
+    if (state.common || state.base.prompt !== null || state.base.negative !== null) texts.open = true;
+}

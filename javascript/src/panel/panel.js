@@ -1,0 +1,292 @@
+// The panel of one tab. Holds state, history and selection; its parts (canvas, list, drawers …) draw them and call back.
+// Every edit goes at once to the tab's hidden text box, which is all that the host sees.
+
+/** @import {Box, Field, Schema, State} from "../types.js" */
+
+import {OF_RESULT, refreshBackground} from "../stage/background.js";
+import {shownPicture} from "../host/gallery.js";
+import {t, translateMessage} from "../host/language.js";
+import {debounce} from "../host/page.js";
+import {mainPrompts, pictureSize, stateBox} from "../host/tab.js";
+import {createHistory} from "../model/history.js";
+import {emptyState, isUntouched, learn, parse, serialize, untouchedMethod} from "../model/state.js";
+import {createStore} from "../model/store.js";
+import {act, addBox, align, paste, place} from "./acts.js";
+import {buildPanel, drawMethodOptions, updateLayout} from "./build.js";
+import {Checks} from "./checks.js";
+import {attachClipboard} from "./clipboard.js";
+import {recall, remember} from "./storage.js";
+
+/** @typedef {import("./build.js").PanelParts} PanelParts */
+
+/** The panel of a tab. */
+export class Panel {
+    /**
+     * @param {string} tab "txt2img" or "img2img"
+     * @param {HTMLElement} mount Carries the methods and the schema as data attributes.
+     */
+    constructor(tab, mount) {
+        this.tab = tab;
+        this.mount = mount;
+        /** @type {[string, string][]} */
+        this.methods = JSON.parse(mount.dataset.methods || "[]");
+        /** @type {Schema} */
+        this.schema = JSON.parse(mount.dataset.schema || "{}");
+        learn(this.schema);
+        /** Name under which the server keeps the attention maps of this panel's pictures. */
+        this.mapsName = `${tab} ${Math.random().toString(36).slice(2, 10)}`;
+        /** @type {Set<number>} Ids of the chosen regions. */
+        this.selected = new Set();
+        /** @type {{text: string, isBad?: boolean}[]} */
+        this.notes = [];
+        /** Estimated cost of the layout, in words. */
+        this.cost = "";
+        /** @type {((checked: any) => void) | null} Called with what the checks found; null when they refused. */
+        this.onChecked = null;
+        this.written = "";
+        this.seen = "";
+        this.store = createStore(emptyState());
+        this.history = createHistory(this.store.get());
+        this.checks = new Checks(this);
+        this.saveSoon = debounce(() => remember(tab, this.written), 200);
+        /** @type {Field[]} */
+        this.optionFields = [];
+        this.parts = buildPanel(this);
+        this.stage = this.parts.stage;
+        this.list = this.parts.list;
+        this.overlay = this.parts.overlay;
+        this.messages = this.parts.messages;
+        this.drawOptions();
+        this.start();
+        this.store.subscribe((state, origin, before) => this.changed(origin, before));
+        this.update();
+        attachClipboard(this);
+        this.followVisibility();
+    }
+
+    followVisibility() {
+        if (typeof IntersectionObserver === "undefined") return;
+        new IntersectionObserver((all) => all.some((one) => one.isIntersecting) && this.hostChanged()).observe(this.mount);
+    }
+
+    // ------------------------------------------------ text box <-> state
+
+    readText() {
+        const box = stateBox(this.tab);
+        return box ? box.value : "";
+    }
+
+    /** Begin with what the page holds, or after a reload with what this browser tab held before. */
+    start() {
+        const given = this.readText();
+        const method = untouchedMethod(given);
+        const text = method === null ? given : recall(this.tab);
+        if (text) this.adopt(text);
+        else this.written = given;
+        if (!text && method) this.store.set({...this.store.get(), method}, "host");
+        this.history = createHistory(this.store.get());
+        if (text && text !== this.readText()) this.push();
+    }
+
+    /**
+     * Take over settings that came from outside, such as those of a pasted picture. An empty text switches the panel off and keeps its regions.
+     *
+     * @param {string} text
+     */
+    adopt(text) {
+        this.written = text;
+        const now = this.store.get();
+        try {
+            const next = text || isUntouched(now) ? parse(text) : {...now, enabled: false};
+            this.history.record(next, null);
+            this.store.set(next, "host");
+        } catch (error) {
+            this.note(`${error.message}\n${t("The layout here stays as it was.")}`, true);
+            this.push();
+        }
+    }
+
+    /** Compare the text box with what this panel wrote last, and follow it when they differ. */
+    pull() {
+        const text = this.readText();
+        if (text !== this.written) this.adopt(text);
+    }
+
+    /** Write the state into the text box. */
+    push() {
+        const box = stateBox(this.tab);
+        this.written = serialize(this.store.get(), this.stage.background.kind === "words" ? {attention_maps: this.mapsName} : {});
+        this.saveSoon();
+        if (!box) return;
+        box.value = this.written;
+        box.dispatchEvent(new Event("input", {bubbles: true}));
+    }
+
+    /**
+     * @param {string} origin "host", "edit" or "history"
+     * @param {State} before
+     */
+    changed(origin, before) {
+        if (origin !== "host") this.push();
+        else remember(this.tab, this.written);
+        const ids = new Set(this.store.get().regions.map((region) => region._id));
+        this.selected = new Set([...this.selected].filter((id) => ids.has(id)));
+        if (before.method !== this.store.get().method) this.drawOptions();
+        this.update();
+    }
+
+    /**
+     * Change the state: one step of the history, joined with the last one of the same `key`.
+     *
+     * @param {(state: State) => State} change
+     * @param {{key?: string | null}} [options]
+     */
+    edit(change, {key} = {}) {
+        const next = change(this.store.get());
+        this.history.record(next, key);
+        this.store.set(next, "edit");
+    }
+
+    undo() {
+        const state = this.history.undo();
+        if (state) this.store.set(state, "history");
+    }
+
+    redo() {
+        const state = this.history.redo();
+        if (state) this.store.set(state, "history");
+    }
+
+    // ------------------------------------------------ the tab
+
+    /** Size of the tab's pictures in pixels. */
+    size() {
+        return pictureSize(this.tab);
+    }
+
+    /** The tab's main prompts. */
+    prompts() {
+        return mainPrompts(this.tab);
+    }
+
+    visible() {
+        return this.mount.isConnected && this.mount.getClientRects().length > 0;
+    }
+
+    /** Size, main prompt or result may have changed: update when they did. */
+    hostChanged() {
+        const result = OF_RESULT.includes(this.stage.background.kind) ? (shownPicture(this.tab) || {src: undefined}).src : "";
+        const now = JSON.stringify([this.size(), this.prompts(), this.visible(), result]);
+        if (now === this.seen) return;
+        this.seen = now;
+        this.stage.update();
+        refreshBackground(this.stage);
+        this.overlay.update();
+        this.checks.soon();
+    }
+
+    // ------------------------------------------------ updating
+
+    /** The options of the chosen method, as the schema describes them. */
+    drawOptions() {
+        this.optionFields = drawMethodOptions(this, this.parts);
+    }
+
+    /** Everything that follows from the state. */
+    update() {
+        const state = this.store.get();
+        [...this.parts.bound, ...this.optionFields].forEach((field) => field.update(state));
+        updateLayout(this.parts, state);
+        this.parts.node.classList.toggle("rg-off", !state.enabled);
+        this.list.update(state);
+        this.stage.update();
+        this.overlay.update();
+        this.checks.show();
+        this.checks.soon();
+    }
+
+    /**
+     * Show a message below the canvas; an empty text removes it.
+     *
+     * @param {string} text
+     * @param {boolean} [isBad]
+     */
+    note(text, isBad) {
+        this.notes = text ? [{text: translateMessage(text), isBad}] : [];
+        if (this.messages) this.checks.show();
+    }
+
+    // ------------------------------------------------ selection
+
+    /**
+     * Choose regions by their ids; `reveal` brings the card of a single one into view.
+     *
+     * @param {Iterable<number>} ids
+     * @param {{reveal?: boolean}} [options]
+     */
+    select(ids, {reveal} = {}) {
+        this.selected = new Set(ids);
+        this.list.mark();
+        this.stage.bar.update();
+        this.stage.redraw();
+        if (reveal && this.selected.size === 1) this.list.reveal([...this.selected][0]);
+    }
+
+    /**
+     * A shape was drawn: choose it, and go back to the tool Select.
+     *
+     * @param {number} id
+     */
+    drawn(id) {
+        this.select([id], {reveal: true});
+        this.stage.setTool("select");
+    }
+
+    /** @param {number} index */
+    focusPrompt(index) {
+        return this.list.focusPrompt(index);
+    }
+
+    // ------------------------------------------------ acts
+
+    /**
+     * What a button or key of this name does; always true.
+     *
+     * @param {string} name
+     */
+    act(name) {
+        act(this, name);
+        return true;
+    }
+
+    /** @param {string} text */
+    paste(text) {
+        paste(this, text);
+    }
+
+    /**
+     * The selection with its frame `from` at `to`.
+     *
+     * @param {Box} from
+     * @param {Box} to
+     * @param {string} [key]
+     */
+    place(from, to, key) {
+        place(this, from, to, key);
+    }
+
+    /** @param {string} side */
+    align(side) {
+        if (side) align(this, side);
+    }
+
+    /** A new box in the middle of the picture, or a new cell of the grid. */
+    addBox() {
+        addBox(this);
+    }
+
+    reset() {
+        this.note("");
+        this.edit(() => emptyState());
+    }
+}

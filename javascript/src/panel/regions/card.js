@@ -1,0 +1,166 @@
+// The card of one region.
+
+/** @import {Field, Region, State} from "../../types.js" */
+/** @import {Panel} from "../panel.js" */
+
+import {t} from "../../host/language.js";
+import {cssColour, textColour} from "../../model/colours.js";
+import {shapeKind} from "../../model/geometry/shapes.js";
+import {findNetworks} from "../../model/prompt/networks.js";
+import {indexOf} from "../../model/regions.js";
+import {REGION_DEFAULTS, regionSchema, SHAPE_KINDS} from "../../model/state.js";
+import {same} from "../../model/values.js";
+import {el} from "../../widgets/elements.js";
+import {lineField, numberField, promptField, schemaField} from "../../widgets/fields.js";
+import {cardHead} from "./card_head.js";
+import {attachDrag} from "./drag.js";
+import {drawShapeInputs} from "./shape_inputs.js";
+
+/** Fields that every card shows; those that only the schema knows follow. */
+const NUMBERS = ["weight", "base_share", "feather", "priority"];
+/** Fields with inputs of their own. */
+const ELSEWHERE = ["prompt", "negative", "name", "enabled", "steps", ...SHAPE_KINDS];
+const STEP_HELP = ["Share of the steps after which this region begins, 0 to 1", "Share of the steps after which this region ends, 0 to 1"];
+
+/** @typedef {(name: string) => () => string} PathOf JSON path of a field of the card's region, by the field's name. */
+/** @typedef {ReturnType<typeof cardFields>} CardFields */
+/** @typedef {ReturnType<typeof cardExtras>} CardExtras */
+
+/**
+ * The card of a region, with what the list needs of it.
+ *
+ * @param {Panel} panel
+ * @param {number} id
+ */
+export function createCard(panel, id) {
+    const index = () => indexOf(panel.store.get(), id);
+    /** @type {PathOf} */
+    const at = (name) => () => `regions[${index()}]${name ? `.${name}` : ""}`;
+    const fields = cardFields(panel, at, id);
+    const head = cardHead(panel, index, fields.name);
+    const extras = cardExtras(fields.tokens);
+    const more = el(
+        "details",
+        {class: "rg-more"},
+        el("summary", {localized: "Negative, weight, steps …"}),
+        fields.negative.node,
+        el(
+            "div",
+            {class: "rg-numbers"},
+            fields.numbers.map((field) => field.node),
+        ),
+        extras.shape,
+    );
+    const choose = {
+        onfocusin: () => panel.selected.has(id) || panel.select([id]),
+        onclick: (/** @type {MouseEvent} */ event) => chooseByClick(panel, id, event),
+    };
+    const parts = [head.node, fields.prompt.node, extras.networks, extras.warning, more];
+    const node = el("div", {class: "rg-region", role: "group", tabindex: "-1", ...choose}, parts);
+    attachDrag(panel, node, head.grip, index);
+    const update = cardUpdate(panel, {node, head, fields, extras, more, at});
+    return {node, prompt: fields.prompt.input, tokens: extras.tokens, warning: extras.warning, update};
+}
+
+/** @param {HTMLElement} tokens */
+function cardExtras(tokens) {
+    return {
+        tokens,
+        networks: el("div", {class: "rg-networks"}),
+        warning: el("div", {class: "rg-card-warning"}),
+        shape: el("div", {class: "rg-row rg-shape"}),
+    };
+}
+
+/**
+ * The function that brings a card to a state; it draws again only what has changed.
+ *
+ * @param {Panel} panel
+ * @param {{node: HTMLElement, head: {update: Function}, fields: CardFields, extras: CardExtras, more: HTMLDetailsElement, at: PathOf}} card
+ */
+function cardUpdate(panel, {node, head, fields, extras, more, at}) {
+    const all = [fields.name, fields.prompt, fields.negative, ...fields.numbers];
+    /** @type {string} */
+    let shape;
+    /** @type {{region: Region, position: number, mode: string} | undefined} */
+    let before;
+    /** @type {Field[]} */
+    let shapeFields = [];
+    return (/** @type {State} */ state, /** @type {Region} */ region, /** @type {number} */ position) => {
+        all.forEach((field) => field.update(state));
+        head.update(state, region, position);
+        const isSame = before && before.region === region && before.position === position && before.mode === state.text_from;
+        if (!isSame) dressCard(node, fields, extras, state, region, position);
+        const kind = `${Boolean(state.grid)} ${shapeKind(region)}`;
+        const isMoved = more.open && before && !same(before.region.polygon, region.polygon);
+        if (kind !== shape || isMoved) shapeFields = drawShapeInputs(panel, extras.shape, state, region, at);
+        shapeFields.forEach((field) => field.update(state));
+        shape = kind;
+        before = {region, position, mode: state.text_from};
+    };
+}
+
+/**
+ * @param {Panel} panel
+ * @param {number} id
+ * @param {MouseEvent} event
+ */
+function chooseByClick(panel, id, event) {
+    if (/** @type {Element} */ (event.target).closest("button, input, textarea, select, summary, label")) return;
+    panel.select(event.ctrlKey || event.metaKey || event.shiftKey ? [...panel.selected, id] : [id]);
+    panel.stage.canvas.focus({preventScroll: true});
+}
+
+/**
+ * @param {Panel} panel
+ * @param {PathOf} at
+ * @param {number} id
+ */
+function cardFields(panel, at, id) {
+    const tokens = el("span", {class: "rg-tokens", title: "Tokens of this prompt, as the host counts them"});
+    const schema = regionSchema(panel.schema);
+    const names = [...NUMBERS, ...Object.keys(schema).filter((name) => !NUMBERS.includes(name) && !ELSEWHERE.includes(name))];
+    const numbers = names.flatMap((name) => {
+        const kind = schema[name] || {type: "number", default: /** @type {any} */ (REGION_DEFAULTS)[name]};
+        return schemaField(panel, at(name), name, kind) || [];
+    });
+    /** @type {(side: number, label: string) => Field} */
+    const step = (side, label) =>
+        numberField(panel, at(`steps[${side}]`), label, {min: 0, max: 1, fallback: side, whenEmpty: side, title: STEP_HELP[side]});
+    return {
+        tokens,
+        numbers: [...numbers, step(0, "From step"), step(1, "To step")],
+        name: lineField(panel, at("name"), {label: "Name", title: "Name, for you and for messages", maxlength: 200}),
+        prompt: promptField(panel, at("prompt"), "Prompt", {
+            id: `regional_${panel.tab}_prompt_${id}`,
+            after: tokens,
+            placeholder: "what is in this region",
+        }),
+        negative: promptField(panel, at("negative"), "Negative prompt", {placeholder: "added to the main negative prompt"}),
+    };
+}
+
+/**
+ * Number, colours, labels and networks of a card.
+ *
+ * @param {HTMLElement} node
+ * @param {CardFields} fields
+ * @param {CardExtras} extras
+ * @param {State} state
+ * @param {Region} region
+ * @param {number} position
+ */
+function dressCard(node, fields, extras, state, region, position) {
+    node.dataset.field = `regions[${position}]`;
+    node.setAttribute("aria-label", t("Region {0}", position + 1));
+    node.style.setProperty("--rg-colour", cssColour(position));
+    node.style.setProperty("--rg-on-colour", textColour(position));
+    node.classList.toggle("rg-muted", region.enabled === false);
+    const split = state.text_from !== "regions";
+    fields.prompt.name.textContent = t(split ? "Added to this region's part of the main prompt" : "Prompt");
+    fields.prompt.input.placeholder = t(split ? "nothing added" : "what is in this region");
+    const chips = findNetworks(region.prompt).map(({kind, name, weight}) =>
+        el("span", {class: "rg-chip", title: t("{0}, strength {1}", kind, weight), text: `${name} ${weight}`}),
+    );
+    extras.networks.replaceChildren(...chips);
+}

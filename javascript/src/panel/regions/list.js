@@ -1,0 +1,139 @@
+// The list of regions, one card each. Cards live as long as their region: what extensions have attached to their prompts stays.
+
+/** @import {State} from "../../types.js" */
+/** @import {Panel} from "../panel.js" */
+
+import {translateMessage} from "../../host/language.js";
+import {debounce} from "../../host/page.js";
+import {callApi} from "../../host/server.js";
+import {button} from "../../widgets/buttons.js";
+import {el} from "../../widgets/elements.js";
+import {createCard} from "./card.js";
+import {splitMainPrompt, writeMainPrompt} from "./prompts.js";
+
+/** @typedef {ReturnType<typeof createCard>} Card */
+
+const SPLIT_HELP = "Split the main prompt at BREAK, at line ends or at AND, and write the parts into the regions";
+const WRITE_HELP = "Write the layout's texts into the main prompt, with ADDCOL, ADDROW or BREAK between them; the regions then follow it";
+
+/** The cards of a panel's regions, and the buttons below them. */
+export class RegionList {
+    /** @param {Panel} panel */
+    constructor(panel) {
+        this.panel = panel;
+        /** @type {Map<number, Card>} Cards by the ids of their regions. */
+        this.cards = new Map();
+        /** The texts whose tokens were counted last, as JSON. */
+        this.counted = "";
+        this.countSoon = debounce(() => this.countTokens(), 400);
+        this.body = el("div", {class: "rg-cards"});
+        const add = button("+ Add region", () => this.add(), {class: "rg-button rg-add", "data-action": "add"});
+        const split = button("Split main prompt", () => splitMainPrompt(panel), {"data-action": "import", title: SPLIT_HELP});
+        const write = button("Write main prompt", () => writeMainPrompt(panel), {"data-action": "export", title: WRITE_HELP});
+        const row = el("div", {class: "rg-row"}, split, write);
+        this.node = el("div", {class: "rg-regions", "data-field": "regions", tabindex: "-1"}, this.body, add, row);
+    }
+
+    add() {
+        this.panel.addBox();
+        this.focusPrompt(this.panel.store.get().regions.length - 1);
+    }
+
+    /** @param {State} state */
+    update(state) {
+        const {cards, body} = this;
+        const ids = new Set(state.regions.map((region) => region._id));
+        for (const [id, card] of cards) {
+            if (ids.has(id)) continue;
+            card.node.remove();
+            cards.delete(id);
+        }
+        state.regions.forEach((region, index) => {
+            const card = cards.get(region._id) || createCard(this.panel, region._id);
+            cards.set(region._id, card);
+            if (body.children[index] !== card.node) body.insertBefore(card.node, body.children[index] || null);
+            card.update(state, region, index);
+        });
+        this.mark();
+        this.countSoon();
+    }
+
+    /** Mark the cards of the chosen regions. */
+    mark() {
+        for (const [id, card] of this.cards) {
+            const chosen = this.panel.selected.has(id);
+            card.node.classList.toggle("rg-chosen", chosen);
+            card.node.setAttribute("aria-current", String(chosen));
+        }
+    }
+
+    /**
+     * Scroll a region's card into view.
+     *
+     * @param {number} id
+     */
+    reveal(id) {
+        const {body} = this;
+        const card = this.cards.get(id);
+        if (!card || !this.panel.visible()) return;
+        const frame = body.getBoundingClientRect();
+        const place = card.node.getBoundingClientRect();
+        const offset = place.top - frame.top - Math.max(0, (frame.height - place.height) / 2);
+        if (body.scrollHeight > body.clientHeight + 2) body.scrollTop += offset;
+    }
+
+    /**
+     * Put the keyboard into the prompt of region `index`; false where there is no such region.
+     *
+     * @param {number} index
+     */
+    focusPrompt(index) {
+        const region = this.panel.store.get().regions[index];
+        const card = region && this.cards.get(region._id);
+        if (!card) return false;
+        this.reveal(region._id);
+        card.prompt.focus({preventScroll: true});
+        return true;
+    }
+
+    /**
+     * Warnings that begin with a region's number stand in its card too.
+     *
+     * @param {string[]} warnings
+     */
+    warn(warnings) {
+        this.panel.store.get().regions.forEach((region, index) => {
+            const matches = warnings.map((text) => /^Region (\d+)(?: \(.*?\))?:? (.*)$/s.exec(text));
+            const mine = matches.flatMap((match) => (match && Number(match[1]) === index + 1 ? [match[2]] : []));
+            const text = mine.map(translateMessage).join(" ");
+            const card = this.cards.get(region._id);
+            if (card && card.warning.textContent !== text) card.warning.textContent = text;
+        });
+    }
+
+    /** Show how many tokens each prompt has, as the host counts them. */
+    async countTokens() {
+        if (!this.panel.visible()) return;
+        const {regions} = this.panel.store.get();
+        const texts = regions.map((region) => region.prompt || "");
+        const key = JSON.stringify(texts);
+        if (key === this.counted) return;
+        this.counted = key;
+        try {
+            const {ok, data} = await callApi("tokens", {method: "POST", body: {texts}});
+            if (ok) regions.forEach((region, i) => this.showCount(region._id, texts[i], data.counts[i]));
+        } catch {
+            this.counted = "";
+        }
+    }
+
+    /**
+     * @param {number} id
+     * @param {string} text
+     * @param {{tokens: number, limit: number} | undefined} count
+     */
+    showCount(id, text, count) {
+        const card = this.cards.get(id);
+        if (card && count) card.tokens.textContent = text ? `${count.tokens}/${count.limit}` : "";
+    }
+}

@@ -1,0 +1,140 @@
+// What lies under the regions: a picture, the weight maps, or attention maps.
+
+/** @import {Stage} from "./stage.js" */
+
+import {givenPicture, shownPicture} from "../host/gallery.js";
+import {t} from "../host/language.js";
+import {refreshAttention} from "./attention_maps.js";
+import {chooseFile} from "../widgets/files.js";
+
+/** Kinds that follow the pictures of the page. */
+export const OF_RESULT = ["result", "init", "words"];
+
+const MOST_PIXELS = 64e6;
+const LONGEST = 2048;
+
+/**
+ * Take a value of the menu "Background".
+ *
+ * @param {Stage} stage
+ * @param {string} choice
+ */
+export function setBackground(stage, choice) {
+    const [kind, scale] = choice.split(":");
+    if (kind === "file") {
+        chooseFile("image/png,image/jpeg,image/webp", (file) => showFile(stage, file));
+        stage.bar.update();
+        return;
+    }
+    stage.background = {kind, choice, scale: Number(scale) || null, image: null};
+    stage.panel.push();
+    refreshBackground(stage);
+    stage.redraw();
+}
+
+/**
+ * @param {Stage} stage
+ * @param {File} file
+ * @returns {Promise<void>}
+ */
+async function showFile(stage, file) {
+    try {
+        const image = await readPicture(file);
+        stage.background = {kind: "file", choice: "file", image};
+        stage.panel.push();
+        stage.bar.update();
+        stage.redraw();
+    } catch (error) {
+        stage.panel.note(
+            error instanceof RangeError ? error.message : t("{0} could not be read as a picture. PNG, JPEG and WebP work.", file.name),
+            true,
+        );
+    }
+}
+
+/**
+ * A file as a bitmap of the size that is needed. Rejects with a RangeError for a picture that is too large, with another error for a damaged one.
+ *
+ * @param {File} file
+ * @returns {Promise<ImageBitmap>}
+ */
+async function readPicture(file) {
+    if (/svg/i.test(file.type)) throw new Error("a drawing without pixels");
+    const url = URL.createObjectURL(file);
+    const picture = new Image();
+    try {
+        await new Promise((loaded, failed) => Object.assign(picture, {onload: loaded, onerror: failed, src: url}));
+        const {naturalWidth: width, naturalHeight: height} = picture;
+        if (width * height > MOST_PIXELS) {
+            throw new RangeError(
+                t("{0} has {1} megapixels: at most {2} can be shown.", file.name, Math.round((width * height) / 1e6), MOST_PIXELS / 1e6),
+            );
+        }
+        await picture.decode();
+        const scale = Math.min(1, LONGEST / Math.max(width, height));
+        return await createImageBitmap(picture, {
+            resizeWidth: Math.max(1, Math.round(width * scale)),
+            resizeHeight: Math.max(1, Math.round(height * scale)),
+            resizeQuality: "medium",
+        });
+    } finally {
+        URL.revokeObjectURL(url);
+    }
+}
+
+/**
+ * The picture of a gallery or an image field that is on the page now.
+ *
+ * @param {Stage} stage
+ * @returns {any}
+ */
+function hostPicture(stage) {
+    const {tab} = stage.panel;
+    if (stage.background.kind !== "init") return shownPicture(tab);
+    return givenPicture();
+}
+
+/**
+ * Take the background anew: the result may be another one, the weights may have changed.
+ *
+ * @param {Stage} stage
+ */
+export function refreshBackground(stage) {
+    const {kind, scale} = stage.background;
+    if (kind === "map") drawWeights(stage, scale);
+    if (!OF_RESULT.includes(kind)) return;
+    const found = hostPicture(stage);
+    if (kind === "words") refreshAttention(stage, found);
+    if (!found) stage.background.image = null;
+    else if (!found.src || stage.background.src !== found.src) takePicture(stage, found);
+}
+
+/**
+ * @param {Stage} stage
+ * @param {number | null | undefined} scale
+ */
+function drawWeights(stage, scale) {
+    stage.panel.checks.drawMap(scale, (image) => {
+        if (stage.background.kind !== "map") return;
+        stage.background.image = image;
+        stage.redraw();
+    });
+}
+
+/**
+ * @param {Stage} stage
+ * @param {any} found An image, or the canvas of a sketch pad.
+ */
+function takePicture(stage, found) {
+    stage.background.src = found.src;
+    if (found.tagName === "CANVAS") {
+        stage.background.image = found;
+        return;
+    }
+    const image = new Image();
+    image.onload = () => {
+        stage.background.image = image;
+        stage.redraw();
+    };
+    image.src = found.src;
+}

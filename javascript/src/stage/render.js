@@ -1,0 +1,132 @@
+// Draws the canvas: background, regions, work in progress, selection, guides, cursor.
+
+/** @import {Paint, PolygonDraft, State, ToPixels} from "../types.js" */
+/** @import {Stage} from "./stage.js" */
+
+import {cellCount} from "../model/geometry/grid.js";
+import {drawAttention} from "./attention_maps.js";
+import {drawDividers, drawEmpty, drawGuides, drawKnob, drawRegions, drawSelection} from "./drawing.js";
+import {tools} from "./tools/index.js";
+
+/**
+ * Draw all of the canvas.
+ *
+ * @param {Stage} stage
+ */
+export function drawStage(stage) {
+    const {context, state} = stage;
+    const {width, height, ratio} = stage.box;
+    /** @type {ToPixels} */
+    const at = (x, y) => stage.toScreen(x, y);
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    drawEmpty(context, width, height);
+    drawBackground(stage, at);
+    if (state.grid && cellCount(state) === null) return;
+    const isMap = stage.background.kind === "map" || stage.background.kind === "words";
+    drawRegions(context, state, {
+        at,
+        width,
+        height,
+        selected: stage.panel.selected,
+        masks: stage.masks,
+        boundsOf: (each, index) => stage.boundsOf(each, index),
+        labels: true,
+        alpha: isMap ? 0 : undefined,
+        hidden: stage.paint ? stage.paint.id : undefined,
+    });
+    if (stage.paint) drawPaint(context, stage.paint, at);
+    if (stage.polygon) drawPolygon(context, stage.polygon, at);
+    drawChosen(stage, state, at);
+    if (state.grid) drawDividers(context, state.grid, at);
+    if (stage.guides) drawGuides(context, stage.guides, at);
+    if (stage.cursor) drawCursor(stage, stage.cursor, at);
+}
+
+/**
+ * @param {Stage} stage
+ * @param {ToPixels} at
+ */
+function drawBackground(stage, at) {
+    const {context, background} = stage;
+    const {image} = background;
+    if (!image || !(image.complete === undefined || image.complete) || !(image.naturalWidth || image.width)) return;
+    const [x0, y0] = at(0, 0);
+    const [x1, y1] = at(1, 1);
+    context.imageSmoothingEnabled = background.kind !== "map" && (image.naturalWidth || image.width) > 256;
+    context.drawImage(image, x0, y0, x1 - x0, y1 - y0);
+    context.imageSmoothingEnabled = true;
+    if (background.words) drawAttention(context, background, {at, chosen: stage.panel.selected, state: stage.state});
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Paint} paint
+ * @param {ToPixels} at
+ */
+function drawPaint(context, paint, at) {
+    const [x0, y0] = at(0, 0);
+    const [x1, y1] = at(1, 1);
+    context.globalAlpha = 0.6;
+    context.drawImage(paint.canvas, x0, y0, x1 - x0, y1 - y0);
+    context.globalAlpha = 1;
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {PolygonDraft} polygon
+ * @param {ToPixels} at
+ */
+function drawPolygon(context, {points, next}, at) {
+    context.beginPath();
+    [...points, ...(next ? [next] : [])].forEach(([x, y], i) => (i ? context.lineTo(...at(x, y)) : context.moveTo(...at(x, y))));
+    context.lineWidth = 2;
+    context.strokeStyle = "#fff";
+    context.stroke();
+    points.forEach(([x, y]) => drawKnob(context, ...at(x, y), true));
+}
+
+/**
+ * @param {Stage} stage
+ * @param {State} state
+ * @param {ToPixels} at
+ */
+function drawChosen(stage, state, at) {
+    const chosen = stage.selectedRegions(state);
+    const box = stage.selectionBox(state);
+    if (!box || stage.paint) return;
+    const locked = chosen.every((region) => region._lock);
+    const canSize = stage.tool === "select" && !locked && !state.grid;
+    drawSelection(stage.context, box, at, {handles: canSize, locked});
+    const points = canSize && chosen.length === 1 && chosen[0].polygon;
+    if (points) points.forEach(([x, y]) => drawKnob(stage.context, ...at(x, y), true));
+}
+
+/**
+ * The keyboard's crosshair, or the ring of the brush.
+ *
+ * @param {Stage} stage
+ * @param {{x: number, y: number, keys?: boolean}} cursor
+ * @param {ToPixels} at
+ */
+function drawCursor(stage, cursor, at) {
+    const {context, box} = stage;
+    const [x, y] = at(cursor.x, cursor.y);
+    const ring = tools[stage.tool].isBrush ? (stage.brush.size / 2) * Math.min(box.width, box.height) * stage.view.zoom : 0;
+    const strokes = /** @type {const} */ ([
+        ["rgba(0, 0, 0, 0.8)", 3],
+        ["#fff", 1.3],
+    ]);
+    for (const [colour, width] of strokes) {
+        context.strokeStyle = colour;
+        context.lineWidth = width;
+        context.beginPath();
+        if (ring) context.arc(x, y, ring, 0, 2 * Math.PI);
+        if (cursor.keys) {
+            context.moveTo(x - 9, y);
+            context.lineTo(x + 9, y);
+            context.moveTo(x, y - 9);
+            context.lineTo(x, y + 9);
+        }
+        context.stroke();
+    }
+}

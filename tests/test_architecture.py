@@ -37,10 +37,11 @@ MAY = {
     "ports": may("core", "torch"),
     "tensors": may("core tensors ports", f"{TENSORS} PIL"),  # PIL opens the masks that layouts carry as PNG
     "plan": may("core tensors ports plan", "torch"),
-    "methods": may("core tensors ports plan methods", TENSORS),
+    "hook_slots": may("ports hook_slots"),
+    "methods": may("core tensors ports plan hook_slots methods", TENSORS),
     "session": may("core ports plan methods session"),
     "sources": may("core tensors ports sources", f"{TENSORS} PIL scipy skimage transformers"),
-    "hosts": may("core tensors ports plan session sources hosts", f"{TENSORS} {HOSTS}"),
+    "hosts": may("core tensors ports plan hook_slots session sources hosts", f"{TENSORS} {HOSTS}"),
     "ui": may("core ui", "gradio"),
     "api": may("core tensors sources api", f"{TENSORS} PIL fastapi starlette pydantic"),
     "standalone": may(

@@ -15,9 +15,10 @@ from ..ports import AttentionCall, Hooks, Host, Row
 from ..tensors.attention import Part, Recipe, attend, make_recipe, split_heads
 from ..tensors.pyramid import Pyramid
 from .carried import carried_strengths, side_by_side
-from .contexts import ContextKey, Contexts, encode_plan
+from .contexts import ContextKey, Contexts
+from .prepared import Prepared
 from .recording import Spoken, record_spoken
-from .region_lora import ByPlace, Networks, layer_hooks, load_networks
+from .region_lora import ByPlace, Networks, layer_hooks
 from .region_noise import region_noise
 from .separation import Separation
 from .whole_texts import WholeTexts
@@ -60,17 +61,23 @@ class KeyValueCache:
 class _Couple:
     """State of one generation: contexts, weight maps, recipes and cached keys and values."""
 
-    def __init__(self, plan: Plan, contexts: Contexts, networks: Networks, pyramid: Pyramid, cache: KeyValueCache | None) -> None:
+    def __init__(self, plan: Plan, prepared: Prepared, pyramid: Pyramid, cache: KeyValueCache | None) -> None:
         self._plan = plan
-        self._contexts = contexts
-        self._networks = networks
+        self._prepared = prepared
         self._pyramid = pyramid
         self._cache = cache
         self._recipes: dict[tuple[object, ...], Recipe] = {}
 
-    def renew(self, contexts: Contexts) -> None:
-        """The model's weights have changed: speak with new contexts, and forget what the old weights made."""
-        self._contexts = contexts
+    @property
+    def _contexts(self) -> Contexts:
+        return self._prepared.contexts
+
+    @property
+    def _networks(self) -> Networks:
+        return self._prepared.networks
+
+    def renew(self) -> None:
+        """The model's weights have changed: forget what the old ones made."""
         self._recipes.clear()
         if self._cache is not None:
             self._cache.clear()
@@ -185,19 +192,19 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
     ``options.attention_couple.cache`` (default true) keeps keys and values over the steps; ``separate``, ``separate_until`` and
     ``border`` keep regions with different LoRAs apart (`methods.separation`).
     """
+    prepared = Prepared(plan, host)
+    return prepared.renewed_by(couple_hooks(plan, prepared))
+
+
+def couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
+    """The same with what is ``prepared`` already, and renewed by whoever prepared it."""
     option = plan.settings.option_of("attention_couple")
     cache = KeyValueCache() if option("cache") else None
-    networks, pyramid, contexts = load_networks(plan, host), Pyramid(plan.layout), encode_plan(plan, host)
+    networks, pyramid = prepared.networks, Pyramid(plan.layout)
     shares = (float(option(name)) for name in ("separate_until", "border"))
     apart = Separation(plan, pyramid, str(option("separate")), *shares)
     placement = ByPlace(plan, pyramid)
-    couple, whole = _Couple(plan, contexts, networks, pyramid, cache), WholeTexts(plan, contexts, pyramid)
-
-    def renew() -> None:
-        networks.renew(plan, host)
-        whole.contexts = encode_plan(plan, host)
-        couple.renew(whole.contexts)
-
+    couple, whole = _Couple(plan, prepared, pyramid, cache), WholeTexts(plan, prepared, pyramid)
     return Hooks(
         cross_attention=couple,
         joint=whole.shares,
@@ -207,6 +214,6 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
         carried=side_by_side(carried_strengths(placement), apart.carried if apart.wanted else None) if networks.layers else None,
         layers=layer_hooks(networks, placement, contexts=False, within=apart.delta if apart.reaches_layers else None),
         denoiser=region_noise(plan),
-        renew=renew,
+        renew=couple.renew,
         close=cache.clear if cache is not None else None,
     )

@@ -32,13 +32,3 @@ def side_by_side(*hooks: CarriedHook | None) -> CarriedHook:
         return torch.cat([values.cpu() for values in found], -1) if found else None
 
     return told
-
-
-def carried_by_marks(marked: CarriedHook | None, others: CarriedHook | None) -> CarriedHook:
-    """``marked`` on calls whose rows a method marked, ``others`` on the host's own, as in `region_lora.by_marks`."""
-
-    def told(model: ModelCall, grid: Grid) -> Tensor | None:
-        hook = marked if model.tags else others
-        return None if hook is None else hook(model, grid)
-
-    return told

@@ -8,34 +8,22 @@ picture of that size that its prompt alone would give, as long as it is alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from ..hook_slots import switched
 from ..plan import Plan
-from ..ports import (
-    AttentionCall,
-    DenoiserCall,
-    Grid,
-    Hooks,
-    Host,
-    ModelCall,
-    ModelFacts,
-    Role,
-    Row,
-    StepInfo,
-    TextShare,
-    UNetCall,
-    facts_of,
-)
+from ..ports import DenoiserCall, Hooks, Host, ModelFacts, Role, Row, StepInfo, UNetCall, facts_of
 from ..tensors.latent import latent_channels, network_input, noise_slope, sampler_latent
 from ..tensors.windows import Window, canvas_of, fitted, support
-from .attention_couple import attention_couple
-from .carried import carried_by_marks
-from .latent_couple import latent_couple, shares_of, speakers
-from .prediction import Scene, View, Voice, Voices, prediction_hooks
-from .region_lora import by_marks
+from .attention_couple import couple_hooks
+from .latent_couple import latent_couple_hooks, shares_of, speakers
+from .prediction import Scene, View, Voice, Voices, others_of, prepared_hooks
+from .prepared import Prepared
+from .region_noise import region_noise
 
 Owner = tuple[int, int | None]
 """Image of the batch, and region or None for the base."""
@@ -43,12 +31,12 @@ Owner = tuple[int, int | None]
 _BASE_RANK = -2e-3
 """Added to the base's weight where cells are given away: a region as heavy as the base gets the cell, whatever its priority."""
 
-AFTER: dict[str, Callable[[Plan, Host], Hooks]] = {
-    "attention_couple": attention_couple,
-    "latent_couple": latent_couple,
-    "nothing": lambda plan, host: Hooks(),
+AFTER: dict[str, Callable[[Plan, Prepared], Hooks]] = {
+    "attention_couple": couple_hooks,
+    "latent_couple": latent_couple_hooks,
+    "nothing": lambda plan, prepared: Hooks(denoiser=region_noise(plan)),
 }
-"""What the regions do once they are pasted."""
+"""What the regions do once they are pasted, and in a hires pass, which begins with noise of the regions' seeds too."""
 
 
 def owned_voices(plan: Plan) -> Voices:
@@ -133,44 +121,18 @@ class Hidden:
 def latent_composite(plan: Plan, host: Host) -> Hooks:
     """Hooks for one generation; options: ``alone``, ``after``, ``memory``. A hires pass has no steps alone."""
     option = plan.settings.option_of("latent_composite")
-    hidden, then = Hidden(plan, facts_of(host)), AFTER[option("after")](plan, host)
-    own = prediction_hooks(plan, host, owned_voices(plan), option("memory"), see=hidden.see, hear=hidden.hear)
+    prepared, hidden = Prepared(plan, host, others_of(plan)), Hidden(plan, facts_of(host))
+    own = prepared_hooks(plan, prepared, owned_voices(plan), option("memory"), see=hidden.see, hear=hidden.hear)
 
     def alone(step: StepInfo) -> bool:
         return not step.hires and step.progress < option("alone")
 
-    def unet(call: UNetCall) -> Tensor | None:
-        hook = own.unet if alone(call.model.step) else then.unet
-        return None if hook is None else hook(call)
-
-    def attention(call: AttentionCall) -> Tensor | None:
-        return None if then.cross_attention is None or alone(call.model.step) else then.cross_attention(call)
-
-    def joint(call: ModelCall, grid: Grid) -> Sequence[Sequence[TextShare]] | None:
-        return None if then.joint is None or alone(call.step) else then.joint(call, grid)
-
-    def vector(call: ModelCall, own: Tensor) -> Tensor | None:
-        return None if then.vector is None or alone(call.step) else then.vector(call, own)
+    both = switched(alone, own, AFTER[option("after")](plan, prepared))
 
     def denoiser(call: DenoiserCall) -> Tensor:
         if call.step.index == 0 or not alone(call.step):
             hidden.clear()
         hidden.advance(call)
-        return own.denoiser(call) if own.denoiser is not None else call.run()
+        return call.run() if both.denoiser is None else both.denoiser(call)
 
-    def renew() -> None:
-        for hooks in (own, then):
-            if hooks.renew is not None:
-                hooks.renew()
-
-    return Hooks(
-        cross_attention=attention if then.cross_attention is not None else None,
-        joint=joint if then.joint is not None else None,
-        vector=vector if then.vector is not None else None,
-        layers=by_marks(own.layers, then.layers),
-        carried=carried_by_marks(own.carried, then.carried) if own.carried or then.carried else None,
-        unet=unet,
-        denoiser=denoiser,
-        renew=renew,
-        close=then.close,
-    )
+    return prepared.renewed_by(replace(both, denoiser=denoiser))

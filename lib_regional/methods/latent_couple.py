@@ -14,7 +14,8 @@ from ..ports import Hooks, Host, StepInfo
 from ..tensors.masks import WeightMaps
 from ..tensors.pyramid import Pyramid
 from ..tensors.windows import NEGLIGIBLE, Window, canvas_of, fitted, support
-from .prediction import Scene, View, Voice, Voices, prediction_hooks
+from .prediction import Scene, View, Voice, Voices, prediction_hooks, prepared_hooks
+from .prepared import Prepared
 
 Maps = Callable[[Scene], WeightMaps]
 Place = Callable[[Tensor, Scene], Window]
@@ -70,6 +71,15 @@ def couple_voices(maps: Maps, place: Place) -> Voices:
 
 def latent_couple(plan: Plan, host: Host) -> Hooks:
     """Hooks for one generation; options: ``mode``, ``halo``, ``memory``."""
+    return prediction_hooks(plan, host, *_options(plan))
+
+
+def latent_couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
+    """The same with what is ``prepared`` already, see `prediction.prepared_hooks`."""
+    return prepared_hooks(plan, prepared, *_options(plan))
+
+
+def _options(plan: Plan) -> tuple[Voices, float]:
     option = plan.settings.option_of("latent_couple")
     place = full if option("mode") == "full" else cropped(option("halo"))
-    return prediction_hooks(plan, host, couple_voices(shares_of(plan), place), option("memory"))
+    return couple_voices(shares_of(plan), place), option("memory")

@@ -26,9 +26,10 @@ from ..ports import Conditioning, Grid, Hooks, Host, Role, Row, StepInfo, UNetCa
 from ..tensors.pyramid import Active, Factors
 from ..tensors.windows import Window, canvas_of
 from .carried import carried_strengths
-from .contexts import Contexts, encode_plan
+from .contexts import Contexts
+from .prepared import Prepared
 from .recording import row_recorder
-from .region_lora import ByTag, load_networks, loras_of_regions, row_hooks
+from .region_lora import ByTag, loras_of_regions, row_hooks
 from .region_noise import region_noise
 from .rows import Passes
 
@@ -94,7 +95,7 @@ class RegionalPrediction:
     def __init__(
         self,
         plan: Plan,
-        contexts: Contexts,
+        prepared: Prepared,
         voices: Voices,
         passes: Passes,
         see: See | None = None,
@@ -103,12 +104,17 @@ class RegionalPrediction:
     ) -> None:
         """``always``: also where no region is active, since the base alone is more than the host's own call."""
         self._plan = plan
-        self.contexts = contexts
+        self._prepared = prepared
         self._voices = voices
         self._passes = passes
         self._see = see
         self._hear = hear
         self._always = always
+
+    @property
+    def contexts(self) -> Contexts:
+        """Those that hold now."""
+        return self._prepared.contexts
 
     def __call__(self, call: UNetCall) -> Tensor | None:
         step = call.model.step
@@ -213,7 +219,6 @@ def prediction_hooks(
     memory: float,
     *,
     see: See | None = None,
-    hear: Hear | None = None,
     always: bool = False,
     whole: bool = False,
 ) -> Hooks:
@@ -221,18 +226,25 @@ def prediction_hooks(
 
     ``whole``: a voice speaks all prompts together. For the others see `RegionalPrediction`.
     """
-    others, networks = others_of(plan, whole), load_networks(plan, host)
-    prediction = RegionalPrediction(plan, encode_plan(plan, host, others), voices, Passes(memory), see, hear, always)
+    prepared = Prepared(plan, host, others_of(plan, whole))
+    return prepared.renewed_by(prepared_hooks(plan, prepared, voices, memory, see=see, always=always))
 
-    def renew() -> None:
-        networks.renew(plan, host)
-        prediction.contexts = encode_plan(plan, host, others)
 
+def prepared_hooks(
+    plan: Plan,
+    prepared: Prepared,
+    voices: Voices,
+    memory: float,
+    *,
+    see: See | None = None,
+    hear: Hear | None = None,
+    always: bool = False,
+) -> Hooks:
+    """The same with what is ``prepared`` already, `others_of` the plan included, and renewed by whoever prepared it."""
     return Hooks(
         cross_attention=row_recorder(plan),
-        unet=prediction,
-        layers=row_hooks(networks, plan),
-        carried=carried_strengths(ByTag(loras_of_regions(plan))) if networks.layers else None,
+        unet=RegionalPrediction(plan, prepared, voices, Passes(memory), see, hear, always),
+        layers=row_hooks(prepared.networks, plan),
+        carried=carried_strengths(ByTag(loras_of_regions(plan))) if prepared.networks.layers else None,
         denoiser=region_noise(plan),
-        renew=renew,
     )

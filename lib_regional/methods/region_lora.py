@@ -290,16 +290,6 @@ def row_hooks(networks: Networks, plan: Plan) -> dict[str, LayerHook]:
     return tagged_hooks(networks, loras_of_regions(plan))
 
 
-def by_marks(marked: Mapping[str, LayerHook], others: Mapping[str, LayerHook]) -> dict[str, LayerHook]:
-    """``marked`` on calls whose rows a method marked, ``others`` on the host's own."""
-
-    def hook(call: LayerCall) -> Tensor | None:
-        found = (marked if call.model.tags else others).get(call.name)
-        return None if found is None else found(call)
-
-    return dict.fromkeys((*marked, *others), hook)
-
-
 def tagged_hooks(networks: Networks, loras_of: LorasOf) -> dict[str, LayerHook]:
     """Hooks that apply the LoRAs of a row's mark to the whole row, contexts included; rows of other marks stay as they are."""
     return layer_hooks(networks, ByTag(loras_of))

@@ -16,6 +16,7 @@ from ..ports import Grid, ModelCall, Row, TextShare
 from ..tensors.masks import WeightMaps
 from ..tensors.pyramid import Pyramid
 from .contexts import ContextKey, Contexts
+from .prepared import Prepared
 
 Told = dict[int, ContextKey]
 """Region -> what it says; regions that say nothing of their own are left out."""
@@ -24,10 +25,15 @@ Told = dict[int, ContextKey]
 class WholeTexts:
     """One generation's texts by row, with their shares of the picture."""
 
-    def __init__(self, plan: Plan, contexts: Contexts, pyramid: Pyramid) -> None:
+    def __init__(self, plan: Plan, prepared: Prepared, pyramid: Pyramid) -> None:
         self._plan = plan
         self._pyramid = pyramid
-        self.contexts = contexts
+        self._prepared = prepared
+
+    @property
+    def contexts(self) -> Contexts:
+        """Those that hold now."""
+        return self._prepared.contexts
 
     def vectors(self, call: ModelCall, own: Tensor) -> Tensor | None:
         """Pooled texts (B, V) of the rows: each the mean of its own and its regions', by area."""

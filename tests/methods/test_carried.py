@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lib_regional.core.errors import RegionalError
-from lib_regional.methods.carried import carried_by_marks, carried_strengths, side_by_side
+from lib_regional.methods.carried import carried_strengths, side_by_side
 from lib_regional.methods.region_lora import ByPlace, ByTag, layer_hooks, load_networks, loras_of_regions
 from lib_regional.methods.separation import Separation
 from lib_regional.ports import AttentionCall, LayerCall, ModelCall, Site, StepInfo
@@ -78,15 +78,6 @@ def test_tokens_that_carry_nothing_are_refused_still():
     hook = layer_hooks(load_networks(plan, Files()), placement)[NAME]
     with pytest.raises(RegionalError, match="token merging"):
         hook(LayerCall(NAME, GRID, model, torch.randn(2, 20, 12), torch.randn(2, 20, 16), carried=torch.rand(2, 15, 2)))
-
-
-def test_the_whole_pass_and_marked_rows_carry_their_own():
-    plan = plan_of()
-    (place, host_call), (tag, own_call) = placements(plan).values()
-    hook = carried_by_marks(carried_strengths(tag), carried_strengths(place))
-    assert torch.equal(hook(host_call, GRID), carried_strengths(place)(host_call, GRID))
-    assert torch.equal(hook(own_call, GRID), carried_strengths(tag)(own_call, GRID))
-    assert carried_by_marks(None, None)(own_call, GRID) is None
 
 
 # ---------------------------------------------------------------- kept apart

@@ -1,0 +1,128 @@
+"""The slots of `ports.Hooks` as a whole: which field is which kind of slot, and two sets of hooks composed into one.
+
+Every field of `Hooks` has one row in `SLOTS`. A field without a row is an error as soon as anything is composed, so that a new slot
+cannot be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .ports import Hooks, PictureHook, StepInfo
+
+First = Callable[[StepInfo], bool]
+"""Whether the first set of hooks acts at a step; else the second does."""
+
+Compose = Callable[[First, Any, Any], Any]
+"""``(first acts, slot of the first set, slot of the second)`` -> the slot of both. A slot that neither has stays None."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """How one field of `Hooks` is composed. ``step`` finds the step in a call's arguments; None for slots outside of steps."""
+
+    compose: Compose
+    step: Callable[..., StepInfo] | None = None
+
+
+def _by_step(step: Callable[..., StepInfo]) -> Slot:
+    """A slot that is asked in calls of the model: the set that acts at the step answers; None leaves the call to the host."""
+
+    def compose(acts: First, first: Any, second: Any) -> Any:
+        if first is None and second is None:
+            return None
+
+        def hook(*args: Any) -> Any:
+            chosen = first if acts(step(*args)) else second
+            return None if chosen is None else chosen(*args)
+
+        return hook
+
+    return Slot(compose, step)
+
+
+def _denoiser(acts: First, first: Any, second: Any) -> Any:
+    """As `_by_step`, but the hook has to answer: a set without it runs the call as it is."""
+    if first is None and second is None:
+        return None
+
+    def hook(call: Any) -> Any:
+        chosen = first if acts(call.step) else second
+        return call.run() if chosen is None else chosen(call)
+
+    return hook
+
+
+def _layers(acts: First, first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    compose = _in_call.compose
+    return {name: compose(acts, first.get(name), second.get(name)) for name in dict.fromkeys((*first, *second))}
+
+
+def _each(acts: First, first: Any, second: Any) -> Any:
+    """Both are called, whatever the step."""
+    both = [hook for hook in (first, second) if hook is not None]
+
+    def hook() -> None:
+        for one in both:
+            one()
+
+    return hook if both else None
+
+
+def _told(acts: First, first: Any, second: Any) -> Any:
+    both = [hook for hook in (first, second) if hook is not None]
+    return (lambda: {name: text for hook in both for name, text in hook().items()}) if both else None
+
+
+def _finish(acts: First, first: Any, second: Any) -> Any:
+    """The pictures pass through what either of them wants done, the first's before the second's."""
+    both = [hook for hook in (first, second) if hook is not None]
+
+    def finish(latents: Any) -> PictureHook | None:
+        found = [made for hook in both if (made := hook(latents)) is not None]
+
+        def pictures(images: Any) -> Any:
+            for made in found:
+                images = made(images)
+            return images
+
+        return pictures if found else None
+
+    return finish if both else None
+
+
+_in_call = _by_step(lambda call, *_: call.model.step)
+_of_model = _by_step(lambda model, *_: model.step)
+
+SLOTS: Mapping[str, Slot] = {
+    "cross_attention": _in_call,
+    "joint": _of_model,
+    "vector": _of_model,
+    "self_attention": _in_call,
+    "layers": Slot(_layers, _in_call.step),
+    "spatial": _in_call,
+    "carried": _of_model,
+    "unet": _in_call,
+    "denoiser": Slot(_denoiser, lambda call: call.step),
+    "renew": Slot(_each),
+    "close": Slot(_each),
+    "told": Slot(_told),
+    "finish": Slot(_finish),
+    "method": Slot(lambda _, first, second: first or second),
+}
+"""One row for each field of `Hooks`."""
+
+
+def switched(acts: First, first: Hooks, second: Hooks) -> Hooks:
+    """``first`` at steps where ``acts``, ``second`` at all others; what is asked outside of steps (renew, close, finish …) both do."""
+    return Hooks(**{name: slot.compose(acts, getattr(first, name), getattr(second, name)) for name, slot in checked_slots().items()})
+
+
+def checked_slots() -> Mapping[str, Slot]:
+    """`SLOTS`. Raises TypeError that names a field of `Hooks` without a row, or a row without a field."""
+    odd = {one.name for one in fields(Hooks)} ^ set(SLOTS)
+    if odd:
+        raise TypeError(f"hook_slots.SLOTS and the fields of ports.Hooks differ: {', '.join(sorted(odd))}.")
+    return SLOTS

@@ -1,0 +1,99 @@
+"""Latent composite after its steps alone is the method that it goes on with, in every slot, and nothing is prepared twice."""
+
+import pytest
+import torch
+from apart import HALVES, called, plan_of, predict
+from lora_files import lora
+from toy import Cond, ToyLoras, rows, toy_model
+
+from lib_regional.hosts.diffusers import DiffusersHost
+from lib_regional.methods import METHODS
+from lib_regional.tensors.layer_kinds import kind_of
+from lib_regional.tensors.network_types import Target, layer_delta
+
+REGIONS = [{**HALVES[0], "prompt": "a <lora:one:0.8>"}, {**HALVES[1], "prompt": "b <lora:two:-0.9>", "negative": "n"}]
+ATTENTION, NORM = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q", "down_blocks.0.resnets.0.conv1"
+
+
+class Loras(ToyLoras):
+    """Two LoRAs on two layers, and how often each is read."""
+
+    def __init__(self, unet):
+        super().__init__()
+        self.unet, self.read = unet, []
+
+    def unet_deltas(self, tag):
+        self.read.append(tag.name)
+        torch.manual_seed(len(tag.name) + ord(tag.name[0]))
+        return {name: self._delta(self.unet.get_submodule(name)) for name in (ATTENTION, NORM)}
+
+    @staticmethod
+    def _delta(layer):
+        shape = tuple(layer.weight.shape)
+        return layer_delta(lora(shape), Target(kind_of(layer), shape, lambda: layer.weight))
+
+
+@pytest.fixture
+def model():
+    made = toy_model()
+    made.loras = Loras(made.unet)
+    return made
+
+
+def composite(after, alone=0.3, **more):
+    options = {"latent_composite": {"alone": alone, "after": after}, **more}
+    return plan_of("latent_composite", {"regions": REGIONS, "options": options})
+
+
+@pytest.mark.parametrize("separate", ["nothing", "attention", "norms", "all"])
+def test_afterwards_it_is_attention_couple_in_every_slot(model, separate):
+    more = {"attention_couple": {"separate": separate, "separate_until": 1.0}}
+    x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(3))
+    couple = plan_of("attention_couple", {"regions": REGIONS, "options": more})
+    expected = predict(model, couple, rows(), x, index=5)
+    torch.testing.assert_close(predict(model, composite("attention_couple", **more), rows(), x, index=5), expected)
+    early = predict(model, composite("attention_couple", **more), rows(), x, index=0)
+    assert not torch.allclose(early, predict(model, couple, rows(), x, index=0), atol=1e-3)
+
+
+def test_the_slots_of_what_follows_are_all_there(model):
+    more = {"attention_couple": {"separate": "all"}}
+    couple = plan_of("attention_couple", {"regions": REGIONS, "options": more})
+    follows = METHODS["attention_couple"](couple, DiffusersHost(model))
+    hooks = METHODS["latent_composite"](composite("attention_couple", **more), DiffusersHost(model))
+    missing = [name for name, slot in vars(follows).items() if slot and not getattr(hooks, name)]
+    assert not missing and hooks.spatial is not None and hooks.self_attention is not None
+
+
+@pytest.mark.parametrize("after", ["attention_couple", "latent_couple", "nothing"])
+def test_texts_are_encoded_and_loras_are_read_once(model, after):
+    hooks = METHODS["latent_composite"](composite(after), DiffusersHost(model))
+    encoded = [text.strip() for texts, *_ in model.encoded for text in texts]
+    assert sorted(encoded) == ["a", "b", "bad", "bad, n"]
+    assert model.loras.read == ["one", "two"]
+    model.encoded.clear()
+    hooks.renew()
+    assert sorted(text.strip() for texts, *_ in model.encoded for text in texts) == ["a", "b", "bad", "bad, n"]
+    assert model.loras.read == ["one", "two"] * 2
+
+
+@pytest.mark.parametrize("index", [0, 5], ids=["alone", "afterwards"])
+def test_after_a_change_of_weights_the_new_contexts_are_used(model, index):
+    plan, x, encode = composite("attention_couple"), torch.ones(2, 4, 8, 8), model.encode_schedules
+
+    def doubled(texts, steps, **more):
+        found = encode(texts, steps, **more)
+        return [tuple((end, Cond(cond.crossattn * 2)) for end, cond in schedule) for schedule in found]
+
+    model.encode_schedules = doubled
+    expected = predict(model, plan, rows(), x, index=index)
+    model.encode_schedules = encode
+    host = DiffusersHost(model)
+    hooks = METHODS["latent_composite"](plan, host)
+    with torch.no_grad(), host.patched(hooks):
+        before = called(model, x, rows(), ["main", "bad"], index=index)
+        model.encode_schedules = doubled
+        hooks.renew()
+        after = called(model, x, rows(), ["main", "bad"], index=index)
+    assert not torch.allclose(before, after, atol=1e-4)
+    torch.testing.assert_close(after, expected)

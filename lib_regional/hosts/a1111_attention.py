@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..core.errors import RegionalError
 from ..ports import AttentionCall, AttentionHook, Grid, ModelCall, Site
+from ..tensors.precision import autocasts, full_precision
 from .patching import foreign_forward, owner_of
 
 Project = Callable[..., Tensor]
@@ -71,7 +71,7 @@ def run_hook(
     from modules import devices, shared
 
     wide = bool(getattr(shared.opts, "upcast_attn", False))
-    ambient: Callable[[], AbstractContextManager[Any]] = devices.autocast if wide and torch.is_autocast_enabled() else nullcontext
+    ambient: Callable[[], AbstractContextManager[Any]] = devices.autocast if wide and autocasts(x.device) else nullcontext
     to_q, to_k, to_v = (_projection(project, wide, ambient) for project in (attn.to_q, _keys(attn), _values(attn)))
 
     def out(y: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def run_hook(
         return done
 
     call = AttentionCall(site, grid, model, x, x if context is None else context, attn.heads, _scale(attn), to_q, to_k, to_v, out, carried)
-    with devices.without_autocast(disable=not wide):
+    with full_precision(x.device) if wide else nullcontext():
         return hook(call)
 
 

@@ -18,6 +18,7 @@ from ..core.errors import RegionalError
 from ..core.networks import LoraTag
 from ..ports import LayerDelta, LayerKind, NetworkDeltas
 from ..tensors.layer_kinds import kind_of
+from ..tensors.precision import full_precision
 from .network_files import check_family, checked, extension, find, unreadable
 
 _UNET = "diffusion_model_"
@@ -113,8 +114,9 @@ def _factors(module: Any, kind: LayerKind) -> LayerDelta:
 
 @torch.no_grad()
 def _whole(module: Any, layer: nn.Module, kind: LayerKind) -> LayerDelta:
-    weight = _clean_weight(layer)
-    updown, bias = module.calc_updown(weight)
+    weight = _clean_weight(layer).float()
+    with full_precision(weight.device):
+        updown, bias = module.calc_updown(weight)
     return LayerDelta(kind, weight=updown.reshape(weight.shape), bias=bias)
 
 

@@ -88,12 +88,21 @@ def predict(model: Any, x: Tensor, step: int, conditionings: Sequence[Conditioni
     check_channels(unet, x)
     context = torch.stack([one.crossattn for one in conditionings])
     vectors = [one.vector for one in conditionings if one.vector is not None]
-    told = {"y": torch.stack(vectors).to(x)} if vectors else {}
-    output: Tensor = unet(x, x.new_full((len(x),), float(step)), context=context.to(x), **told)
+    seen = x.to(_network_type(x))
+    told = {"y": torch.stack(vectors).to(seen)} if vectors else {}
+    output: Tensor = unet(seen, x.new_full((len(x),), float(step)), context=context.to(seen), **told).to(x)
     if getattr(model, "parameterization", "eps") != "v":
         return output
     kept = float(model.alphas_cumprod[step])
     return output * kept**0.5 + x * (1 - kept) ** 0.5
+
+
+def _network_type(x: Tensor) -> torch.dtype:
+    """The type in which the host gives its UNet a latent."""
+    from modules import devices
+
+    found: torch.dtype = getattr(devices, "dtype_unet", x.dtype)
+    return found
 
 
 def check_channels(unet: Any, x: Tensor) -> None:

@@ -141,7 +141,7 @@ def hook_spatial(unet: nn.Module, hook: LayerHook, now: Callable[[], ModelCall |
     def told(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
         def answer(module: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
             model = now()
-            return None if model is None or not args else hook(LayerCall(name, None, model, args[0], y, own_weights(module)))
+            return None if model is None or not args else hook(LayerCall(name, None, model, args[0], y, own_weights(module, y)))
 
         return answer
 

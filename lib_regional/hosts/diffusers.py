@@ -235,7 +235,7 @@ class DiffusersHost:
 
     def _spatial_hook(self, name: str, hook: LayerHook) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
         def answer(module: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
-            return None if self.now is None else hook(LayerCall(name, None, self.now, args[0], y, own_weights(module)))
+            return None if self.now is None else hook(LayerCall(name, None, self.now, args[0], y, own_weights(module, y)))
 
         return answer
 

@@ -18,6 +18,7 @@ from ..ports import LayerDelta, NetworkDeltas
 from ..tensors.layer_kinds import kind_of
 from ..tensors.network_keys import LayerName, NetworkError, Parts
 from ..tensors.network_types import Target, layer_delta
+from ..tensors.precision import full_precision
 from .forge_lora_tools import ForgeTools, LoraTools
 from .ldm_patched_loras import LdmPatchedTools
 from .network_files import check_family, checked, extension, find, unreadable
@@ -73,10 +74,11 @@ class _Network:
     def difference(self, key: str, patch: Any) -> Tensor:
         """What the host's own merge makes of one weight, less the weight."""
         weight = self.weight(key).detach().float()
-        merged = self.tools.merged(self.patcher, weight.clone(), patch, key)
+        with full_precision(weight.device):
+            merged = self.tools.merged(self.patcher, weight.clone(), patch, key)
         if merged.shape != weight.shape:
             raise NetworkError("another shape")
-        return merged.clone() - weight
+        return merged.to(weight) - weight
 
 
 def _deltas(network: _Network, patches: Mapping[Any, Any], file: str) -> dict[str, LayerDelta]:

@@ -88,8 +88,9 @@ class _Couple:
         if not any(keyed):
             return None
         parts = [(n, key) for n, keys in enumerate(keyed) for key in (None, *keys.values())]
-        recipe = self._recipe(call, active, keyed)
-        pairs, q = self._project(call, recipe, parts), call.to_q(call.x)
+        q = call.to_q(call.x)
+        recipe = self._recipe(call, active, keyed, q)
+        pairs = self._project(call, recipe, parts)
         if self._plan.record is not None:
             heard = [(n, region) for n, keys in enumerate(keyed) for region in (None, *keys)]
             record_spoken(self._plan, call, q, _spoken(recipe, parts, heard, pairs))
@@ -99,7 +100,7 @@ class _Couple:
         keys = {region: self._contexts.key(row, region, call.model.step) for region in active}
         return {region: key for region, key in keys.items() if key is not None}
 
-    def _recipe(self, call: AttentionCall, active: tuple[int, ...], keyed: list[dict[int, ContextKey]]) -> Recipe:
+    def _recipe(self, call: AttentionCall, active: tuple[int, ...], keyed: list[dict[int, ContextKey]], q: Tensor) -> Recipe:
         lengths = tuple(tuple((region, len(self._contexts.tensor(key))) for region, key in keys.items()) for keys in keyed)
         texts = self._plan.pass_of(call.model.step).texts
         factors = tuple(texts[row.image].weights for row in call.model.rows)
@@ -111,8 +112,8 @@ class _Couple:
             call.model.window,
             call.grid,
             call.context.shape[1],
-            call.x.device,
-            call.x.dtype,
+            q.device,
+            q.dtype,
         )
         if name not in self._recipes:
             parts = []
@@ -121,7 +122,7 @@ class _Couple:
                 own = maps.regions[[region for region, _ in regions]].flatten(1)
                 parts.append(Part(row, (1 - own.sum(0)).clamp_min(0), call.context.shape[1], "own"))
                 parts += [Part(row, weights, length, "region") for weights, (_, length) in zip(own, regions, strict=True)]
-            self._recipes[name] = make_recipe(parts, len(keyed), call.x.device, call.x.dtype)
+            self._recipes[name] = make_recipe(parts, len(keyed), q.device, q.dtype)
         return self._recipes[name]
 
     def _project(self, call: AttentionCall, recipe: Recipe, parts: list[Source]) -> list[KeysValues]:

@@ -18,6 +18,7 @@ from ..hook_slots import switched
 from ..plan import Plan
 from ..ports import DenoiserCall, Hooks, Host, ModelFacts, Role, Row, StepInfo, UNetCall, facts_of
 from ..tensors.latent import latent_channels, network_input, noise_slope, sampler_latent
+from ..tensors.precision import single
 from ..tensors.windows import Window, canvas_of, fitted, support
 from .attention_couple import couple_hooks
 from .latent_couple import latent_couple_hooks, shares_of, speakers
@@ -63,7 +64,7 @@ def _voice(region: int | None, mine: Tensor, scene: Scene) -> Voice:
 
 
 class Hidden:
-    """Latents of one generation that do not show, as the sampler would count them, and what the model last said of them."""
+    """Latents of one generation that do not show, in fp32 as the sampler would count them, and what the model last said of them."""
 
     def __init__(self, plan: Plan, facts: ModelFacts) -> None:
         self._plan = plan
@@ -85,11 +86,11 @@ class Hidden:
             return None
         owner, sigma = (row.image, voice.region), call.model.step.sigma
         kind, channels = self._facts.prediction, latent_channels(x, self._facts.prediction)
-        latent, rest = x[:channels], x[channels:]
+        latent, rest = single(x[:channels]), x[channels:]
         hidden = self._latents.setdefault(owner, sampler_latent(latent, sigma, kind))
-        seen = torch.where(shows.to(x.device), latent, network_input(hidden, sigma, kind).to(x))
+        seen = torch.where(shows.to(x.device), latent, network_input(hidden, sigma, kind))
         self._seen[owner] = (seen, call.model.step)
-        return torch.cat([seen, rest])
+        return torch.cat([seen.to(x.dtype), rest])
 
     def hear(self, call: UNetCall, row: Row, voice: Voice, said: Tensor) -> None:
         """See `prediction.Hear`."""

@@ -15,8 +15,8 @@ from ..ports import DenoiserCall, DenoiserHook
 from ..tensors.latent import joined_noise, seeded_noise
 from ..tensors.pyramid import Pyramid
 
-_SAME = 1e-3
-"""Two noises that differ less are one and the same, and share their weight."""
+_SAME = 0.1
+"""Two noises that differ less at every cell are one and the same (rounded to half precision, maybe), and share their weight."""
 
 
 def region_noise(plan: Plan) -> DenoiserHook | None:
@@ -36,9 +36,9 @@ def region_noise(plan: Plan) -> DenoiserHook | None:
             grid = (call.x.shape[-2], call.x.shape[-1])
             for image, texts in enumerate(plan.pass_of(call.step).texts):
                 maps = pyramid.at(active, grid, grid, texts.weights)
-                noise = call.noise[image].to(call.x)
+                noise = call.noise[image].to(call.x.device, torch.float32)
                 joined = _joined(noise, {r: maps.regions[r].to(noise) for r in seeds if r in active}, seeds)
-                call.x[image].add_(call.beta * (joined - noise))
+                call.x[image].add_((call.beta * (joined - noise)).to(call.x.dtype))
         return call.run()
 
     return write

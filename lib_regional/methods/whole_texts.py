@@ -39,11 +39,11 @@ class WholeTexts:
         """Pooled texts (B, V) of the rows: each the mean of its own and its regions', by area."""
         told = [self._told(row, call) for row in call.rows]
         known = {key: self.contexts.conditioning(key).vector for keys in told for key in keys.values()}
-        vectors = {key: vector.to(own) for key, vector in known.items() if vector is not None}
+        vectors = {key: vector.to(own.device, torch.float32) for key, vector in known.items() if vector is not None}
         if not vectors:
             return None
-        mixed = [self._mixed(row, keys, call, vector, vectors) for row, keys, vector in zip(call.rows, told, own, strict=True)]
-        return torch.stack(mixed)
+        mixed = [self._mixed(row, keys, call, vector, vectors) for row, keys, vector in zip(call.rows, told, own.float(), strict=True)]
+        return torch.stack(mixed).to(own.dtype)
 
     def shares(self, call: ModelCall, grid: Grid) -> list[Sequence[TextShare]] | None:
         """Texts of the rows and where each is heard, for joint attention; None where only the rows' own texts are."""

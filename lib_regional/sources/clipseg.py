@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..ports import GuidanceModel
+from ..tensors.precision import full_precision
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the pictures that CLIPSeg was trained on, channels 0..1."""
@@ -44,10 +45,14 @@ class Clipseg:
 
     def __call__(self, pictures: Tensor, words: Sequence[Sequence[str]]) -> Tensor:
         """pictures (B, 3, H, W) in -1..1, R lists of words -> (B, R, H, W) in 0..1; differentiable in the pictures."""
+        with full_precision(pictures.device):
+            return self._maps(pictures.float(), words)
+
+    def _maps(self, pictures: Tensor, words: Sequence[Sequence[str]]) -> Tensor:
         self._model.to(pictures.device)
         told = self._tokenizer([" ".join(one) for one in words], padding=True, truncation=True, return_tensors="pt").to(pictures.device)
         texts = self._model.clip.get_text_features(**told)
-        maps = torch.stack([self._asked(one[None], texts) for one in self._prepared(pictures.float())])
+        maps = torch.stack([self._asked(one[None], texts) for one in self._prepared(pictures)])
         return F.interpolate(maps, pictures.shape[-2:], mode="bilinear", align_corners=False)
 
     def _prepared(self, pictures: Tensor) -> Tensor:

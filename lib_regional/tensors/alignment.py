@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..ports import Token
+from .precision import full_precision, single
 
 Aligned = tuple[tuple[int | None, int | None], ...]
 """Pairs (index in the first sequence, index in the second); None is a gap."""
@@ -35,9 +36,11 @@ class ColumnEdit:
 
     def apply(self, source: Tensor, target: Tensor, strength: float = 1.0) -> Tensor:
         """source (heads, L, T_s), target (heads, L, T_t) -> (heads, L, T_t); ``strength`` 0 gives the target back."""
-        alpha = (self.alpha * strength).to(target)
-        taken = levelled(source @ self.matrix.to(source), target, self.swapped)
-        return taken * alpha + target * (1 - alpha)
+        theirs, own = single(source), single(target)
+        alpha = (self.alpha * strength).to(own)
+        with full_precision(own.device):
+            taken = levelled(theirs @ self.matrix.to(theirs), own, self.swapped)
+        return (taken * alpha + own * (1 - alpha)).to(target.dtype)
 
 
 def levelled(taken: Tensor, own: Tensor, swapped: Sequence[int]) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..ports import LayerDelta
 from .attention import split_heads
+from .precision import full_precision
 
 COMMON = 0
 """Label of places that belong to nobody: all see them, and they see all."""
@@ -85,26 +86,31 @@ def attend_apart(q: Tensor, k: Tensor, v: Tensor, parts: Parts, heads: int, scal
     for rows, places, seen in parts.groups:
         asked, keys, values = (split_heads(z[rows, at], heads) for z, at in ((q, places), (k, seen), (v, seen)))
         heard = F.scaled_dot_product_attention(asked, keys, values, scale=scale)
-        out[rows, places] = heard.transpose(1, 2).flatten(2)
+        out[rows, places] = heard.transpose(1, 2).flatten(2).to(out.dtype)
     return out
 
 
 def norm_apart(x: Tensor, own: LayerDelta, parts: Parts) -> Tensor:
     """Group norm of x (B, C, h, w) with a mean and a variance of what each label sees; ``own`` is the layer (weight, bias (C,))."""
+    with full_precision(x.device):
+        done = _normalised(x.float(), own, parts).reshape(x.shape)
+    if own.weight is not None:
+        done = done * own.weight.to(done)[:, None, None]
+    if own.bias is not None:
+        done = done + own.bias.to(done)[:, None, None]
+    return done.to(x.dtype)
+
+
+def _normalised(x: Tensor, own: LayerDelta, parts: Parts) -> Tensor:
+    """x (B, C, h, w) -> (B, groups, C / groups, h·w) of mean 0 and variance 1 over what each label sees."""
     batch, channels, height, width = x.shape
     groups, inside, seen = own.layer.groups, parts.inside, parts.seen
-    values = x.float().reshape(batch, groups, channels // groups, height * width)
+    values = x.reshape(batch, groups, channels // groups, height * width)
     values = values - values.mean((2, 3), keepdim=True)  # so that the difference of moments loses no digits
     count = seen.sum(1)[:, None].clamp_min(1) * (channels // groups)
     mean = (values.sum(2) @ seen) / count
     variance = ((values.square().sum(2) @ seen) / count - mean.square()).clamp_min(0)
-    done = (values - (mean @ inside.mT)[:, :, None]) * ((variance + own.layer.eps).rsqrt() @ inside.mT)[:, :, None]
-    done = done.reshape(batch, channels, height, width)
-    if own.weight is not None:
-        done = done * own.weight.float()[:, None, None]
-    if own.bias is not None:
-        done = done + own.bias.float()[:, None, None]
-    return done.to(x.dtype)
+    return (values - (mean @ inside.mT)[:, :, None]) * ((variance + own.layer.eps).rsqrt() @ inside.mT)[:, :, None]
 
 
 @dataclass(frozen=True)
@@ -145,8 +151,8 @@ def conv_apart(x: Tensor, y: Tensor, own: LayerDelta, border: Border) -> Tensor:
     assert own.weight is not None
     if not border.taps:
         return y
-    kernel, seen = own.weight.flatten(2), x.flatten(2)
-    done = y.clone(memory_format=torch.contiguous_format)
+    kernel, seen = own.weight.flatten(2).to(x), x.flatten(2)
+    foreign = torch.zeros_like(y, dtype=torch.float32, memory_format=torch.contiguous_format)
     for tap, row, target, source in border.taps:
-        done.flatten(2)[row, :, target] -= F.linear(seen[row, :, source], kernel[..., tap].to(x.dtype)).to(y.dtype)
-    return done
+        foreign.flatten(2)[row, :, target] += F.linear(seen[row, :, source], kernel[..., tap]).to(foreign.dtype)
+    return y - foreign.to(y.dtype)

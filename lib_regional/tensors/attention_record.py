@@ -10,6 +10,7 @@ from torch import Tensor
 from ..ports import AttentionCall, Grid
 from .attention import split_heads
 from .maps import resized
+from .precision import full_precision
 
 MOST_TOKENS = 1024
 """Sites with more image tokens are left out: the coarse ones carry the meaning, and cost next to nothing."""
@@ -45,7 +46,8 @@ class AttentionRecord:
         if not len(places) or int(places[-1]) >= k.shape[1]:
             return
         asked = split_heads(q[None], call.heads)[0].float()
-        seen = (asked @ k.float().transpose(-1, -2) * call.scale).softmax(-1)
+        with full_precision(q.device):
+            seen = (asked @ k.float().transpose(-1, -2) * call.scale).softmax(-1)
         share = seen[..., places].sum(-1).mean(0).view(call.grid)
         sums = self._sums.setdefault(owner, {})
         sums[call.grid] = sums[call.grid] + share if call.grid in sums else share

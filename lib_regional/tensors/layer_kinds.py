@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
+from ..core.errors import RegionalError
 from ..ports import LayerDelta, LayerKind
 
 
@@ -35,11 +36,39 @@ def spatial_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, module
 
 
-def own_weights(module: nn.Module) -> LayerDelta:
-    """A layer that has a kind, as what it adds to nothing: its weight and bias."""
-    kind, weight, bias = kind_of(module), module.weight, getattr(module, "bias", None)
-    assert kind is not None and isinstance(weight, Tensor)
-    return LayerDelta(kind, weight=weight.detach(), bias=bias.detach() if isinstance(bias, Tensor) else None)
+def own_weights(module: nn.Module, like: Tensor) -> LayerDelta:
+    """A layer that has a kind, as what it adds to nothing: its weight and bias, on the device of ``like`` and in their own types.
+
+    Hosts that are short of memory keep weights elsewhere between two runs of a layer: on the CPU, or (accelerate) beside the module, which
+    is left with empty ones. Raises `RegionalError` for a weight that is nowhere to be found.
+    """
+    kind = kind_of(module)
+    assert kind is not None
+    weight, bias = _parameter(module, "weight", like), _parameter(module, "bias", like)
+    return LayerDelta(kind, weight=weight, bias=bias)
+
+
+def _parameter(module: nn.Module, name: str, like: Tensor) -> Tensor | None:
+    value = getattr(module, name, None)
+    if not isinstance(value, Tensor):
+        return None
+    if value.is_meta and not like.is_meta:
+        value = _offloaded(module, name)
+    return value.detach().to(like.device)
+
+
+def _offloaded(module: nn.Module, name: str) -> Tensor:
+    """The weight that accelerate's hook on ``module`` keeps for its next run."""
+    hook = getattr(module, "_hf_hook", None)
+    for one in getattr(hook, "hooks", (hook,)):
+        kept = getattr(one, "weights_map", None)
+        if isinstance(kept, Mapping) and name in kept:
+            found: Tensor = kept[name]
+            return found
+    raise RegionalError(
+        f"The {name} of a layer ({type(module).__name__}) was moved out of memory to where Regional cannot find it: switch offloading off, "
+        "or set attention couple's separation of LoRAs (separate) to attention or nothing."
+    )
 
 
 def _pair(value: Any) -> tuple[int, int]:

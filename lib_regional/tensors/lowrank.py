@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..ports import LayerDelta, LayerKind
+from .precision import full_precision, single
 
 Box = tuple[int, int, int, int]
 """top, left, bottom, right in cells; the ends are outside."""
@@ -39,22 +40,23 @@ def whole(delta: LayerDelta) -> LayerDelta:
 
 
 def dense(delta: LayerDelta, shape: tuple[int, ...]) -> Tensor:
-    """ΔW as one tensor of the weight's ``shape``; zeros where only the bias changes."""
+    """ΔW as one tensor of the weight's ``shape``, factors multiplied in fp32; zeros where only the bias changes."""
     if delta.weight is not None:
         return delta.weight.reshape(shape)
     if delta.down is None or delta.up is None:
         return torch.zeros(shape)
-    up = delta.up.flatten(1)
-    if delta.mid is None:
-        return (up @ delta.down.flatten(1)).reshape(shape)
-    return torch.einsum("nmkl,in,mj->ijkl", delta.mid, up, delta.down.flatten(1)).reshape(shape)
+    up, down = single(delta.up.flatten(1)), single(delta.down.flatten(1))
+    with full_precision(up.device):
+        if delta.mid is None:
+            return (up @ down).reshape(shape)
+        return torch.einsum("nmkl,in,mj->ijkl", single(delta.mid), up, down).reshape(shape)
 
 
 def _linear(delta: LayerDelta, x: Tensor) -> Tensor:
     if delta.weight is not None:
-        return F.linear(x, delta.weight.flatten(1), delta.bias)
+        return F.linear(x.to(delta.weight.dtype), delta.weight.flatten(1), delta.bias)
     assert delta.down is not None and delta.up is not None
-    return F.linear(F.linear(x, delta.down), delta.up, delta.bias)
+    return F.linear(F.linear(x.to(delta.down.dtype), delta.down), delta.up, delta.bias)
 
 
 def _conv(delta: LayerDelta, x: Tensor) -> Tensor:
@@ -64,8 +66,9 @@ def _conv(delta: LayerDelta, x: Tensor) -> Tensor:
 def _convolved(delta: LayerDelta, x: Tensor, padding: tuple[int, int]) -> Tensor:
     layer = delta.layer
     if delta.weight is not None:
-        return F.conv2d(x, delta.weight, delta.bias, layer.stride, padding, layer.dilation, layer.groups)
+        return F.conv2d(x.to(delta.weight.dtype), delta.weight, delta.bias, layer.stride, padding, layer.dilation, layer.groups)
     assert delta.down is not None and delta.up is not None
+    x = x.to(delta.down.dtype)
     if delta.mid is None:
         inner = F.conv2d(x, delta.down, None, layer.stride, padding, layer.dilation)
     else:

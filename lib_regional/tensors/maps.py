@@ -10,21 +10,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .attention import split_heads
+from .precision import full_precision, single
 
 BINS = 256
 
 
 def probabilities(q: Tensor, k: Tensor, heads: int, scale: float, bias: Tensor | None = None) -> Tensor:
-    """q (B, L, C), k (B, T, C) -> softmax(q kᵀ·scale + bias) (B, heads, L, T); ``bias`` (B, T) is added to every query's scores."""
-    scores = split_heads(q, heads) @ split_heads(k, heads).transpose(-1, -2) * scale
+    """q (B, L, C), k (B, T, C) -> softmax(q kᵀ·scale + bias) (B, heads, L, T) in fp32 at least.
+
+    ``bias`` (B, T) is added to every query's scores.
+    """
+    with full_precision(q.device):
+        scores = split_heads(single(q), heads) @ split_heads(single(k), heads).transpose(-1, -2) * scale
     if bias is not None:
         scores = scores + bias[:, None, None].to(scores)
     return scores.softmax(-1)
 
 
 def attended(p: Tensor, v: Tensor) -> Tensor:
-    """p (B, heads, L, T), v (B, T, C) -> (B, L, C), before the output projection."""
-    return (p @ split_heads(v, p.shape[1])).transpose(1, 2).flatten(2)
+    """p (B, heads, L, T), v (B, T, C) -> (B, L, C) in the type of v, before the output projection."""
+    return (p.to(v.dtype) @ split_heads(v, p.shape[1])).transpose(1, 2).flatten(2)
 
 
 def resized(maps: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -33,8 +38,8 @@ def resized(maps: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def normalised(maps: Tensor) -> Tensor:
-    """maps (R, …) -> each stretched to 0..1; a flat one is 0 everywhere."""
-    flat = maps.flatten(1)
+    """maps (R, …) -> each stretched to 0..1, in fp32 at least; a flat one is 0 everywhere."""
+    flat = single(maps.flatten(1))
     low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
     return ((flat - low) / (high - low).clamp_min(1e-12)).view_as(maps)
 

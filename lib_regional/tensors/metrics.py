@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .precision import single
+
 
 def inherent_area(edited: Tensor) -> Tensor:
     """Masks (R, H, W) of the edited regions, source's and target's -> (H, W) in 0..1: where nothing was to change."""
@@ -33,11 +35,12 @@ def ring(edited: Tensor, width: int) -> Tensor:
 
 def masked_mean(values: Tensor, area: Tensor) -> float:
     """Mean of ``values`` (H, W) over ``area`` (H, W) in 0..1; NaN where the area is empty."""
-    total = float(area.sum())
-    return float((values * area).sum()) / total if total > 0 else math.nan
+    counts = single(area)
+    total = float(counts.sum())
+    return float((single(values) * counts).sum()) / total if total > 0 else math.nan
 
 
 def psnr(first: Tensor, second: Tensor, peak: float = 1.0) -> float:
     """Peak signal-to-noise ratio in dB of two pictures of equal shape."""
-    error = float((first - second).square().mean())
+    error = float((single(first) - single(second)).square().mean())
     return math.inf if error == 0 else 10 * math.log10(peak**2 / error)

@@ -8,7 +8,7 @@ IA3, OFT, GLoRA, full, norm); Liu et al. 2024 (DoRA, equation 5).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..ports import LayerDelta, LayerKind
 from .network_keys import NetworkError, Parts
+from .precision import full_precision
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,21 @@ def _times(shape: tuple[int, ...]) -> str:
 
 
 def layer_delta(parts: Parts, target: Target) -> LayerDelta:
-    """What ``parts`` add to ``target`` at strength 1. Raises `NetworkError` for parts that make no LoRA, misfit or have rank 0."""
+    """What ``parts`` add to ``target`` at strength 1, in fp32 where the first part is.
+
+    Raises `NetworkError` for parts that make no LoRA, misfit or have rank 0.
+    """
     kind = next((kind for needs, kind in KINDS if all(any(name in parts for name in need.split("|")) for need in needs.split())), None)
     if kind is None:
         raise NetworkError(f"its parts {', '.join(sorted(parts))} make no kind of LoRA that is known here.")
     empty = next((name for name, value in parts.items() if value.numel() == 0), None)
     if empty is not None:
         raise NetworkError(f"it has rank 0 ({empty} is empty).")
+    device = next(iter(parts.values())).device
+    layer = replace(target, weight=lambda: target.weight().to(device, torch.float32))
     try:
-        return kind({name: value.float() for name, value in parts.items()}, target)
+        with full_precision(device):
+            return kind({name: value.to(device, torch.float32) for name, value in parts.items()}, layer)
     except (RuntimeError, IndexError) as error:
         raise NetworkError(f"its parts do not fit together or the layer's shape {_times(target.shape)}.") from error
 
@@ -72,7 +79,7 @@ def _dense(parts: Parts, target: Target, delta: Tensor, rank: int | None = None,
 
 def _decomposed(parts: Parts, target: Target, delta: Tensor) -> Tensor:
     """DoRA: m · (W0 + ΔW) / ‖W0 + ΔW‖ − W0, norms per input channel, or per output channel where the magnitudes are (out, 1, …)."""
-    weight = target.weight().to(delta)
+    weight = target.weight()
     merged = weight + delta
     size = parts["dora_scale"] if "dora_scale" in parts else parts["magnitude"].reshape(-1, 1)
     by_output = size.shape[0] == target.shape[0] and size.numel() == target.shape[0]
@@ -152,7 +159,7 @@ def _kronecker(parts: Parts, target: Target) -> LayerDelta:
 
 def _scaling(parts: Parts, target: Target) -> LayerDelta:
     """IA3: the weight times one number per input or output channel."""
-    weight, factor = target.weight().float(), parts["weight"].flatten()
+    weight, factor = target.weight(), parts["weight"].flatten()
     on_input = bool(parts["on_input"])
     axis = 1 if on_input else 0
     if factor.numel() != weight.shape[axis]:
@@ -162,14 +169,14 @@ def _scaling(parts: Parts, target: Target) -> LayerDelta:
 
 def _general(parts: Parts, target: Target) -> LayerDelta:
     """GLoRA: b2 b1 + W0 a2 a1."""
-    weight = target.weight().float().flatten(1)
+    weight = target.weight().flatten(1)
     a1, a2, b1, b2 = (parts[f"{name}.weight"].flatten(1) for name in ("a1", "a2", "b1", "b2"))
     return _dense(parts, target, b2 @ b1 + weight @ a2 @ a1, a1.shape[0])
 
 
 def _orthogonal(parts: Parts, target: Target) -> LayerDelta:
     """OFT and BOFT: the weight's output channels turned block by block; the rotation is the Cayley transform of a skew matrix."""
-    weight = target.weight().float()
+    weight = target.weight()
     blocks = parts["oft_blocks"] if "oft_blocks" in parts else parts["oft_diag"]
     if "oft_blocks" in parts:
         blocks = _cayley(blocks, float(parts["alpha"]) * target.shape[0] if "alpha" in parts else 0.0)
@@ -185,7 +192,7 @@ def _cayley(blocks: Tensor, limit: float) -> Tensor:
     if limit:
         norm = skew.norm()
         skew = skew * ((norm.clamp(max=limit) + 1e-8) / (norm + 1e-8))
-    one = torch.eye(blocks.shape[-1])
+    one = torch.eye(blocks.shape[-1], device=blocks.device)
     return (one + skew) @ torch.linalg.inv(one - skew)
 
 

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .precision import full_precision, single
+
 RIDGE = 1e-2
 
 
@@ -21,9 +23,17 @@ def neighbourhoods(latent: Tensor) -> Tensor:
 
 
 def fit(features: Tensor, values: Tensor, ridge: float = RIDGE) -> Tensor:
-    """Ridge regression: features (N, F), values (N, R) -> weights (F, R) of least Σ‖fw − v‖² + ridge·N·‖w‖²."""
-    gram = features.T @ features + ridge * len(features) * torch.eye(features.shape[1], device=features.device, dtype=features.dtype)
-    return torch.linalg.solve(gram, features.T @ values)
+    """Ridge regression: features (N, F), values (N, R) -> weights (F, R) of least Σ‖fw − v‖² + ridge·N·‖w‖², in fp32."""
+    known, wanted = single(features), single(values)
+    with full_precision(known.device):
+        gram = known.T @ known + ridge * len(known) * torch.eye(known.shape[1], device=known.device, dtype=known.dtype)
+        return torch.linalg.solve(gram, known.T @ wanted)
+
+
+def _predicted(features: Tensor, weights: Tensor) -> Tensor:
+    """What a fit says of features (N, F): (N, R), in fp32."""
+    with full_precision(features.device):
+        return single(features) @ weights
 
 
 class FittedMaps:
@@ -36,7 +46,7 @@ class FittedMaps:
 
     def __call__(self, latent: Tensor) -> Tensor:
         """(C, H, W) -> (R, H, W), 0 at least; differentiable."""
-        flat = neighbourhoods(latent[None])[0] @ self._weights
+        flat = _predicted(neighbourhoods(latent[None])[0], self._weights)
         return flat.T.unflatten(1, latent.shape[-2:]).clamp_min(0)
 
 
@@ -50,7 +60,7 @@ class LinearPictures:
 
     def __call__(self, latents: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 3, h, w)."""
-        flat = _cells(latents) @ self._weights
+        flat = _predicted(_cells(latents), self._weights)
         return flat.unflatten(0, (len(latents), -1)).transpose(1, 2).unflatten(2, latents.shape[-2:])
 
 

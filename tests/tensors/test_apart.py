@@ -72,7 +72,7 @@ def test_norms_have_numbers_of_each_part() -> None:
     nn.init.normal_(layer.weight)
     nn.init.normal_(layer.bias)
     x, labels = torch.randn(2, 6, 4, 5) * 3 + 1, labels_of(2, 4, 5)
-    got = norm_apart(x, own_weights(layer), parts_of(labels))
+    got = norm_apart(x, own_weights(layer, x), parts_of(labels))
     for row in range(2):
         for label in labels[row].unique():
             here = labels[row] == label
@@ -80,7 +80,7 @@ def test_norms_have_numbers_of_each_part() -> None:
             expected = torch.zeros_like(x[row])
             expected[:, seen] = layer(x[row][:, seen][None])[0]
             torch.testing.assert_close(got[row][:, here], expected[:, here], atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(norm_apart(x, own_weights(layer), parts_of(torch.zeros_like(labels))), layer(x), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(norm_apart(x, own_weights(layer, x), parts_of(torch.zeros_like(labels))), layer(x), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("more", [{"padding": 1}, {"padding": 1, "stride": 2}, {"padding": 2, "dilation": 2}, {"padding": (0, 1)}], ids=str)
@@ -91,7 +91,7 @@ def test_convolutions_see_zeros_beyond_their_part(more: dict) -> None:
     y = layer(x)
     outputs = labels_of(2, y.shape[2], y.shape[3], 5)
     before = y.clone()
-    got = conv_apart(x, y, own_weights(layer), border_of(own_weights(layer), inputs, outputs))
+    got = conv_apart(x, y, own_weights(layer, x), border_of(own_weights(layer, x), inputs, outputs))
     expected = torch.zeros_like(y)
     for label in range(4):
         alone = F.conv2d(x * in_sight(label, inputs)[:, None], layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation)
@@ -105,8 +105,8 @@ def test_norms_lose_no_digits_far_from_zero() -> None:
     torch.manual_seed(3)
     layer, labels = nn.GroupNorm(1, 4), labels_of(1, 8, 8)
     x = torch.randn(1, 4, 8, 8) + 1000
-    exact = norm_apart(x.double() - 1000, own_weights(layer), parts_of(labels))
-    torch.testing.assert_close(norm_apart(x, own_weights(layer), parts_of(labels)).double(), exact.double(), atol=2e-3, rtol=0)
+    exact = norm_apart(x.double() - 1000, own_weights(layer, x), parts_of(labels))
+    torch.testing.assert_close(norm_apart(x, own_weights(layer, x), parts_of(labels)).double(), exact.double(), atol=2e-3, rtol=0)
 
 
 def test_only_two_parts_in_one_row_divide_it() -> None:
@@ -119,7 +119,7 @@ def test_a_convolution_of_one_part_is_left_alone() -> None:
     layer, zeros = nn.Conv2d(3, 4, 3, padding=1), torch.zeros(2, 5, 5, dtype=torch.long)
     x = torch.randn(2, 3, 5, 5)
     y = layer(x)
-    assert conv_apart(x, y, own_weights(layer), border_of(own_weights(layer), zeros, zeros)) is y
+    assert conv_apart(x, y, own_weights(layer, x), border_of(own_weights(layer, x), zeros, zeros)) is y
 
 
 def test_spatial_layers_are_norms_and_wide_convolutions() -> None:

@@ -102,11 +102,14 @@ def differentiable() -> Iterator[None]:
 
 
 def guided(latent: Tensor, scene: Scene, weights: Weights, alpha: float, beta: float) -> Tensor:
-    """One step against the gradient: the target's clean latent (C, H, W) -> the same."""
+    """One step against the gradient: the target's clean latent (C, H, W) -> the same.
+
+    The loss is a mean, whose gradient by a single value would vanish in a decoder of half precision: it is taken N times.
+    """
     with torch.enable_grad():
         z = latent.detach().float().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(total_loss(z, scene, weights), z)
-    step = gradient * (SCALE * latent.numel() * posterior_variance(alpha, beta))
+        (gradient,) = torch.autograd.grad(total_loss(z, scene, weights) * latent.numel(), z)
+    step = gradient * (SCALE * posterior_variance(alpha, beta))
     size = float(step.square().mean().sqrt())
     return latent - (step * min(1.0, LONGEST / max(size, 1e-12))).to(latent)
 

@@ -107,8 +107,8 @@ class Inversion:
         return Inverted(path[-1], contexts, leftovers)
 
     def path(self, clean: Tensor) -> list[Tensor]:
-        """DDIM inversion: the latents (B, C, H, W) from ``clean`` up to the noisiest step."""
-        found = [clean]
+        """DDIM inversion: the latents (B, C, H, W) from ``clean`` up to the noisiest step, in fp32."""
+        found = [clean.float()]
         for index in range(len(self.steps) - 1, -1, -1):
             x = found[-1]
             self._tell()
@@ -140,7 +140,7 @@ class Inversion:
 
     def _noise(self, job: Job, x: Tensor, index: int, told: Conditioning | None = None) -> Tensor:
         told = told or self.texts.conditioning("cond", job.text, self._info(index))
-        return self.host.predict(job.window.of(x)[None], self.steps[index], [told])[0]
+        return self.host.predict(job.window.of(x)[None], self.steps[index], [told])[0].float()
 
     def _follow(self, image: int, path: list[Tensor]) -> tuple[Contexts, Leftovers]:
         """Null-text optimisation of one image along its ``path`` (from clean to noise)."""
@@ -172,19 +172,23 @@ class Inversion:
         return uncond + self.scale * (cond - uncond)
 
     def _optimised(self, job: Job, x: Tensor, wanted: Tensor, cond: Tensor, start: Conditioning, index: int) -> Conditioning:
-        """``start`` with the context with which the guided step of one window comes nearest to ``wanted``, where the prediction counts."""
+        """``start`` with the context with which the guided step of one window comes nearest to ``wanted``, where the prediction counts.
+
+        Context, loss and Adam are in fp32. The gradient is that of the sum, divided afterwards: that of the mean by a single value
+        would vanish in a network of half precision.
+        """
         here, aim, counts = job.window.of(x), job.window.of(wanted), (job.weight > 0).to(x)
+        number = float(counts.sum().clamp_min(1)) * len(here)
         with torch.enable_grad():
-            context = start.crossattn.detach().clone().requires_grad_(True)
+            context = start.crossattn.detach().float().clone().requires_grad_(True)
             adam = torch.optim.Adam([context], lr=RATE * (1 - index / 100))
             for _ in range(self.inner):
-                noise = self._guided(job, x, cond, replace(start, crossattn=context), index)
-                missed = (_moved(here, noise, self._alpha(index), self._alpha(index + 1)) - aim).square() * counts
-                loss = missed.sum() / (counts.sum() * len(missed)).clamp_min(1)
-                if float(loss.detach()) < ENOUGH * (1 + 2 * index):
+                told = replace(start, crossattn=context.to(start.crossattn.dtype))
+                noise = self._guided(job, x, cond, told, index)
+                missed = ((_moved(here, noise, self._alpha(index), self._alpha(index + 1)) - aim).square() * counts).sum()
+                if float(missed.detach()) / number < ENOUGH * (1 + 2 * index):
                     break
-                adam.zero_grad()
-                (context.grad,) = torch.autograd.grad(loss, [context])
+                context.grad = torch.autograd.grad(missed, [context])[0] / number
                 adam.step()
         return replace(start, crossattn=context.detach())
 

@@ -16,6 +16,7 @@ from ...core.texts import ImageTexts
 from ...plan import Plan
 from ...ports import Grid, Role, StepInfo
 from ...tensors.masks import WeightMaps, weight_maps
+from ...tensors.precision import single
 from .windows import Window, whole, window_of
 
 Key = int | str
@@ -103,12 +104,12 @@ def _weighted(plan: Plan, factors: tuple[float, ...]) -> Layout:
 
 
 def fuse(parts: list[tuple[Job, Tensor]], latent: Grid) -> Tensor:
-    """``Σ w_i ⊗ F_i⁻¹(y_i) / Σ w_j`` of predictions y (C, h, w) -> (C, H, W)."""
-    first = parts[0][1]
+    """``Σ w_i ⊗ F_i⁻¹(y_i) / Σ w_j`` of predictions y (C, h, w) -> (C, H, W), summed in fp32 at least."""
+    first = single(parts[0][1])
     total = first.new_zeros(first.shape[0], *latent)
     weight = first.new_zeros(latent)
     for job, y in parts:
-        w = job.weight.to(y)
-        job.window.of(total).add_(w * y)
+        w = job.weight.to(total)
+        job.window.of(total).add_(w * single(y))
         job.window.of(weight).add_(w)
-    return total / weight.clamp_min(1e-6)
+    return (total / weight.clamp_min(1e-6)).to(parts[0][1].dtype)

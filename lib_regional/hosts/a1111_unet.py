@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import RegionalError
-from ..ports import Grid, LayerCall, LayerHook, ModelCall, UNetCall, UNetHook, UNetRow
+from ..ports import Grid, LayerCall, LayerDelta, LayerHook, ModelCall, UNetCall, UNetHook, UNetRow
 from ..tensors.layer_kinds import own_weights, spatial_layers
 
 _CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
@@ -135,13 +135,22 @@ def layer_hook(
     return answer
 
 
-def hook_spatial(unet: nn.Module, hook: LayerHook, now: Callable[[], ModelCall | None], stack: ExitStack) -> None:
-    """Ask ``hook`` of every layer through which places hear of each other, until ``stack`` is closed; see `ports.Hooks`."""
+def hook_spatial(
+    unet: nn.Module,
+    hook: LayerHook,
+    now: Callable[[], ModelCall | None],
+    stack: ExitStack,
+    weights: Callable[[nn.Module, Tensor], LayerDelta] = own_weights,
+) -> None:
+    """Ask ``hook`` of every layer through which places hear of each other, until ``stack`` is closed; see `ports.Hooks`.
+
+    ``weights(module, y)`` is what a layer with the output ``y`` has just computed with.
+    """
 
     def told(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
         def answer(module: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
             model = now()
-            return None if model is None or not args else hook(LayerCall(name, None, model, args[0], y, own_weights(module, y)))
+            return None if model is None or not args else hook(LayerCall(name, None, model, args[0], y, weights(module, y)))
 
         return answer
 

@@ -20,6 +20,7 @@ from .forge_joint import bias_of, biased, context_of, token_grid
 from .forge_model import kind_of, refuse_unserved
 from .forge_rows import ROWS
 from .forge_unet import fresh_arguments, nested_arguments
+from .forge_weights import applied_weights
 from .patching import foreign_forward, patched_forward
 
 
@@ -80,7 +81,7 @@ class Network:
                 hook = self._unet.get_submodule(name).register_forward_pre_hook(grid_hook(self._grids, name), with_kwargs=True)
                 stack.callback(hook.remove)
             if self._hooks.spatial is not None:
-                hook_spatial(self._unet, self._hooks.spatial, self._call, stack)
+                hook_spatial(self._unet, self._hooks.spatial, self._call, stack, applied_weights)
             for name, on_layer in self._hooks.layers.items():
                 grid = functools.partial(self._grids.get, transformer_around(name, transformers) or "")
                 told = layer_hook(name, on_layer, self._call, grid)

@@ -113,7 +113,7 @@ class Network(nn.Module):
     def forward(self, x, timesteps=None, context=None, y=None, control=None, transformer_options=None, **unknown):
         options = {} if transformer_options is None else transformer_options
         assert (y is not None) == (self.vectors is not None)
-        emb = self.time((timesteps[:, None].float() / 1000).to(x.dtype))
+        emb = self.time((timesteps[:, None].float() / 1000).to(self.time.weight.dtype))
         emb = (emb if y is None else emb + self.vectors(y))[:, :, None, None]
         options["block"] = ("input", 1)
         first = self.input_blocks[1][1](self.input_blocks[1][0](self.input_blocks[0][0](x)) + emb, context, options)

@@ -1,4 +1,4 @@
-"""Methods in half precision, with and without autocast: predictions fused, LoRAs, noise, guidance and inversion against double precision."""
+"""Methods in half precision, with and without autocast, against double precision: predictions, LoRAs, noise, guidance, inversion."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from lib_regional.methods.mrgd.windows import Window, whole
 from lib_regional.methods.prediction import prediction_hooks
 from lib_regional.methods.region_lora import ByPlace, layer_hooks, load_networks
 from lib_regional.methods.region_noise import region_noise
-from lib_regional.plan import Plan
 from lib_regional.ports import Conditioning, DenoiserCall, LayerCall, LayerKind, ModelCall, ModelFacts, Row, StepInfo, UNetCall, UNetRow
-from lib_regional.tensors.masks import weight_maps
+from lib_regional.tensors.masks import strength_maps, weight_maps
 from lib_regional.tensors.network_types import Target, layer_delta
 from lib_regional.tensors.pyramid import Pyramid
 from tests.support.half import Case, assert_near, every_precision, exact, relative_error
@@ -91,7 +90,7 @@ def test_predictions_are_fused(case: Case, name: str) -> None:
     x = exact(1, 4, *size).expand(2, -1, -1, -1)
     maps = weight_maps(plan.layout, *size)
     if method == "mask_conditioning":
-        own = torch.stack([region for region in weight_maps_by_strength(plan, size)])
+        own = strength_maps(plan.layout, *size, None, 1.0).regions
         shares = torch.stack([1 - own.sum(0), *own])
     else:
         shares = torch.stack([maps.base, *maps.regions])
@@ -103,12 +102,6 @@ def test_predictions_are_fused(case: Case, name: str) -> None:
         got = hooks.unet(called(case.of(x), StepInfo(1, 10, 1.0, cfg_scale=5.0)))
     assert got is not None
     assert_near(got, torch.stack(expected), case)
-
-
-def weight_maps_by_strength(plan: Plan, size: tuple[int, int]) -> list[Tensor]:
-    from lib_regional.tensors.masks import strength_maps
-
-    return list(strength_maps(plan.layout, *size, None, 1.0).regions)
 
 
 @every_precision
@@ -158,9 +151,10 @@ def test_regions_are_fused_in_windows(case: Case) -> None:
 
 # ------------------------------------------------------------------ LoRAs of regions
 
+WIDE_CONV = ("lora", "locon with mid", "loha", "lokr", "dora", "full")
 WIDE = {
     "a.attn1.to_q": (LayerKind("linear"), (320, 1280), LINEAR),
-    "conv": (LayerKind("conv", padding=(1, 1)), (32, 320, 3, 3), {k: CONV[k] for k in ("lora", "locon with mid", "loha", "lokr", "dora", "full")}),
+    "conv": (LayerKind("conv", padding=(1, 1)), (32, 320, 3, 3), {kind: CONV[kind] for kind in WIDE_CONV}),
 }  # fmt: skip
 LORA_REGIONS = [
     {"box": [0, 0, 0.5, 1], "prompt": "a <lora:x:1:0.7>", "feather": 0.2, "base_share": 0.4},

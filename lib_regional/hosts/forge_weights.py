@@ -1,0 +1,39 @@
+"""The weight that a layer of Forge's family computes with, which is not always the one that it holds.
+
+With "Diffusion in Low Bits" and automatic LoRAs Forge adds LoRAs whenever the layer runs, and scales fp8 weights then; reForge and Forge
+Classic, short of memory, patch a weight on its way to the GPU (``weight_function``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..ports import LayerDelta
+from ..tensors.layer_kinds import own_weights
+
+
+def applied_weights(module: nn.Module, like: Tensor) -> LayerDelta:
+    """As `own_weights`, with what the host adds whenever the layer runs, in the type of ``like``, its output, as the host has it then."""
+    own = own_weights(module, like)
+    if getattr(module, "forge_online_loras", None) is not None or getattr(module, "scale_weight", None) is not None:
+        from backend.operations import get_weight_and_bias
+
+        told = {"device": like.device, "dtype": like.dtype}
+        weight, bias = get_weight_and_bias(module, told, told)
+        return replace(own, weight=weight, bias=bias)
+    return replace(own, weight=_patched(module, "weight", own.weight, like), bias=_patched(module, "bias", own.bias, like))
+
+
+def _patched(module: nn.Module, name: str, value: Tensor | None, like: Tensor) -> Tensor | None:
+    found: Any = getattr(module, f"{name}_function", None)
+    functions = [] if found is None else list(found) if isinstance(found, Sequence) else [found]
+    if value is None or not functions:
+        return value
+    value = value.to(like.dtype)
+    for function in functions:
+        value = function(value)
+    return value

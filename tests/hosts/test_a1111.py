@@ -186,7 +186,8 @@ def test_what_only_the_hosts_attention_knows_is_left_to_it(webui, monkeypatch, m
         return plain_forward(self, x, context)
 
     monkeypatch.setattr(CrossAttention, "forward", forward)
-    monkeypatch.setattr(BasicTransformerBlock, "_forward", sgm_like_block({"additional_tokens": None, "n_times_crossframe_attn_in_self": 0}))
+    harmless = {"additional_tokens": None, "n_times_crossframe_attn_in_self": 0}
+    monkeypatch.setattr(BasicTransformerBlock, "_forward", sgm_like_block(harmless))
     with hooked(webui, p, cross_attention=declining(seen)):
         p.sample()
     assert len(seen) == 7

@@ -11,8 +11,8 @@ from apart import HALVES, called, latent, plan_of, predict, told
 from toy import rows, toy_model
 
 from lib_regional.hosts.diffusers import DiffusersHost
+from lib_regional.methods import METHODS
 from lib_regional.ports import Hooks, Row
-from lib_regional.session import Session
 from lib_regional.tensors import attention_record
 from lib_regional.tensors.attention_record import AttentionRecord
 
@@ -75,13 +75,10 @@ def naive_couple(model, plan, order, steps, text, image, region):
 
     host = DiffusersHost(model)
     for index in steps:
-        with Session(host, plan):
-            inner = {name: attn.processor for name, attn in model.unet.named_modules() if name.endswith(".attn2")}
-            originals = {name: processor._hook for name, processor in inner.items()}
-            for name, processor in inner.items():
-                processor._hook = lambda call, hook=originals[name]: (listen(call), hook(call))[1]
-            with torch.no_grad():
-                called(model, latent(len(order)), order, told(plan, order), index=index)
+        hooks = METHODS["attention_couple"](plan, host)
+        both = replace(hooks, cross_attention=lambda call, hook=hooks.cross_attention: (listen(call), hook(call))[1])
+        with torch.no_grad(), host.patched(both):
+            called(model, latent(len(order)), order, told(plan, order), index=index)
     return mean_of(maps)
 
 

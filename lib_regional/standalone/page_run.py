@@ -120,8 +120,7 @@ def _processing(host: Host, tab: str, given: Mapping[str, Any]) -> StableDiffusi
     mask = given["mask"]
     for name, picture in (("image", given["image"]), ("mask", mask)):
         if picture is not None:
-            width, height = picture.size
-            check_pixels(name, width, height, f"The {name}")
+            check_pixels(name, picture.width, picture.height, f"The {name}")
     return StableDiffusionProcessingImg2Img(
         **common, init_images=[given["image"]], mask=mask, resize_mode=int(given["resize_mode"]), mask_blur=int(given["mask_blur"]),
         inpainting_fill=int(given["inpainting_fill"]), inpaint_full_res=bool(given["inpaint_full_res"]) and mask is not None,

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from editor import Editor
@@ -25,8 +26,8 @@ def skip(reason: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """Chromium for the whole session."""
+def launch() -> Iterator[Callable[..., Any]]:
+    """Starts Chromium with further command line arguments."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -35,9 +36,15 @@ def browser():
         path = browser_path(playwright)
         if not path:
             skip("none is on PATH, and Playwright has none of its own (playwright install chromium)")
-        running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield running
-        running.close()
+        yield lambda *more: playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage", *more])
+
+
+@pytest.fixture(scope="session")
+def browser(launch):
+    """Chromium for the whole session."""
+    running = launch()
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from .core.errors import SettingsError
-from .core.layout import Layout
-from .core.settings import Settings
-from .core.texts import ImageTexts, plan_texts
 from .ports import StepInfo
+from .request.errors import SettingsError
+from .request.layout.regions import Layout
+from .request.prompt.region_prompts import ImageTexts, plan_texts
+from .request.settings import Settings
 from .tensors.attention_record import AttentionRecord
 
 

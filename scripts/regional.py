@@ -8,12 +8,12 @@ import gradio as gr
 from modules import script_callbacks, scripts
 
 from lib_regional.api.routes import add_routes
-from lib_regional.core.attention_maps import AttentionMaps
-from lib_regional.core.infotext import from_infotext
-from lib_regional.core.presets import PresetStore
 from lib_regional.hosts import options, processing, xyz_axes
 from lib_regional.hosts.detect import trained_side
 from lib_regional.hosts.tokens import count_tokens
+from lib_regional.request.attention_maps import AttentionMaps
+from lib_regional.request.infotext import from_infotext
+from lib_regional.request.presets import PresetStore
 from lib_regional.ui import panel
 
 FOLDER = scripts.basedir()

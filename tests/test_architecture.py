@@ -167,7 +167,7 @@ RIGHT = [
     ("tensors", "import torch\nfrom ..core.layout import Layout"),
     ("methods", "from ..ports import Hooks\nfrom ..tensors import masks\nfrom . import contexts"),
     ("hosts", "import diffusers\nfrom ..session import Session"),
-    ("ui", "import gradio as gr\nfrom lib_regional.core.settings import Settings"),
+    ("ui", "import gradio as gr\nfrom lib_regional.request.settings import Settings"),
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import Request
 
-from ..core.errors import settings_error
+from ..request.errors import settings_error
 
 LARGEST_REQUEST = 64 * 1024 * 1024
 _SIZES = (8, 16384)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from ..core.cost import TRAINED, estimate
-from ..core.edit import edit_of
-from ..core.layout import Layout, RegionSettings
-from ..core.prompt import split_prompt
-from ..core.settings import Settings
-from ..core.texts import ImageTexts, plan_texts
+from ..request.cost import TRAINED, estimate
+from ..request.edit.pairing import edit_of
+from ..request.layout.regions import Layout, RegionSettings
+from ..request.prompt.region_prompts import ImageTexts, plan_texts
+from ..request.prompt.splitting import split_prompt
+from ..request.settings import Settings
 from ..sources.lasting import reduction
 from ..tensors.masks import WeightMaps, weight_maps
 

@@ -10,8 +10,8 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from ..core.errors import RegionalError, settings_error
-from ..core.importers import import_text
+from ..request.errors import RegionalError, settings_error
+from ..request.importers import import_text
 from ..sources.channels import KINDS, palette_masks
 from ..sources.picture import infotext_of, open_picture
 from .body import read_body, size_field, text_field

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..core.layout import Layout
+from ..request.layout.regions import Layout
 from ..tensors.masks import WeightMaps, weight_maps
 from ..tensors.pyramid import reduce_weights
 from .palette import BASE_COLOUR, region_colour

@@ -10,12 +10,12 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from ..core.attention_maps import AttentionMaps
-from ..core.cost import TRAINED
-from ..core.errors import RegionalError, settings_error
-from ..core.layouts import BUILTIN
-from ..core.presets import PresetStore
-from ..core.settings import Settings, json_schema
+from ..request.attention_maps import AttentionMaps
+from ..request.cost import TRAINED
+from ..request.errors import RegionalError, settings_error
+from ..request.layout.builtin import BUILTIN
+from ..request.presets import PresetStore
+from ..request.settings import Settings, json_schema
 from .body import RequestRefused, flag_field, read_body, size_field, text_field
 from .checks import validate
 from .foreign import TokenCounter, foreign_routes

@@ -14,8 +14,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..core.errors import RegionalError
-from ..core.networks import LoraTag
 from ..ports import (
     AttentionHook,
     Conditioning,
@@ -28,6 +26,8 @@ from ..ports import (
     Token,
     UNetRow,
 )
+from ..request.errors import RegionalError
+from ..request.prompt.lora_tags import LoraTag
 from . import a1111_loras, a1111_pictures
 from .a1111_attention import beside, check_shape, grid_hook, left_to_host, refuse_foreign_texts, run_hook, sites_of, transformer_of
 from .a1111_controlnet import controls_of

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..core.errors import RegionalError
 from ..ports import AttentionCall, AttentionHook, Grid, ModelCall, Site
+from ..request.errors import RegionalError
 from ..tensors.precision import autocasts, full_precision
 from .patching import foreign_forward, owner_of
 

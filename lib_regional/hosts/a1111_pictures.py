@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.errors import RegionalError
 from ..ports import Conditioning, Token
+from ..request.errors import RegionalError
 
 _END_OF_WORD = "</w>"
 

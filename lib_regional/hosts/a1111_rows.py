@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.errors import RegionalError
 from ..ports import Grid, ModelCall, Row, RowRoles, StepInfo
+from ..request.errors import RegionalError
 from .a1111_denoiser import step_of
 
 _TILED = "another extension (a tiled one, like Tiled Diffusion?) calls it in its own way, which Regional cannot follow: disable one."

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import RegionalError
 from ..ports import Grid, LayerCall, LayerDelta, LayerHook, ModelCall, UNetCall, UNetHook, UNetRow
+from ..request.errors import RegionalError
 from ..tensors.layer_kinds import own_weights, spatial_layers
 
 _CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")

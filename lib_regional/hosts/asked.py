@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.errors import RegionalError
 from ..hook_slots import noting
 from ..ports import Hooks
+from ..request.errors import RegionalError
 
 _WANTED = {
     "cross_attention": "cross-attention",

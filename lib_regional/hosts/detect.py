@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from ..core.cost import TRAINED
-from ..core.errors import RegionalError
 from ..ports import Host, facts_of
+from ..request.cost import TRAINED
+from ..request.errors import RegionalError
 from .a1111_model import is_a1111
 from .forge_model import is_forge
 

@@ -15,8 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import RegionalError
-from ..core.networks import LoraTag
 from ..ports import (
     AttentionCall,
     AttentionHook,
@@ -37,6 +35,8 @@ from ..ports import (
     UNetRow,
     VectorHook,
 )
+from ..request.errors import RegionalError
+from ..request.prompt.lora_tags import LoraTag
 from ..sources.clipseg import named_clipseg
 from ..tensors.layer_kinds import own_weights, spatial_layers
 from .asked import Asked

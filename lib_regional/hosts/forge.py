@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..core.networks import LoraTag
 from ..ports import Conditioning, Hooks, ModelFacts, NetworkDeltas, Token
+from ..request.prompt.lora_tags import LoraTag
 from . import forge_loras, forge_pictures
 from .a1111_model import loaded_model
 from .forge_model import facts_of_model, training_levels

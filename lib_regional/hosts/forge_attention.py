@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.errors import RegionalError
 from ..ports import AttentionCall, Grid, ModelCall, Site
+from ..request.errors import RegionalError
 from ..tensors.attention import split_heads
 
 Replace = Callable[[Tensor, Tensor, Tensor, dict[str, Any]], Tensor]

@@ -14,8 +14,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core.errors import RegionalError
 from ..ports import Grid, TextShare
+from ..request.errors import RegionalError
 from ..tensors.joint import joint_bias, side_by_side
 from .patching import Patch, patched
 

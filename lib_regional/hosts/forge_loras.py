@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.errors import RegionalError
-from ..core.networks import LoraTag
 from ..ports import LayerDelta, NetworkDeltas
+from ..request.errors import RegionalError
+from ..request.prompt.lora_tags import LoraTag
 from ..tensors.layer_kinds import kind_of
 from ..tensors.network_keys import LayerName, NetworkError, Parts
 from ..tensors.network_types import Target, layer_delta

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import RegionalError
 from ..ports import Hooks, ModelFacts, Prediction
+from ..request.errors import RegionalError
 
 
 def is_forge(model: Any) -> bool:

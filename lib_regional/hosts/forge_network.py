@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..core.errors import RegionalError
 from ..ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site, StepInfo, UNetRow, Window
+from ..request.errors import RegionalError
 from .a1111_attention import check_shape, grid_hook, refuse_foreign_texts, sites_of, transformer_of, undone
 from .a1111_unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
 from .asked import Asked

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.errors import RegionalError
 from ..ports import Conditioning, Token
+from ..request.errors import RegionalError
 from . import a1111_pictures
 from .forge_gradient import with_gradient
 from .forge_model import diffusion_model_of, dtype_of, facts_of_model, prepare_again, training_levels

@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..core.errors import RegionalError
 from ..ports import Row, RowRoles, StepInfo
+from ..request.errors import RegionalError
 from .forge_denoiser import level_of
 
 ROWS = "regional_rows"

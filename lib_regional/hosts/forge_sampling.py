@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..core.errors import RegionalError
 from ..ports import Hooks, StepInfo
+from ..request.errors import RegionalError
 from .a1111_model import loaded_model
 from .forge_controlnet import listening
 from .forge_denoiser import guided

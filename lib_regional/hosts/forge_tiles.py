@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.errors import RegionalError
 from ..ports import Grid, Window
+from ..request.errors import RegionalError
 from .patching import Patch, patched
 
 _FLAG, _SLOT = "tiled_diffusion", "model_function_wrapper"

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.errors import RegionalError
 from ..ports import UNetRow
+from ..request.errors import RegionalError
 from .forge_controlnet import heard_anew
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import RegionalError
-from ..core.networks import LoraTag
+from ..request.errors import RegionalError
+from ..request.prompt.lora_tags import LoraTag
 from ..tensors.network_keys import LayerName, NetworkError, Parts, split_network
 
 _READABLE = (".safetensors",)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NoReturn
 
-from ..core.errors import RegionalError
+from ..request.errors import RegionalError
 
 _THREAD = "modules_forge.main_thread"
 

@@ -17,14 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.attention_maps import AttentionMaps
-from ..core.axes import with_axes
-from ..core.dealing import Dealt, deal_tags, with_dealt
-from ..core.errors import RegionalError
-from ..core.infotext import to_infotext
-from ..core.settings import Settings, is_off
 from ..plan import PassPlan, Picture, Plan, plan_hires, plan_pass
 from ..ports import PictureHook, facts_of
+from ..request.attention_maps import AttentionMaps
+from ..request.axes import with_axes
+from ..request.errors import RegionalError
+from ..request.infotext import to_infotext
+from ..request.prompt.lora_scope import Dealt, deal_tags, with_dealt
+from ..request.settings import Settings, is_off
 from ..session import Session
 from ..sources.lasting import lasting_mask, reduction
 from ..tensors.attention_record import AttentionRecord

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.attention_maps import ImageMaps, RegionMap
+from ..request.attention_maps import ImageMaps, RegionMap
 from ..tensors.alignment import words
 from ..tensors.attention_record import Owner, WordPositions
 from .tokens import CHUNK, count_tokens

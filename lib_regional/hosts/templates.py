@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.errors import Problem, raise_any, shown
-from ..core.settings import Settings
+from ..request.errors import Problem, raise_any, shown
+from ..request.settings import Settings
 
 _TITLE = "Dynamic Prompts"
 _ALLOWED = "a text without templates"

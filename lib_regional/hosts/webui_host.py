@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ..core.errors import RegionalError
-from ..core.networks import LoraTag
 from ..ports import ContextSchedule, GuidanceModel
+from ..request.errors import RegionalError
+from ..request.prompt.lora_tags import LoraTag
 from ..sources.clipseg import named_clipseg
 from . import a1111_texts
 from .a1111_model import loaded_model

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..core.axes import AXES, Axis, with_axes
-from ..core.errors import RegionalError
-from ..core.settings import Settings, is_off
+from ..request.axes import AXES, Axis, with_axes
+from ..request.errors import RegionalError
+from ..request.settings import Settings, is_off
 
 ATTRIBUTE = "_regional_axes"
 PREFIX = "[Regional] "

@@ -18,11 +18,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..core.errors import RegionalError
-from ..core.networks import without_tags
-from ..core.texts import ImageTexts
 from ..plan import Plan
 from ..ports import Conditioning, Grid, Hooks, Host, Role, Row, StepInfo, UNetCall, UNetRow
+from ..request.errors import RegionalError
+from ..request.prompt.lora_tags import without_tags
+from ..request.prompt.region_prompts import ImageTexts
 from ..tensors.pyramid import Active, Factors
 from ..tensors.windows import Window, canvas_of
 from .carried import carried_strengths

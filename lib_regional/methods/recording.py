@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from ..core.networks import split_tags
 from ..plan import Plan
 from ..ports import AttentionCall, AttentionHook
+from ..request.prompt.lora_tags import split_tags
 from ..tensors.attention import split_heads
 from .contexts import ContextKey, region_text
 

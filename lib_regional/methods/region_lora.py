@@ -14,10 +14,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..core.errors import RegionalError, SettingsError, settings_error
-from ..core.networks import LoraTag
 from ..plan import PassPlan, Plan
 from ..ports import Grid, Host, LayerCall, LayerDelta, LayerHook, ModelCall, NetworkDeltas, Row, StepInfo
+from ..request.errors import RegionalError, SettingsError, settings_error
+from ..request.prompt.lora_tags import LoraTag
 from ..tensors.attention import SUPPORT
 from ..tensors.lowrank import Box, add_everywhere, add_in_box, add_on_tokens, added, moved
 from ..tensors.pyramid import Pyramid

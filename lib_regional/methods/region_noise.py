@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..core.errors import RegionalError
 from ..plan import Plan
 from ..ports import DenoiserCall, DenoiserHook, Host
+from ..request.errors import RegionalError
 from ..tensors.latent import joined_noise, seeded_noise
 from ..tensors.pyramid import Pyramid
 

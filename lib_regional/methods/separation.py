@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.networks import LoraTag
-from ..core.texts import ImageTexts
 from ..plan import Plan
 from ..ports import AttentionCall, Grid, LayerCall, LayerDelta, ModelCall
+from ..request.prompt.lora_tags import LoraTag
+from ..request.prompt.region_prompts import ImageTexts
 from ..tensors.apart import Border, Parts, attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
 from ..tensors.lowrank import added, whole
 from ..tensors.pyramid import Pyramid

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..core.errors import RegionalError
-from ..core.layout import MAX_REGIONS
-from ..core.mask_data import PNG_PREFIX
+from ..request.errors import RegionalError
+from ..request.layout.mask_codecs import PNG_PREFIX
+from ..request.layout.regions import MAX_REGIONS
 from .picture import open_picture
 
 Bytes = NDArray[np.uint8]

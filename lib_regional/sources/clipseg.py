@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.errors import RegionalError
 from ..ports import GuidanceModel
+from ..request.errors import RegionalError
 from ..tensors.precision import full_precision
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

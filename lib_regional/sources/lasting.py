@@ -8,8 +8,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from ..core.geometry import MaskImage
-from ..core.mask_data import PNG_PREFIX, check_mask
+from ..request.layout.mask_codecs import PNG_PREFIX, check_mask
+from ..request.layout.shapes import MaskImage
 from ..tensors.mask_image import mask_at
 
 LONGEST_SIDE = 512

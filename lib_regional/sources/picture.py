@@ -10,9 +10,9 @@ import warnings
 
 from PIL import Image, UnidentifiedImageError
 
-from ..core.errors import RegionalError, settings_error
-from ..core.pixels import MAX_PIXELS, check_pixels, too_many_pixels
-from ..core.png import MAX_TEXT, SIGNATURE, unpacked_text, without_profile
+from ..request.errors import RegionalError, settings_error
+from ..request.layout.pixels import MAX_PIXELS, check_pixels, too_many_pixels
+from ..request.layout.png import MAX_TEXT, SIGNATURE, unpacked_text, without_profile
 
 _KINDS = "PNG, JPEG, WebP, BMP and TIFF work"
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF")
@@ -43,7 +43,7 @@ def open_picture(text: str, field: str = "picture") -> Image.Image:
 def opened(raw: bytes, field: str = "picture") -> Image.Image:
     """A file -> the picture whose header was read and whose pixels were not.
 
-    Raises SettingsError (``field``) beyond `core.pixels.MAX_PIXELS` or with packed texts beyond `core.png.MAX_TEXT`; what is no picture as
+    Raises SettingsError (``field``) beyond `request.layout.pixels.MAX_PIXELS` or with packed texts beyond `request.layout.png.MAX_TEXT`; what is no picture as
     ``PIL.Image.open`` does.
     """
     if raw.startswith(SIGNATURE):

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, stopping: Stopping) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    from ..core.errors import RegionalError
+    from ..request.errors import RegionalError
     from .app import ADDRESS, create, free_port, has_page, server
     from .guard import Access
 

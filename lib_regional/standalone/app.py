@@ -54,7 +54,7 @@ def create(
 
     Raises `CheckpointError` for a checkpoint that cannot be used.
     """
-    from ..core.files import remove_leftovers
+    from ..request.files import remove_leftovers
     from .host import Host
     from .stable_diffusion import load_model
 

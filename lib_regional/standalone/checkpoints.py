@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import RegionalError
+from ..request.errors import RegionalError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.schedule import parse_emphasis
+from ..request.prompt.schedules import parse_emphasis
 
 CHUNK = 75
 """Tokens of a chunk between its start and end marks."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ..core.schedule import split_and
+from ..request.prompt.schedules import split_and
 
 CondValue = Tensor | dict[str, Tensor]
 """A tensor (…, 77n, D) for SD1, or ``{"crossattn": …, "vector": …}`` for SDXL, as in the WebUI."""

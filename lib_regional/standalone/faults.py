@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.errors import RegionalError
+from ..request.errors import RegionalError
 
 
 class RequestError(RegionalError):

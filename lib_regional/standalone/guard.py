@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..api.body import LARGEST_REQUEST, is_json
 from ..api.origin import FOREIGN, Address, is_own, parse_host, parse_origin
-from ..core.errors import settings_error
+from ..request.errors import settings_error
 
 EVERY_ADDRESS = ("0.0.0.0", "::")
 LOOPBACK = "127.0.0.1"

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..core.errors import Problem, raise_any
+from ..request.errors import Problem, raise_any
 from . import binding, preview
 from .callbacks import CallbackRegistry
 from .generate import process_images

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ..core.networks import LoraTag
 from ..ports import LayerDelta, NetworkDeltas
+from ..request.prompt.lora_tags import LoraTag
 from ..tensors.lowrank import dense
 from .lora_files import LoraFile, LoraShelf
 from .lora_layers import Deltas, LayerIndex, Place

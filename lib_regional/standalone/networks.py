@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterable
 
-from ..core.networks import KINDS, LoraTag, split_tags
+from ..request.prompt.lora_tags import KINDS, LoraTag, split_tags
 
 logger = logging.getLogger("regional.standalone")
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from PIL import Image
 
-from ..core import files
-from ..core.errors import RegionalError, SettingsError
-from ..core.pixels import check_pixels
+from ..request import files
+from ..request.errors import RegionalError, SettingsError
+from ..request.layout.pixels import check_pixels
 from .infotext import parse_generation_parameters
 from .page_fields import READERS, Fields
 from .pictures import parameters_of, png_bytes

@@ -12,9 +12,9 @@ import torch
 from PIL import Image, ImageChops, ImageColor, ImageFilter, ImageOps, PngImagePlugin
 from torch import Tensor
 
-from ..core import files
-from ..core.errors import RegionalError
-from ..core.pixels import MAX_PIXELS, too_many_pixels
+from ..request import files
+from ..request.errors import RegionalError
+from ..request.layout.pixels import MAX_PIXELS, too_many_pixels
 from ..sources.picture import opened
 from .faults import RequestError
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.schedule import prompt_schedule
 from ..ports import DenoiserHook, GuidanceModel, ModelCall
+from ..request.prompt.schedules import prompt_schedule
 from . import networks
 from .clip_text import ClipTower
 from .conditioning import Cond, CondValue, crossattn_of

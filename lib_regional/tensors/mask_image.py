@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ..core.mask_data import RLE_PREFIX, check_mask, decode_rle
-from ..core.png import pixels_only
+from ..request.layout.mask_codecs import RLE_PREFIX, check_mask, decode_rle
+from ..request.layout.png import pixels_only
 from .byte_cache import ByteCache
 
 Levels = NDArray[Any]
@@ -44,7 +44,7 @@ _reading_large = threading.Lock()
 def mask_at(data: str, height: int, width: int) -> Tensor:
     """Mask string -> (height, width) float in [0, 1]: luminance times alpha, resampled linearly with antialiasing.
 
-    Raises `core.errors.SettingsError` for what is no mask.
+    Raises `request.errors.SettingsError` for what is no mask.
     """
     name = hashlib.sha256(data.encode("utf-8", "surrogatepass")).digest()
     used = _kept.get((name, height, width))
@@ -64,7 +64,7 @@ def mask_at(data: str, height: int, width: int) -> Tensor:
 
 
 def decode_mask(data: str) -> Tensor:
-    """Mask string -> (H, W) float in [0, 1] of its own size. Raises `core.errors.SettingsError` for what is no mask."""
+    """Mask string -> (H, W) float in [0, 1] of its own size. Raises `request.errors.SettingsError` for what is no mask."""
     with _alone(check_mask(data)):
         levels = _whole(data)
         return torch.from_numpy(levels.astype(np.float32)) / _full(levels)

@@ -13,7 +13,7 @@ from ..ports import Grid, Window
 from .masks import WeightMaps, weight_maps
 
 if TYPE_CHECKING:
-    from ..core.layout import Layout
+    from ..request.layout.regions import Layout
 
 Active = tuple[int, ...]
 Factors = tuple[float, ...]

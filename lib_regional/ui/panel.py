@@ -11,9 +11,9 @@ from typing import Any
 
 import gradio as gr
 
-from ..core.errors import RegionalError
-from ..core.methods import METHODS
-from ..core.settings import Settings, json_schema
+from ..request.errors import RegionalError
+from ..request.methods import METHODS
+from ..request.settings import Settings, json_schema
 from .compat import listen
 
 

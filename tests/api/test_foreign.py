@@ -13,8 +13,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from lib_regional.api.routes import add_routes
-from lib_regional.core.presets import PresetStore
-from lib_regional.core.settings import Settings
+from lib_regional.request.presets import PresetStore
+from lib_regional.request.settings import Settings
 
 PREFIX = "/regional/v1"
 

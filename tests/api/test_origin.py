@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from lib_regional.api.origin import is_own
 from lib_regional.api.routes import add_routes
-from lib_regional.core.presets import PresetStore
+from lib_regional.request.presets import PresetStore
 
 SETTINGS = {"settings": {"enabled": True, "regions": [{"box": [0, 0, 1, 1], "prompt": "a"}]}}
 

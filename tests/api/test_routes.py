@@ -14,8 +14,8 @@ from PIL import Image
 from lib_regional.api import body, routes
 from lib_regional.api.palette import BASE_COLOUR, region_colour
 from lib_regional.api.routes import add_routes
-from lib_regional.core.attention_maps import AttentionMaps, RegionMap
-from lib_regional.core.presets import PresetStore
+from lib_regional.request.attention_maps import AttentionMaps, RegionMap
+from lib_regional.request.presets import PresetStore
 
 HALVES = {"enabled": True, "regions": [{"prompt": "a red circle"}, {"prompt": "a blue square"}], "grid": {"ratios": "1,1"}}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lib_regional.api.palette import region_colour
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.grid import Grid
-from lib_regional.core.prompt import joined, split_prompt
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.layout.grid import Grid
+from lib_regional.request.prompt.splitting import joined, split_prompt
 
 CASES = json.loads((Path(__file__).parents[1] / "js" / "cases.json").read_text("utf-8"))
 

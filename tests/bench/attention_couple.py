@@ -23,10 +23,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from lib_regional.core.settings import Settings
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.plan import Plan, plan_pass
 from lib_regional.ports import ModelCall, Row, StepInfo
+from lib_regional.request.settings import Settings
 from lib_regional.session import Session
 from lib_regional.tensors.pyramid import Pyramid
 

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from fastapi.testclient import TestClient
 
-from lib_regional.core.windows import canvas_of, tiles
+from lib_regional.request.layout.windows import canvas_of, tiles
 from lib_regional.standalone.app import create
 
 CELL, TRAINED = 8, 16

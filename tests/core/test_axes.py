@@ -4,11 +4,11 @@ import copy
 
 import pytest
 
-from lib_regional.core.axes import AXES, with_axes
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.fields import Choice, Flag
-from lib_regional.core.methods import OPTIONS, REGION_METHODS
-from lib_regional.core.settings import Settings
+from lib_regional.request.axes import AXES, with_axes
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.fields import Choice, Flag
+from lib_regional.request.methods import OPTIONS, REGION_METHODS
+from lib_regional.request.settings import Settings
 
 TWO = {"enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b", "weight": 2.0}]}
 

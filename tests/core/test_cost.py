@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lib_regional.core.cost import Cost, estimate
-from lib_regional.core.methods import METHODS
-from lib_regional.core.settings import Settings
-from lib_regional.core.texts import plan_texts
+from lib_regional.request.cost import Cost, estimate
+from lib_regional.request.methods import METHODS
+from lib_regional.request.prompt.region_prompts import plan_texts
+from lib_regional.request.settings import Settings
 
 QUADRANTS = [{"box": [x / 2, y / 2, (x + 1) / 2, (y + 1) / 2], "prompt": f"{x}{y}", "feather": 0} for y in (0, 1) for x in (0, 1)]
 SQUARE = (1024, 1024)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_regional.core.errors import Problem, RegionalError, SettingsError, raise_any, settings_error, shown
+from lib_regional.request.errors import Problem, RegionalError, SettingsError, raise_any, settings_error, shown
 
 MESSAGES = [
     pytest.param(

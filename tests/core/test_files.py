@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from lib_regional.core import files
-from lib_regional.core.presets import PresetStore
-from lib_regional.core.settings import Settings
+from lib_regional.request import files
+from lib_regional.request.presets import PresetStore
+from lib_regional.request.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lib_regional.core import files
+from lib_regional.request import files
 with files.replacing(Path(sys.argv[1])) as beside:
     beside.write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.geometry import SHAPES, Box, Ellipse, MaskImage, Polygon, read_shape
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.layout.shapes import SHAPES, Box, Ellipse, MaskImage, Polygon, read_shape
 
 fractions = st.floats(0, 1)
 sizes = st.integers(1, 5000)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.geometry import Box
-from lib_regional.core.grid import Grid, cell_values, flip_ratios, grid_of
-from lib_regional.core.layout import MAX_REGIONS
-from lib_regional.core.prompt import split_prompt
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.layout.grid import Grid, cell_values, flip_ratios, grid_of
+from lib_regional.request.layout.regions import MAX_REGIONS
+from lib_regional.request.layout.shapes import Box
+from lib_regional.request.prompt.splitting import split_prompt
 
 CASES = json.loads((Path(__file__).parent / "vectors" / "regional_prompter.json").read_text(encoding="utf-8"))["cases"]
 DIRECTIONS = st.sampled_from(["columns", "rows"])

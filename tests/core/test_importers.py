@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lib_regional.core.errors import RegionalError, SettingsError
-from lib_regional.core.importers import Source, forge_couple, import_text, latent_couple, regional_prompter, tiled_diffusion
-from lib_regional.core.methods import METHODS
-from lib_regional.core.settings import Settings
+from lib_regional.request.errors import RegionalError, SettingsError
+from lib_regional.request.importers import Source, forge_couple, import_text, latent_couple, regional_prompter, tiled_diffusion
+from lib_regional.request.methods import METHODS
+from lib_regional.request.settings import Settings
 
 VECTORS = Path(__file__).parent / "vectors"
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.infotext import find_in_text, from_infotext, to_infotext
-from lib_regional.core.settings import Settings
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.infotext import find_in_text, from_infotext, to_infotext
+from lib_regional.request.settings import Settings
 
 SETTINGS = Settings.parse({"enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": 'a "red" hat, (b:1.2)\nBREAK c\\'}]})
 

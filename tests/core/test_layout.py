@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.geometry import Box
-from lib_regional.core.layout import Layout, Region, RegionSettings
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.layout.regions import Layout, Region, RegionSettings
+from lib_regional.request.layout.shapes import Box
 
 HALF = Box(0, 0, 0.5, 1)
 

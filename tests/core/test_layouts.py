@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from lib_regional.core.layouts import BUILTIN
-from lib_regional.core.presets import check_name
-from lib_regional.core.settings import Settings
+from lib_regional.request.layout.builtin import BUILTIN
+from lib_regional.request.presets import check_name
+from lib_regional.request.settings import Settings
 
 
 def test_there_are_a_dozen():

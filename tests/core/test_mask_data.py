@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.mask_data import MAX_PIXELS, PNG_PREFIX, check_mask, decode_rle, encode_rle
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.layout.mask_codecs import MAX_PIXELS, PNG_PREFIX, check_mask, decode_rle, encode_rle
 
 
 def chunk(name: bytes, body: bytes = b"") -> bytes:

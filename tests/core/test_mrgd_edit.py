@@ -2,9 +2,9 @@
 
 import pytest
 
-from lib_regional.core.edit import as_source, edited_shapes, layout_regions, pair_regions, read_source
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.settings import Settings
+from lib_regional.request.edit.pairing import as_source, edited_shapes, layout_regions, pair_regions, read_source
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.settings import Settings
 
 A, B, C = [0, 0, 0.5, 1], [0.5, 0, 1, 1], [0.2, 0.2, 0.6, 0.6]
 

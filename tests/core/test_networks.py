@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.networks import LoraTag, raw_tags, split_tags, with_tags, without_tags
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.prompt.lora_tags import LoraTag, raw_tags, split_tags, with_tags, without_tags
 
 READ = [
     ("<lora:a>", LoraTag("a")),

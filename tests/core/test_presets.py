@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_regional.core.errors import RegionalError
-from lib_regional.core.presets import PresetError, PresetExistsError, PresetMissingError, PresetNameError, PresetStore, check_name
-from lib_regional.core.settings import Settings
+from lib_regional.request.errors import RegionalError
+from lib_regional.request.presets import PresetError, PresetExistsError, PresetMissingError, PresetNameError, PresetStore, check_name
+from lib_regional.request.settings import Settings
 
 SETTINGS = Settings.parse({"enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "ein roter Hut – 帽子"}]})
 OTHER = Settings(enabled=True, common="x")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.prompt import SPLIT_MODES, PromptParts, join_texts, joined, split_and, split_prompt
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.prompt.splitting import SPLIT_MODES, PromptParts, join_texts, joined, split_and, split_prompt
 
 SPLITS = [
     pytest.param("a BREAK b BREAK c", "break", None, None, ("a", "b", "c"), id="break"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_regional.core.schedule import BREAK, parse_emphasis, prompt_schedule
+from lib_regional.request.prompt.schedules import BREAK, parse_emphasis, prompt_schedule
 
 TEN = [
     pytest.param("test", [(10, "test")], id="plain"),

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.settings import Settings, json_schema
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.settings import Settings, json_schema
 
 BOX = [0, 0, 0.5, 1]
 PNG = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsFpzpQAAAABJRU5ErkJggg=="

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_regional.core import settings as settings_module
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.geometry import Box, Ellipse, MaskImage, Polygon
-from lib_regional.core.grid import Grid
-from lib_regional.core.layout import MAX_REGIONS, Region, RegionSettings
-from lib_regional.core.methods import METHODS, OPTIONS
-from lib_regional.core.settings import VERSION, Base, Settings
+from lib_regional.request import settings as settings_module
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.layout.grid import Grid
+from lib_regional.request.layout.regions import MAX_REGIONS, Region, RegionSettings
+from lib_regional.request.layout.shapes import Box, Ellipse, MaskImage, Polygon
+from lib_regional.request.methods import METHODS, OPTIONS
+from lib_regional.request.settings import VERSION, Base, Settings
 
 BOX = [0, 0, 0.5, 1]
 FULL = {

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.settings import Settings
-from lib_regional.core.texts import ImageTexts, plan_texts
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.prompt.region_prompts import ImageTexts, plan_texts
+from lib_regional.request.settings import Settings
 
 HALVES = {"ratios": "1,1"}
 

@@ -13,7 +13,7 @@ import torch
 from edits_suite import Edit, payload
 from skimage.metrics import structural_similarity
 
-from lib_regional.core.settings import Settings
+from lib_regional.request.settings import Settings
 from lib_regional.standalone.train.evaluate import Wanted, judge
 from lib_regional.tensors.masks import shape_mask
 from lib_regional.tensors.metrics import ring

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from suite import Case, payload
 
-from lib_regional.core.settings import Settings
+from lib_regional.request.settings import Settings
 from lib_regional.standalone.train.evaluate import Border, Judgement, Wanted, judge
 from lib_regional.tensors.masks import shape_mask
 

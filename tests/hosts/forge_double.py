@@ -44,7 +44,7 @@ from forge_networks import WIDTH, Network, context, vector_of
 from torch import nn
 from webui import Callbacks, Entry, Interrupted, SdConditioning, get_learned_conditioning, parse_prompt
 
-from lib_regional.core.schedule import split_and
+from lib_regional.request.prompt.schedules import split_and
 
 __all__ = ["Denoiser", "Engine", "Interrupted", "Processing", "TimestepsDenoiser", "WebUI"]
 

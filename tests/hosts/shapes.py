@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lib_regional.core.networks import LoraTag
 from lib_regional.ports import DenoiserCall, LayerDelta, ModelCall, NetworkDeltas, Row, StepInfo
+from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.tensors.layer_kinds import kind_of
 
 ROWS = (Row(0, "cond"), Row(0, "uncond"))

@@ -8,9 +8,9 @@ import torch
 from ldm.modules.attention import CrossAttention
 from webui import OPTIMISERS, Denoiser, Processing, WebUI, checkpoint, plain_forward
 
-from lib_regional.core.attention_maps import AttentionMaps
-from lib_regional.core.errors import RegionalError
 from lib_regional.hosts import processing
+from lib_regional.request.attention_maps import AttentionMaps
+from lib_regional.request.errors import RegionalError
 
 MODEL = checkpoint()
 FULL = {"box": [0, 0, 1, 1], "base_share": 0.0, "feather": 0.0}

@@ -7,8 +7,8 @@ from forge_controlnet_double import ControlNet, ReforgeNet
 from forge_double import Engine, Processing, WebUI
 from forge_networks import Network, context, vector_of
 
-from lib_regional.core.errors import RegionalError
 from lib_regional.ports import Conditioning, UNetRow
+from lib_regional.request.errors import RegionalError
 
 
 @pytest.fixture(params=[False, True], ids=["sd1", "sdxl"])

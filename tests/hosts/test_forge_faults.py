@@ -9,7 +9,7 @@ from forge_double import Engine, Interrupted, Processing, WebUI
 from forge_networks import Network
 from torch import nn
 
-from lib_regional.core.errors import RegionalError
+from lib_regional.request.errors import RegionalError
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from forge_cases import FULL, HALVES, hooked, session, snapshot
 from forge_double import Engine, Processing, WebUI
 from forge_networks import Network
 
-from lib_regional.core.errors import RegionalError
-from lib_regional.core.geometry import Box
-from lib_regional.core.layout import Layout, Region
 from lib_regional.hosts.forge_tiles import coordinates, places_of
 from lib_regional.ports import Window
+from lib_regional.request.errors import RegionalError
+from lib_regional.request.layout.regions import Layout, Region
+from lib_regional.request.layout.shapes import Box
 from lib_regional.tensors.pyramid import Pyramid, reduce_weights
 
 TILE, HEIGHT, WIDTH = (6, 8), 10, 8

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from toy import toy_model
 
-from lib_regional.core.errors import SettingsError
 from lib_regional.hosts import processing
+from lib_regional.request.errors import SettingsError
 
 MODEL = toy_model()
 

@@ -7,9 +7,9 @@ import base64
 import pytest
 import torch
 
-from lib_regional.core.attention_maps import AttentionMaps, RegionMap
 from lib_regional.hosts import recording
 from lib_regional.ports import Token
+from lib_regional.request.attention_maps import AttentionMaps, RegionMap
 
 
 def test_words_without_punctuation_and_marks():

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from diffusers import UNet2DConditionModel
 
-from lib_regional.core.schedule import prompt_schedule
 from lib_regional.ports import ModelCall, Row, StepInfo
+from lib_regional.request.prompt.schedules import prompt_schedule
 
 WIDTH = 16
 

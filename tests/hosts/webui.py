@@ -19,7 +19,7 @@ from types import ModuleType, SimpleNamespace
 import torch
 from ldm.modules.diffusionmodules.openaimodel import UNetModel
 
-from lib_regional.core.schedule import prompt_schedule, split_and
+from lib_regional.request.prompt.schedules import prompt_schedule, split_and
 
 WIDTH = 16
 Entry = namedtuple("Entry", "end_at_step cond")

@@ -6,13 +6,13 @@ import pytest
 import torch
 from toy import rows, toy_model
 
-from lib_regional.core.settings import Settings
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods import METHODS
 from lib_regional.methods.contexts import encode_plan
 from lib_regional.methods.key_values import KeyValueCache
 from lib_regional.plan import Plan, plan_hires, plan_pass
 from lib_regional.ports import Hooks, Row, StepInfo
+from lib_regional.request.settings import Settings
 from lib_regional.session import Session
 from lib_regional.tensors.masks import weight_maps
 from lib_regional.tensors.pyramid import reduce_weights
@@ -239,6 +239,6 @@ def test_and_weights_of_the_prompt_scale_the_regions(model):
 
 
 def test_the_registry_knows_every_method_that_settings_accept():
-    from lib_regional.core.methods import METHODS as NAMES
+    from lib_regional.request.methods import METHODS as NAMES
 
     assert set(METHODS) == set(NAMES)

@@ -5,7 +5,7 @@ import torch
 from apart import FULL, HALVES, TWO, images, plan_of, predict
 from toy import rows, toy_model
 
-from lib_regional.core.cost import estimate
+from lib_regional.request.cost import estimate
 
 TRAINED = 8  # the toy's own size
 QUADRANTS = [{"box": [x / 2, y / 2, (x + 1) / 2, (y + 1) / 2], "prompt": f"{x}{y}"} for y in (0, 1) for x in (0, 1)]

@@ -7,10 +7,10 @@ import torch
 from apart import FULL, HALVES, TWO, alone, assert_same, called, images, latent, plain, plan_of, predict, told
 from toy import rows, toy_model
 
-from lib_regional.core.errors import RegionalError, SettingsError
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods import METHODS
 from lib_regional.ports import Conditioning, Hooks, Row
+from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.session import Session
 from lib_regional.tensors.masks import weight_maps
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_regional.core.errors import RegionalError
+from lib_regional.request.errors import RegionalError
 from lib_regional.sources import channels
 from lib_regional.sources.picture import infotext_of, open_picture
 from lib_regional.tensors.mask_image import decode_mask

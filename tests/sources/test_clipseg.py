@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPTokenizer
 
-from lib_regional.core.errors import RegionalError
+from lib_regional.request.errors import RegionalError
 from lib_regional.sources.clipseg import find_clipseg, named_clipseg
 
 TOWER = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2}

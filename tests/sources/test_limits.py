@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from lib_regional.core.errors import SettingsError
-from lib_regional.core.infotext import from_infotext, to_infotext
-from lib_regional.core.mask_data import PNG_PREFIX, check_mask, encode_rle
-from lib_regional.core.pixels import MAX_PIXELS, check_pixels
-from lib_regional.core.png import MAX_TEXT, pixels_only, unpacked_text, without_profile
-from lib_regional.core.settings import Settings
+from lib_regional.request.errors import SettingsError
+from lib_regional.request.infotext import from_infotext, to_infotext
+from lib_regional.request.layout.mask_codecs import PNG_PREFIX, check_mask, encode_rle
+from lib_regional.request.layout.pixels import MAX_PIXELS, check_pixels
+from lib_regional.request.layout.png import MAX_TEXT, pixels_only, unpacked_text, without_profile
+from lib_regional.request.settings import Settings
 from lib_regional.sources.lasting import lasting_mask, reduction
 from lib_regional.sources.picture import infotext_of, open_picture
 from lib_regional.tensors.mask_image import decode_mask, mask_at

@@ -18,7 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient as StarletteClient
 from starlette.websockets import WebSocketDisconnect
 
-from lib_regional.core.errors import SettingsError
+from lib_regional.request.errors import SettingsError
 from lib_regional.standalone.app import create, free_port
 from lib_regional.standalone.guard import Access, GuardMiddleware
 

@@ -8,8 +8,6 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_regional.core.errors import RegionalError
-from lib_regional.core.settings import Settings
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.hosts.progress import announce
 from lib_regional.methods.mrgd.edit import Edit
@@ -19,6 +17,8 @@ from lib_regional.methods.mrgd.texts import Texts, encode_sides
 from lib_regional.methods.mrgd.trajectory import Source
 from lib_regional.methods.mrgd.windows import whole
 from lib_regional.plan import Plan, plan_pass
+from lib_regional.request.errors import RegionalError
+from lib_regional.request.settings import Settings
 from lib_regional.standalone.app import create
 from lib_regional.standalone.noise_levels import ddim_timesteps
 from lib_regional.standalone.stable_diffusion import load_model

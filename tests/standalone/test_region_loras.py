@@ -18,7 +18,7 @@ pytest.importorskip("gradio")
 from lora_files import CONV, LINEAR  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-from lib_regional.core.errors import RegionalError, SettingsError  # noqa: E402
+from lib_regional.request.errors import RegionalError, SettingsError  # noqa: E402
 from lib_regional.standalone import binding  # noqa: E402
 from lib_regional.standalone.app import create  # noqa: E402
 from lib_regional.standalone.host import Host  # noqa: E402

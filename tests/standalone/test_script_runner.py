@@ -191,7 +191,7 @@ def test_an_imported_base_class_is_registered_too(with_scripts):
 
 WRAPPER = """
 from modules import scripts, shared
-from lib_regional.core.errors import RegionalError
+from lib_regional.request.errors import RegionalError
 LOG = []
 class Wrapper(scripts.Script):
     error = RegionalError("Region 3 is not to my liking.")

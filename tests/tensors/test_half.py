@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from lib_regional.core.errors import RegionalError
-from lib_regional.core.settings import Settings
 from lib_regional.ports import AttentionCall, LayerKind, ModelCall, Row, Site, StepInfo, Token
+from lib_regional.request.errors import RegionalError
+from lib_regional.request.settings import Settings
 from lib_regional.tensors.alignment import ColumnEdit, by_parts
 from lib_regional.tensors.apart import attend_apart, border_of, conv_apart, norm_apart, parts_of
 from lib_regional.tensors.attention import Part, attend, make_recipe, split_heads

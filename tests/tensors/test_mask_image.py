@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from lib_regional.core.mask_data import PNG_PREFIX, encode_rle
-from lib_regional.core.png import MAX_TEXT
+from lib_regional.request.layout.mask_codecs import PNG_PREFIX, encode_rle
+from lib_regional.request.layout.png import MAX_TEXT
 from lib_regional.tensors import mask_image
 from lib_regional.tensors.byte_cache import ByteCache
 from lib_regional.tensors.mask_image import decode_mask, mask_at
@@ -168,7 +168,7 @@ import base64, io
 import torch
 torch.set_num_threads(1)
 from PIL import Image
-from lib_regional.core.settings import Settings
+from lib_regional.request.settings import Settings
 from lib_regional.tensors.masks import weight_maps
 
 

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib_regional.core.geometry import Box
-from lib_regional.core.layout import Layout, Region
+from lib_regional.request.layout.regions import Layout, Region
+from lib_regional.request.layout.shapes import Box
 from lib_regional.tensors.masks import weight_maps
 from lib_regional.tensors.pyramid import Pyramid, ceil_halvings, reduce_maps, reduce_weights
 

@@ -13,8 +13,8 @@ pytest.importorskip("diffusers")
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from lib_regional.core.errors import RegionalError, settings_error
-from lib_regional.core.settings import Settings
+from lib_regional.request.errors import RegionalError, settings_error
+from lib_regional.request.settings import Settings
 from lib_regional.standalone import app as host_app
 from lib_regional.standalone.page_assets import browser_files, head_html, number_of
 from tests.standalone.random_model import random_model

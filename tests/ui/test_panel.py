@@ -9,9 +9,9 @@ import re
 import gradio as gr
 import pytest
 
-from lib_regional.core.infotext import from_infotext, to_infotext
-from lib_regional.core.methods import METHODS
-from lib_regional.core.settings import Settings, json_schema
+from lib_regional.request.infotext import from_infotext, to_infotext
+from lib_regional.request.methods import METHODS
+from lib_regional.request.settings import Settings, json_schema
 from lib_regional.ui import compat, panel
 
 HALVES = {"enabled": True, "regions": [{"prompt": 'a "red" circle'}, {"prompt": "b"}], "grid": {"ratios": "1,1"}}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from ...core.edit import Pair, layout_regions, pair_regions, read_source
-from ...core.errors import RegionalError, settings_error
 from ...plan import Plan, plan_pass
 from ...ports import DenoiserCall, EditingHost, GuidanceModel, Hooks, Host, InvertingHost
+from ...request.edit.pairing import Pair, layout_regions, pair_regions, read_source
+from ...request.errors import RegionalError, settings_error
 from .edit import Edit, Options
 from .guide import Weights, differentiable
 from .inversion import Inversion, Inverted, Stopped, cached, ddim_steps
@@ -22,7 +22,7 @@ _ASKED = ("tokens", "decode", "guidance_model")
 
 
 def mrgd(plan: Plan, host: Host) -> Hooks:
-    """Hooks of multi-region guided diffusion; see `core.edit_fields.MRGD_FIELDS` for its options."""
+    """Hooks of multi-region guided diffusion; see `request.edit.options.MRGD_FIELDS` for its options."""
     return _edit(plan, host, _guidance)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...core.edit import INHERENT, Pair, edited_shapes
 from ...plan import Plan
 from ...ports import DenoiserCall, EditingHost, Grid, Hooks, PictureHook, StepInfo, UNetCall
+from ...request.edit.pairing import INHERENT, Pair, edited_shapes
 from ...tensors.alignment import reweight
 from ...tensors.masks import raster_scale, region_mask
 from ...tensors.metrics import inherent_area

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import files
 from ...ports import Conditioning, InvertingHost, StepInfo
+from ...request import files
 from .sides import Job, Key, Side, fuse
 from .texts import Texts
 

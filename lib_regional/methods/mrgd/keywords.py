@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ...core.errors import Problem, raise_any
-from ...core.layout import region_label
 from ...ports import StepInfo
+from ...request.errors import Problem, raise_any
+from ...request.layout.regions import region_label
 from ...tensors.maps import choose_keywords, histogram_entropy, word_maps
 from .control import MapStore
 from .sides import TOTAL, Side, Tag, total_text

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ...core.edit import Pair
-from ...core.texts import ImageTexts
 from ...ports import Grid, StepInfo, Token
+from ...request.edit.pairing import Pair
+from ...request.prompt.region_prompts import ImageTexts
 from ...tensors.alignment import ColumnEdit, by_parts
 from .control import Rule, by_columns, copied
 from .sides import BASE, TOTAL, Key, Side, total_text

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ...core.edit import INHERENT, Pair
 from ...ports import EditingHost, Grid, GuidanceModel, StepInfo
+from ...request.edit.pairing import INHERENT, Pair
 from ...tensors.segmentation import FittedMaps, LinearPictures
 from .control import MapStore
 from .guide import Scene, keyword_maps

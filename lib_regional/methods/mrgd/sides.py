@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from ...core.layout import Layout
-from ...core.prompt import join_texts
-from ...core.texts import ImageTexts
 from ...plan import Plan
 from ...ports import Grid, Role, StepInfo
+from ...request.layout.regions import Layout
+from ...request.prompt.region_prompts import ImageTexts
+from ...request.prompt.splitting import join_texts
 from ...tensors.masks import WeightMaps, weight_maps
 from ...tensors.precision import single
 from .windows import Window, whole, window_of

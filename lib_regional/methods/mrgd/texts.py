@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...core.errors import RegionalError
-from ...core.prompt import split_and
 from ...plan import Plan
 from ...ports import Conditioning, ContextSchedule, EditingHost, Role, StepInfo, Token
+from ...request.errors import RegionalError
+from ...request.prompt.splitting import split_and
 from ...tensors.alignment import words
 from ..contexts import context_at
 from .sides import Side, total_text

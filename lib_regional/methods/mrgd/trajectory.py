@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...core.errors import RegionalError
 from ...ports import DenoiserCall
+from ...request.errors import RegionalError
 
 SAMPLERS = ("ddim", "euler")
 """Samplers whose next latent follows from the last one and its clean prediction alone, by their labels in lower case."""

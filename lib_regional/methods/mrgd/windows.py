@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ...core.geometry import Shape
 from ...ports import Grid
+from ...request.layout.shapes import Shape
 
 CELLS = 8
 """Windows are at least so many cells high and wide, and their sides are multiples of it."""

@@ -10,7 +10,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 
-from ...core.errors import RegionalError
+from ...request.errors import RegionalError
 from ..faults import StoppedError
 
 _PATH = re.compile(r"""(?<![\w.:/\\])(?:[A-Za-z]:[\\/]|/)(?:[^\s'"<>|:*?/\\]+[\\/])+([^\s'"<>|:*?/\\]*)""")

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from PIL import Image
 
-from ...core.errors import RegionalError
+from ...request.errors import RegionalError
 from .. import pictures
 from ..faults import RequestError
 from ..generations import Generation

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...core import files
+from ...request import files
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,6 +1,6 @@
 """Prompt syntax and conditionings."""
 
-from lib_regional.core.schedule import parse_emphasis, prompt_schedule
+from lib_regional.request.prompt.schedules import parse_emphasis, prompt_schedule
 from lib_regional.standalone.conditioning import (
     ComposableScheduledPromptConditioning,
     MulticondLearnedConditioning,

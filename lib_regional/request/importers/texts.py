@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import RegionalError, settings_error
 from ..infotext import KEY, find_in_text
-from ..prompt import BASE_KEY, COLUMN_KEY, COMMON_KEY, REGION_KEYS, ROW_KEY, split_at_words
+from ..prompt.splitting import BASE_KEY, COLUMN_KEY, COMMON_KEY, REGION_KEYS, ROW_KEY, split_at_words
 from ..settings import Settings
 from . import forge_couple, latent_couple, regional_prompter, tiled_diffusion
 from .report import Imported, MaskReader, Source

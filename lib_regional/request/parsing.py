@@ -9,8 +9,8 @@ from typing import Any
 
 from .errors import Problem, SettingsError, raise_any, settings_error
 from .fields import Field, not_an_object, read_fields, unknown_key
-from .geometry import SHAPES, read_shape
-from .layout import MAX_REGIONS, REGION_FIELDS, RegionSettings, region_label
+from .layout.regions import MAX_REGIONS, REGION_FIELDS, RegionSettings, region_label
+from .layout.shapes import SHAPES, read_shape
 from .methods import OPTIONS
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..layout import REGION_FIELDS
+from ..layout.regions import REGION_FIELDS
 from .report import Imported, Report, Source, count, quoted
 
 NAME = "Tiled Diffusion regions"

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .errors import Problem, SettingsError, raise_any, settings_error
-from .geometry import Box, Shape
-from .layout import RegionSettings
-from .settings import Settings
+from ..errors import Problem, SettingsError, raise_any, settings_error
+from ..layout.regions import RegionSettings
+from ..layout.shapes import Box, Shape
+from ..settings import Settings
 
 SOURCE_KEYS = ("regions", "grid", "base", "common", "overlap")
 """What a source layout may say; all else is the same in both."""

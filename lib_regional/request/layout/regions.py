@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import Problem, SettingsError, raise_any, shown
-from .fields import Choice, Field, Flag, Number, Span, Text, settle, to_plain
-from .geometry import Box, Ellipse, MaskImage, Polygon, Shape
+from ..errors import Problem, SettingsError, raise_any, shown
+from ..fields import Choice, Field, Flag, Number, Span, Text, settle, to_plain
+from .shapes import Box, Ellipse, MaskImage, Polygon, Shape
 
 OVERLAPS = ("blend", "over")
 MAX_REGIONS = 256

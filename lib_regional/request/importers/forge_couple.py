@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import settings_error
-from ..mask_data import PNG_PREFIX
-from ..prompt import join_texts
+from ..layout.mask_codecs import PNG_PREFIX
+from ..prompt.splitting import join_texts
 from .report import Imported, Report, Source, count, quoted
 
 NAME = "Forge Couple"

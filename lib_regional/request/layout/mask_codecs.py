@@ -8,7 +8,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from .errors import SettingsError, settings_error
+from ..errors import SettingsError, settings_error
 from .pixels import MAX_PIXELS, check_pixels
 from .png import SIGNATURE, chunks
 

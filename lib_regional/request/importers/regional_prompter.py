@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import settings_error
-from ..grid import cell_values, flip_ratios, grid_of
-from ..prompt import BASE_KEY, COMMON_KEY, REGION_KEYS, join_texts, split_at_words
+from ..layout.grid import cell_values, flip_ratios, grid_of
+from ..prompt.splitting import BASE_KEY, COMMON_KEY, REGION_KEYS, join_texts, split_at_words
 from .report import Imported, Report, Source, count, quoted
 
 NAME = "Regional Prompter"

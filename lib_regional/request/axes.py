@@ -9,9 +9,9 @@ from typing import Any
 
 from .errors import settings_error
 from .fields import Choice, Field, Flag, Number, Span, Text
-from .layout import OVERLAPS, REGION_FIELDS
+from .layout.regions import OVERLAPS, REGION_FIELDS
 from .methods import METHODS, OPTIONS, REGION_METHODS
-from .reading import read_json
+from .parsing import read_json
 
 Json = dict[str, Any]
 Write = Callable[[Json, str], None]

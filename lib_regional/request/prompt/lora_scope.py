@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .networks import raw_tags, without_tags
-from .prompt import split_prompt
-from .settings import Settings
-from .texts import ImageTexts
+from ..settings import Settings
+from .lora_tags import raw_tags, without_tags
+from .region_prompts import ImageTexts
+from .splitting import split_prompt
 
 
 @dataclass(frozen=True)

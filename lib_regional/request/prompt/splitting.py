@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .errors import settings_error
+from ..errors import settings_error
 
 COMMON_KEY, BASE_KEY, COLUMN_KEY, ROW_KEY, BREAK_KEY, AND_KEY = "ADDCOMM", "ADDBASE", "ADDCOL", "ADDROW", "BREAK", "AND"
 REGION_KEYS = (COLUMN_KEY, ROW_KEY, BREAK_KEY, AND_KEY)

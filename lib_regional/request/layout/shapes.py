@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from . import mask_data
-from .errors import Problem, raise_any, settings_error, shown
-from .fields import FRACTION, to_plain
+from ..errors import Problem, raise_any, settings_error, shown
+from ..fields import FRACTION, to_plain
+from . import mask_codecs as mask_data
 
 MAX_POINTS = 512
 _TINY = 1e-12

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .prompt import split_and
+from .splitting import split_and
 
 _PLAIN = re.compile(r"(?:[^\\\[\]():|]|\\.)+")
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*", re.A)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .errors import settings_error
-from .layout import RegionSettings
-from .networks import split_tags, without_tags
-from .prompt import PromptParts, join_texts, joined, split_prompt
-from .settings import Settings
+from ..errors import settings_error
+from ..layout.regions import RegionSettings
+from ..settings import Settings
+from .lora_tags import split_tags, without_tags
+from .splitting import PromptParts, join_texts, joined, split_prompt
 
 
 @dataclass(frozen=True)

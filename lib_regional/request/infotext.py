@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from .geometry import MaskImage
-from .mask_data import PNG_PREFIX, RLE_PREFIX
+from .layout.mask_codecs import PNG_PREFIX, RLE_PREFIX
+from .layout.shapes import MaskImage
 from .settings import Settings
 
 KEY = "Regional"

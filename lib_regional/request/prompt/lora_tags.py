@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .errors import settings_error, shown
+from ..errors import settings_error, shown
 
 KINDS = ("lora", "lyco")
 """Kinds of tag that name a LoRA; ``lyco`` is the older name."""

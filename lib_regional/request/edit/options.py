@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from .fields import Choice, Field, Flag, Number, Text, is_unicode, to_plain
+from ..fields import Choice, Field, Flag, Number, Text, is_unicode, to_plain
 
 GUIDES = ("attention", "segmenter", "clipseg")
 GRADIENTS = ("linear", "decoder")

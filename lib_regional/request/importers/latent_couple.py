@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..errors import settings_error
-from ..prompt import join_texts, split_and
+from ..prompt.splitting import join_texts, split_and
 from .report import Imported, Report, Source, count
 
 NAME = "Latent Couple"

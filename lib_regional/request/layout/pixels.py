@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import SettingsError, settings_error
+from ..errors import SettingsError, settings_error
 
 MAX_PIXELS = 64_000_000
 """Pixels of one picture, of one mask, and of all pictures that one field of a request holds."""

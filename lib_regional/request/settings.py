@@ -8,13 +8,13 @@ from typing import Any
 
 from .errors import Problem, SettingsError, raise_any, settings_error
 from .fields import REQUIRED, Choice, Field, Flag, Number, Text, read_fields, settle, to_plain
-from .geometry import Shape, shape_schemas
-from .grid import GRID_FIELDS, Grid
-from .grid import PATTERN as GRID_PATTERN
-from .layout import MAX_REGIONS, OVERLAPS, REGION_FIELDS, Layout, Region, RegionSettings
+from .layout.grid import GRID_FIELDS, Grid
+from .layout.grid import PATTERN as GRID_PATTERN
+from .layout.regions import MAX_REGIONS, OVERLAPS, REGION_FIELDS, Layout, Region, RegionSettings
+from .layout.shapes import Shape, shape_schemas
 from .methods import METHODS, OPTIONS, SERVED
-from .prompt import SPLIT_MODES
-from .reading import count_problems, place_problems, read_json, read_options, read_part, read_regions
+from .parsing import count_problems, place_problems, read_json, read_options, read_part, read_regions
+from .prompt.splitting import SPLIT_MODES
 
 VERSION = 1
 """Version of the settings that this code writes."""

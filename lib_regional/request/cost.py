@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
-from .edit import read_source
-from .geometry import Box, Ellipse, Polygon, Shape
-from .layout import Layout, Region
-from .networks import raw_tags
+from .edit.pairing import read_source
+from .layout.regions import Layout, Region
+from .layout.shapes import Box, Ellipse, Polygon, Shape
+from .layout.windows import Window, canvas_of, fitted, region_tiles, tiles, widened
+from .prompt.lora_tags import raw_tags
+from .prompt.region_prompts import ImageTexts
 from .settings import Settings
-from .texts import ImageTexts
-from .windows import Window, canvas_of, fitted, region_tiles, tiles, widened
 
 _LINEAR, _QUADRATIC, _FIXED = 0.1655, 7.3e-6, 3.0
 """GFLOP of one row of a UNet of SD1.5's dimensions by latent cells n: fixed + linear·n + quadratic·n² (counted for 8² to 128²)."""

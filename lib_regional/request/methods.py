@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .edit_fields import MRGD_FIELDS, P2P_FIELDS
+from .edit.options import MRGD_FIELDS, P2P_FIELDS
 from .fields import Choice, Field, Flag, Number
 
 METHODS: Mapping[str, str] = {

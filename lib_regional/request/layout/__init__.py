@@ -1,0 +1,1 @@
+"""Where things are: shapes, regions, grids, mask codecs, built-in layouts."""

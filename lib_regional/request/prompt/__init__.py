@@ -1,0 +1,1 @@
+"""Prompts: splitting them among regions, schedules and emphasis, LoRA tags and their scope."""

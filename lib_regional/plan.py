@@ -12,7 +12,7 @@ from .request.errors import SettingsError
 from .request.layout.regions import Layout
 from .request.prompt.region_prompts import ImageTexts, plan_texts
 from .request.settings import Settings
-from .tensors.attention_record import AttentionRecord
+from .tensors.attention.record import AttentionRecord
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,7 @@ LayerHook = Callable[[LayerCall], "Tensor | None"]
 
 
 Prediction = Literal["epsilon", "v", "flow"]
-"""What a network tells: the noise; ``v`` (`tensors.latent.noise_slope`); or, of a straight path, the velocity noise − clean."""
+"""What a network tells: the noise; ``v`` (`tensors.latents.noise.noise_slope`); or, of a straight path, the velocity noise − clean."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ..request.prompt.region_prompts import ImageTexts, plan_texts
 from ..request.prompt.splitting import split_prompt
 from ..request.settings import Settings
 from ..sources.lasting import reduction
-from ..tensors.masks import WeightMaps, weight_maps
+from ..tensors.masks.weight_maps import WeightMaps, weight_maps
 
 _CELLS = 64
 """Cells of the longer side of the grid on which coverage is looked at."""

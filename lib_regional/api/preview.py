@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..request.layout.regions import Layout
-from ..tensors.masks import WeightMaps, weight_maps
-from ..tensors.pyramid import reduce_weights
+from ..tensors.masks.pyramid import reduce_weights
+from ..tensors.masks.weight_maps import WeightMaps, weight_maps
 from .palette import BASE_COLOUR, region_colour
 
 SCALES = (1, 8, 16, 32, 64)

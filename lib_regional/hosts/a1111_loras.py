@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..ports import LayerDelta, LayerKind, NetworkDeltas
 from ..request.errors import RegionalError
 from ..request.prompt.lora_tags import LoraTag
-from ..tensors.layer_kinds import kind_of
+from ..tensors.lora.layers import kind_of
 from ..tensors.precision import full_precision
 from .network_files import check_family, checked, extension, find, unreadable
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..ports import Grid, LayerCall, LayerDelta, LayerHook, ModelCall, UNetCall, UNetHook, UNetRow
 from ..request.errors import RegionalError
-from ..tensors.layer_kinds import own_weights, spatial_layers
+from ..tensors.lora.layers import own_weights, spatial_layers
 
 _CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
 """Layers that read the context, which has no place in the picture."""

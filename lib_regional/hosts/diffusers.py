@@ -38,7 +38,7 @@ from ..ports import (
 from ..request.errors import RegionalError
 from ..request.prompt.lora_tags import LoraTag
 from ..sources.clipseg import named_clipseg
-from ..tensors.layer_kinds import own_weights, spatial_layers
+from ..tensors.lora.layers import own_weights, spatial_layers
 from .asked import Asked
 from .patching import Patch, patched, patched_forward
 from .progress import announce

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..ports import AttentionCall, Grid, ModelCall, Site
 from ..request.errors import RegionalError
-from ..tensors.attention import split_heads
+from ..tensors.attention.regional import split_heads
 
 Replace = Callable[[Tensor, Tensor, Tensor, dict[str, Any]], Tensor]
 """``f(q, k, v, extra_options)``, all (B, L, C), after the projections and before the output projection."""

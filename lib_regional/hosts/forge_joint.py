@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..ports import Grid, TextShare
 from ..request.errors import RegionalError
-from ..tensors.joint import joint_bias, side_by_side
+from ..tensors.attention.joint import joint_bias, side_by_side
 from .patching import Patch, patched
 
 _NAME = "attention_function"

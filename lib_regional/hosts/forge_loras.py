@@ -15,9 +15,9 @@ from torch import Tensor
 from ..ports import LayerDelta, NetworkDeltas
 from ..request.errors import RegionalError
 from ..request.prompt.lora_tags import LoraTag
-from ..tensors.layer_kinds import kind_of
-from ..tensors.network_keys import LayerName, NetworkError, Parts
-from ..tensors.network_types import Target, layer_delta
+from ..tensors.lora.keys import LayerName, NetworkError, Parts
+from ..tensors.lora.kinds import Target, layer_delta
+from ..tensors.lora.layers import kind_of
 from ..tensors.precision import full_precision
 from .forge_lora_tools import ForgeTools, LoraTools
 from .ldm_patched_loras import LdmPatchedTools

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..ports import LayerDelta
-from ..tensors.layer_kinds import own_weights
+from ..tensors.lora.layers import own_weights
 
 
 def applied_weights(module: nn.Module, like: Tensor) -> LayerDelta:

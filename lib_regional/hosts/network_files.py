@@ -12,7 +12,7 @@ from typing import Any
 
 from ..request.errors import RegionalError
 from ..request.prompt.lora_tags import LoraTag
-from ..tensors.network_keys import LayerName, NetworkError, Parts, split_network
+from ..tensors.lora.keys import LayerName, NetworkError, Parts, split_network
 
 _READABLE = (".safetensors",)
 

@@ -27,7 +27,7 @@ from ..request.prompt.lora_scope import Dealt, deal_tags, with_dealt
 from ..request.settings import Settings, is_off
 from ..session import Session
 from ..sources.lasting import lasting_mask, reduction
-from ..tensors.attention_record import AttentionRecord
+from ..tensors.attention.record import AttentionRecord
 from . import options, xyz_axes
 from .detect import find_host
 from .page_errors import hand_on

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..request.attention_maps import ImageMaps, RegionMap
-from ..tensors.alignment import words
-from ..tensors.attention_record import Owner, WordPositions
+from ..tensors.attention.record import Owner, WordPositions
+from ..tensors.guidance.alignment import words
 from .tokens import CHUNK, count_tokens
 
 

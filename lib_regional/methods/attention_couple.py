@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..plan import Plan
 from ..ports import AttentionCall, Hooks, Host, Row
-from ..tensors.attention import Part, Recipe, attend, make_recipe, split_heads
-from ..tensors.pyramid import Pyramid
+from ..tensors.attention.regional import Part, Recipe, attend, make_recipe, split_heads
+from ..tensors.masks.pyramid import Pyramid
 from .carried import carried_strengths, side_by_side
 from .contexts import ContextKey, Contexts
 from .key_values import Block, KeysValues, KeyValueCache, Place, stacked
@@ -154,7 +154,7 @@ def _heads(call: AttentionCall, k: Tensor, v: Tensor) -> KeysValues:
 
 
 def attention_couple(plan: Plan, host: Host) -> Hooks:
-    """Hooks for one generation, for models with cross-attention and for those where text and picture share one (`tensors.joint`).
+    """Hooks for one generation, for models with cross-attention and for those where text and picture share one (`tensors.attention.joint`).
 
     ``options.attention_couple.cache`` (default true) keeps keys and values over the steps; ``separate``, ``separate_until`` and
     ``border`` keep regions with different LoRAs apart (`methods.separation`).

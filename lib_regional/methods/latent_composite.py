@@ -17,9 +17,9 @@ from torch import Tensor
 from ..hook_slots import switched
 from ..plan import Plan
 from ..ports import DenoiserCall, Hooks, Host, ModelFacts, Role, Row, StepInfo, UNetCall, facts_of
-from ..tensors.latent import latent_channels, network_input, noise_slope, sampler_latent
+from ..tensors.latents.noise import latent_channels, network_input, noise_slope, sampler_latent
+from ..tensors.latents.windows import Window, canvas_of, fitted, support
 from ..tensors.precision import single
-from ..tensors.windows import Window, canvas_of, fitted, support
 from .attention_couple import couple_hooks
 from .latent_couple import latent_couple_hooks, shares_of, speakers
 from .prediction import Scene, View, Voice, Voices, others_of, prepared_hooks

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..plan import Plan
 from ..ports import Hooks, Host, StepInfo
-from ..tensors.masks import WeightMaps
-from ..tensors.pyramid import Pyramid
-from ..tensors.windows import NEGLIGIBLE, Window, canvas_of, fitted, support
+from ..tensors.latents.windows import NEGLIGIBLE, Window, canvas_of, fitted, support
+from ..tensors.masks.pyramid import Pyramid
+from ..tensors.masks.weight_maps import WeightMaps
 from .prediction import Scene, View, Voice, Voices, prediction_hooks, prepared_hooks
 from .prepared import Prepared
 

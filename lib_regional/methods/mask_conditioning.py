@@ -1,6 +1,6 @@
 """Conditionings with masks and strengths: predictions of the whole canvas, mixed by strength where their masks lie.
 
-"Conditioning (Set Mask)" of node-based hosts: ``Σ s_r m_r D_r / Σ s_r m_r``, see `tensors.masks.strength_maps`. A region's weight is
+"Conditioning (Set Mask)" of node-based hosts: ``Σ s_r m_r D_r / Σ s_r m_r``, see `tensors.masks.weight_maps.strength_maps`. A region's weight is
 its strength, also against the base at its soft border and, with ``base_strength``, everywhere.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ..plan import Plan
 from ..ports import Hooks, Host
-from ..tensors.masks import WeightMaps, strength_maps
-from ..tensors.pyramid import scaled_layout
+from ..tensors.masks.pyramid import scaled_layout
+from ..tensors.masks.weight_maps import WeightMaps, strength_maps
 from .latent_couple import couple_voices, full
 from .prediction import Scene, prediction_hooks
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from ..plan import Plan
 from ..ports import Hooks, Host, Prediction, Row, StepInfo, UNetCall, facts_of
-from ..tensors.latent import latent_channels, noised, seeded_noise
-from ..tensors.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles, widened
+from ..tensors.latents.noise import latent_channels, noised, seeded_noise
+from ..tensors.latents.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles, widened
 from .latent_couple import shares_of, speakers
 from .prediction import Scene, View, Voice, Voices, prediction_hooks
 

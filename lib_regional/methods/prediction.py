@@ -23,8 +23,8 @@ from ..ports import Conditioning, Grid, Hooks, Host, Role, Row, StepInfo, UNetCa
 from ..request.errors import RegionalError
 from ..request.prompt.lora_tags import without_tags
 from ..request.prompt.region_prompts import ImageTexts
-from ..tensors.pyramid import Active, Factors
-from ..tensors.windows import Window, canvas_of
+from ..tensors.latents.windows import Window, canvas_of
+from ..tensors.masks.pyramid import Active, Factors
 from .carried import carried_strengths
 from .contexts import Contexts
 from .prepared import Prepared

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..plan import Plan
 from ..ports import AttentionCall, AttentionHook
 from ..request.prompt.lora_tags import split_tags
-from ..tensors.attention import split_heads
+from ..tensors.attention.regional import split_heads
 from .contexts import ContextKey, region_text
 
 Spoken = tuple[int, int, ContextKey, Tensor]

@@ -18,9 +18,9 @@ from ..plan import PassPlan, Plan
 from ..ports import Grid, Host, LayerCall, LayerDelta, LayerHook, ModelCall, NetworkDeltas, Row, StepInfo
 from ..request.errors import RegionalError, SettingsError, settings_error
 from ..request.prompt.lora_tags import LoraTag
-from ..tensors.attention import SUPPORT
-from ..tensors.lowrank import Box, add_everywhere, add_in_box, add_on_tokens, added, moved
-from ..tensors.pyramid import Pyramid
+from ..tensors.attention.regional import SUPPORT
+from ..tensors.lora.low_rank import Box, add_everywhere, add_in_box, add_on_tokens, added, moved
+from ..tensors.masks.pyramid import Pyramid
 from .contexts import region_loras
 
 NetworkKey = tuple[str, int | None]

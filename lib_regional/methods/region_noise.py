@@ -14,8 +14,8 @@ from torch import Tensor
 from ..plan import Plan
 from ..ports import DenoiserCall, DenoiserHook, Host
 from ..request.errors import RegionalError
-from ..tensors.latent import joined_noise, seeded_noise
-from ..tensors.pyramid import Pyramid
+from ..tensors.latents.noise import joined_noise, seeded_noise
+from ..tensors.masks.pyramid import Pyramid
 
 _SAME = 0.1
 """Two noises that differ less at every cell are one and the same (rounded to half precision, maybe), and share their weight."""

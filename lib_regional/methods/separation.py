@@ -19,9 +19,9 @@ from ..plan import Plan
 from ..ports import AttentionCall, Grid, LayerCall, LayerDelta, ModelCall
 from ..request.prompt.lora_tags import LoraTag
 from ..request.prompt.region_prompts import ImageTexts
-from ..tensors.apart import Border, Parts, attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
-from ..tensors.lowrank import added, whole
-from ..tensors.pyramid import Pyramid
+from ..tensors.attention.isolation import Border, Parts, attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
+from ..tensors.lora.low_rank import added, whole
+from ..tensors.masks.pyramid import Pyramid
 from .contexts import region_loras
 
 LEVELS = ("nothing", "attention", "norms", "all")

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..plan import Plan
 from ..ports import Grid, ModelCall, Row, TextShare
-from ..tensors.masks import WeightMaps
-from ..tensors.pyramid import Pyramid
+from ..tensors.masks.pyramid import Pyramid
+from ..tensors.masks.weight_maps import WeightMaps
 from .contexts import ContextKey, Contexts
 from .prepared import Prepared
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..request.layout.mask_codecs import PNG_PREFIX, check_mask
 from ..request.layout.shapes import MaskImage
-from ..tensors.mask_image import mask_at
+from ..tensors.masks.decoding import mask_at
 
 LONGEST_SIDE = 512
 """Pixels of the longer side: what the editor draws with, and more than any grid on which a mask acts but those of large pictures."""

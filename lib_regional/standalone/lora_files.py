@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..tensors.network_keys import NetworkError
+from ..tensors.lora.keys import NetworkError
 from .model import FOLDER
 
 if TYPE_CHECKING:

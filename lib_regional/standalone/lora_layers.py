@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..ports import LayerDelta
-from ..tensors.layer_kinds import kind_of
-from ..tensors.network_keys import LayerName, NetworkError, split_network
-from ..tensors.network_types import Target, layer_delta
+from ..tensors.lora.keys import LayerName, NetworkError, split_network
+from ..tensors.lora.kinds import Target, layer_delta
+from ..tensors.lora.layers import kind_of
 from .lora_files import LoraError, LoraFile
 from .train.ldm_keys import unet_key
 

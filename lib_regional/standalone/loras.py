@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..ports import LayerDelta, NetworkDeltas
 from ..request.prompt.lora_tags import LoraTag
-from ..tensors.lowrank import dense
+from ..tensors.lora.low_rank import dense
 from .lora_files import LoraFile, LoraShelf
 from .lora_layers import Deltas, LayerIndex, Place
 

@@ -28,7 +28,7 @@ from lib_regional.plan import Plan, plan_pass
 from lib_regional.ports import ModelCall, Row, StepInfo
 from lib_regional.request.settings import Settings
 from lib_regional.session import Session
-from lib_regional.tensors.pyramid import Pyramid
+from lib_regional.tensors.masks.pyramid import Pyramid
 
 GRIDS = {1: "1", 2: "1,1", 3: "1,1,1", 4: "1,1,1;1,1,1", 8: ";".join(["1,1,1,1,1"] * 2), 16: ";".join(["1,1,1,1,1"] * 4)}
 ROWS = (Row(0, "cond"), Row(0, "uncond"))

@@ -31,7 +31,7 @@ from lib_regional.hosts.diffusers import DiffusersHost  # noqa: E402
 from lib_regional.plan import Plan, plan_pass  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
 from lib_regional.session import Session  # noqa: E402
-from lib_regional.tensors.pyramid import Pyramid  # noqa: E402
+from lib_regional.tensors.masks.pyramid import Pyramid  # noqa: E402
 
 GRIDS = {1: "1", 2: "1,1", 4: "1,1,1;1,1,1", 16: ";".join(["1,1,1,1,1"] * 4)}
 """Number of regions -> how they divide the canvas."""

@@ -31,9 +31,9 @@ from lib_regional.ports import LayerDelta, NetworkDeltas
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.request.settings import Settings
 from lib_regional.session import Session
-from lib_regional.tensors.layer_kinds import kind_of
-from lib_regional.tensors.lowrank import dense
-from lib_regional.tensors.pyramid import Pyramid
+from lib_regional.tensors.lora.layers import kind_of
+from lib_regional.tensors.lora.low_rank import dense
+from lib_regional.tensors.masks.pyramid import Pyramid
 
 STRENGTH = 0.8
 

@@ -15,8 +15,8 @@ from skimage.metrics import structural_similarity
 
 from lib_regional.request.settings import Settings
 from lib_regional.standalone.train.evaluate import Wanted, judge
-from lib_regional.tensors.masks import shape_mask
-from lib_regional.tensors.metrics import ring
+from lib_regional.tensors.guidance.metrics import ring
+from lib_regional.tensors.masks.weight_maps import shape_mask
 
 Picture = np.ndarray
 Make = Callable[[dict[str, Any]], Picture]

@@ -30,7 +30,7 @@ from edits_suite import SAMPLING, Edit, edits, in_proportion, payload, regions  
 from lib_regional.standalone.app import create  # noqa: E402
 from lib_regional.standalone.train.drawing import draw  # noqa: E402
 from lib_regional.standalone.train.scene import Scene, Thing  # noqa: E402
-from lib_regional.tensors.metrics import psnr  # noqa: E402
+from lib_regional.tensors.guidance.metrics import psnr  # noqa: E402
 
 
 def drawn(edit: Edit) -> Picture:

@@ -14,7 +14,7 @@ from suite import Case, payload
 
 from lib_regional.request.settings import Settings
 from lib_regional.standalone.train.evaluate import Border, Judgement, Wanted, judge
-from lib_regional.tensors.masks import shape_mask
+from lib_regional.tensors.masks.weight_maps import shape_mask
 
 Picture = np.ndarray
 Make = Callable[[dict[str, Any]], Picture]

@@ -17,7 +17,7 @@ from forge_double import Engine, UnetPatcher
 from lora_files import merged
 from torch import nn
 
-from lib_regional.tensors.layer_kinds import kind_of
+from lib_regional.tensors.lora.layers import kind_of
 from tests.standalone.lora_folder import parts_for, shrunk
 
 

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lib_regional.ports import DenoiserCall, LayerDelta, ModelCall, NetworkDeltas, Row, StepInfo
 from lib_regional.request.prompt.lora_tags import LoraTag
-from lib_regional.tensors.layer_kinds import kind_of
+from lib_regional.tensors.lora.layers import kind_of
 
 ROWS = (Row(0, "cond"), Row(0, "uncond"))
 SCALE = 7.0

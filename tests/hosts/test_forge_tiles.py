@@ -11,7 +11,7 @@ from lib_regional.ports import Window
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.layout.regions import Layout, Region
 from lib_regional.request.layout.shapes import Box
-from lib_regional.tensors.pyramid import Pyramid, reduce_weights
+from lib_regional.tensors.masks.pyramid import Pyramid, reduce_weights
 
 TILE, HEIGHT, WIDTH = (6, 8), 10, 8
 TOPS = (0, 4)

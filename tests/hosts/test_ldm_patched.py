@@ -26,7 +26,7 @@ from lib_regional.ports import Hooks, facts_of
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.session import Session
-from lib_regional.tensors.lowrank import added
+from lib_regional.tensors.lora.low_rank import added
 
 KINDS = ["reforge", "classic"]
 UNET_KEYS = {LINEAR_KEY: "diffusion_model.block.1.to_q.weight"}

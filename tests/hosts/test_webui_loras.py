@@ -16,7 +16,7 @@ from torch import nn
 from lib_regional.hosts import a1111_loras, forge_loras
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.prompt.lora_tags import LoraTag
-from lib_regional.tensors.lowrank import added, dense
+from lib_regional.tensors.lora.low_rank import added, dense
 
 LINEAR_KEY, CONV_KEY, TEXT_KEY = "lora_unet_block_1_to_q", "lora_unet_block_2", "lora_te_text_fc1"
 

@@ -14,8 +14,8 @@ from lib_regional.plan import Plan, plan_hires, plan_pass
 from lib_regional.ports import Hooks, Row, StepInfo
 from lib_regional.request.settings import Settings
 from lib_regional.session import Session
-from lib_regional.tensors.masks import weight_maps
-from lib_regional.tensors.pyramid import reduce_weights
+from lib_regional.tensors.masks.pyramid import reduce_weights
+from lib_regional.tensors.masks.weight_maps import weight_maps
 
 attention_couple = importlib.import_module("lib_regional.methods.attention_couple")
 """The module; the package has a function of its name."""

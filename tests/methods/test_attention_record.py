@@ -13,8 +13,8 @@ from toy import rows, toy_model
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods import METHODS
 from lib_regional.ports import Hooks, Row
-from lib_regional.tensors import attention_record
-from lib_regional.tensors.attention_record import AttentionRecord
+from lib_regional.tensors.attention import record as attention_record
+from lib_regional.tensors.attention.record import AttentionRecord
 
 TWO = {"regions": [{**HALVES[0], "prompt": "red circle"}, {**HALVES[1], "prompt": "blue"}, {**HALVES[0], "prompt": ""}]}
 PLACES = {"red circle": [1, 2], "blue": [1], "big": [3]}

@@ -11,7 +11,7 @@ from lib_regional.methods.region_lora import ByPlace, ByTag, layer_hooks, load_n
 from lib_regional.methods.separation import Separation
 from lib_regional.ports import AttentionCall, LayerCall, ModelCall, Site, StepInfo
 from lib_regional.request.errors import RegionalError
-from lib_regional.tensors.pyramid import Pyramid
+from lib_regional.tensors.masks.pyramid import Pyramid
 from tests.methods.test_region_lora import LATENT, ROWS, Files, plan_of, whole
 
 GRID = (4, 6)

@@ -23,9 +23,9 @@ from lib_regional.methods.prediction import prediction_hooks
 from lib_regional.methods.region_lora import ByPlace, layer_hooks, load_networks
 from lib_regional.methods.region_noise import region_noise
 from lib_regional.ports import Conditioning, DenoiserCall, LayerCall, LayerKind, ModelCall, ModelFacts, Row, StepInfo, UNetCall, UNetRow
-from lib_regional.tensors.masks import strength_maps, weight_maps
-from lib_regional.tensors.network_types import Target, layer_delta
-from lib_regional.tensors.pyramid import Pyramid
+from lib_regional.tensors.lora.kinds import Target, layer_delta
+from lib_regional.tensors.masks.pyramid import Pyramid
+from lib_regional.tensors.masks.weight_maps import strength_maps, weight_maps
 from tests.support.half import Case, assert_near, every_precision, exact, relative_error
 
 ROWS = (Row(0, "cond"), Row(0, "uncond"))

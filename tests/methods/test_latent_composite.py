@@ -8,8 +8,8 @@ from toy import Cond, ToyLoras, rows, toy_model
 
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods import METHODS
-from lib_regional.tensors.layer_kinds import kind_of
-from lib_regional.tensors.network_types import Target, layer_delta
+from lib_regional.tensors.lora.kinds import Target, layer_delta
+from lib_regional.tensors.lora.layers import kind_of
 
 REGIONS = [{**HALVES[0], "prompt": "a <lora:one:0.8>"}, {**HALVES[1], "prompt": "b <lora:two:-0.9>", "negative": "n"}]
 ATTENTION, NORM = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q", "down_blocks.0.resnets.0.conv1"

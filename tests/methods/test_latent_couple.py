@@ -12,7 +12,7 @@ from lib_regional.methods import METHODS
 from lib_regional.ports import Conditioning, Hooks, Row
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.session import Session
-from lib_regional.tensors.masks import weight_maps
+from lib_regional.tensors.masks.weight_maps import weight_maps
 
 CROP = {"options": {"latent_couple": {"mode": "crop", "halo": 2}}}
 

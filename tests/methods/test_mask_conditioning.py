@@ -5,7 +5,7 @@ import torch
 from apart import FULL, HALVES, TWO, alone, assert_same, images, plain, plan_of, predict
 from toy import rows, toy_model
 
-from lib_regional.tensors.masks import region_mask
+from lib_regional.tensors.masks.weight_maps import region_mask
 
 
 @pytest.fixture(scope="module")

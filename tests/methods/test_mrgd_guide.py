@@ -9,8 +9,8 @@ from lib_regional.methods.mrgd.control import Control, Rule, by_columns, copied
 from lib_regional.methods.mrgd.guide import SCALE, Guidance, Scene, Weights, guided, keyword_maps, total_loss
 from lib_regional.methods.mrgd.sides import TOTAL, Tag
 from lib_regional.ports import AttentionCall, ModelCall, Row, Site, StepInfo
-from lib_regional.tensors.alignment import ColumnEdit
-from lib_regional.tensors.segmentation import FittedMaps
+from lib_regional.tensors.guidance.alignment import ColumnEdit
+from lib_regional.tensors.guidance.segmentation import FittedMaps
 
 SIDE = 5
 

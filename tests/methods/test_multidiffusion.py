@@ -11,8 +11,8 @@ from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods.multidiffusion import Tiling
 from lib_regional.ports import Row
 from lib_regional.session import Session
-from lib_regional.tensors.masks import weight_maps
-from lib_regional.tensors.windows import Window
+from lib_regional.tensors.latents.windows import Window
+from lib_regional.tensors.masks.weight_maps import weight_maps
 
 SIDE = 8  # the toy's own size
 

@@ -14,10 +14,10 @@ from lib_regional.ports import LayerCall, LayerKind, ModelCall, Row, StepInfo
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.request.settings import Settings
-from lib_regional.tensors.lowrank import dense
-from lib_regional.tensors.masks import weight_maps
-from lib_regional.tensors.network_types import Target, layer_delta
-from lib_regional.tensors.pyramid import Pyramid, reduce_maps
+from lib_regional.tensors.lora.kinds import Target, layer_delta
+from lib_regional.tensors.lora.low_rank import dense
+from lib_regional.tensors.masks.pyramid import Pyramid, reduce_maps
+from lib_regional.tensors.masks.weight_maps import weight_maps
 
 LAYERS = {
     "a.attn1.to_q": (LayerKind("linear"), (16, 12)),

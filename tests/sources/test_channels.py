@@ -12,7 +12,7 @@ from PIL import Image
 from lib_regional.request.errors import RegionalError
 from lib_regional.sources import channels
 from lib_regional.sources.picture import infotext_of, open_picture
-from lib_regional.tensors.mask_image import decode_mask
+from lib_regional.tensors.masks.decoding import decode_mask
 
 PALETTE = ["#804040", "#408080", "#608040", "#604080", "#807040", "#408050", "#405080", "#804070", "#805840", "#788040"]
 

@@ -21,7 +21,7 @@ from lib_regional.request.layout.png import MAX_TEXT, pixels_only, unpacked_text
 from lib_regional.request.settings import Settings
 from lib_regional.sources.lasting import lasting_mask, reduction
 from lib_regional.sources.picture import infotext_of, open_picture
-from lib_regional.tensors.mask_image import decode_mask, mask_at
+from lib_regional.tensors.masks.decoding import decode_mask, mask_at
 
 
 def chunk(name: bytes, body: bytes = b"") -> bytes:

@@ -15,7 +15,7 @@ from lib_regional.request.methods import SERVED
 from lib_regional.request.settings import Settings
 from lib_regional.session import Session
 from lib_regional.standalone.samplers import ALL_SAMPLERS
-from lib_regional.tensors.masks import weight_maps
+from lib_regional.tensors.masks.weight_maps import weight_maps
 
 OWN = SERVED["seed"]
 SAMPLERS = [spec.name for spec in ALL_SAMPLERS]

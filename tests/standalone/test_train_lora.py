@@ -17,7 +17,7 @@ from lib_regional.standalone.train.drawing import draw, ground  # noqa: E402
 from lib_regional.standalone.train.lora import ALPHA, LowRank, write_lora  # noqa: E402
 from lib_regional.standalone.train.lora_pictures import LINE, OUTLINE_SHAPES, SUBJECTS, WIDE, outlined, shifted  # noqa: E402
 from lib_regional.standalone.train.scene import COLOURS, EXTRA_SHAPES, Scene, Thing  # noqa: E402
-from lib_regional.tensors.network_keys import split_network  # noqa: E402
+from lib_regional.tensors.lora.keys import split_network  # noqa: E402
 
 
 def square(colour: str = "red") -> Scene:

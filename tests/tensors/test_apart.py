@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib_regional.tensors.apart import attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
-from lib_regional.tensors.layer_kinds import own_weights, spatial_layers
+from lib_regional.tensors.attention.isolation import attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
+from lib_regional.tensors.lora.layers import own_weights, spatial_layers
 
 
 def labels_of(batch: int, height: int, width: int, seed: int = 0) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib_regional.tensors.attention import Part, attend, make_recipe, split_heads
+from lib_regional.tensors.attention.regional import Part, attend, make_recipe, split_heads
 
 
 def naive(q, contexts, weights, heads):

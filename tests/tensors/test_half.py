@@ -17,21 +17,21 @@ from torch import Tensor, nn
 from lib_regional.ports import AttentionCall, LayerKind, ModelCall, Row, Site, StepInfo, Token
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.settings import Settings
-from lib_regional.tensors.alignment import ColumnEdit, by_parts
-from lib_regional.tensors.apart import attend_apart, border_of, conv_apart, norm_apart, parts_of
-from lib_regional.tensors.attention import Part, attend, make_recipe, split_heads
-from lib_regional.tensors.attention_record import AttentionRecord
-from lib_regional.tensors.joint import joint_bias
-from lib_regional.tensors.latent import joined_noise
-from lib_regional.tensors.layer_kinds import own_weights
-from lib_regional.tensors.losses import inherent, inter_image, region_specific
-from lib_regional.tensors.maps import attended, histogram_entropy, kssa_bias, marked_half, normalised, probabilities
-from lib_regional.tensors.mask_image import decode_mask
-from lib_regional.tensors.masks import weight_maps
-from lib_regional.tensors.metrics import masked_mean, psnr
+from lib_regional.tensors.attention.isolation import attend_apart, border_of, conv_apart, norm_apart, parts_of
+from lib_regional.tensors.attention.joint import joint_bias
+from lib_regional.tensors.attention.maps import attended, histogram_entropy, kssa_bias, marked_half, normalised, probabilities
+from lib_regional.tensors.attention.record import AttentionRecord
+from lib_regional.tensors.attention.regional import Part, attend, make_recipe, split_heads
+from lib_regional.tensors.guidance.alignment import ColumnEdit, by_parts
+from lib_regional.tensors.guidance.losses import inherent, inter_image, region_specific
+from lib_regional.tensors.guidance.metrics import masked_mean, psnr
+from lib_regional.tensors.guidance.segmentation import FittedMaps, LinearPictures
+from lib_regional.tensors.latents.noise import joined_noise
+from lib_regional.tensors.lora.layers import own_weights
+from lib_regional.tensors.masks.decoding import decode_mask
+from lib_regional.tensors.masks.pyramid import Pyramid
+from lib_regional.tensors.masks.weight_maps import weight_maps
 from lib_regional.tensors.precision import autocasts, full_precision, single
-from lib_regional.tensors.pyramid import Pyramid
-from lib_regional.tensors.segmentation import FittedMaps, LinearPictures
 from tests.support.half import CASES, Case, assert_near, every_precision, exact, runs_here
 
 HALF = torch.float16

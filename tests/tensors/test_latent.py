@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib_regional.tensors.latent import joined_noise, network_input, noise_slope, noised, sampler_latent, seeded_noise, unet_input
+from lib_regional.tensors.latents.noise import joined_noise, network_input, noise_slope, noised, sampler_latent, seeded_noise, unet_input
 
 
 def test_a_seed_is_its_noise():

@@ -16,9 +16,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from lib_regional.request.layout.mask_codecs import PNG_PREFIX, encode_rle
 from lib_regional.request.layout.png import MAX_TEXT
-from lib_regional.tensors import mask_image
 from lib_regional.tensors.byte_cache import ByteCache
-from lib_regional.tensors.mask_image import decode_mask, mask_at
+from lib_regional.tensors.masks import decoding as mask_image
+from lib_regional.tensors.masks.decoding import decode_mask, mask_at
 
 ROOT = Path(__file__).resolve().parents[2]
 RANDOM = np.random.default_rng(0)
@@ -169,7 +169,7 @@ import torch
 torch.set_num_threads(1)
 from PIL import Image
 from lib_regional.request.settings import Settings
-from lib_regional.tensors.masks import weight_maps
+from lib_regional.tensors.masks.weight_maps import weight_maps
 
 
 def memory(name):

@@ -13,8 +13,17 @@ from PIL import Image
 from lib_regional.request.layout.mask_codecs import encode_rle
 from lib_regional.request.layout.regions import Layout, Region
 from lib_regional.request.layout.shapes import Box, Ellipse, MaskImage, Polygon
-from lib_regional.tensors.mask_image import decode_mask
-from lib_regional.tensors.masks import feather, occlude, raster_scale, region_mask, relative_shares, shape_mask, strength_maps, weight_maps
+from lib_regional.tensors.masks.decoding import decode_mask
+from lib_regional.tensors.masks.weight_maps import (
+    feather,
+    occlude,
+    raster_scale,
+    region_mask,
+    relative_shares,
+    shape_mask,
+    strength_maps,
+    weight_maps,
+)
 
 
 @st.composite

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib_regional.ports import Token
-from lib_regional.tensors.alignment import by_parts, can_replace, needleman_wunsch, refine, replace, reweight, words
+from lib_regional.tensors.guidance.alignment import by_parts, can_replace, needleman_wunsch, refine, replace, reweight, words
 
 
 def tokens(text, start=1):

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from lib_regional.tensors.losses import inherent, inter_image, posterior_variance, region_specific
+from lib_regional.tensors.guidance.losses import inherent, inter_image, posterior_variance, region_specific
 
 
 def finite_differences(f, x, step=1e-6):

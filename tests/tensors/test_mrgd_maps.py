@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from lib_regional.tensors.maps import (
+from lib_regional.tensors.attention.maps import (
     attended,
     choose_keywords,
     histogram_entropy,

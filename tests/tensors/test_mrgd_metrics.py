@@ -8,8 +8,8 @@ import torch
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio
 
-from lib_regional.tensors.metrics import eroded, inherent_area, masked_mean, psnr, ring
-from lib_regional.tensors.segmentation import FittedMaps, LinearPictures, fit, neighbourhoods
+from lib_regional.tensors.guidance.metrics import eroded, inherent_area, masked_mean, psnr, ring
+from lib_regional.tensors.guidance.segmentation import FittedMaps, LinearPictures, fit, neighbourhoods
 
 
 def blob(height=12, width=15):

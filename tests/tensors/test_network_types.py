@@ -9,10 +9,10 @@ from lora_files import CONV, LINEAR, locon_mid, lora, merged, norm
 from torch import Tensor
 
 from lib_regional.ports import LayerDelta, LayerKind
-from lib_regional.tensors.lowrank import LINEAR as LINEAR_KIND
-from lib_regional.tensors.lowrank import add_everywhere, add_in_box, add_on_tokens, added, dense, moved
-from lib_regional.tensors.network_keys import LayerName, NetworkError, split_key, split_network
-from lib_regional.tensors.network_types import Target, layer_delta
+from lib_regional.tensors.lora.keys import LayerName, NetworkError, split_key, split_network
+from lib_regional.tensors.lora.kinds import Target, layer_delta
+from lib_regional.tensors.lora.low_rank import LINEAR as LINEAR_KIND
+from lib_regional.tensors.lora.low_rank import add_everywhere, add_in_box, add_on_tokens, added, dense, moved
 
 CONV_KIND = LayerKind("conv", padding=(1, 1))
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from lib_regional.request.layout.regions import Layout, Region
 from lib_regional.request.layout.shapes import Box
-from lib_regional.tensors.masks import weight_maps
-from lib_regional.tensors.pyramid import Pyramid, ceil_halvings, reduce_maps, reduce_weights
+from lib_regional.tensors.masks.pyramid import Pyramid, ceil_halvings, reduce_maps, reduce_weights
+from lib_regional.tensors.masks.weight_maps import weight_maps
 
 
 @pytest.mark.parametrize(("size", "chain"), [(64, [64, 32, 16, 8]), (33, [33, 17, 9, 5]), (25, [25, 13, 7, 4]), (1, [1, 1])])

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_regional.tensors.windows import Window, canvas_of, fitted, support, tile_weights, tiles
+from lib_regional.tensors.latents.windows import Window, canvas_of, fitted, support, tile_weights, tiles
 
 
 def test_support_is_the_box_around_what_is_heard():

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ...ports import AttentionCall, Grid, StepInfo
-from ...tensors.alignment import ColumnEdit
-from ...tensors.maps import attended, kssa_bias, marked_half, probabilities
+from ...tensors.attention.maps import attended, kssa_bias, marked_half, probabilities
+from ...tensors.guidance.alignment import ColumnEdit
 from .sides import TOTAL, Key, Tag
 
 LARGEST = 32 * 32

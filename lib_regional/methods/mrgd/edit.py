@@ -12,9 +12,9 @@ from torch import Tensor
 from ...plan import Plan
 from ...ports import DenoiserCall, EditingHost, Grid, Hooks, PictureHook, StepInfo, UNetCall
 from ...request.edit.pairing import INHERENT, Pair, edited_shapes
-from ...tensors.alignment import reweight
-from ...tensors.masks import raster_scale, region_mask
-from ...tensors.metrics import inherent_area
+from ...tensors.guidance.alignment import reweight
+from ...tensors.guidance.metrics import inherent_area
+from ...tensors.masks.weight_maps import raster_scale, region_mask
 from .control import Control, Rule
 from .guide import Guidance, Weights, differentiable
 from .inversion import Inverted

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ...ports import StepInfo
-from ...tensors.losses import inherent, inter_image, posterior_variance, region_specific
-from ...tensors.maps import normalised
+from ...tensors.attention.maps import normalised
+from ...tensors.guidance.losses import inherent, inter_image, posterior_variance, region_specific
 from ..rows import is_out_of_memory
 
 ENDED = "Regional guidance"

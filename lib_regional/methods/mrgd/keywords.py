@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ...ports import StepInfo
 from ...request.errors import Problem, raise_any
 from ...request.layout.regions import region_label
-from ...tensors.maps import choose_keywords, histogram_entropy, word_maps
+from ...tensors.attention.maps import choose_keywords, histogram_entropy, word_maps
 from .control import MapStore
 from .sides import TOTAL, Side, Tag, total_text
 from .texts import Texts

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...ports import Grid, StepInfo, Token
 from ...request.edit.pairing import Pair
 from ...request.prompt.region_prompts import ImageTexts
-from ...tensors.alignment import ColumnEdit, by_parts
+from ...tensors.guidance.alignment import ColumnEdit, by_parts
 from .control import Rule, by_columns, copied
 from .sides import BASE, TOTAL, Key, Side, total_text
 from .texts import Texts

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...ports import EditingHost, Grid, GuidanceModel, StepInfo
 from ...request.edit.pairing import INHERENT, Pair
-from ...tensors.segmentation import FittedMaps, LinearPictures
+from ...tensors.guidance.segmentation import FittedMaps, LinearPictures
 from .control import MapStore
 from .guide import Scene, keyword_maps
 from .keywords import Keywords

@@ -15,7 +15,7 @@ from ...ports import Grid, Role, StepInfo
 from ...request.layout.regions import Layout
 from ...request.prompt.region_prompts import ImageTexts
 from ...request.prompt.splitting import join_texts
-from ...tensors.masks import WeightMaps, weight_maps
+from ...tensors.masks.weight_maps import WeightMaps, weight_maps
 from ...tensors.precision import single
 from .windows import Window, whole, window_of
 

@@ -9,7 +9,7 @@ from ...plan import Plan
 from ...ports import Conditioning, ContextSchedule, EditingHost, Role, StepInfo, Token
 from ...request.errors import RegionalError
 from ...request.prompt.splitting import split_and
-from ...tensors.alignment import words
+from ...tensors.guidance.alignment import words
 from ..contexts import context_at
 from .sides import Side, total_text
 

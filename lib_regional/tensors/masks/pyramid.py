@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..ports import Grid, Window
-from .masks import WeightMaps, weight_maps
+from ...ports import Grid, Window
+from .weight_maps import WeightMaps, weight_maps
 
 if TYPE_CHECKING:
-    from ..request.layout.regions import Layout
+    from ...request.layout.regions import Layout
 
 Active = tuple[int, ...]
 Factors = tuple[float, ...]

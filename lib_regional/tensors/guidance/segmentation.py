@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .precision import full_precision, single
+from ..precision import full_precision, single
 
 RIDGE = 1e-2
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..ports import LayerDelta, LayerKind
-from ..request.errors import RegionalError
+from ...ports import LayerDelta, LayerKind
+from ...request.errors import RegionalError
 
 
 def kind_of(module: nn.Module) -> LayerKind | None:

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .attention import split_heads
-from .precision import full_precision, single
+from ..precision import full_precision, single
+from .regional import split_heads
 
 BINS = 256
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ..request.layout.windows import ALIGN, SMALLEST, Window, canvas_of, fitted, region_tiles, tiles, widened
+from ...request.layout.windows import ALIGN, SMALLEST, Window, canvas_of, fitted, region_tiles, tiles, widened
 
 NEGLIGIBLE = 1e-4
 """Weights below this are rounding, not a region."""

@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..request.layout.shapes import Box, Ellipse, MaskImage, Polygon, Shape
-from .mask_image import mask_at
+from ...request.layout.shapes import Box, Ellipse, MaskImage, Polygon, Shape
+from .decoding import mask_at
 
 if TYPE_CHECKING:
-    from ..request.layout.regions import Layout, Region
+    from ...request.layout.regions import Layout, Region
 
 _RASTER_LIMIT = 1024 * 1024
 """Pixels of the drawing raster above which a cell is drawn with fewer than 8×8 of them."""

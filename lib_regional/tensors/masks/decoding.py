@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ..request.layout.mask_codecs import RLE_PREFIX, check_mask, decode_rle
-from ..request.layout.png import pixels_only
-from .byte_cache import ByteCache
+from ...request.layout.mask_codecs import RLE_PREFIX, check_mask, decode_rle
+from ...request.layout.png import pixels_only
+from ..byte_cache import ByteCache
 
 Levels = NDArray[Any]
 """(rows, W) uint8 or uint16, full scale is inside."""

@@ -14,9 +14,9 @@ from math import prod
 import torch
 from torch import Tensor
 
-from ..ports import LayerDelta, LayerKind
-from .network_keys import NetworkError, Parts
-from .precision import full_precision
+from ...ports import LayerDelta, LayerKind
+from ..precision import full_precision
+from .keys import NetworkError, Parts
 
 
 @dataclass(frozen=True)

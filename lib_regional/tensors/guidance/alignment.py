@@ -13,8 +13,8 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from ..ports import Token
-from .precision import full_precision, single
+from ...ports import Token
+from ..precision import full_precision, single
 
 Aligned = tuple[tuple[int | None, int | None], ...]
 """Pairs (index in the first sequence, index in the second); None is a gap."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..request.errors import RegionalError
+from ...request.errors import RegionalError
 
 
 class NetworkError(RegionalError):

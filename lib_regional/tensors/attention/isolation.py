@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..ports import LayerDelta
-from .attention import split_heads
-from .precision import full_precision
+from ...ports import LayerDelta
+from ..precision import full_precision
+from .regional import split_heads
 
 COMMON = 0
 """Label of places that belong to nobody: all see them, and they see all."""

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .precision import single
+from ..precision import single
 
 
 def inherent_area(edited: Tensor) -> Tensor:

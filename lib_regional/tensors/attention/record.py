@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..ports import AttentionCall, Grid
-from .attention import split_heads
+from ...ports import AttentionCall, Grid
+from ..precision import full_precision
 from .maps import resized
-from .precision import full_precision
+from .regional import split_heads
 
 MOST_TOKENS = 1024
 """Sites with more image tokens are left out: the coarse ones carry the meaning, and cost next to nothing."""

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .precision import full_precision, single
+from ..precision import full_precision, single
 
 TEMPERATURE = 0.07
 

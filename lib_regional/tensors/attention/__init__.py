@@ -1,0 +1,1 @@
+"""Regional cross-attention, joint attention, isolation, and records of attention maps."""

@@ -1,0 +1,1 @@
+"""Losses, segmentation and alignment for edits, and the measures of an edit."""

@@ -1,0 +1,1 @@
+"""From a layout to weight maps at every grid."""

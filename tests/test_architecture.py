@@ -60,7 +60,7 @@ EVERYWHERE = may("", " ".join(sys.stdlib_module_names)).outside | {"__future__"}
 
 
 def part_of(path: Path) -> str:
-    """The part a source file belongs to: lib_regional/tensors/masks/weight_maps.py -> tensors, lib_regional/plan.py -> plan."""
+    """The part a source file belongs to: lib_regional/tensors/masks/weight_maps.py -> tensors, lib_regional/engine/plan.py -> plan."""
     inner = path.relative_to(ROOT).parts
     return inner[0] if inner[0] != PACKAGE else inner[1].removesuffix(".py")
 

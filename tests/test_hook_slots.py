@@ -7,9 +7,9 @@ from dataclasses import fields, make_dataclass
 import pytest
 import torch
 
-from lib_regional import hook_slots
-from lib_regional.hook_slots import SLOTS, switched
-from lib_regional.ports import AttentionCall, DenoiserCall, Hooks, LayerCall, ModelCall, Row, Site, StepInfo, UNetCall
+from lib_regional.engine import compose as hook_slots
+from lib_regional.engine.compose import SLOTS, switched
+from lib_regional.engine.ports import AttentionCall, DenoiserCall, Hooks, LayerCall, ModelCall, Row, Site, StepInfo, UNetCall
 
 FIELDS = [one.name for one in fields(Hooks)]
 ZERO = torch.zeros(1, 1, 4)

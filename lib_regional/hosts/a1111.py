@@ -14,18 +14,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..ports import (
-    AttentionHook,
-    Conditioning,
-    Grid,
-    Hooks,
-    ModelCall,
-    ModelFacts,
-    NetworkDeltas,
-    Site,
-    Token,
-    UNetRow,
-)
+from ..engine.patching import foreign_forward, owner_of, patched_forward
+from ..engine.ports import AttentionHook, Conditioning, Grid, Hooks, ModelCall, ModelFacts, NetworkDeltas, Site, Token, UNetRow
 from ..request.errors import RegionalError
 from ..request.prompt.lora_tags import LoraTag
 from . import a1111_loras, a1111_pictures
@@ -37,7 +27,6 @@ from .a1111_rows import Announced, read_rows, read_step
 from .a1111_tokens import CarriedTokens
 from .a1111_unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
 from .asked import Asked
-from .patching import foreign_forward, owner_of, patched_forward
 from .webui_host import WebUIHost
 
 _UNHEARD = (

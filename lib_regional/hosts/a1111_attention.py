@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..ports import AttentionCall, AttentionHook, Grid, ModelCall, Site
+from ..engine.patching import foreign_forward, owner_of
+from ..engine.ports import AttentionCall, AttentionHook, Grid, ModelCall, Site
 from ..request.errors import RegionalError
 from ..tensors.precision import autocasts, full_precision
-from .patching import foreign_forward, owner_of
 
 Project = Callable[..., Tensor]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..ports import DenoiserCall, DenoiserHook, StepInfo
+from ..engine.ports import DenoiserCall, DenoiserHook, StepInfo
 
 
 def noise_shares(denoiser: Any, level: float) -> tuple[float, float]:

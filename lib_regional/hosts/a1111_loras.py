@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..ports import LayerDelta, LayerKind, NetworkDeltas
+from ..engine.ports import LayerDelta, LayerKind, NetworkDeltas
 from ..request.errors import RegionalError
 from ..request.prompt.lora_tags import LoraTag
 from ..tensors.lora.layers import kind_of

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..ports import Conditioning, Token
+from ..engine.ports import Conditioning, Token
 from ..request.errors import RegionalError
 
 _END_OF_WORD = "</w>"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..ports import Grid, ModelCall, Row, RowRoles, StepInfo
+from ..engine.ports import Grid, ModelCall, Row, RowRoles, StepInfo
 from ..request.errors import RegionalError
 from .a1111_denoiser import step_of
 

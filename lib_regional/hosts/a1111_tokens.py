@@ -14,8 +14,8 @@ from typing import Any
 
 from torch import Tensor, cat, nn
 
-from ..ports import CarriedHook, Grid, ModelCall, Site
-from .patching import patched_forward
+from ..engine.patching import patched_forward
+from ..engine.ports import CarriedHook, Grid, ModelCall, Site
 
 _HYPERTILE = "__webui_hypertile_params"
 """What the host's Hypertile hangs on an attention; its attribute ``forward`` is what the wrapper calls with the tiles."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..ports import Grid, LayerCall, LayerDelta, LayerHook, ModelCall, UNetCall, UNetHook, UNetRow
+from ..engine.ports import Grid, LayerCall, LayerDelta, LayerHook, ModelCall, UNetCall, UNetHook, UNetRow
 from ..request.errors import RegionalError
 from ..tensors.lora.layers import own_weights, spatial_layers
 

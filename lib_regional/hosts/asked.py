@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..hook_slots import noting
-from ..ports import Hooks
+from ..engine.compose import noting
+from ..engine.ports import Hooks
 from ..request.errors import RegionalError
 
 _WANTED = {

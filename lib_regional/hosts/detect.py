@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from ..ports import Host, facts_of
+from ..engine.ports import Host, facts_of
 from ..request.cost import TRAINED
 from ..request.errors import RegionalError
 from .a1111_model import is_a1111

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..ports import (
+from ..engine.patching import Patch, patched, patched_forward
+from ..engine.ports import (
     AttentionCall,
     AttentionHook,
     Conditioning,
@@ -40,7 +41,6 @@ from ..request.prompt.lora_tags import LoraTag
 from ..sources.clipseg import named_clipseg
 from ..tensors.lora.layers import own_weights, spatial_layers
 from .asked import Asked
-from .patching import Patch, patched, patched_forward
 from .progress import announce
 
 _IN_TRANSFORMER = re.compile(r".*?\.attentions\.\d+(?=\.)")

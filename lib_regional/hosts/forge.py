@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..ports import Conditioning, Hooks, ModelFacts, NetworkDeltas, Token
+from ..engine.ports import Conditioning, Hooks, ModelFacts, NetworkDeltas, Token
 from ..request.prompt.lora_tags import LoraTag
 from . import forge_loras, forge_pictures
 from .a1111_model import loaded_model

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..ports import AttentionCall, Grid, ModelCall, Site
+from ..engine.ports import AttentionCall, Grid, ModelCall, Site
 from ..request.errors import RegionalError
 from ..tensors.attention.regional import split_heads
 

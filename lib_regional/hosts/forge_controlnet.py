@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site
+from ..engine.patching import method_patch, patched, patched_forward
+from ..engine.ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site
 from .a1111_attention import check_shape, grid_hook, sites_of, transformer_of
 from .forge_attention import attention_call, check_values
 from .forge_rows import ROWS
-from .patching import method_patch, patched, patched_forward
 
 Tell = Callable[[RowRoles, Grid], "ModelCall | None"]
 """The call that is about to happen on these rows and latents of this size, None for somebody else's."""

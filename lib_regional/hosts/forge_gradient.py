@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 
+from ..engine.patching import patched_forward
 from .a1111_attention import sites_of
 from .forge_attention import plain_attention
-from .patching import patched_forward
 
 
 def ordinary(tensor: Tensor) -> Tensor:

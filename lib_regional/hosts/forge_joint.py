@@ -14,10 +14,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..ports import Grid, TextShare
+from ..engine.patching import Patch, patched
+from ..engine.ports import Grid, TextShare
 from ..request.errors import RegionalError
 from ..tensors.attention.joint import joint_bias, side_by_side
-from .patching import Patch, patched
 
 _NAME = "attention_function"
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..ports import LayerDelta, NetworkDeltas
+from ..engine.ports import LayerDelta, NetworkDeltas
 from ..request.errors import RegionalError
 from ..request.prompt.lora_tags import LoraTag
 from ..tensors.lora.keys import LayerName, NetworkError, Parts

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..ports import Hooks, ModelFacts, Prediction
+from ..engine.ports import Hooks, ModelFacts, Prediction
 from ..request.errors import RegionalError
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site, StepInfo, UNetRow, Window
+from ..engine.patching import foreign_forward, patched_forward
+from ..engine.ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site, StepInfo, UNetRow, Window
 from ..request.errors import RegionalError
 from .a1111_attention import check_shape, grid_hook, refuse_foreign_texts, sites_of, transformer_of, undone
 from .a1111_unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
@@ -21,7 +22,6 @@ from .forge_model import kind_of, refuse_unserved
 from .forge_rows import ROWS
 from .forge_unet import fresh_arguments, nested_arguments
 from .forge_weights import applied_weights
-from .patching import foreign_forward, patched_forward
 
 
 class Network:

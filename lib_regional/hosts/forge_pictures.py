@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..ports import Conditioning, Token
+from ..engine.ports import Conditioning, Token
 from ..request.errors import RegionalError
 from . import a1111_pictures
 from .forge_gradient import with_gradient

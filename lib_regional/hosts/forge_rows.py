@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..ports import Row, RowRoles, StepInfo
+from ..engine.ports import Row, RowRoles, StepInfo
 from ..request.errors import RegionalError
 from .forge_denoiser import level_of
 

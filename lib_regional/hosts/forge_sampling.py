@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..ports import Hooks, StepInfo
+from ..engine.patching import patched_forward
+from ..engine.ports import Hooks, StepInfo
 from ..request.errors import RegionalError
 from .a1111_model import loaded_model
 from .forge_controlnet import listening
@@ -17,7 +18,6 @@ from .forge_model import diffusion_model_of, identity_of, prepare_again
 from .forge_network import Network
 from .forge_rows import step_before, tag_conditions
 from .forge_tiles import told_tiles
-from .patching import patched_forward
 
 _UNHEARD = (
     "The network that makes this picture is not the one of the loaded checkpoint, or another extension runs it without saying which row "

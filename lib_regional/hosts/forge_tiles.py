@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..ports import Grid, Window
+from ..engine.patching import Patch, patched
+from ..engine.ports import Grid, Window
 from ..request.errors import RegionalError
-from .patching import Patch, patched
 
 _FLAG, _SLOT = "tiled_diffusion", "model_function_wrapper"
 _BASE = 64

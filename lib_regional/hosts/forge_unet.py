@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..ports import UNetRow
+from ..engine.ports import UNetRow
 from ..request.errors import RegionalError
 from .forge_controlnet import heard_anew
 

@@ -17,15 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..plan import PassPlan, Picture, Plan, plan_hires, plan_pass
-from ..ports import PictureHook, facts_of
+from ..engine.plan import PassPlan, Picture, Plan, plan_hires, plan_pass
+from ..engine.ports import PictureHook, facts_of
+from ..engine.session import Session
 from ..request.attention_maps import AttentionMaps
 from ..request.axes import with_axes
 from ..request.errors import RegionalError
 from ..request.infotext import to_infotext
 from ..request.prompt.lora_scope import Dealt, deal_tags, with_dealt
 from ..request.settings import Settings, is_off
-from ..session import Session
 from ..sources.lasting import lasting_mask, reduction
 from ..tensors.attention.record import AttentionRecord
 from . import options, xyz_axes

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..ports import ContextSchedule, GuidanceModel
+from ..engine.ports import ContextSchedule, GuidanceModel
 from ..request.errors import RegionalError
 from ..request.prompt.lora_tags import LoraTag
 from ..sources.clipseg import named_clipseg

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..plan import Plan
-from ..ports import Hooks, Host
+from ..engine.plan import Plan
+from ..engine.ports import Hooks, Host
 from .attention_couple import attention_couple
 from .latent_composite import latent_composite
 from .latent_couple import latent_couple

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..plan import Plan
-from ..ports import AttentionCall, Hooks, Host, Row
+from ..engine.plan import Plan
+from ..engine.ports import AttentionCall, Hooks, Host, Row
 from ..tensors.attention.regional import Part, Recipe, attend, make_recipe, split_heads
 from ..tensors.masks.pyramid import Pyramid
 from .carried import carried_strengths, side_by_side

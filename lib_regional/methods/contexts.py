@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..plan import PassPlan, Plan
-from ..ports import Conditioning, ContextSchedule, Host, Role, Row, StepInfo
+from ..engine.plan import PassPlan, Plan
+from ..engine.ports import Conditioning, ContextSchedule, Host, Role, Row, StepInfo
 from ..request.prompt.lora_tags import LoraTag, split_tags, with_tags, without_tags
 from ..request.prompt.region_prompts import ImageTexts
 

@@ -14,9 +14,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..hook_slots import switched
-from ..plan import Plan
-from ..ports import DenoiserCall, Hooks, Host, ModelFacts, Role, Row, StepInfo, UNetCall, facts_of
+from ..engine.compose import switched
+from ..engine.plan import Plan
+from ..engine.ports import DenoiserCall, Hooks, Host, ModelFacts, Role, Row, StepInfo, UNetCall, facts_of
 from ..tensors.latents.noise import latent_channels, network_input, noise_slope, sampler_latent
 from ..tensors.latents.windows import Window, canvas_of, fitted, support
 from ..tensors.precision import single

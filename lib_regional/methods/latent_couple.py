@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from ..plan import Plan
-from ..ports import Hooks, Host, StepInfo
+from ..engine.plan import Plan
+from ..engine.ports import Hooks, Host, StepInfo
 from ..tensors.latents.windows import NEGLIGIBLE, Window, canvas_of, fitted, support
 from ..tensors.masks.pyramid import Pyramid
 from ..tensors.masks.weight_maps import WeightMaps

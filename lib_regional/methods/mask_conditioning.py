@@ -6,8 +6,8 @@ its strength, also against the base at its soft border and, with ``base_strength
 
 from __future__ import annotations
 
-from ..plan import Plan
-from ..ports import Hooks, Host
+from ..engine.plan import Plan
+from ..engine.ports import Hooks, Host
 from ..tensors.masks.pyramid import scaled_layout
 from ..tensors.masks.weight_maps import WeightMaps, strength_maps
 from .latent_couple import couple_voices, full

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..plan import Plan
-from ..ports import Hooks, Host, Prediction, Row, StepInfo, UNetCall, facts_of
+from ..engine.plan import Plan
+from ..engine.ports import Hooks, Host, Prediction, Row, StepInfo, UNetCall, facts_of
 from ..tensors.latents.noise import latent_channels, noised, seeded_noise
 from ..tensors.latents.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles, widened
 from .latent_couple import shares_of, speakers

@@ -18,8 +18,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..plan import Plan
-from ..ports import Conditioning, Grid, Hooks, Host, Role, Row, StepInfo, UNetCall, UNetRow
+from ..engine.plan import Plan
+from ..engine.ports import Conditioning, Grid, Hooks, Host, Role, Row, StepInfo, UNetCall, UNetRow
 from ..request.errors import RegionalError
 from ..request.prompt.lora_tags import without_tags
 from ..request.prompt.region_prompts import ImageTexts

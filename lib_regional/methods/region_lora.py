@@ -14,8 +14,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..plan import PassPlan, Plan
-from ..ports import Grid, Host, LayerCall, LayerDelta, LayerHook, ModelCall, NetworkDeltas, Row, StepInfo
+from ..engine.plan import PassPlan, Plan
+from ..engine.ports import Grid, Host, LayerCall, LayerDelta, LayerHook, ModelCall, NetworkDeltas, Row, StepInfo
 from ..request.errors import RegionalError, SettingsError, settings_error
 from ..request.prompt.lora_tags import LoraTag
 from ..tensors.attention.regional import SUPPORT

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..plan import Plan
-from ..ports import DenoiserCall, DenoiserHook, Host
+from ..engine.plan import Plan
+from ..engine.ports import DenoiserCall, DenoiserHook, Host
 from ..request.errors import RegionalError
 from ..tensors.latents.noise import joined_noise, seeded_noise
 from ..tensors.masks.pyramid import Pyramid

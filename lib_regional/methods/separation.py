@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..plan import Plan
-from ..ports import AttentionCall, Grid, LayerCall, LayerDelta, ModelCall
+from ..engine.plan import Plan
+from ..engine.ports import AttentionCall, Grid, LayerCall, LayerDelta, ModelCall
 from ..request.prompt.lora_tags import LoraTag
 from ..request.prompt.region_prompts import ImageTexts
 from ..tensors.attention.isolation import Border, Parts, attend_apart, border_of, conv_apart, divided, norm_apart, parts_of

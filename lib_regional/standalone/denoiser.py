@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from ..ports import DenoiserCall, ModelCall, Row, RowRoles, StepInfo
+from ..engine.ports import DenoiserCall, ModelCall, Row, RowRoles, StepInfo
 from .callbacks import AfterCFGCallbackParams, CFGDenoisedParams, CFGDenoiserParams
 from .conditioning import (
     CondValue,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ..ports import LayerDelta, NetworkDeltas
+from ..engine.ports import LayerDelta, NetworkDeltas
 from ..request.prompt.lora_tags import LoraTag
 from ..tensors.lora.low_rank import dense
 from .lora_files import LoraFile, LoraShelf

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..ports import DenoiserHook, GuidanceModel, ModelCall
+from ..engine.ports import DenoiserHook, GuidanceModel, ModelCall
 from ..request.prompt.schedules import prompt_schedule
 from . import networks
 from .clip_text import ClipTower

@@ -23,11 +23,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from lib_regional.engine.plan import Plan, plan_pass
+from lib_regional.engine.ports import ModelCall, Row, StepInfo
+from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers import DiffusersHost
-from lib_regional.plan import Plan, plan_pass
-from lib_regional.ports import ModelCall, Row, StepInfo
 from lib_regional.request.settings import Settings
-from lib_regional.session import Session
 from lib_regional.tensors.masks.pyramid import Pyramid
 
 GRIDS = {1: "1", 2: "1,1", 3: "1,1,1", 4: "1,1,1;1,1,1", 8: ";".join(["1,1,1,1,1"] * 2), 16: ";".join(["1,1,1,1,1"] * 4)}

@@ -29,11 +29,11 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 from attention_couple import RandomModel, flops, timed  # noqa: E402
 
+from lib_regional.engine.plan import Plan, plan_pass  # noqa: E402
+from lib_regional.engine.session import Session  # noqa: E402
 from lib_regional.hosts.diffusers import DiffusersHost  # noqa: E402
-from lib_regional.plan import Plan, plan_pass  # noqa: E402
 from lib_regional.request.cost import estimate  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
-from lib_regional.session import Session  # noqa: E402
 
 QUADRANTS = "1,1,1;1,1,1"
 NEGATIVES = ", own negatives"

@@ -27,10 +27,10 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / 
 
 from shapes import SIDES, Launches, ShapeLoras, ShapeModel, cpu_seconds  # noqa: E402
 
+from lib_regional.engine.plan import Plan, plan_pass  # noqa: E402
+from lib_regional.engine.session import Session  # noqa: E402
 from lib_regional.hosts.diffusers import DiffusersHost  # noqa: E402
-from lib_regional.plan import Plan, plan_pass  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
-from lib_regional.session import Session  # noqa: E402
 from lib_regional.tensors.masks.pyramid import Pyramid  # noqa: E402
 
 GRIDS = {1: "1", 2: "1,1", 4: "1,1,1;1,1,1", 16: ";".join(["1,1,1,1,1"] * 4)}

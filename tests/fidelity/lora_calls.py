@@ -23,11 +23,11 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 from loras import LEFT, OFF, RIGHT, SEPARATION  # noqa: E402
 
+from lib_regional.engine.plan import Plan, plan_pass  # noqa: E402
+from lib_regional.engine.ports import ModelCall, Row, StepInfo  # noqa: E402
+from lib_regional.engine.session import Session  # noqa: E402
 from lib_regional.hosts.diffusers import DiffusersHost  # noqa: E402
-from lib_regional.plan import Plan, plan_pass  # noqa: E402
-from lib_regional.ports import ModelCall, Row, StepInfo  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
-from lib_regional.session import Session  # noqa: E402
 from lib_regional.standalone.stable_diffusion import StandaloneModel, load_model  # noqa: E402
 from lib_regional.standalone.train.autoencoder import to_tensor  # noqa: E402
 from lib_regional.standalone.train.drawing import draw  # noqa: E402

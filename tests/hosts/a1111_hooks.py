@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import torch
 from webui import WIDTH
 
+from lib_regional.engine.ports import Hooks
 from lib_regional.hosts.a1111 import A1111Host
-from lib_regional.ports import Hooks
 
 
 def site(webui, name="middle_block.1.transformer_blocks.0.attn2"):

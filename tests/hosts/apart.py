@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from toy import rows
 
+from lib_regional.engine.plan import Plan, plan_hires, plan_pass
+from lib_regional.engine.ports import ModelCall, Row, StepInfo
+from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers import DiffusersHost
-from lib_regional.plan import Plan, plan_hires, plan_pass
-from lib_regional.ports import ModelCall, Row, StepInfo
 from lib_regional.request.settings import Settings
-from lib_regional.session import Session
 
 HALVES = [{"box": [0, 0, 0.5, 1]}, {"box": [0.5, 0, 1, 1]}]
 FULL = {"box": [0, 0, 1, 1], "feather": 0}

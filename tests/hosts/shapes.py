@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lib_regional.ports import DenoiserCall, LayerDelta, ModelCall, NetworkDeltas, Row, StepInfo
+from lib_regional.engine.ports import DenoiserCall, LayerDelta, ModelCall, NetworkDeltas, Row, StepInfo
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.tensors.lora.layers import kind_of
 

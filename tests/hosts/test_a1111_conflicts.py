@@ -12,9 +12,9 @@ from a1111_hooks import snapshot
 from test_a1111_generation import FULL, LEFT, MODEL, RIGHT, assert_close, generate
 from webui import Denoiser, Processing, WebUI, _merge, _project, _softly, context
 
+from lib_regional.engine.ports import Hooks
 from lib_regional.hosts import processing
 from lib_regional.hosts.a1111 import A1111Host
-from lib_regional.ports import Hooks
 from lib_regional.request.errors import RegionalError
 
 

@@ -12,9 +12,9 @@ import torch
 from test_a1111_generation import FULL, LEFT, MODEL, RIGHT, assert_close, generate
 from webui import WIDTH, Interrupted, Processing, WebUI, small_unet
 
+from lib_regional.engine.ports import Hooks
 from lib_regional.hosts.a1111 import A1111Host
 from lib_regional.hosts.a1111_controlnet import controls_of
-from lib_regional.ports import Hooks
 
 TWO = ({**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"})
 

@@ -10,8 +10,8 @@ from forge_double import WebUI as ForgeWebUI
 from forge_networks import FluxNetwork
 from webui import Denoiser, Processing, WebUI
 
+from lib_regional.engine.ports import Hooks
 from lib_regional.hosts.asked import Asked
-from lib_regional.ports import Hooks
 from lib_regional.request.errors import RegionalError
 
 SLOTS = ["cross_attention", "self_attention", "layers", "spatial", "unet"]

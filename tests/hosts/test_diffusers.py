@@ -7,9 +7,9 @@ import torch
 from diffusers import UNet2DConditionModel
 from toy import WIDTH, rows, toy_model
 
+from lib_regional.engine.ports import Conditioning, Hooks, Row, UNetRow
 from lib_regional.hosts.detect import find_host
 from lib_regional.hosts.diffusers import DiffusersHost
-from lib_regional.ports import Conditioning, Hooks, Row, UNetRow
 from lib_regional.request.errors import RegionalError
 
 

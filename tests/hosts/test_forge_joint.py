@@ -7,11 +7,11 @@ from apart import plan_of
 from forge_double import Engine, Processing, WebUI
 from forge_networks import FluxNetwork, context
 
+from lib_regional.engine.ports import Hooks, TextShare, facts_of
+from lib_regional.engine.session import Session
 from lib_regional.hosts.forge import ForgeHost
 from lib_regional.hosts.forge_joint import bias_of, context_of, token_grid
-from lib_regional.ports import Hooks, TextShare, facts_of
 from lib_regional.request.errors import RegionalError
-from lib_regional.session import Session
 
 FULL = {"box": [0, 0, 1, 1], "base_share": 0, "feather": 0}
 HALVES = [{"box": [0, 0, 0.5, 1], "feather": 0}, {"box": [0.5, 0, 1, 1], "feather": 0}]

@@ -21,10 +21,10 @@ from network_doubles import ForgeEngine, a1111_networks, forge_networks, random_
 from torch import nn
 from webui import OPTIMISERS, Denoiser, Processing, TimestepsDenoiser, WebUI, checkpoint
 
+from lib_regional.engine.ports import ModelCall, Row, Site, StepInfo
+from lib_regional.engine.session import Session
 from lib_regional.hosts import a1111_attention, processing
 from lib_regional.hosts.detect import find_host
-from lib_regional.ports import ModelCall, Row, Site, StepInfo
-from lib_regional.session import Session
 from tests.support.half import Case, relative_error, runs_here
 
 pytestmark = pytest.mark.half

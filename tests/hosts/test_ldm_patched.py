@@ -18,14 +18,14 @@ from test_forge_pictures import TextEngine, parser  # noqa: F401  a fixture
 from test_webui_loras import LINEAR_KEY, TEXT_KEY, content
 from test_webui_loras import Network as Layers
 
+from lib_regional.engine.ports import Hooks, facts_of
+from lib_regional.engine.session import Session
 from lib_regional.hosts import forge_loras, forge_pictures
 from lib_regional.hosts.detect import find_host
 from lib_regional.hosts.forge import ForgeHost
 from lib_regional.hosts.forge_model import prepare_again
-from lib_regional.ports import Hooks, facts_of
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.prompt.lora_tags import LoraTag
-from lib_regional.session import Session
 from lib_regional.tensors.lora.low_rank import added
 
 KINDS = ["reforge", "classic"]

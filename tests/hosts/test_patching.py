@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from lib_regional.hosts.patching import Patch, foreign_forward, method_patch, patched, patched_forward
+from lib_regional.engine.patching import Patch, foreign_forward, method_patch, patched, patched_forward
 
 
 class Layer:

@@ -7,8 +7,8 @@ import base64
 import pytest
 import torch
 
+from lib_regional.engine.ports import Token
 from lib_regional.hosts import recording
-from lib_regional.ports import Token
 from lib_regional.request.attention_maps import AttentionMaps, RegionMap
 
 

@@ -18,9 +18,9 @@ from lora_files import CONV, LINEAR
 from network_doubles import ForgeEngine, a1111_networks, forge_networks, random_network, with_loras
 from webui import Denoiser, Processing, WebUI, checkpoint
 
+from lib_regional.engine.session import Session
 from lib_regional.hosts import processing
 from lib_regional.hosts.detect import find_host
-from lib_regional.session import Session
 
 KINDS = (*dict.fromkeys((*LINEAR, *CONV)), "norm")
 FORGE_KINDS = tuple(kind for kind in KINDS if not kind.startswith(("ia3", "oft", "boft")))

@@ -6,14 +6,14 @@ import pytest
 import torch
 from toy import rows, toy_model
 
+from lib_regional.engine.plan import Plan, plan_hires, plan_pass
+from lib_regional.engine.ports import Hooks, Row, StepInfo
+from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods import METHODS
 from lib_regional.methods.contexts import encode_plan
 from lib_regional.methods.key_values import KeyValueCache
-from lib_regional.plan import Plan, plan_hires, plan_pass
-from lib_regional.ports import Hooks, Row, StepInfo
 from lib_regional.request.settings import Settings
-from lib_regional.session import Session
 from lib_regional.tensors.masks.pyramid import reduce_weights
 from lib_regional.tensors.masks.weight_maps import weight_maps
 

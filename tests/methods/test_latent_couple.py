@@ -7,11 +7,11 @@ import torch
 from apart import FULL, HALVES, TWO, alone, assert_same, called, images, latent, plain, plan_of, predict, told
 from toy import rows, toy_model
 
+from lib_regional.engine.ports import Conditioning, Hooks, Row
+from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods import METHODS
-from lib_regional.ports import Conditioning, Hooks, Row
 from lib_regional.request.errors import RegionalError, SettingsError
-from lib_regional.session import Session
 from lib_regional.tensors.masks.weight_maps import weight_maps
 
 CROP = {"options": {"latent_couple": {"mode": "crop", "halo": 2}}}

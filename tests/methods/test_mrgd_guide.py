@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
+from lib_regional.engine.ports import AttentionCall, ModelCall, Row, Site, StepInfo
 from lib_regional.methods.mrgd.control import Control, Rule, by_columns, copied
 from lib_regional.methods.mrgd.guide import SCALE, Guidance, Scene, Weights, guided, keyword_maps, total_loss
 from lib_regional.methods.mrgd.sides import TOTAL, Tag
-from lib_regional.ports import AttentionCall, ModelCall, Row, Site, StepInfo
 from lib_regional.tensors.guidance.alignment import ColumnEdit
 from lib_regional.tensors.guidance.segmentation import FittedMaps
 

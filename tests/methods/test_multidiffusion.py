@@ -7,10 +7,10 @@ import torch
 from apart import FULL, HALVES, TWO, alone, assert_same, called, images, latent, plain, plan_of, predict, told
 from toy import rows, toy_model
 
+from lib_regional.engine.ports import Row
+from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods.multidiffusion import Tiling
-from lib_regional.ports import Row
-from lib_regional.session import Session
 from lib_regional.tensors.latents.windows import Window
 from lib_regional.tensors.masks.weight_maps import weight_maps
 

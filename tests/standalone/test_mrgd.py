@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from lib_regional.engine.plan import PassPlan, Plan
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods.mrgd.control import Control, copied
 from lib_regional.methods.mrgd.edit import locked_cells
 from lib_regional.methods.mrgd.sides import TOTAL
 from lib_regional.methods.mrgd.trajectory import Source
-from lib_regional.plan import PassPlan, Plan
 from lib_regional.request.edit.pairing import layout_regions, pair_regions
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.infotext import from_infotext

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from lib_regional.engine.plan import Plan, plan_pass
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.hosts.progress import announce
 from lib_regional.methods.mrgd.edit import Edit
@@ -16,7 +17,6 @@ from lib_regional.methods.mrgd.sides import Job, Side
 from lib_regional.methods.mrgd.texts import Texts, encode_sides
 from lib_regional.methods.mrgd.trajectory import Source
 from lib_regional.methods.mrgd.windows import whole
-from lib_regional.plan import Plan, plan_pass
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.settings import Settings
 from lib_regional.standalone.app import create

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_regional.ports import Row
+from lib_regional.engine.ports import Row
 from lib_regional.standalone import pictures
 from lib_regional.standalone.denoiser import combine, row_roles, runs
 from lib_regional.standalone.faults import RequestError

@@ -7,13 +7,13 @@ import contextlib
 import pytest
 import torch
 
+from lib_regional.engine.plan import Plan, plan_hires, plan_pass
+from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods import METHODS
-from lib_regional.plan import Plan, plan_hires, plan_pass
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.methods import SERVED
 from lib_regional.request.settings import Settings
-from lib_regional.session import Session
 from lib_regional.standalone.samplers import ALL_SAMPLERS
 from lib_regional.tensors.masks.weight_maps import weight_maps
 

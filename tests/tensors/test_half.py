@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from lib_regional.ports import AttentionCall, LayerKind, ModelCall, Row, Site, StepInfo, Token
+from lib_regional.engine.ports import AttentionCall, LayerKind, ModelCall, Row, Site, StepInfo, Token
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.settings import Settings
 from lib_regional.tensors.attention.isolation import attend_apart, border_of, conv_apart, norm_apart, parts_of

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from lib_regional.ports import Token
+from lib_regional.engine.ports import Token
 from lib_regional.tensors.guidance.alignment import by_parts, can_replace, needleman_wunsch, refine, replace, reweight, words
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from ...plan import Plan, plan_pass
-from ...ports import DenoiserCall, EditingHost, GuidanceModel, Hooks, Host, InvertingHost
+from ...engine.plan import Plan, plan_pass
+from ...engine.ports import DenoiserCall, EditingHost, GuidanceModel, Hooks, Host, InvertingHost
 from ...request.edit.pairing import Pair, layout_regions, pair_regions, read_source
 from ...request.errors import RegionalError, settings_error
 from .edit import Edit, Options

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ...ports import AttentionCall, Grid, StepInfo
+from ...engine.ports import AttentionCall, Grid, StepInfo
 from ...tensors.attention.maps import attended, kssa_bias, marked_half, probabilities
 from ...tensors.guidance.alignment import ColumnEdit
 from .sides import TOTAL, Key, Tag

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...plan import Plan
-from ...ports import DenoiserCall, EditingHost, Grid, Hooks, PictureHook, StepInfo, UNetCall
+from ...engine.plan import Plan
+from ...engine.ports import DenoiserCall, EditingHost, Grid, Hooks, PictureHook, StepInfo, UNetCall
 from ...request.edit.pairing import INHERENT, Pair, edited_shapes
 from ...tensors.guidance.alignment import reweight
 from ...tensors.guidance.metrics import inherent_area

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...ports import Conditioning, InvertingHost, StepInfo
+from ...engine.ports import Conditioning, InvertingHost, StepInfo
 from ...request import files
 from .sides import Job, Key, Side, fuse
 from .texts import Texts

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ...ports import Conditioning, Grid, Role, Row, UNetCall, UNetRow
+from ...engine.ports import Conditioning, Grid, Role, Row, UNetCall, UNetRow
 from ..rows import is_out_of_memory
 from .sides import Job, Key, Side, Tag, fuse
 from .texts import Texts

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ...ports import Grid, StepInfo, Token
+from ...engine.ports import Grid, StepInfo, Token
 from ...request.edit.pairing import Pair
 from ...request.prompt.region_prompts import ImageTexts
 from ...tensors.guidance.alignment import ColumnEdit, by_parts

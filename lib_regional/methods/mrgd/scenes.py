@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ...ports import EditingHost, Grid, GuidanceModel, StepInfo
+from ...engine.ports import EditingHost, Grid, GuidanceModel, StepInfo
 from ...request.edit.pairing import INHERENT, Pair
 from ...tensors.guidance.segmentation import FittedMaps, LinearPictures
 from .control import MapStore

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from ...plan import Plan
-from ...ports import Grid, Role, StepInfo
+from ...engine.plan import Plan
+from ...engine.ports import Grid, Role, StepInfo
 from ...request.layout.regions import Layout
 from ...request.prompt.region_prompts import ImageTexts
 from ...request.prompt.splitting import join_texts

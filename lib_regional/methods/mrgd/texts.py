@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...plan import Plan
-from ...ports import Conditioning, ContextSchedule, EditingHost, Role, StepInfo, Token
+from ...engine.plan import Plan
+from ...engine.ports import Conditioning, ContextSchedule, EditingHost, Role, StepInfo, Token
 from ...request.errors import RegionalError
 from ...request.prompt.splitting import split_and
 from ...tensors.guidance.alignment import words

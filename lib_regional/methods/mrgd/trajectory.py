@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...ports import DenoiserCall
+from ...engine.ports import DenoiserCall
 from ...request.errors import RegionalError
 
 SAMPLERS = ("ddim", "euler")

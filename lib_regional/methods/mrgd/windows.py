@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ...ports import Grid
+from ...engine.ports import Grid
 from ...request.layout.shapes import Shape
 
 CELLS = 8

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ...ports import AttentionCall, Grid
+from ...engine.ports import AttentionCall, Grid
 from ..precision import full_precision
 from .maps import resized
 from .regional import split_heads

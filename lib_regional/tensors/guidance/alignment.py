@@ -13,7 +13,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from ...ports import Token
+from ...engine.ports import Token
 from ..precision import full_precision, single
 
 Aligned = tuple[tuple[int | None, int | None], ...]

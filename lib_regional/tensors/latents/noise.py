@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...ports import Prediction
+from ...engine.ports import Prediction
 from ..precision import single
 
 _LATENT_CHANNELS = 4

@@ -14,7 +14,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from ...ports import LayerDelta, LayerKind
+from ...engine.ports import LayerDelta, LayerKind
 from ..precision import full_precision
 from .keys import NetworkError, Parts
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...ports import LayerDelta, LayerKind
+from ...engine.ports import LayerDelta, LayerKind
 from ...request.errors import RegionalError
 
 

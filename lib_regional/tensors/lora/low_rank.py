@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...ports import LayerDelta, LayerKind
+from ...engine.ports import LayerDelta, LayerKind
 from ..precision import full_precision, single
 
 Box = tuple[int, int, int, int]

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...ports import Grid, Window
+from ...engine.ports import Grid, Window
 from .weight_maps import WeightMaps, weight_maps
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
+from ..request.errors import SettingsError
+from ..request.layout.regions import Layout
+from ..request.prompt.region_prompts import ImageTexts, plan_texts
+from ..request.settings import Settings
+from ..tensors.attention.record import AttentionRecord
 from .ports import StepInfo
-from .request.errors import SettingsError
-from .request.layout.regions import Layout
-from .request.prompt.region_prompts import ImageTexts, plan_texts
-from .request.settings import Settings
-from .tensors.attention.record import AttentionRecord
 
 
 @dataclass(frozen=True)

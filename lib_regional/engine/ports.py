@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from .request.prompt.lora_tags import LoraTag
+from ..request.prompt.lora_tags import LoraTag
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from .methods import METHODS
+from ..methods import METHODS
 from .plan import Plan
 from .ports import Hooks, Host, PictureHook
 

@@ -1,0 +1,1 @@
+"""Between methods and hosts: protocols, hook slots, plans, sessions, and how patches are undone."""

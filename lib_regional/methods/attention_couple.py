@@ -14,15 +14,15 @@ from ..engine.plan import Plan
 from ..engine.ports import AttentionCall, Hooks, Host, Row
 from ..tensors.attention.regional import Part, Recipe, attend, make_recipe, split_heads
 from ..tensors.masks.pyramid import Pyramid
-from .carried import carried_strengths, side_by_side
-from .contexts import ContextKey, Contexts
+from .common.attention_recording import Spoken, record_spoken
+from .common.contexts import ContextKey, Contexts
+from .common.isolation import Separation
+from .common.pooled_texts import WholeTexts
+from .common.prepared import Prepared
+from .common.region_lora import ByPlace, Networks, layer_hooks
+from .common.region_noise import region_noise
+from .common.token_attributes import carried_strengths, side_by_side
 from .key_values import Block, KeysValues, KeyValueCache, Place, stacked
-from .prepared import Prepared
-from .recording import Spoken, record_spoken
-from .region_lora import ByPlace, Networks, layer_hooks
-from .region_noise import region_noise
-from .separation import Separation
-from .whole_texts import WholeTexts
 
 Source = tuple[int, ContextKey | None]
 """A part's row and its context; None is the row's own context."""
@@ -157,7 +157,7 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
     """Hooks for one generation, for models with cross-attention and for those where text and picture share one (`tensors.attention.joint`).
 
     ``options.attention_couple.cache`` (default true) keeps keys and values over the steps; ``separate``, ``separate_until`` and
-    ``border`` keep regions with different LoRAs apart (`methods.separation`).
+    ``border`` keep regions with different LoRAs apart (`methods.common.isolation`).
     """
     prepared = Prepared(plan, host)
     return prepared.renewed_by(couple_hooks(plan, prepared))

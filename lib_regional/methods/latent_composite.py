@@ -21,10 +21,10 @@ from ..tensors.latents.noise import latent_channels, network_input, noise_slope,
 from ..tensors.latents.windows import Window, canvas_of, fitted, support
 from ..tensors.precision import single
 from .attention_couple import couple_hooks
+from .common.prepared import Prepared
+from .common.region_noise import region_noise
+from .common.region_predictions import Scene, View, Voice, Voices, others_of, prepared_hooks
 from .latent_couple import latent_couple_hooks, shares_of, speakers
-from .prediction import Scene, View, Voice, Voices, others_of, prepared_hooks
-from .prepared import Prepared
-from .region_noise import region_noise
 
 Owner = tuple[int, int | None]
 """Image of the batch, and region or None for the base."""

@@ -14,8 +14,8 @@ from ..engine.ports import Hooks, Host, StepInfo
 from ..tensors.latents.windows import NEGLIGIBLE, Window, canvas_of, fitted, support
 from ..tensors.masks.pyramid import Pyramid
 from ..tensors.masks.weight_maps import WeightMaps
-from .prediction import Scene, View, Voice, Voices, prediction_hooks, prepared_hooks
-from .prepared import Prepared
+from .common.prepared import Prepared
+from .common.region_predictions import Scene, View, Voice, Voices, prediction_hooks, prepared_hooks
 
 Maps = Callable[[Scene], WeightMaps]
 Place = Callable[[Tensor, Scene], Window]

@@ -10,8 +10,8 @@ from ..engine.plan import Plan
 from ..engine.ports import Hooks, Host
 from ..tensors.masks.pyramid import scaled_layout
 from ..tensors.masks.weight_maps import WeightMaps, strength_maps
+from .common.region_predictions import Scene, prediction_hooks
 from .latent_couple import couple_voices, full
-from .prediction import Scene, prediction_hooks
 
 
 def mask_conditioning(plan: Plan, host: Host) -> Hooks:

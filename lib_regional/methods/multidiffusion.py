@@ -17,8 +17,8 @@ from ..engine.plan import Plan
 from ..engine.ports import Hooks, Host, Prediction, Row, StepInfo, UNetCall, facts_of
 from ..tensors.latents.noise import latent_channels, noised, seeded_noise
 from ..tensors.latents.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles, widened
+from .common.region_predictions import Scene, View, Voice, Voices, prediction_hooks
 from .latent_couple import shares_of, speakers
-from .prediction import Scene, View, Voice, Voices, prediction_hooks
 
 _COLOUR = 0.5
 """Standard deviation of the channels of a bootstrapping colour, over clean latents of unit variance."""

@@ -11,7 +11,7 @@ from lib_regional.engine.ports import Hooks, Row, StepInfo
 from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers import DiffusersHost
 from lib_regional.methods import METHODS
-from lib_regional.methods.contexts import encode_plan
+from lib_regional.methods.common.contexts import encode_plan
 from lib_regional.methods.key_values import KeyValueCache
 from lib_regional.request.settings import Settings
 from lib_regional.tensors.masks.pyramid import reduce_weights

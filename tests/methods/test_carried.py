@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from lib_regional.engine.ports import AttentionCall, LayerCall, ModelCall, Site, StepInfo
-from lib_regional.methods.carried import carried_strengths, side_by_side
-from lib_regional.methods.region_lora import ByPlace, ByTag, layer_hooks, load_networks, loras_of_regions
-from lib_regional.methods.separation import Separation
+from lib_regional.methods.common.isolation import Separation
+from lib_regional.methods.common.region_lora import ByPlace, ByTag, layer_hooks, load_networks, loras_of_regions
+from lib_regional.methods.common.token_attributes import carried_strengths, side_by_side
 from lib_regional.request.errors import RegionalError
 from lib_regional.tensors.masks.pyramid import Pyramid
 from tests.methods.test_region_lora import LATENT, ROWS, Files, plan_of, whole

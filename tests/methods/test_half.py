@@ -26,14 +26,14 @@ from lib_regional.engine.ports import (
     UNetRow,
 )
 from lib_regional.methods import METHODS
+from lib_regional.methods.common.region_lora import ByPlace, layer_hooks, load_networks
+from lib_regional.methods.common.region_noise import region_noise
+from lib_regional.methods.common.region_predictions import prediction_hooks
 from lib_regional.methods.latent_composite import Hidden, owned_voices
 from lib_regional.methods.mrgd.guide import SCALE, Scene, Weights, guided
 from lib_regional.methods.mrgd.inversion import RATE, Inversion
 from lib_regional.methods.mrgd.sides import Job, fuse
 from lib_regional.methods.mrgd.windows import Window, whole
-from lib_regional.methods.prediction import prediction_hooks
-from lib_regional.methods.region_lora import ByPlace, layer_hooks, load_networks
-from lib_regional.methods.region_noise import region_noise
 from lib_regional.tensors.lora.kinds import Target, layer_delta
 from lib_regional.tensors.masks.pyramid import Pyramid
 from lib_regional.tensors.masks.weight_maps import strength_maps, weight_maps

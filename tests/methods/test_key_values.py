@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib_regional.methods.contexts import fingerprint
+from lib_regional.methods.common.contexts import fingerprint
 from lib_regional.methods.key_values import IDLE, Block, KeyValueCache, stacked
 
 

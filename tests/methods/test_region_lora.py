@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lib_regional.engine.plan import Plan, plan_hires, plan_pass
 from lib_regional.engine.ports import LayerCall, LayerKind, ModelCall, Row, StepInfo
-from lib_regional.methods.region_lora import ByPlace, layer_hooks, load_networks, loras_of_regions, tagged_hooks
+from lib_regional.methods.common.region_lora import ByPlace, layer_hooks, load_networks, loras_of_regions, tagged_hooks
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.request.settings import Settings

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...engine.ports import Conditioning, Grid, Role, Row, UNetCall, UNetRow
-from ..rows import is_out_of_memory
+from ..common.rows import is_out_of_memory
 from .sides import Job, Key, Side, Tag, fuse
 from .texts import Texts
 

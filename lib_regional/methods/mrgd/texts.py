@@ -10,7 +10,7 @@ from ...engine.ports import Conditioning, ContextSchedule, EditingHost, Role, St
 from ...request.errors import RegionalError
 from ...request.prompt.splitting import split_and
 from ...tensors.guidance.alignment import words
-from ..contexts import context_at
+from ..common.contexts import context_at
 from .sides import Side, total_text
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from ..engine.plan import Plan
-from ..engine.ports import AttentionCall, AttentionHook
-from ..request.prompt.lora_tags import split_tags
-from ..tensors.attention.regional import split_heads
+from ...engine.plan import Plan
+from ...engine.ports import AttentionCall, AttentionHook
+from ...request.prompt.lora_tags import split_tags
+from ...tensors.attention.regional import split_heads
 from .contexts import ContextKey, region_text
 
 Spoken = tuple[int, int, ContextKey, Tensor]

@@ -18,20 +18,20 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..engine.plan import Plan
-from ..engine.ports import Conditioning, Grid, Hooks, Host, Role, Row, StepInfo, UNetCall, UNetRow
-from ..request.errors import RegionalError
-from ..request.prompt.lora_tags import without_tags
-from ..request.prompt.region_prompts import ImageTexts
-from ..tensors.latents.windows import Window, canvas_of
-from ..tensors.masks.pyramid import Active, Factors
-from .carried import carried_strengths
+from ...engine.plan import Plan
+from ...engine.ports import Conditioning, Grid, Hooks, Host, Role, Row, StepInfo, UNetCall, UNetRow
+from ...request.errors import RegionalError
+from ...request.prompt.lora_tags import without_tags
+from ...request.prompt.region_prompts import ImageTexts
+from ...tensors.latents.windows import Window, canvas_of
+from ...tensors.masks.pyramid import Active, Factors
+from .attention_recording import row_recorder
 from .contexts import Contexts
 from .prepared import Prepared
-from .recording import row_recorder
 from .region_lora import ByTag, loras_of_regions, row_hooks
 from .region_noise import region_noise
 from .rows import Passes
+from .token_attributes import carried_strengths
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..engine.plan import Plan
-from ..engine.ports import DenoiserCall, DenoiserHook, Host
-from ..request.errors import RegionalError
-from ..tensors.latents.noise import joined_noise, seeded_noise
-from ..tensors.masks.pyramid import Pyramid
+from ...engine.plan import Plan
+from ...engine.ports import DenoiserCall, DenoiserHook, Host
+from ...request.errors import RegionalError
+from ...tensors.latents.noise import joined_noise, seeded_noise
+from ...tensors.masks.pyramid import Pyramid
 
 _SAME = 0.1
 """Two noises that differ less at every cell are one and the same (rounded to half precision, maybe), and share their weight."""

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..engine.plan import Plan
-from ..engine.ports import Grid, ModelCall, Row, TextShare
-from ..tensors.masks.pyramid import Pyramid
-from ..tensors.masks.weight_maps import WeightMaps
+from ...engine.plan import Plan
+from ...engine.ports import Grid, ModelCall, Row, TextShare
+from ...tensors.masks.pyramid import Pyramid
+from ...tensors.masks.weight_maps import WeightMaps
 from .contexts import ContextKey, Contexts
 from .prepared import Prepared
 

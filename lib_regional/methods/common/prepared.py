@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..engine.plan import Plan
-from ..engine.ports import Hooks, Host
+from ...engine.plan import Plan
+from ...engine.ports import Hooks, Host
 from .contexts import Contexts, Others, encode_plan
 from .region_lora import load_networks
 

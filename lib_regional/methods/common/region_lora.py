@@ -14,13 +14,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..engine.plan import PassPlan, Plan
-from ..engine.ports import Grid, Host, LayerCall, LayerDelta, LayerHook, ModelCall, NetworkDeltas, Row, StepInfo
-from ..request.errors import RegionalError, SettingsError, settings_error
-from ..request.prompt.lora_tags import LoraTag
-from ..tensors.attention.regional import SUPPORT
-from ..tensors.lora.low_rank import Box, add_everywhere, add_in_box, add_on_tokens, added, moved
-from ..tensors.masks.pyramid import Pyramid
+from ...engine.plan import PassPlan, Plan
+from ...engine.ports import Grid, Host, LayerCall, LayerDelta, LayerHook, ModelCall, NetworkDeltas, Row, StepInfo
+from ...request.errors import RegionalError, SettingsError, settings_error
+from ...request.prompt.lora_tags import LoraTag
+from ...tensors.attention.regional import SUPPORT
+from ...tensors.lora.low_rank import Box, add_everywhere, add_in_box, add_on_tokens, added, moved
+from ...tensors.masks.pyramid import Pyramid
 from .contexts import region_loras
 
 NetworkKey = tuple[str, int | None]
@@ -215,7 +215,7 @@ class _Spots:
         return self._known[name]
 
     def _of_carried(self, call: LayerCall) -> tuple[_Spot, ...]:
-        """Strengths that the tokens brought along (`methods.carried`), made once for the layers of one attention."""
+        """Strengths that the tokens brought along (`methods.common.token_attributes`), made once for the layers of one attention."""
         assert call.carried is not None
         if self._carried is None or self._carried[0] is not call.carried or self._carried[1] != call.y.dtype:
             keys = self._placement.strengths(call.model, call.grid)

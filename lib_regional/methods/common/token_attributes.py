@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..engine.ports import CarriedHook, Grid, ModelCall
+from ...engine.ports import CarriedHook, Grid, ModelCall
 from .region_lora import Placement
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..engine.plan import PassPlan, Plan
-from ..engine.ports import Conditioning, ContextSchedule, Host, Role, Row, StepInfo
-from ..request.prompt.lora_tags import LoraTag, split_tags, with_tags, without_tags
-from ..request.prompt.region_prompts import ImageTexts
+from ...engine.plan import PassPlan, Plan
+from ...engine.ports import Conditioning, ContextSchedule, Host, Role, Row, StepInfo
+from ...request.prompt.lora_tags import LoraTag, split_tags, with_tags, without_tags
+from ...request.prompt.region_prompts import ImageTexts
 
 ContextKey = tuple[bool, Role, str, int]
 """(hires, role, text with LoRA tags, position in the text's schedule): equal keys mean the same context and the same deltas on it."""

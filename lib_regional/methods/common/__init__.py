@@ -1,0 +1,1 @@
+"""What several methods share: contexts, region predictions, region LoRA, region noise."""

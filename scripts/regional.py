@@ -9,7 +9,7 @@ from modules import script_callbacks, scripts
 
 from lib_regional.api.routes import add_routes
 from lib_regional.hosts import options, processing, xyz_axes
-from lib_regional.hosts.detect import trained_side
+from lib_regional.hosts.registry import trained_side
 from lib_regional.hosts.tokens import count_tokens
 from lib_regional.request.attention_maps import AttentionMaps
 from lib_regional.request.infotext import from_infotext

@@ -29,9 +29,9 @@ from ..request.settings import Settings, is_off
 from ..sources.lasting import lasting_mask, reduction
 from ..tensors.attention.record import AttentionRecord
 from . import options, xyz_axes
-from .detect import find_host
 from .page_errors import hand_on
 from .recording import kept_maps, word_positions
+from .registry import find_host
 from .templates import refuse_templates
 
 logger = logging.getLogger(__name__)

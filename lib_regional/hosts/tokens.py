@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .detect import loaded
+from .registry import loaded
 
 CHUNK = 75
 _TAG = re.compile(r"<[^<>\n]*:[^<>\n]*>")

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from lib_regional.engine.plan import Plan, plan_pass
 from lib_regional.engine.ports import ModelCall, Row, StepInfo
 from lib_regional.engine.session import Session
-from lib_regional.hosts.diffusers import DiffusersHost
+from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.request.settings import Settings
 from lib_regional.tensors.masks.pyramid import Pyramid
 

@@ -31,7 +31,7 @@ from attention_couple import RandomModel, flops, timed  # noqa: E402
 
 from lib_regional.engine.plan import Plan, plan_pass  # noqa: E402
 from lib_regional.engine.session import Session  # noqa: E402
-from lib_regional.hosts.diffusers import DiffusersHost  # noqa: E402
+from lib_regional.hosts.diffusers.adapter import DiffusersHost  # noqa: E402
 from lib_regional.request.cost import estimate  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
 

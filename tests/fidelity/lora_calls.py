@@ -26,7 +26,7 @@ from loras import LEFT, OFF, RIGHT, SEPARATION  # noqa: E402
 from lib_regional.engine.plan import Plan, plan_pass  # noqa: E402
 from lib_regional.engine.ports import ModelCall, Row, StepInfo  # noqa: E402
 from lib_regional.engine.session import Session  # noqa: E402
-from lib_regional.hosts.diffusers import DiffusersHost  # noqa: E402
+from lib_regional.hosts.diffusers.adapter import DiffusersHost  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
 from lib_regional.standalone.stable_diffusion import StandaloneModel, load_model  # noqa: E402
 from lib_regional.standalone.train.autoencoder import to_tensor  # noqa: E402

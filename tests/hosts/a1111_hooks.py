@@ -6,7 +6,7 @@ import torch
 from webui import WIDTH
 
 from lib_regional.engine.ports import Hooks
-from lib_regional.hosts.a1111 import A1111Host
+from lib_regional.hosts.a1111.adapter import A1111Host
 
 
 def site(webui, name="middle_block.1.transformer_blocks.0.attn2"):

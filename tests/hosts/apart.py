@@ -8,7 +8,7 @@ from toy import rows
 from lib_regional.engine.plan import Plan, plan_hires, plan_pass
 from lib_regional.engine.ports import ModelCall, Row, StepInfo
 from lib_regional.engine.session import Session
-from lib_regional.hosts.diffusers import DiffusersHost
+from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.request.settings import Settings
 
 HALVES = [{"box": [0, 0, 0.5, 1]}, {"box": [0.5, 0, 1, 1]}]

@@ -7,8 +7,8 @@ from forge_double import Processing
 
 from lib_regional.engine.ports import Hooks
 from lib_regional.engine.session import Session
-from lib_regional.hosts.detect import find_host
-from lib_regional.hosts.forge import ForgeHost
+from lib_regional.hosts.forge.adapter import ForgeHost
+from lib_regional.hosts.registry import find_host
 
 HALVES = [{"box": [0, 0, 0.5, 1], "prompt": "left"}, {"box": [0.5, 0, 1, 1], "prompt": "right"}]
 FULL = {"box": [0, 0, 1, 1], "base_share": 0, "feather": 0}

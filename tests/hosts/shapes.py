@@ -77,7 +77,7 @@ class ShapeModel:
         return torch.zeros(*shape, dtype=self.dtype, device=self.device)
 
     def encode_schedules(self, texts: list[str], steps: int, *, negative: bool, size: tuple[int, int]) -> list[Any]:
-        """Every text its own context; see `hosts.diffusers`."""
+        """Every text its own context; see `hosts.diffusers.adapter`."""
         vector = self._made(1286) if self.kind == "sdxl" else None
         return [((steps, Cond(self._made(77, self.width), vector)),) for _ in texts]
 

@@ -14,7 +14,7 @@ from webui import Denoiser, Processing, WebUI, _merge, _project, _softly, contex
 
 from lib_regional.engine.ports import Hooks
 from lib_regional.hosts import processing
-from lib_regional.hosts.a1111 import A1111Host
+from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.request.errors import RegionalError
 
 

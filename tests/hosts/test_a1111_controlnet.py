@@ -13,8 +13,8 @@ from test_a1111_generation import FULL, LEFT, MODEL, RIGHT, assert_close, genera
 from webui import WIDTH, Interrupted, Processing, WebUI, small_unet
 
 from lib_regional.engine.ports import Hooks
-from lib_regional.hosts.a1111 import A1111Host
-from lib_regional.hosts.a1111_controlnet import controls_of
+from lib_regional.hosts.a1111.adapter import A1111Host
+from lib_regional.hosts.a1111.controlnet import controls_of
 
 TWO = ({**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"})
 

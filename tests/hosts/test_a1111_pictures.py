@@ -12,8 +12,8 @@ from torch import nn
 from webui import WIDTH, WebUI, checkpoint, context, small_unet
 
 from lib_regional.engine.ports import Conditioning, Token
-from lib_regional.hosts import a1111_pictures
-from lib_regional.hosts.a1111 import A1111Host
+from lib_regional.hosts.a1111 import pictures as a1111_pictures
+from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.request.errors import RegionalError
 
 START, END = 100, 101

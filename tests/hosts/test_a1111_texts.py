@@ -4,7 +4,7 @@ import pytest
 import torch
 from webui import Processing, WebUI, at, checkpoint, context, get_learned_conditioning
 
-from lib_regional.hosts.a1111 import A1111Host
+from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.methods.common.contexts import context_at
 
 MODEL = checkpoint()

@@ -7,7 +7,7 @@ from forge_double import Denoiser, Engine, Processing, TimestepsDenoiser, WebUI
 from forge_networks import Network, context, vector_of
 
 from lib_regional.engine.ports import Row, UNetRow, facts_of
-from lib_regional.hosts.forge import ForgeHost
+from lib_regional.hosts.forge.adapter import ForgeHost
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from forge_double import Engine, Processing, WebUI
 from forge_networks import Network, attend
 
 from lib_regional.engine.ports import UNetRow
-from lib_regional.hosts.forge_rows import tag_conditions
+from lib_regional.hosts.forge.rows import tag_conditions
 from lib_regional.request.errors import RegionalError
 
 

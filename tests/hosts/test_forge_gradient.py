@@ -10,8 +10,8 @@ from forge_double import Engine, WebUI
 from forge_networks import Network, context, vector_of
 
 from lib_regional.engine.ports import Conditioning
-from lib_regional.hosts.forge import ForgeHost
-from lib_regional.hosts.forge_gradient import ordinary, with_gradient
+from lib_regional.hosts.forge.adapter import ForgeHost
+from lib_regional.hosts.forge.network.gradient import ordinary, with_gradient
 from lib_regional.methods.mrgd.guide import differentiable
 from lib_regional.request.errors import RegionalError
 

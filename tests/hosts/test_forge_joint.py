@@ -9,8 +9,8 @@ from forge_networks import FluxNetwork, context
 
 from lib_regional.engine.ports import Hooks, TextShare, facts_of
 from lib_regional.engine.session import Session
-from lib_regional.hosts.forge import ForgeHost
-from lib_regional.hosts.forge_joint import bias_of, context_of, token_grid
+from lib_regional.hosts.forge.adapter import ForgeHost
+from lib_regional.hosts.forge.network.joint import bias_of, context_of, token_grid
 from lib_regional.request.errors import RegionalError
 
 FULL = {"box": [0, 0, 1, 1], "base_share": 0, "feather": 0}

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from lib_regional.engine.ports import Token
-from lib_regional.hosts import forge_pictures
-from lib_regional.hosts.a1111 import A1111Host
-from lib_regional.hosts.forge import ForgeHost
+from lib_regional.hosts.a1111.adapter import A1111Host
+from lib_regional.hosts.forge import pictures as forge_pictures
+from lib_regional.hosts.forge.adapter import ForgeHost
 from lib_regional.request.errors import RegionalError
 
 START, END = 100, 101

@@ -20,10 +20,11 @@ from test_webui_loras import Network as Layers
 
 from lib_regional.engine.ports import Hooks, facts_of
 from lib_regional.engine.session import Session
-from lib_regional.hosts import forge_loras, forge_pictures
-from lib_regional.hosts.detect import find_host
-from lib_regional.hosts.forge import ForgeHost
-from lib_regional.hosts.forge_model import prepare_again
+from lib_regional.hosts.forge import loras as forge_loras
+from lib_regional.hosts.forge import pictures as forge_pictures
+from lib_regional.hosts.forge.adapter import ForgeHost
+from lib_regional.hosts.forge.model import prepare_again
+from lib_regional.hosts.registry import find_host
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.tensors.lora.low_rank import added

@@ -10,8 +10,8 @@ from forge_double import WebUI as ForgeWebUI
 from webui import WebUI as A1111WebUI
 
 from lib_regional.engine.ports import DenoiserCall, StepInfo
-from lib_regional.hosts.a1111 import A1111Host
-from lib_regional.hosts.forge import ForgeHost
+from lib_regional.hosts.a1111.adapter import A1111Host
+from lib_regional.hosts.forge.adapter import ForgeHost
 from lib_regional.methods import METHODS
 from lib_regional.request.errors import RegionalError
 

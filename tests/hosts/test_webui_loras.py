@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from lora_files import LINEAR, ia3_in, locon_mid, lora, merged, oft
 from torch import nn
 
-from lib_regional.hosts import a1111_loras, forge_loras
+from lib_regional.hosts.a1111 import loras as a1111_loras
+from lib_regional.hosts.forge import loras as forge_loras
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.tensors.lora.low_rank import added, dense

@@ -9,7 +9,7 @@ from toy import rows, toy_model
 from lib_regional.engine.plan import Plan, plan_hires, plan_pass
 from lib_regional.engine.ports import Hooks, Row, StepInfo
 from lib_regional.engine.session import Session
-from lib_regional.hosts.diffusers import DiffusersHost
+from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import METHODS
 from lib_regional.methods.common.contexts import encode_plan
 from lib_regional.methods.key_values import KeyValueCache

@@ -11,7 +11,7 @@ from apart import HALVES, called, latent, plan_of, predict, told
 from toy import rows, toy_model
 
 from lib_regional.engine.ports import Hooks, Row
-from lib_regional.hosts.diffusers import DiffusersHost
+from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import METHODS
 from lib_regional.tensors.attention import record as attention_record
 from lib_regional.tensors.attention.record import AttentionRecord

@@ -6,7 +6,7 @@ from apart import HALVES, called, plan_of, predict
 from lora_files import lora
 from toy import Cond, ToyLoras, rows, toy_model
 
-from lib_regional.hosts.diffusers import DiffusersHost
+from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import METHODS
 from lib_regional.tensors.lora.kinds import Target, layer_delta
 from lib_regional.tensors.lora.layers import kind_of

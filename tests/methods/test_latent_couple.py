@@ -9,7 +9,7 @@ from toy import rows, toy_model
 
 from lib_regional.engine.ports import Conditioning, Hooks, Row
 from lib_regional.engine.session import Session
-from lib_regional.hosts.diffusers import DiffusersHost
+from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import METHODS
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.tensors.masks.weight_maps import weight_maps

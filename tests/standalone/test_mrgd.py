@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lib_regional.engine.plan import PassPlan, Plan
-from lib_regional.hosts.diffusers import DiffusersHost
+from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods.mrgd.control import Control, copied
 from lib_regional.methods.mrgd.edit import locked_cells
 from lib_regional.methods.mrgd.sides import TOTAL

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from lib_regional.engine.plan import Plan, plan_pass
-from lib_regional.hosts.diffusers import DiffusersHost
-from lib_regional.hosts.progress import announce
+from lib_regional.hosts.diffusers.adapter import DiffusersHost
+from lib_regional.hosts.webui_family.progress import announce
 from lib_regional.methods.mrgd.edit import Edit
 from lib_regional.methods.mrgd.inversion import Inversion, Inverted, Stopped, cached, ddim_steps
 from lib_regional.methods.mrgd.sides import Job, Side

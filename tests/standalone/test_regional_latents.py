@@ -9,7 +9,7 @@ import torch
 
 from lib_regional.engine.plan import Plan, plan_hires, plan_pass
 from lib_regional.engine.session import Session
-from lib_regional.hosts.diffusers import DiffusersHost
+from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import METHODS
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.methods import SERVED

@@ -1,0 +1,1 @@
+"""diffusers: the standalone host."""

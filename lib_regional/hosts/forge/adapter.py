@@ -1,0 +1,77 @@
+"""Forge: SD1.x, SD2.x, SDXL and Flux, hooked per instance.
+
+``forge_objects`` is reset before every sampling and its ``UnetPatcher`` cloned by every extension, so that clone-and-replace has to be done
+anew for each pass, on top of what others did. The modules inside are the same through all of that: what is hooked here is hooked on them,
+and on the pass' own denoiser, and taken back when sampling ends. Row roles come with the rows (`forge_rows`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from torch import Tensor
+
+from ...engine.ports import Conditioning, Hooks, ModelFacts, NetworkDeltas, Token
+from ...request.prompt.lora_tags import LoraTag
+from ..a1111.model import loaded_model
+from ..webui_family.host import WebUIHost
+from . import loras as forge_loras
+from . import pictures as forge_pictures
+from .model import facts_of_model, training_levels
+from .sampling import Sampling
+
+
+class ForgeHost(WebUIHost):
+    """A loaded Forge engine, which kept the prompt parser of AUTOMATIC1111; its engines take the size as that one's models do."""
+
+    name = "forge"
+
+    @property
+    def differentiable(self) -> bool:
+        """See `ports.EditingHost`."""
+        return forge_pictures.decodes_with_gradient(self._model)
+
+    @property
+    def facts(self) -> ModelFacts:
+        """See `ports.facts_of`."""
+        return facts_of_model(self._model)
+
+    def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
+        return forge_loras.on_texts(loaded_model(), loras)
+
+    def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
+        """See `ports.Host.loras`."""
+        return [forge_loras.unet_deltas(loaded_model(), lora) for lora in loras]
+
+    def tokens(self, text: str) -> list[Token]:
+        """See `ports.EditingHost.tokens`."""
+        return forge_pictures.tokens_of(loaded_model(), text)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """See `ports.EditingHost.decode`."""
+        return forge_pictures.decode(loaded_model(), latent)
+
+    def encode_picture(self, picture: Tensor) -> Tensor:
+        """See `ports.EditingHost.encode_picture`."""
+        return forge_pictures.encode_picture(loaded_model(), picture)
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """See `ports.InvertingHost`."""
+        return training_levels(loaded_model())
+
+    def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
+        """See `ports.InvertingHost.predict`."""
+        return forge_pictures.predict(loaded_model(), x, step, conditionings)
+
+    def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
+        """Hook the loaded model until exit; see `ports.Host.patched`. Raises `RegionalError` where it cannot serve ``hooks``."""
+        sampling = Sampling(self._p, hooks)
+        return self._sampled(sampling, sampling.listening(self._model))
+
+    def begin_pass(self, p: Any, noise: Any = None) -> None:
+        """The sampler of the next pass of ``p`` is made and about to run; Forge says so twice before the hires pass. Raises nothing."""
+        if self._sampling is not None:
+            self._sampling.begin_pass(p.sampler.model_wrap_cfg)

@@ -1,0 +1,63 @@
+"""The guided prediction of Forge's samplers: what ``CFGDenoiser`` answers, as a clean latent whichever way the sampler counts.
+
+k-diffusion's samplers name sigma and are told the clean latent; timestep samplers (DDIM, PLMS, UniPC) name a timestep, are told the noise,
+and their latent is variance-preserving. Flux mixes linearly: ``x = (1 − sigma) · clean + sigma · noise``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from ...engine.ports import DenoiserCall, DenoiserHook, StepInfo
+
+
+def tells_noise(denoiser: Any) -> bool:
+    """Whether the sampler is one of those that count in timesteps and are told the noise."""
+    return bool(getattr(denoiser, "classic_ddim_eps_estimation", False))
+
+
+def level_of(denoiser: Any, level: float) -> float:
+    """Sigma of what the sampler names."""
+    if not tells_noise(denoiser):
+        return level
+    kept = _cumprod(denoiser, level)
+    return math.sqrt((1.0 - kept) / kept)
+
+
+def _cumprod(denoiser: Any, timestep: float) -> float:
+    """ᾱ at the training step that the host rounds to."""
+    alphas = denoiser.inner_model.inner_model.alphas_cumprod
+    return float(alphas[min(max(round(timestep), 0), len(alphas) - 1)])
+
+
+def noise_shares(denoiser: Any, level: float) -> tuple[float, float]:
+    """``alpha``, ``beta`` of ``x = alpha · clean + beta · noise``."""
+    if tells_noise(denoiser):
+        kept = _cumprod(denoiser, level)
+        return math.sqrt(kept), math.sqrt(1.0 - kept)
+    predictor = getattr(denoiser.inner_model, "predictor", None)
+    return (1.0 - level, level) if getattr(predictor, "prediction_type", "") == "const" else (1.0, level)
+
+
+def _noise(denoiser: Any, x: Tensor, alpha: float, beta: float) -> Tensor:
+    """What the pass set out with: its latent less the picture that it began from (none in txt2img), both at this noise level."""
+    begun = getattr(denoiser, "init_latent", None)
+    return x / beta if begun is None else (x - alpha * begun.to(x)) / beta
+
+
+def guided(denoiser: Any, hook: DenoiserHook, x: Tensor, level: float, step: StepInfo, ask: Callable[[], Tensor]) -> Tensor:
+    """What ``denoiser`` answers with ``hook`` around its own answer ``ask()``, in the terms that its sampler expects."""
+    alpha, beta = noise_shares(denoiser, level)
+    noisy = tells_noise(denoiser)
+
+    def run() -> Tensor:
+        told = ask()
+        return (x - beta * told) / alpha if noisy else told
+
+    noise = _noise(denoiser, x, alpha, beta) if step.index == 0 and beta > 0 else None
+    clean = hook(DenoiserCall(x, step, alpha, beta, run, noise))
+    return (x - alpha * clean) / beta if noisy else clean

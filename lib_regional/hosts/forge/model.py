@@ -1,0 +1,101 @@
+"""The checkpoint that Forge has loaded: whether it is one, which one it is now, and its diffusion model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...engine.ports import Hooks, ModelFacts, Prediction
+from ...request.errors import RegionalError
+
+
+def is_forge(model: Any) -> bool:
+    """Whether ``model`` is a Forge engine: one that keeps its parts in ``forge_objects``."""
+    return hasattr(getattr(getattr(model, "forge_objects", None), "unet", None), "model_options")
+
+
+def diffusion_model_of(model: Any) -> nn.Module:
+    """The network itself. Clones of the ``UnetPatcher`` share it, and memory management moves its weights, not the module."""
+    found: nn.Module = model.forge_objects.unet.model.diffusion_model
+    return found
+
+
+def identity_of(model: Any) -> tuple[Any, ...]:
+    """What contexts and projections depend on; equal means that both may be kept. Forge compiles its LoRAs into a hash."""
+    checkpoint = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
+    return (id(diffusion_model_of(model)), checkpoint, getattr(model, "current_lora_hash", None))
+
+
+_TRAINED = {"is_sdxl": 128, "is_sd3": 128, "is_sd2": 96, "is_sd1": 64}
+
+
+def facts_of_model(model: Any) -> ModelFacts:
+    """What the engine and its predictor tell; an engine of no such kind is one of the newer ones (Flux), trained on 1024² pixels."""
+    trained = next((size for kind, size in _TRAINED.items() if getattr(model, kind, False)), 128)
+    network = model.forge_objects.unet.model
+    return ModelFacts(trained, _prediction(network), kind_of(network.diffusion_model) != "joint")
+
+
+_PREDICTIONS: Mapping[str, Prediction] = {"v_prediction": "v", "V_PREDICTION": "v", "const": "flow", "CONST": "flow"}
+
+
+def _prediction(network: Any) -> Prediction:
+    """Forge names it in its predictor; reForge and Forge Classic in the classes that their ``model_sampling`` is made of."""
+    said = getattr(getattr(network, "predictor", None), "prediction_type", "")
+    names = (said, *(kind.__name__ for kind in type(getattr(network, "model_sampling", None)).__mro__))
+    return next((_PREDICTIONS[name] for name in names if name in _PREDICTIONS), "epsilon")
+
+
+def training_levels(model: Any) -> Tensor:
+    """ᾱ of every training step (N,): Forge keeps its sigmas in the predictor, reForge and Forge Classic in ``model_sampling``."""
+    network = model.forge_objects.unet.model
+    sigmas: Tensor = (getattr(network, "predictor", None) or network.model_sampling).sigmas
+    return 1 / (sigmas**2 + 1)
+
+
+def dtype_of(model: Any) -> torch.dtype:
+    """What the network computes in; what its weights are kept in may be narrower."""
+    network = model.forge_objects.unet.model
+    told = getattr(network, "computation_dtype", None) or getattr(network, "manual_cast_dtype", None)
+    found: torch.dtype = told or network.get_dtype()
+    return found
+
+
+_SAMPLING = ("backend.sampling.sampling_function", "modules_forge.forge_sampler")
+"""Where Forge has ``sampling_prepare``, and where reForge and Forge Classic have it."""
+
+
+def prepare_again(model: Any, x: Any) -> None:
+    """Encoding texts in the middle of sampling may have moved the UNet away: load it again for latents ``x``."""
+    for name in _SAMPLING:
+        prepare = getattr(sys.modules.get(name), "sampling_prepare", None)
+        if prepare is not None:
+            prepare(model.forge_objects.unet, x=x)
+            return
+
+
+def kind_of(unet: nn.Module) -> str:
+    """``cross`` for UNets with cross-attention, ``joint`` where text and picture share one attention (Flux), ``""`` for others."""
+    if any(name.endswith(".attn2") for name, _ in unet.named_modules()):
+        return "cross"
+    return "joint" if hasattr(unet, "double_blocks") and hasattr(unet, "single_blocks") else ""
+
+
+def refuse_unserved(hooks: Hooks, unet: nn.Module) -> None:
+    """Raise `RegionalError` for a model that cannot serve what the method asks for."""
+    kind, name = kind_of(unet), type(unet).__name__
+    if not kind:
+        raise RegionalError(f"Regional cannot work with this model ({name}): it knows neither its attention nor its text tokens.")
+    asked = {
+        "cross-attention": hooks.cross_attention is not None and hooks.joint is None,
+        "self-attention": hooks.self_attention is not None,
+        "to change single layers (LoRAs in regions)": bool(hooks.layers) or hooks.spatial is not None,
+    }
+    missing = [what for what, wanted in asked.items() if wanted]
+    if kind == "joint" and missing:
+        method = f'The method "{hooks.method}"' if hooks.method else "This method"
+        raise RegionalError(f"{method} cannot work with {name}: it needs {' and '.join(missing)}, which models like Flux do not have.")

@@ -1,0 +1,1 @@
+"""Forge's network: attention layers, joint attention, arguments, gradients."""

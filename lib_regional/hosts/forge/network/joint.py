@@ -1,0 +1,87 @@
+"""Flux on Forge: regional texts beside each other in its joint attention.
+
+Its blocks offer no slot, and hold no attention module either: they call a function of their Python module. That name is set for the
+duration of one UNet call and set back whatever happens.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ....engine.patching import Patch, patched
+from ....engine.ports import Grid, TextShare
+from ....request.errors import RegionalError
+from ....tensors.attention.joint import joint_bias, side_by_side
+
+_NAME = "attention_function"
+
+
+def token_grid(latent: Grid) -> Grid:
+    """Picture tokens of a latent: patches of 2×2 cells, the last ones padded."""
+    return (-(-latent[0] // 2), -(-latent[1] // 2))
+
+
+def context_of(shares: Sequence[Sequence[TextShare]], context: Tensor) -> Tensor:
+    """The rows' texts (B, T, D) in place of the host's ``context``."""
+    rows = [
+        [own if share.context is None else share.context.to(own) for share in texts] for texts, own in zip(shares, context, strict=True)
+    ]
+    return side_by_side(rows)
+
+
+def bias_of(shares: Sequence[Sequence[TextShare]], context: Tensor) -> Tensor | None:
+    """What joint attention adds to its scores, on the device and in the precision of ``context`` (B, T, D); None for nothing."""
+    length = context.shape[1]
+    rows = [[(length if s.context is None else len(s.context), s.weights.to(context.device).flatten()) for s in texts] for texts in shares]
+    return joint_bias(rows, context.dtype)
+
+
+@contextmanager
+def biased(unet: nn.Module, bias: Tensor | None) -> Iterator[None]:
+    """Let the blocks of ``unet`` add ``bias`` (B, 1, L, L) to their scores.
+
+    Raises `RegionalError` on exit where none of them did: the regions' texts stand side by side then, and nothing keeps them apart.
+    """
+    if bias is None:
+        yield
+        return
+    attention = _Biased(bias)
+    with patched(Patch(vars(_attention_module(unet)), _NAME, attention)):
+        yield
+    if not attention.used:
+        raise RegionalError(
+            f"Regional cannot work with this model ({type(unet).__name__}) in this way: none of its attention layers ran "
+            f"{bias.shape[0]} rows of {bias.shape[-1]} tokens of text and picture, so the regions would have had no effect and the picture "
+            "was stopped. Flux.2, and Flux Kontext with a picture beside the prompt, arrange their tokens differently. Use a method that "
+            'predicts every region by itself, such as "latent_couple".'
+        )
+
+
+def _attention_module(unet: Any) -> Any:
+    """The module in whose ``attention`` the blocks of ``unet`` end up."""
+    own = sys.modules[type(unet.double_blocks[0]).__module__]
+    found = sys.modules.get(getattr(getattr(own, "attention", None), "__module__", ""))
+    if not hasattr(found, _NAME):
+        raise RegionalError(f"Regional does not know the attention of this model ({type(unet).__name__}).")
+    return found
+
+
+class _Biased:
+    """In place of Forge's attention function, for calls of the bias' own size; ``used`` says whether there was one."""
+
+    def __init__(self, bias: Tensor) -> None:
+        self._bias = bias
+        self.used = False
+
+    def __call__(self, inner: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """q, k, v (B, heads, L, d) -> (B, L, heads · d), as Forge's own with ``skip_reshape``."""
+        if q.shape[0] != self._bias.shape[0] or q.shape[-2] != self._bias.shape[-1]:
+            return inner(q, k, v, *args, **kwargs)
+        self.used = True
+        return F.scaled_dot_product_attention(q, k, v, self._bias.to(q.dtype)).transpose(1, 2).flatten(2)

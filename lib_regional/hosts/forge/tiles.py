@@ -1,0 +1,111 @@
+"""Tiled wrappers on Forge (MultiDiffusion Integrated): every tile is run by itself, and told which piece of the picture it is.
+
+Such a wrapper names itself in the model's options, passes on whatever conditions it does not know, and tells nobody where it cuts. So it is
+asked first to cut a picture of coordinates, without running the network, and each piece of the real one is compared with the place found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...engine.patching import Patch, patched
+from ...engine.ports import Grid, Window
+from ...request.errors import RegionalError
+
+_FLAG, _SLOT = "tiled_diffusion", "model_function_wrapper"
+_BASE = 64
+"""Coordinates are written in two digits of this base, which half precision holds exactly."""
+
+Place = tuple[int, int]
+"""First row and column of a tile."""
+Inside = Callable[[Window, Grid], AbstractContextManager[None]]
+"""``inside(window, size)``: the network is told of this piece of (h, w) cells until exit."""
+
+
+@contextmanager
+def told_tiles(options: dict[str, Any], inside: Inside, method: str, pieces: bool) -> Iterator[None]:
+    """``options`` of the patcher that samples, with a tiled wrapper in them made to say where its tiles lie.
+
+    Raises `RegionalError` where there is one and ``pieces`` is False: the method predicts the picture as a whole.
+    """
+    wrapper = options.get(_SLOT)
+    if wrapper is None or not options.get(_FLAG):
+        yield
+        return
+    if not pieces:
+        raise RegionalError(
+            f'The method "{method}" predicts the picture as a whole, MultiDiffusion Integrated in tiles: disable one of the two, '
+            'or use the method "attention_couple".'
+        )
+    with patched(Patch(options, _SLOT, _around(inside))):
+        yield
+
+
+def _around(inside: Inside) -> Callable[..., Tensor]:
+    def tiled(wrapper: Callable[..., Tensor], apply: Callable[..., Tensor], told: dict[str, Any]) -> Tensor:
+        x: Tensor = told["input"]
+        calls = iter(places_of(wrapper, told))
+
+        def run(tiles: Tensor, timesteps: Tensor, **entries: Any) -> Tensor:
+            size, done = (tiles.shape[-2], tiles.shape[-1]), []
+            for number, (top, left) in enumerate(next(calls, ())):
+                rows = slice(number * len(x), (number + 1) * len(x))
+                if not torch.equal(tiles[rows], x[..., top : top + size[0], left : left + size[1]]):
+                    raise RegionalError(_UNKNOWN)
+                with inside(Window((x.shape[-2], x.shape[-1]), top, left), size):
+                    done.append(apply(tiles[rows], timesteps[rows], **_of_rows(entries, rows, len(tiles))))
+            if len(done) * len(x) != len(tiles):
+                raise RegionalError(_UNKNOWN)
+            return torch.cat(done)
+
+        return wrapper(run, told)
+
+    return tiled
+
+
+_UNKNOWN = "Another extension runs the picture in tiles that Regional cannot follow: disable one of the two."
+
+
+def places_of(wrapper: Callable[..., Tensor], told: dict[str, Any]) -> list[list[Place]]:
+    """Where the tiles of each of the wrapper's calls lie; ControlNet is left out of the question, since nothing is predicted."""
+    found: list[list[Place]] = []
+    images = len(told["input"])
+
+    def look(tiles: Tensor, *_: Any, **__: Any) -> Tensor:
+        corners = tiles[::images, :4, 0, 0].round().int().tolist()
+        found.append([(a * _BASE + b, c * _BASE + d) for a, b, c, d in corners])
+        return torch.zeros_like(tiles)
+
+    entries = {key: value for key, value in told["c"].items() if key not in ("control", "control_model")}
+    wrapper(look, {**told, "input": coordinates(told["input"]), "c": entries})
+    return found
+
+
+def coordinates(like: Tensor) -> Tensor:
+    """(B, C, H, W) whose first four channels are each cell's row and column, two digits each."""
+    height, width = like.shape[-2:]
+    rows, columns = torch.arange(height)[:, None].expand(height, width), torch.arange(width).expand(height, width)
+    digits = torch.stack([rows // _BASE, rows % _BASE, columns // _BASE, columns % _BASE])
+    told = torch.zeros_like(like)
+    told[:, :4] = digits.to(told)
+    return told
+
+
+def _of_rows(entries: dict[str, Any], rows: slice, before: int) -> dict[str, Any]:
+    """Conditions of the tiles' call (of ``before`` rows) for the rows of one tile; what is told once for all stays."""
+    return {key: _control(value, rows, before) if key == "control" else _sliced(value, rows, before) for key, value in entries.items()}
+
+
+def _sliced(value: Any, rows: slice, before: int) -> Any:
+    return value[rows] if isinstance(value, Tensor) and value.ndim and len(value) == before else value
+
+
+def _control(control: Any, rows: slice, before: int) -> Any:
+    if not control:
+        return control
+    return {name: [_sliced(residual, rows, before) for residual in residuals] for name, residuals in control.items()}

@@ -1,0 +1,1 @@
+"""What every ``ldm`` or ``sgm`` UNet has: attention sites, the UNet call, merged tokens."""

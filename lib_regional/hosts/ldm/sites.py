@@ -1,0 +1,165 @@
+"""Attention layers of ``ldm`` and ``sgm`` under AUTOMATIC1111: where they are, and one of them as an `AttentionCall`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from torch import Tensor, nn
+
+from ...engine.patching import foreign_forward, owner_of
+from ...engine.ports import AttentionCall, AttentionHook, Grid, ModelCall, Site
+from ...request.errors import RegionalError
+from ...tensors.precision import autocasts, full_precision
+
+Project = Callable[..., Tensor]
+
+
+def sites_of(unet: nn.Module, prefix: str = "") -> list[tuple[Site, Any]]:
+    """Attention layers by name, not by class: others replace the classes. ``prefix`` comes before their names."""
+    named = [(name, module) for name, module in unet.named_modules() if name.endswith((".attn1", ".attn2"))]
+    return [
+        (Site(prefix + name, "cross" if name.endswith(".attn2") else "self"), module) for name, module in named if hasattr(module, "to_q")
+    ]
+
+
+def transformer_of(site: Site) -> str:
+    """``input_blocks.1.1.transformer_blocks.0.attn2`` -> ``input_blocks.1.1``, the module that sees the picture's rows and columns."""
+    return site.name.rsplit(".transformer_blocks.", 1)[0]
+
+
+def grid_hook(grids: dict[str, Grid], name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+    """A forward pre-hook (with keywords) that notes in ``grids`` which grid the transformer ``name`` sees."""
+
+    def remember(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        x = args[0] if args else kwargs["x"]
+        grids[name] = (x.shape[-2], x.shape[-1])
+
+    return remember
+
+
+def left_to_host(mask: Any, rest: dict[str, Any]) -> bool:
+    """Whether a call carries what only the host's own attention knows: a mask, ``additional_tokens``, cross-frame attention."""
+    return mask is not None or any(value is not None and not (isinstance(value, int) and value == 0) for value in rest.values())
+
+
+def check_shape(site: Site, x: Tensor, grid: Grid | None, model: ModelCall) -> bool:
+    """Whether ``x`` (B, L, C) is the whole layer's input. Self-attention may see pieces of it (Hypertile, token merging)."""
+    if grid is not None and x.shape[:2] == (len(model.rows), grid[0] * grid[1]):
+        return True
+    if site.kind == "self":
+        return False
+    told = "an unknown grid" if grid is None else f"{len(model.rows)} rows of {grid[0]}×{grid[1]} tokens"
+    raise RegionalError(
+        f"Regional was told of {told}, but {site.name} runs {x.shape[0]} rows of {x.shape[1]} tokens: another extension changes "
+        "cross-attention in a way that Regional cannot follow."
+    )
+
+
+def run_hook(
+    hook: AttentionHook,
+    site: Site,
+    attn: Any,
+    grid: Grid,
+    model: ModelCall,
+    x: Tensor,
+    context: Tensor | None,
+    carried: Tensor | None = None,
+) -> Tensor | None:
+    """Ask ``hook`` in the host's own numeric precision, with its hypernetworks on the contexts."""
+    from modules import devices, shared
+
+    wide = bool(getattr(shared.opts, "upcast_attn", False))
+    ambient: Callable[[], AbstractContextManager[Any]] = devices.autocast if wide and autocasts(x.device) else nullcontext
+    to_q, to_k, to_v = (_projection(project, wide, ambient) for project in (attn.to_q, _keys(attn), _values(attn)))
+
+    def out(y: Tensor) -> Tensor:
+        with ambient():
+            done: Tensor = attn.to_out(y.to(x.dtype))
+        return done
+
+    call = AttentionCall(site, grid, model, x, x if context is None else context, attn.heads, _scale(attn), to_q, to_k, to_v, out, carried)
+    with full_precision(x.device) if wide else nullcontext():
+        return hook(call)
+
+
+def beside(attn: Any, inner: Project, foreign: object | None, done: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """``done``, the hook's answer, with what a ``foreign`` forward below it adds to this layer.
+
+    IP-Adapters (ControlNet's list them on the layer) add an image's attention before the output projection, which is linear: the layer
+    with the list and with it empty differ by that alone. Raises `RegionalError` for a replacement of another kind, which the hook's
+    answer would undo.
+    """
+    if foreign is None:
+        return done
+    adapters = getattr(attn, "ipadapter_hacks", None)
+    if not adapters:
+        raise undone(foreign)
+    theirs = inner(*args, **kwargs)
+    attn.ipadapter_hacks = []
+    try:
+        added: Tensor = theirs - inner(*args, **kwargs)
+    finally:
+        attn.ipadapter_hacks = adapters
+    return done + added
+
+
+def undone(foreign: object) -> RegionalError:
+    """What to raise where a layer's answer would take the place of the one of a ``foreign`` forward."""
+    return RegionalError(
+        f"Another extension ({owner_of(foreign)}) has its own cross-attention, which Regional would undo: disable one of the two."
+    )
+
+
+def refuse_foreign_texts(attn: Any) -> None:
+    """Raise `RegionalError` for a replaced cross-attention where the regions' texts are rows of their own.
+
+    Such a replacement (NegPip's) knows which tokens of the host's own texts it means, and would take the regions' for those. IP-Adapters
+    mean a picture, not a text.
+    """
+    foreign = foreign_forward(attn)
+    if foreign is not None and not getattr(attn, "ipadapter_hacks", None):
+        raise RegionalError(
+            f"Another extension ({owner_of(foreign)}) has its own cross-attention, which knows nothing of the regions' texts: disable one "
+            "of the two."
+        )
+
+
+def _projection(project: Project, wide: bool, ambient: Callable[[], AbstractContextManager[Any]]) -> Project:
+    """``project`` as it is, or in 32 bits where the user asked for attention to be upcast."""
+    if not wide:
+        return project
+
+    def upcast(tokens: Tensor) -> Tensor:
+        with ambient():
+            return project(tokens).float()
+
+    return upcast
+
+
+def _keys(attn: Any) -> Project:
+    return attn.to_k if not _hypernetworks() else lambda tokens: attn.to_k(_through_hypernetworks(tokens)[0])
+
+
+def _values(attn: Any) -> Project:
+    return attn.to_v if not _hypernetworks() else lambda tokens: attn.to_v(_through_hypernetworks(tokens)[1])
+
+
+def _hypernetworks() -> Sequence[Any]:
+    from modules import shared
+
+    return getattr(shared, "loaded_hypernetworks", None) or ()
+
+
+def _through_hypernetworks(tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Contexts for keys and for values, as the host's attention makes them."""
+    from modules.hypernetworks import hypernetwork
+
+    keys, values = hypernetwork.apply_hypernetworks(_hypernetworks(), tokens)
+    return keys, values
+
+
+def _scale(attn: Any) -> float:
+    found = getattr(attn, "scale", None)
+    return float(found) if found is not None else float(attn.to_q.out_features // attn.heads) ** -0.5

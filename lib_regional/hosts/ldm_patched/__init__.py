@@ -1,0 +1,1 @@
+"""reForge and Forge Classic, which keep the ``ldm_patched`` package."""

@@ -1,0 +1,1 @@
+"""What the adapters of AUTOMATIC1111 and its descendants share."""

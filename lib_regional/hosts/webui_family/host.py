@@ -1,0 +1,87 @@
+"""What the adapters of AUTOMATIC1111 and of its descendants share: the prompt parser and the places where a generation is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from torch import Tensor
+
+from ...engine.ports import ContextSchedule, GuidanceModel
+from ...request.errors import RegionalError
+from ...request.prompt.lora_tags import LoraTag
+from ...sources.clipseg import named_clipseg
+from ..a1111.model import loaded_model
+from . import texts as a1111_texts
+from .progress import announce
+
+
+class WebUIHost:
+    """A loaded checkpoint, and the processing object ``p`` whose sampling is meant (None: any)."""
+
+    def __init__(self, model: Any, p: Any = None) -> None:
+        self._model = model
+        self._p = p
+        self._sampling: Any = None
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        steps: int,
+        negative: bool,
+        size: tuple[int, int],
+        hires_steps: int | None = None,
+        loras: Sequence[LoraTag] = (),
+    ) -> list[ContextSchedule]:
+        """See `ports.Host.encode`; ``hires_steps`` for the hires pass, whose schedules count on after the first pass' ``steps``."""
+        counted = a1111_texts.schedule_steps(self._p, steps, hires_steps)
+        if hires_steps is not None:
+            size = a1111_texts.hires_size(self._p, size)
+        with self._on_texts(loras):
+            return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
+
+    def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
+        """The text encoders with ``loras`` beside the host's own."""
+        raise NotImplementedError
+
+    def noise(self, shape: Sequence[int], seed: int) -> Tensor:
+        """See `ports.SeedingHost`: by the user's ``randn_source`` (GPU, CPU or NV), as the host draws a picture's first noise.
+
+        ``eta_noise_seed_delta`` is for the noises after it. Raises `RegionalError` for a host without ``modules.rng``.
+        """
+        try:
+            from modules import rng
+        except ImportError as error:
+            raise RegionalError(
+                "Regions cannot have seeds of their own here: this WebUI has no modules.rng (AUTOMATIC1111 has since 1.6), which draws the "
+                "noise of a seed."
+            ) from error
+        drawn: Tensor = rng.randn_local(seed, tuple(shape))
+        return drawn
+
+    def guidance_model(self, name: str) -> GuidanceModel | None:
+        """See `ports.EditingHost.guidance_model`: the host has none of its own."""
+        return named_clipseg(name)
+
+    def announce(self, text: str, done: int, total: int) -> bool:
+        """See `ports.InvertingHost`."""
+        return announce(text, done, total)
+
+    def levels(self) -> list[int]:
+        """See `ports.InvertingHost`: what the host's DDIM does in img2img, which leaves out the noisiest level and stops at the last."""
+        from modules import sd_samplers_common
+
+        steps, kept = sd_samplers_common.setup_img2img_steps(self._p)
+        return [int(step) for step in reversed(self._p.sampler.get_timesteps(self._p, steps)[:kept].tolist())]
+
+    @contextmanager
+    def _sampled(self, sampling: Any, listening: AbstractContextManager[None]) -> Iterator[None]:
+        """``sampling`` is the one that passes are announced to, while it listens."""
+        with listening:
+            before, self._sampling = self._sampling, sampling
+            try:
+                yield
+            finally:
+                self._sampling = before

@@ -8,13 +8,15 @@ import gradio as gr
 from modules import script_callbacks, scripts
 
 from lib_regional.api.routes import add_routes
-from lib_regional.hosts import options, processing, xyz_axes
 from lib_regional.hosts.registry import trained_side
-from lib_regional.hosts.tokens import count_tokens
 from lib_regional.request.attention_maps import AttentionMaps
 from lib_regional.request.infotext import from_infotext
 from lib_regional.request.presets import PresetStore
 from lib_regional.ui import panel
+from lib_regional.webui import axes as xyz_axes
+from lib_regional.webui import driver as processing
+from lib_regional.webui import options
+from lib_regional.webui.token_counts import count_tokens
 
 FOLDER = scripts.basedir()
 MAPS = AttentionMaps()

@@ -13,9 +13,9 @@ from test_a1111_generation import FULL, LEFT, MODEL, RIGHT, assert_close, genera
 from webui import Denoiser, Processing, WebUI, _merge, _project, _softly, context
 
 from lib_regional.engine.ports import Hooks
-from lib_regional.hosts import processing
 from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.request.errors import RegionalError
+from lib_regional.webui import driver as processing
 
 
 @pytest.fixture

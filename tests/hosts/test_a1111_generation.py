@@ -8,9 +8,9 @@ import torch
 from ldm.modules.attention import CrossAttention
 from webui import OPTIMISERS, Denoiser, Processing, WebUI, checkpoint, plain_forward
 
-from lib_regional.hosts import processing
 from lib_regional.request.attention_maps import AttentionMaps
 from lib_regional.request.errors import RegionalError
+from lib_regional.webui import driver as processing
 
 MODEL = checkpoint()
 FULL = {"box": [0, 0, 1, 1], "base_share": 0.0, "feather": 0.0}
@@ -128,7 +128,7 @@ def test_a_checkpoint_that_changes_is_followed(webui):
 
 @pytest.mark.parametrize("method", ["attention_couple", "latent_couple"])
 def test_attention_maps_are_kept_and_change_nothing(webui, method, monkeypatch):
-    monkeypatch.setattr("lib_regional.hosts.processing.word_positions", lambda host: lambda text: [1, 2])
+    monkeypatch.setattr("lib_regional.webui.driver.word_positions", lambda host: lambda text: [1, 2])
     regions, maps = [{**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"}], AttentionMaps()
     before, p = generate(Processing(webui), *regions, method=method), Processing(webui)
     processing.begin(p, {"enabled": True, "regions": regions, "method": method, "attention_maps": "mine"}, maps)

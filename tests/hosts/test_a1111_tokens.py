@@ -11,7 +11,7 @@ from moved_tokens import GRIDS, HYPERTILE, MOVED, blocks_of, merge_of, merging, 
 from network_doubles import a1111_networks, random_network, with_loras
 from webui import OPTIMISERS, Interrupted, Processing, WebUI, checkpoint
 
-from lib_regional.hosts import processing
+from lib_regional.webui import driver as processing
 
 MODEL = checkpoint()
 UNET = MODEL.model.diffusion_model

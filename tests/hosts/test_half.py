@@ -23,9 +23,9 @@ from webui import OPTIMISERS, Denoiser, Processing, TimestepsDenoiser, WebUI, ch
 
 from lib_regional.engine.ports import ModelCall, Row, Site, StepInfo
 from lib_regional.engine.session import Session
-from lib_regional.hosts import processing
 from lib_regional.hosts.ldm import sites as a1111_attention
 from lib_regional.hosts.registry import find_host
+from lib_regional.webui import driver as processing
 from tests.support.half import Case, relative_error, runs_here
 
 pytestmark = pytest.mark.half

@@ -9,9 +9,11 @@ import pytest
 from test_a1111_generation import LEFT, MODEL, RIGHT, generate
 from webui import Processing, WebUI
 
-from lib_regional.hosts import options, processing, xyz_axes
 from lib_regional.request.axes import AXES
 from lib_regional.request.errors import SettingsError
+from lib_regional.webui import axes as xyz_axes
+from lib_regional.webui import driver as processing
+from lib_regional.webui import options
 
 
 class AxisOption:

@@ -9,8 +9,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from toy import toy_model
 
-from lib_regional.hosts import processing
 from lib_regional.request.errors import RegionalError
+from lib_regional.webui import driver as processing
 
 
 class Task:

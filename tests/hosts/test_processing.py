@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from toy import toy_model
 
-from lib_regional.hosts import processing
 from lib_regional.request.errors import SettingsError
+from lib_regional.webui import driver as processing
 
 MODEL = toy_model()
 

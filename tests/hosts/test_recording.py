@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from lib_regional.engine.ports import Token
-from lib_regional.hosts import recording
 from lib_regional.request.attention_maps import AttentionMaps, RegionMap
+from lib_regional.webui import attention_maps as recording
 
 
 def test_words_without_punctuation_and_marks():

@@ -19,8 +19,8 @@ from network_doubles import ForgeEngine, a1111_networks, forge_networks, random_
 from webui import Denoiser, Processing, WebUI, checkpoint
 
 from lib_regional.engine.session import Session
-from lib_regional.hosts import processing
 from lib_regional.hosts.registry import find_host
+from lib_regional.webui import driver as processing
 
 KINDS = (*dict.fromkeys((*LINEAR, *CONV)), "norm")
 FORGE_KINDS = tuple(kind for kind in KINDS if not kind.startswith(("ia3", "oft", "boft")))

@@ -5,9 +5,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from lib_regional.hosts.templates import refuse_templates
 from lib_regional.request.errors import SettingsError
 from lib_regional.request.settings import Settings
+from lib_regional.webui.templates import refuse_templates
 
 
 @pytest.fixture

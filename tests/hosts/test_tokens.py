@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from webui import WebUI, checkpoint
 
-from lib_regional.hosts.tokens import count_tokens
+from lib_regional.webui.token_counts import count_tokens
 
 
 def lengths(text):

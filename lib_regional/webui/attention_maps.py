@@ -11,7 +11,7 @@ from torch import Tensor
 from ..request.attention_maps import ImageMaps, RegionMap
 from ..tensors.attention.record import Owner, WordPositions
 from ..tensors.guidance.alignment import words
-from .tokens import CHUNK, count_tokens
+from .token_counts import CHUNK, count_tokens
 
 
 def word_positions(host: Any) -> WordPositions:

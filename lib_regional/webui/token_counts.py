@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .registry import loaded
+from ..hosts.registry import loaded
 
 CHUNK = 75
 _TAG = re.compile(r"<[^<>\n]*:[^<>\n]*>")

@@ -20,6 +20,7 @@ from torch import Tensor
 from ..engine.plan import PassPlan, Picture, Plan, plan_hires, plan_pass
 from ..engine.ports import PictureHook, facts_of
 from ..engine.session import Session
+from ..hosts.registry import find_host
 from ..request.attention_maps import AttentionMaps
 from ..request.axes import with_axes
 from ..request.errors import RegionalError
@@ -28,10 +29,10 @@ from ..request.prompt.lora_scope import Dealt, deal_tags, with_dealt
 from ..request.settings import Settings, is_off
 from ..sources.lasting import lasting_mask, reduction
 from ..tensors.attention.record import AttentionRecord
-from . import options, xyz_axes
+from . import axes as xyz_axes
+from . import options
+from .attention_maps import kept_maps, word_positions
 from .page_errors import hand_on
-from .recording import kept_maps, word_positions
-from .registry import find_host
 from .templates import refuse_templates
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""A generation on ``p`` of a WebUI: driver, options page, X/Y/Z axes, templates, page errors."""

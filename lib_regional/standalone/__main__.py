@@ -59,8 +59,8 @@ def run(options: argparse.Namespace, stopping: Stopping) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     from ..request.errors import RegionalError
-    from .app import ADDRESS, create, free_port, has_page, server
-    from .guard import Access
+    from .server.app import ADDRESS, create, free_port, has_page, server
+    from .server.guard import Access
 
     print("Starting…", flush=True)
     try:

@@ -18,7 +18,7 @@ def bind(host: Host) -> None:
 def current() -> Host:
     """The bound host; RuntimeError when there is none."""
     if not _hosts:
-        raise RuntimeError("The standalone host has not been started: call lib_regional.standalone.app.create() first.")
+        raise RuntimeError("The standalone host has not been started: call lib_regional.standalone.server.app.create() first.")
     return _hosts[0]
 
 

@@ -16,18 +16,19 @@ from PIL import Image
 from torch import Tensor
 
 from ..request.errors import Problem, raise_any
-from . import binding, preview
-from .callbacks import CallbackRegistry
-from .generate import process_images
+from . import binding
 from .generations import Generation, Line
-from .img2img import StableDiffusionProcessingImg2Img
+from .model.stable_diffusion import StandaloneModel
 from .options import Options
-from .processing import Processed, StableDiffusionProcessing
-from .script import Script
-from .scripting import ScriptClass, ScriptRunner, load_script
-from .stable_diffusion import StandaloneModel
+from .pipeline import preview
+from .pipeline.generate import process_images
+from .pipeline.img2img import StableDiffusionProcessingImg2Img
+from .pipeline.processing import Processed, StableDiffusionProcessing
+from .pipeline.txt2img import StableDiffusionProcessingTxt2Img
+from .scripts.callbacks import CallbackRegistry
+from .scripts.runner import ScriptClass, ScriptRunner, load_script
+from .scripts.script import Script
 from .state import State
-from .txt2img import StableDiffusionProcessingTxt2Img
 
 logger = logging.getLogger("regional.standalone")
 

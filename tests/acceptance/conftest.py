@@ -27,7 +27,7 @@ def url(request):
     if given:
         yield given.rstrip("/")
         return
-    from lib_regional.standalone.app import serve
+    from lib_regional.standalone.server.app import serve
 
     with serve() as own:
         yield own.url

@@ -49,7 +49,7 @@ def main() -> None:
     from editor import Editor
     from playwright.sync_api import sync_playwright
 
-    from lib_regional.standalone.app import serve
+    from lib_regional.standalone.server.app import serve
 
     with tempfile.TemporaryDirectory() as output, serve(nowebui=False, output=Path(output)) as served, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(playwright), args=["--no-sandbox"])

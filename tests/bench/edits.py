@@ -21,7 +21,7 @@ import torch
 
 sys.path[:0] = [str(Path(__file__).parents[2])]
 
-from lib_regional.standalone.app import create  # noqa: E402
+from lib_regional.standalone.server.app import create  # noqa: E402
 
 LEFT = {"box": [0, 0, 0.5, 1], "prompt": "a red circle on grass"}
 RIGHT = {"box": [0.5, 0, 1, 1], "prompt": "a blue square on grass"}

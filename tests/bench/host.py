@@ -37,8 +37,8 @@ def disabled(rounds: int) -> dict[str, float]:
     from fastapi.testclient import TestClient
 
     from lib_regional.standalone import binding
-    from lib_regional.standalone.app import create
-    from lib_regional.standalone.stable_diffusion import load_model
+    from lib_regional.standalone.model.stable_diffusion import load_model
+    from lib_regional.standalone.server.app import create
 
     model = load_model(None, None)
     bare, bare_host = create(model=model, scripts=[])

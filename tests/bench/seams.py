@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from fastapi.testclient import TestClient
 
 from lib_regional.request.layout.windows import canvas_of, tiles
-from lib_regional.standalone.app import create
+from lib_regional.standalone.server.app import create
 
 CELL, TRAINED = 8, 16
 

@@ -54,7 +54,7 @@ def url(browser, tmp_path_factory) -> Iterator[str]:
     if given:
         yield given
         return
-    from lib_regional.standalone.app import serve
+    from lib_regional.standalone.server.app import serve
 
     with serve(nowebui=False, output=tmp_path_factory.mktemp("output")) as served:
         yield served.url

@@ -28,7 +28,7 @@ from lib_regional.engine.ports import ModelCall, Row, StepInfo  # noqa: E402
 from lib_regional.engine.session import Session  # noqa: E402
 from lib_regional.hosts.diffusers.adapter import DiffusersHost  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
-from lib_regional.standalone.stable_diffusion import StandaloneModel, load_model  # noqa: E402
+from lib_regional.standalone.model.stable_diffusion import StandaloneModel, load_model  # noqa: E402
 from lib_regional.standalone.train.autoencoder import to_tensor  # noqa: E402
 from lib_regional.standalone.train.drawing import draw  # noqa: E402
 from lib_regional.standalone.train.scene import Scene, Thing  # noqa: E402

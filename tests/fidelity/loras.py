@@ -27,7 +27,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 from suite import BACKGROUNDS, COLOURS, SHAPES  # noqa: E402
 
-from lib_regional.standalone.app import create  # noqa: E402
+from lib_regional.standalone.server.app import create  # noqa: E402
 from lib_regional.standalone.train.evaluate import CHROMA, find_objects, judge  # noqa: E402
 
 LORAS = ("star", "shift", "outlines")

@@ -74,7 +74,7 @@ def served(urls: Sequence[str] = ()) -> Iterator[Make]:
     if urls:
         yield over_http(*urls)
         return
-    from lib_regional.standalone.app import serve
+    from lib_regional.standalone.server.app import serve
 
     with serve() as own:
         yield over_http(own.url)

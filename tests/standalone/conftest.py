@@ -14,8 +14,8 @@ pytest.importorskip("gradio")
 from fastapi.testclient import TestClient  # noqa: E402
 
 from lib_regional.standalone import binding  # noqa: E402
-from lib_regional.standalone.app import create  # noqa: E402
 from lib_regional.standalone.host import Host  # noqa: E402
+from lib_regional.standalone.server.app import create  # noqa: E402
 from tests.standalone.random_model import random_model  # noqa: E402
 
 LOCAL = "http://127.0.0.1"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from transformers import CLIPTokenizer
 
-from lib_regional.standalone.clip_text import Chunker, ClipTower
 from lib_regional.standalone.model import TOKENIZER
-from lib_regional.standalone.noise_levels import NoiseLevels
-from lib_regional.standalone.stable_diffusion import StandaloneModel
+from lib_regional.standalone.model.clip_text import Chunker, ClipTower
+from lib_regional.standalone.model.stable_diffusion import StandaloneModel
+from lib_regional.standalone.sampling.noise_levels import NoiseLevels
 from lib_regional.standalone.train.networks import build_autoencoder, build_text_encoder, build_unet
 
 CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}

@@ -8,8 +8,9 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from lib_regional.standalone.clip_text import Chunker, ClipTower
-from lib_regional.standalone.conditioning import (
+from lib_regional.standalone.model.clip_text import Chunker, ClipTower
+from lib_regional.standalone.model.stable_diffusion import StandaloneModel
+from lib_regional.standalone.sampling.conditioning import (
     SdConditioning,
     cond_at,
     get_learned_conditioning,
@@ -17,8 +18,7 @@ from lib_regional.standalone.conditioning import (
     reconstruct_multicond_batch,
     stack_contexts,
 )
-from lib_regional.standalone.noise_levels import NoiseLevels
-from lib_regional.standalone.stable_diffusion import StandaloneModel
+from lib_regional.standalone.sampling.noise_levels import NoiseLevels
 
 START, END = 49406, 49407
 

@@ -19,8 +19,8 @@ from starlette.testclient import TestClient as StarletteClient
 from starlette.websockets import WebSocketDisconnect
 
 from lib_regional.request.errors import SettingsError
-from lib_regional.standalone.app import create, free_port
-from lib_regional.standalone.guard import Access, GuardMiddleware
+from lib_regional.standalone.server.app import create, free_port
+from lib_regional.standalone.server.guard import Access, GuardMiddleware
 
 JSON = {"content-type": "application/json"}
 FOREIGN = {"origin": "http://evil.example"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib_regional.standalone.infotext import assemble, parse_generation_parameters, quote, unquote
+from lib_regional.standalone.pipeline.infotext import assemble, parse_generation_parameters, quote, unquote
 
 FROM_A_WEBUI = """a cat, (sitting:1.2) on a mat
 second line, with: colon

@@ -17,9 +17,9 @@ from lib_regional.request.edit.pairing import layout_regions, pair_regions
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.infotext import from_infotext
 from lib_regional.request.settings import Settings
-from lib_regional.standalone.app import create
-from lib_regional.standalone.infotext import parse_generation_parameters
-from lib_regional.standalone.noise_levels import ddim_timesteps
+from lib_regional.standalone.pipeline.infotext import parse_generation_parameters
+from lib_regional.standalone.sampling.noise_levels import ddim_timesteps
+from lib_regional.standalone.server.app import create
 from lib_regional.standalone.state import Interrupted
 
 LEFT = {"box": [0, 0, 0.5, 1], "prompt": "a red circle", "feather": 0}

@@ -19,9 +19,9 @@ from lib_regional.methods.mrgd.trajectory import Source
 from lib_regional.methods.mrgd.windows import whole
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.settings import Settings
-from lib_regional.standalone.app import create
-from lib_regional.standalone.noise_levels import ddim_timesteps
-from lib_regional.standalone.stable_diffusion import load_model
+from lib_regional.standalone.model.stable_diffusion import load_model
+from lib_regional.standalone.sampling.noise_levels import ddim_timesteps
+from lib_regional.standalone.server.app import create
 
 REGION = {"box": [0, 0, 0.5, 1], "prompt": "a red circle on grass"}
 STEPS = 10

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from lib_regional.engine.ports import Row
-from lib_regional.standalone import pictures
-from lib_regional.standalone.denoiser import combine, row_roles, runs
 from lib_regional.standalone.faults import RequestError
+from lib_regional.standalone.pipeline import pictures
+from lib_regional.standalone.sampling.denoiser import combine, row_roles, runs
 
 SIZE = {"width": 64, "height": 64, "steps": 4, "seed": 11, "cfg_scale": 5.0}
 SAMPLERS = ["DDIM", "Euler", "Euler a", "DPM++ 2M Karras", "Heun", "DPM2"]

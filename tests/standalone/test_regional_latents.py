@@ -14,7 +14,7 @@ from lib_regional.methods import METHODS
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.methods import SERVED
 from lib_regional.request.settings import Settings
-from lib_regional.standalone.samplers import ALL_SAMPLERS
+from lib_regional.standalone.sampling.samplers import ALL_SAMPLERS
 from lib_regional.tensors.masks.weight_maps import weight_maps
 
 OWN = SERVED["seed"]

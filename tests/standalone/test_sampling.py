@@ -16,12 +16,12 @@ from diffusers import (
     HeunDiscreteScheduler,
 )
 
-from lib_regional.standalone import samplers
 from lib_regional.standalone.faults import RequestError
-from lib_regional.standalone.noise import ImageNoise
-from lib_regional.standalone.noise_levels import SCHEDULES, NoiseLevels, ddim_timesteps
-from lib_regional.standalone.samplers import ALL_SAMPLERS, find_sampler, split_name
-from lib_regional.standalone.sampling import img2img_steps
+from lib_regional.standalone.sampling import samplers
+from lib_regional.standalone.sampling.noise import ImageNoise
+from lib_regional.standalone.sampling.noise_levels import SCHEDULES, NoiseLevels, ddim_timesteps
+from lib_regional.standalone.sampling.run import img2img_steps
+from lib_regional.standalone.sampling.samplers import ALL_SAMPLERS, find_sampler, split_name
 
 CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
 STEPS = 12

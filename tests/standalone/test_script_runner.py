@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from lib_regional.standalone import binding
-from lib_regional.standalone.app import create, default_scripts
-from lib_regional.standalone.script import Script
+from lib_regional.standalone.scripts.script import Script
+from lib_regional.standalone.server.app import create, default_scripts
 from tests.standalone.conftest import written
 
 REQUEST = {"prompt": "a circle<lora:x:1>", "width": 64, "height": 64, "steps": 2, "seed": 1}

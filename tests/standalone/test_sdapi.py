@@ -13,7 +13,7 @@ import pytest
 import requests
 from PIL import Image
 
-from lib_regional.standalone.app import free_port, serve
+from lib_regional.standalone.server.app import free_port, serve
 
 REQUEST = {"prompt": "a red circle, (on:1.1) grass", "width": 64, "height": 64, "steps": 2, "seed": 5}
 

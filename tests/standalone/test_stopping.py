@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 import requests
 
-from lib_regional.standalone import generations, page_run, pictures
-from lib_regional.standalone.app import serve
+from lib_regional.standalone import generations
 from lib_regional.standalone.faults import StoppedError
+from lib_regional.standalone.pipeline import pictures
+from lib_regional.standalone.server import page_run
+from lib_regional.standalone.server.app import serve
 from lib_regional.standalone.state import State
 from tests.core.test_files import kill_while_writing
 
@@ -221,7 +223,7 @@ def test_pictures_are_whole_and_the_next_start_or_save_removes_what_was_left(mod
 PROBE = """
 import asyncio, os, sys, threading, time
 import uvicorn
-from lib_regional.standalone.serving import Server
+from lib_regional.standalone.server.serving import Server
 from lib_regional.standalone.stopping import Stopping
 
 stopped = threading.Event()

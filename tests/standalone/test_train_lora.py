@@ -12,7 +12,7 @@ pytest.importorskip("diffusers")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from lib_regional.standalone.lora_files import SHIPPED  # noqa: E402
+from lib_regional.standalone.model.lora_files import SHIPPED  # noqa: E402
 from lib_regional.standalone.train.drawing import draw, ground  # noqa: E402
 from lib_regional.standalone.train.lora import ALPHA, LowRank, write_lora  # noqa: E402
 from lib_regional.standalone.train.lora_pictures import LINE, OUTLINE_SHAPES, SUBJECTS, WIDE, outlined, shifted  # noqa: E402

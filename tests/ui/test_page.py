@@ -15,8 +15,8 @@ from PIL import Image
 
 from lib_regional.request.errors import RegionalError, settings_error
 from lib_regional.request.settings import Settings
-from lib_regional.standalone import app as host_app
-from lib_regional.standalone.page_assets import browser_files, head_html, number_of
+from lib_regional.standalone.server import app as host_app
+from lib_regional.standalone.server.page_assets import browser_files, head_html, number_of
 from tests.standalone.random_model import random_model
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def client(served):
 
 @pytest.fixture(scope="module")
 def run():
-    from lib_regional.standalone import page_run
+    from lib_regional.standalone.server import page_run
 
     return page_run
 
@@ -94,7 +94,7 @@ def values_of(fields, **changes):
 def txt2img(served, run):
     import gradio as gr
 
-    from lib_regional.standalone import page
+    from lib_regional.standalone.server import page
 
     with gr.Blocks():
         return page._generation_tab(served[1], "txt2img", page.SMALL)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lib_regional.request.infotext import from_infotext, to_infotext
 from lib_regional.request.settings import Settings
-from lib_regional.standalone.infotext import assemble, parse_generation_parameters
+from lib_regional.standalone.pipeline.infotext import assemble, parse_generation_parameters
 from lib_regional.ui.panel import Pasted
 from tests.core.test_settings import settings_json
 

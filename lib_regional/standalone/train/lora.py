@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..model import FOLDER
-from ..stable_diffusion import StandaloneModel, load_model
+from ..model.stable_diffusion import StandaloneModel, load_model
 from .autoencoder import to_tensor
 from .captions import caption
 from .diffusion import OBJECT_WEIGHT, timestep_odds

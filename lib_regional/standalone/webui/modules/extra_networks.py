@@ -1,5 +1,5 @@
 """``<name:arguments>`` tags."""
 
-from lib_regional.standalone.networks import parse_prompt, parse_prompts
+from lib_regional.standalone.pipeline.extra_networks import parse_prompt, parse_prompts
 
 __all__ = ["parse_prompt", "parse_prompts"]

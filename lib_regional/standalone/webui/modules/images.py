@@ -1,5 +1,5 @@
 """Pictures."""
 
-from lib_regional.standalone.pictures import flatten, image_grid, resize_image
+from lib_regional.standalone.pipeline.pictures import flatten, image_grid, resize_image
 
 __all__ = ["flatten", "image_grid", "resize_image"]

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from lib_regional.standalone.infotext import parse_generation_parameters, quote, unquote
+from lib_regional.standalone.pipeline.infotext import parse_generation_parameters, quote, unquote
 
 __all__ = ["PasteField", "parse_generation_parameters", "quote", "unquote"]
 

@@ -1,11 +1,11 @@
 """Generations."""
 
-from lib_regional.standalone.generate import process_images
-from lib_regional.standalone.img2img import StableDiffusionProcessingImg2Img
-from lib_regional.standalone.infotext import VERSION, create_infotext
-from lib_regional.standalone.processing import Processed, StableDiffusionProcessing, fixed_seed
-from lib_regional.standalone.stable_diffusion import CELL as opt_f
-from lib_regional.standalone.txt2img import StableDiffusionProcessingTxt2Img
+from lib_regional.standalone.model.stable_diffusion import CELL as opt_f
+from lib_regional.standalone.pipeline.generate import process_images
+from lib_regional.standalone.pipeline.img2img import StableDiffusionProcessingImg2Img
+from lib_regional.standalone.pipeline.infotext import VERSION, create_infotext
+from lib_regional.standalone.pipeline.processing import Processed, StableDiffusionProcessing, fixed_seed
+from lib_regional.standalone.pipeline.txt2img import StableDiffusionProcessingTxt2Img
 
 __all__ = [
     "Processed",

@@ -1,7 +1,7 @@
 """Prompt syntax and conditionings."""
 
 from lib_regional.request.prompt.schedules import parse_emphasis, prompt_schedule
-from lib_regional.standalone.conditioning import (
+from lib_regional.standalone.sampling.conditioning import (
     ComposableScheduledPromptConditioning,
     MulticondLearnedConditioning,
     ScheduledPromptConditioning,

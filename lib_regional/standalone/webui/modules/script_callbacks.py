@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lib_regional.standalone.binding import current
-from lib_regional.standalone.callbacks import (
+from lib_regional.standalone.scripts.callbacks import (
     AfterCFGCallbackParams,
     CFGDenoisedParams,
     CFGDenoiserParams,

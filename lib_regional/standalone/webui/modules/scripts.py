@@ -4,7 +4,8 @@ from typing import Any
 
 from lib_regional.standalone.binding import current
 from lib_regional.standalone.host import EXTENSION_ROOT
-from lib_regional.standalone.script import (
+from lib_regional.standalone.scripts.runner import ScriptRunner
+from lib_regional.standalone.scripts.script import (
     AlwaysVisible,
     MaskBlendArgs,
     OnComponent,
@@ -14,7 +15,6 @@ from lib_regional.standalone.script import (
     PostSampleArgs,
     Script,
 )
-from lib_regional.standalone.scripting import ScriptRunner
 
 __all__ = [
     "AlwaysVisible",

@@ -1,6 +1,6 @@
 """Samplers."""
 
-from lib_regional.standalone.samplers import ALL_SAMPLERS, SamplerSpec, find_sampler
+from lib_regional.standalone.sampling.samplers import ALL_SAMPLERS, SamplerSpec, find_sampler
 
 __all__ = ["all_samplers", "all_samplers_map", "find_sampler_config", "visible_sampler_names"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from lib_regional.standalone.binding import current
 from lib_regional.standalone.host import EXTENSION_ROOT
 from lib_regional.standalone.options import OptionInfo, Options
-from lib_regional.standalone.pictures import LATENT_UPSCALERS
+from lib_regional.standalone.pipeline.pictures import LATENT_UPSCALERS
 
 __all__ = ["OptionInfo", "Options", "cmd_opts", "latent_upscale_modes", "options_section"]
 

@@ -1,0 +1,1 @@
+"""A generation of the standalone host, from parameters to pictures."""

@@ -1,0 +1,1 @@
+"""Scripts as the WebUI runs them: base class, runner, callbacks."""

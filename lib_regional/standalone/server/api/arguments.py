@@ -1,0 +1,173 @@
+"""Requests -> the arguments of processing and of the scripts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import HTTPException
+from pydantic import BaseModel
+
+from ...faults import RequestError
+from ...host import Host
+from ...model.stable_diffusion import CELL
+from ...pipeline.infotext import parse_generation_parameters
+from ...pipeline.processing import StableDiffusionProcessing
+from ...scripts.runner import ScriptRunner, paste_values
+from ...scripts.script import Script
+
+LARGEST = 8192
+LARGEST_SEED = 2**63 - 1
+
+_NOT_FOR_PROCESSING = {
+    "script_name",
+    "script_args",
+    "alwayson_scripts",
+    "send_images",
+    "save_images",
+    "include_init_images",
+    "infotext",
+    "sampler_index",
+    "init_images",
+    "mask",
+}
+
+PASTED: dict[str, tuple[str, type]] = {
+    "Prompt": ("prompt", str),
+    "Negative prompt": ("negative_prompt", str),
+    "Steps": ("steps", int),
+    "Sampler": ("sampler_name", str),
+    "Schedule type": ("scheduler", str),
+    "CFG scale": ("cfg_scale", float),
+    "Seed": ("seed", int),
+    "Size-1": ("width", int),
+    "Size-2": ("height", int),
+    "Batch size": ("batch_size", int),
+    "Variation seed": ("subseed", int),
+    "Variation seed strength": ("subseed_strength", float),
+    "Denoising strength": ("denoising_strength", float),
+    "Hires upscale": ("hr_scale", float),
+    "Hires steps": ("hr_second_pass_steps", int),
+    "Hires upscaler": ("hr_upscaler", str),
+    "Hires resize-1": ("hr_resize_x", int),
+    "Hires resize-2": ("hr_resize_y", int),
+    "Hires sampler": ("hr_sampler_name", str),
+    "Hires schedule type": ("hr_scheduler", str),
+    "Hires prompt": ("hr_prompt", str),
+    "Hires negative prompt": ("hr_negative_prompt", str),
+    "Mask blur": ("mask_blur", int),
+    "Masked area padding": ("inpaint_full_res_padding", int),
+}
+"""Infotext key -> field of the request and its type."""
+
+
+def paste_infotext(request: BaseModel, runner: ScriptRunner) -> dict[int, Any]:
+    """Set what the request left open from its ``infotext``; the scripts' arguments that it speaks of, by their place."""
+    text = getattr(request, "infotext", None)
+    if not text:
+        return {}
+    params = parse_generation_parameters(text)
+    given = request.model_fields_set
+    for key, (name, kind) in PASTED.items():
+        if key in params and name in type(request).model_fields and name not in given:
+            setattr(request, name, _converted(key, params[key], kind))
+    if "enable_hr" in type(request).model_fields and "enable_hr" not in given and _speaks_of_hires(params):
+        request.enable_hr = True  # type: ignore[attr-defined]
+    places = {id(component): index for index, component in enumerate(runner.inputs) if component is not None}
+    values = paste_values(runner.infotext_fields, params)
+    return {places[id(component)]: _plain(component, value) for component, value in values if id(component) in places}
+
+
+def _converted(key: str, value: str, kind: type) -> Any:
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise RequestError(f"infotext: {key} must be {kind.__name__}, got {value!r}.") from error
+
+
+def _speaks_of_hires(params: Mapping[str, Any]) -> bool:
+    return any(key in params for key in ("Hires upscale", "Hires resize-1", "Hires upscaler"))
+
+
+def _plain(component: Any, value: Any) -> Any:
+    """The value itself, in the type of the component's own, as the WebUI converts it."""
+    if isinstance(value, dict) and "__type__" in value:
+        value = value.get("value")
+    own = getattr(component, "value", None)
+    return value if own is None or isinstance(value, type(own)) else type(own)(value)
+
+
+def script_arguments(request: Any, host: Host, is_img2img: bool, pasted: Mapping[int, Any]) -> list[Any]:
+    """Arguments of all scripts: defaults, what the infotext says, then what the request says. HTTP 422 for unknown scripts."""
+    runner = host.runner(is_img2img)
+    args = host.default_args(is_img2img)
+    for place, value in pasted.items():
+        args[place] = value
+    if request.script_name:
+        chosen = find_script(runner, request.script_name)
+        if chosen not in runner.selectable_scripts:
+            raise HTTPException(422, f"Script '{request.script_name}' cannot be selected")
+        args[chosen.args_from : chosen.args_to] = request.script_args
+        args[0] = runner.selectable_scripts.index(chosen) + 1
+    for title, given in (request.alwayson_scripts or {}).items():
+        _put_arguments(args, find_script(runner, title), given)
+    return args
+
+
+def find_script(runner: ScriptRunner, title: str) -> Script:
+    """The script with this title in any case; HTTP 422 when there is none."""
+    script = runner.find(title)
+    if script is None:
+        raise HTTPException(422, f"Script '{title}' not found")
+    return script
+
+
+def _put_arguments(args: list[Any], script: Script, given: Any) -> None:
+    if not script.alwayson:
+        raise HTTPException(422, "Cannot have a selectable script in the always on scripts params")
+    values = given.get("args", []) if isinstance(given, Mapping) else None
+    if not isinstance(values, list):
+        raise RequestError(f'alwayson_scripts: "{script.title()}" must be {{"args": [...]}} with a list, got {given!r}.')
+    start, stop = script.args_from or 0, script.args_to or 0
+    for place, value in zip(range(start, stop), values, strict=False):
+        args[place] = value
+
+
+def processing_fields(request: Any) -> dict[str, Any]:
+    """Keyword arguments for the processing class; what is None takes the default there. Raises `RequestError`."""
+    names = [name for name in type(request).model_fields if name not in _NOT_FOR_PROCESSING]
+    fields = {name: getattr(request, name) for name in names if getattr(request, name) is not None}
+    fields["sampler_name"] = request.sampler_name or request.sampler_index
+    for name in ("width", "height"):
+        _check(name, fields[name], CELL, LARGEST, CELL)
+    for name in ("hr_resize_x", "hr_resize_y"):
+        if name in fields:
+            _check(name, fields[name], 0, LARGEST, CELL)
+    for name, most in (("steps", 1000), ("batch_size", 64), ("n_iter", 1000)):
+        _check(name, fields[name], 1, most, 1)
+    for name, value in fields.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RequestError(f"{name} must be a finite number, got {value}.")
+    for name in ("seed", "subseed"):
+        _check(name, fields.get(name, -1), -1, LARGEST_SEED, 1)
+    strength = fields.get("denoising_strength", 0)
+    if not 0 <= strength <= 1:
+        raise RequestError(f"denoising_strength must be between 0 and 1, got {strength}.")
+    return fields
+
+
+def _check(name: str, value: int, least: int, most: int, unit: int) -> None:
+    if not least <= value <= most or value % unit:
+        multiple = f", a multiple of {unit}" if unit > 1 else ""
+        raise RequestError(f"{name} must be between {least} and {most}{multiple}, got {value}.")
+
+
+def prepared(p: StableDiffusionProcessing, host: Host, is_img2img: bool, args: list[Any], save: bool) -> StableDiffusionProcessing:
+    """``p`` with its scripts, their arguments, and where to save."""
+    p.is_api = True
+    p.do_not_save_samples = p.do_not_save_grid = not save
+    p.outpath_samples = host.folder(is_img2img)
+    p.scripts = host.runner(is_img2img)
+    p.script_args = args
+    return p

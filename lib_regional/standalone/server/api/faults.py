@@ -1,0 +1,69 @@
+"""Errors as HTTP answers: a user's mistake is a 422 with its text, anything else a 500 in the WebUI's form."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import JSONResponse
+
+from ....request.errors import RegionalError
+from ...faults import StoppedError
+
+_PATH = re.compile(r"""(?<![\w.:/\\])(?:[A-Za-z]:[\\/]|/)(?:[^\s'"<>|:*?/\\]+[\\/])+([^\s'"<>|:*?/\\]*)""")
+"""An absolute path of two parts or more, Windows' or another, and its last part."""
+
+logger = logging.getLogger("regional.standalone")
+
+UNPROCESSABLE = 422
+UNAVAILABLE = 503
+
+
+def described(error: Exception) -> dict[str, Any]:
+    """The WebUI's error object."""
+    return {
+        "error": type(error).__name__,
+        "detail": without_paths(getattr(error, "detail", "") or ""),
+        "body": getattr(error, "body", ""),
+        "errors": without_paths(str(error)),
+    }
+
+
+def without_paths(text: str) -> str:
+    """``text`` with the files' names in place of absolute paths: where things lie on this machine is no client's business."""
+    return _PATH.sub(r"\1", str(text))
+
+
+def regional(error: RegionalError) -> dict[str, Any]:
+    """A user's mistake, with its problems one by one if there are any."""
+    told = error.to_dict() if hasattr(error, "to_dict") else {"error": type(error).__name__, "detail": str(error)}
+    return {"problems": [], **told}
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer errors as described above."""
+
+    @app.exception_handler(RegionalError)
+    async def mistake(_: Request, error: RegionalError) -> JSONResponse:
+        return JSONResponse(jsonable_encoder(regional(error)), UNPROCESSABLE)
+
+    @app.exception_handler(StoppedError)
+    async def stopped(_: Request, error: StoppedError) -> JSONResponse:
+        return JSONResponse(jsonable_encoder(regional(error)), UNAVAILABLE)
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse(jsonable_encoder(described(error)), error.status_code)
+
+    @app.middleware("http")
+    async def failed(request: Request, call_next: Any) -> Any:
+        try:
+            return await call_next(request)
+        except RegionalError as error:
+            return JSONResponse(jsonable_encoder(regional(error)), UNPROCESSABLE)
+        except Exception as error:  # every failure must reach the client as the WebUI's JSON
+            logger.exception("API error: %s: %s", request.method, request.url)
+            return JSONResponse(jsonable_encoder({**described(error), "detail": without_paths(str(error))}), 500)

@@ -14,7 +14,7 @@ from edits_suite import Edit, payload
 from skimage.metrics import structural_similarity
 
 from lib_regional.request.settings import Settings
-from lib_regional.standalone.train.evaluate import Wanted, judge
+from lib_regional.standalone.train.measures.evaluate import Wanted, judge
 from lib_regional.tensors.guidance.metrics import ring
 from lib_regional.tensors.masks.weight_maps import shape_mask
 

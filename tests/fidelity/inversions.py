@@ -28,8 +28,8 @@ from edits_measure import Picture, assess  # noqa: E402
 from edits_suite import SAMPLING, Edit, edits, in_proportion, payload, regions  # noqa: E402
 
 from lib_regional.standalone.server.app import create  # noqa: E402
-from lib_regional.standalone.train.drawing import draw  # noqa: E402
-from lib_regional.standalone.train.scene import Scene, Thing  # noqa: E402
+from lib_regional.standalone.train.data.drawing import draw  # noqa: E402
+from lib_regional.standalone.train.data.scene import Scene, Thing  # noqa: E402
 from lib_regional.tensors.guidance.metrics import psnr  # noqa: E402
 
 

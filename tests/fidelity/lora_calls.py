@@ -29,9 +29,9 @@ from lib_regional.engine.session import Session  # noqa: E402
 from lib_regional.hosts.diffusers.adapter import DiffusersHost  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
 from lib_regional.standalone.model.stable_diffusion import StandaloneModel, load_model  # noqa: E402
-from lib_regional.standalone.train.autoencoder import to_tensor  # noqa: E402
-from lib_regional.standalone.train.drawing import draw  # noqa: E402
-from lib_regional.standalone.train.scene import Scene, Thing  # noqa: E402
+from lib_regional.standalone.train.data.drawing import draw  # noqa: E402
+from lib_regional.standalone.train.data.scene import Scene, Thing  # noqa: E402
+from lib_regional.standalone.train.stages.autoencoder import to_tensor  # noqa: E402
 
 TIMES = (950, 500, 50)
 SCALE = 5.0

@@ -28,7 +28,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 from suite import BACKGROUNDS, COLOURS, SHAPES  # noqa: E402
 
 from lib_regional.standalone.server.app import create  # noqa: E402
-from lib_regional.standalone.train.evaluate import CHROMA, find_objects, judge  # noqa: E402
+from lib_regional.standalone.train.measures.evaluate import CHROMA, find_objects, judge  # noqa: E402
 
 LORAS = ("star", "shift", "outlines")
 LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)

@@ -13,7 +13,7 @@ import numpy as np
 from suite import Case, payload
 
 from lib_regional.request.settings import Settings
-from lib_regional.standalone.train.evaluate import Border, Judgement, Wanted, judge
+from lib_regional.standalone.train.measures.evaluate import Border, Judgement, Wanted, judge
 from lib_regional.tensors.masks.weight_maps import shape_mask
 
 Picture = np.ndarray

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lib_regional.standalone.train import drawing, scene
-from lib_regional.standalone.train.scene import BACKGROUNDS, BASE_SHAPES, COLOURS, EXTRA_SHAPES, SIZES, Scene, Thing
+from lib_regional.standalone.train.data import drawing, scene
+from lib_regional.standalone.train.data.scene import BACKGROUNDS, BASE_SHAPES, COLOURS, EXTRA_SHAPES, SIZES, Scene, Thing
 
 
 def chroma(picture: np.ndarray) -> np.ndarray:

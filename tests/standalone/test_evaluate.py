@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lib_regional.standalone.train.drawing import draw
-from lib_regional.standalone.train.evaluate import SHAPES, Border, Wanted, find_objects, judge, seam_energy
-from lib_regional.standalone.train.scene import BACKGROUNDS, COLOURS, SIZES, Scene, Thing, random_scene
+from lib_regional.standalone.train.data.drawing import draw
+from lib_regional.standalone.train.data.scene import BACKGROUNDS, COLOURS, SIZES, Scene, Thing, random_scene
+from lib_regional.standalone.train.measures.evaluate import SHAPES, Border, Wanted, find_objects, judge, seam_energy
 
 LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
 

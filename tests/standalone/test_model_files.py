@@ -80,7 +80,7 @@ def test_weights_are_finite(weights: dict) -> None:
 
 
 def test_shipped_configurations_are_those_of_the_networks(tmp_path: Path) -> None:
-    from lib_regional.standalone.train.export import write_configs
+    from lib_regional.standalone.train.stages.export import write_configs
 
     write_configs(tmp_path)
     for path in tmp_path.rglob("*"):
@@ -173,8 +173,8 @@ def test_text_encoder_agrees_with_ldm(pipe, weights: dict, embedder) -> None:
 
 def test_latents_have_unit_variance(pipe) -> None:
     np = pytest.importorskip("numpy")
-    from lib_regional.standalone.train.drawing import draw
-    from lib_regional.standalone.train.scene import random_scene
+    from lib_regional.standalone.train.data.drawing import draw
+    from lib_regional.standalone.train.data.scene import random_scene
 
     rng = np.random.default_rng(0)
     pictures = np.stack([draw(random_scene(rng)) for _ in range(12)])

@@ -14,12 +14,12 @@ pytest.importorskip("tqdm")
 
 from torch import nn  # noqa: E402
 
-from lib_regional.standalone.train import captions, vocabulary  # noqa: E402
 from lib_regional.standalone.train.__main__ import main  # noqa: E402
+from lib_regional.standalone.train.data import captions, vocabulary  # noqa: E402
+from lib_regional.standalone.train.data.latents import load_latents, object_cells, scaled_autoencoder  # noqa: E402
+from lib_regional.standalone.train.data.scene import Scene, Thing, random_scene  # noqa: E402
 from lib_regional.standalone.train.groupnorm import QuickGroupNorm  # noqa: E402
-from lib_regional.standalone.train.latents import load_latents, object_cells, scaled_autoencoder  # noqa: E402
 from lib_regional.standalone.train.progress import Average, Checkpoint, Run  # noqa: E402
-from lib_regional.standalone.train.scene import Scene, Thing, random_scene  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +57,9 @@ def test_cached_latents_have_unit_variance_and_come_back_through_the_scaled_auto
     groups = load_latents(trained)
     assert [len(group.scenes) for group in groups] == [8, 1, 1]
     assert float(groups[0].latents.std()) == pytest.approx(1, abs=0.02)
-    from lib_regional.standalone.train.autoencoder import to_tensor
-    from lib_regional.standalone.train.drawing import draw
+    from lib_regional.standalone.train.data.drawing import draw
     from lib_regional.standalone.train.networks import LATENT_SCALE
+    from lib_regional.standalone.train.stages.autoencoder import to_tensor
 
     picture = to_tensor(draw(groups[0].scenes[0])[None])
     with torch.no_grad():
@@ -182,7 +182,7 @@ def test_run_refuses_nonsense() -> None:
 
 
 def test_curves_read_the_later_run_of_a_step(tmp_path: Path) -> None:
-    from lib_regional.standalone.train.curves import draw_curves, read_log
+    from lib_regional.standalone.train.measures.curves import draw_curves, read_log
 
     (tmp_path / "unet.csv").write_text("step,loss\n20,1\n40,0.5\n40,0.25\n60,0.2\n")
     assert read_log(tmp_path / "unet.csv") == {"step": [20, 40, 60], "loss": [1, 0.25, 0.2]}

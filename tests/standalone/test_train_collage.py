@@ -15,7 +15,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 from lib_regional.standalone.model import CHECKPOINT  # noqa: E402
 from lib_regional.standalone.train.__main__ import main  # noqa: E402
-from lib_regional.standalone.train.collage import APART_WEIGHT, COLLAGE_WEIGHT, collage_loss, enlarged, inner, laid, random_patch  # noqa: E402
+from lib_regional.standalone.train.data.collage import APART_WEIGHT, COLLAGE_WEIGHT, collage_loss, enlarged, inner, laid, random_patch  # noqa: E402
 
 
 def squared(output, images):

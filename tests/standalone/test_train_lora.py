@@ -13,10 +13,10 @@ pytest.importorskip("diffusers")
 from safetensors.torch import load_file  # noqa: E402
 
 from lib_regional.standalone.model.lora_files import SHIPPED  # noqa: E402
-from lib_regional.standalone.train.drawing import draw, ground  # noqa: E402
-from lib_regional.standalone.train.lora import ALPHA, LowRank, write_lora  # noqa: E402
-from lib_regional.standalone.train.lora_pictures import LINE, OUTLINE_SHAPES, SUBJECTS, WIDE, outlined, shifted  # noqa: E402
-from lib_regional.standalone.train.scene import COLOURS, EXTRA_SHAPES, Scene, Thing  # noqa: E402
+from lib_regional.standalone.train.data.drawing import draw, ground  # noqa: E402
+from lib_regional.standalone.train.data.lora_pictures import LINE, OUTLINE_SHAPES, SUBJECTS, WIDE, outlined, shifted  # noqa: E402
+from lib_regional.standalone.train.data.scene import COLOURS, EXTRA_SHAPES, Scene, Thing  # noqa: E402
+from lib_regional.standalone.train.stages.lora import ALPHA, LowRank, write_lora  # noqa: E402
 from lib_regional.tensors.lora.keys import split_network  # noqa: E402
 
 

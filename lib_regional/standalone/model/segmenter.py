@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..train.scene import BASE_SHAPES, COLOURS, EXTRA_SHAPES
+from ..train.data.scene import BASE_SHAPES, COLOURS, EXTRA_SHAPES
 
 CHROMA = 0.28
 """Chroma (largest less smallest channel, 0..1) at which a pixel is half an object."""

@@ -39,10 +39,10 @@ def draw_sheet(arguments: argparse.Namespace) -> None:
     """Writes a sheet of drawn pictures and prints their captions."""
     import numpy as np
 
-    from .captions import caption
-    from .drawing import draw
-    from .report import save_sheet
-    from .scene import random_scene
+    from .data.captions import caption
+    from .data.drawing import draw
+    from .data.scene import random_scene
+    from .measures.report import save_sheet
 
     rng = np.random.default_rng(arguments.seed)
     scenes = [random_scene(rng) for _ in range(arguments.count)]
@@ -52,55 +52,55 @@ def draw_sheet(arguments: argparse.Namespace) -> None:
 
 
 def autoencoder(arguments: argparse.Namespace) -> None:
-    from .autoencoder import train_autoencoder
+    from .stages.autoencoder import train_autoencoder
 
     train_autoencoder(_run(arguments))
 
 
 def latents(arguments: argparse.Namespace) -> None:
-    from .latents import encode_pictures
+    from .data.latents import encode_pictures
 
     print(encode_pictures(arguments.out, arguments.count, arguments.device, seed=arguments.seed))
 
 
 def unet(arguments: argparse.Namespace) -> None:
-    from .diffusion import train_unet
+    from .stages.diffusion import train_unet
 
     train_unet(_run(arguments))
 
 
 def lora(arguments: argparse.Namespace) -> None:
-    from .lora import train_lora
+    from .stages.lora import train_lora
 
     print(train_lora(_run(arguments), arguments.name, arguments.count, arguments.model))
 
 
 def polish(arguments: argparse.Namespace) -> None:
-    from .autoencoder import train_autoencoder
+    from .stages.autoencoder import train_autoencoder
 
     if not arguments.shipped:
         train_autoencoder(_run(arguments), polish=True)
         return
-    from .export import replace_decoder, shipped_autoencoder
+    from .stages.export import replace_decoder, shipped_autoencoder
 
     polished = train_autoencoder(_run(arguments), polish=True, trained=shipped_autoencoder())
     print(replace_decoder(polished, arguments.model))
 
 
 def export(arguments: argparse.Namespace) -> None:
-    from .export import export_model
+    from .stages.export import export_model
 
     print(export_model(arguments.out, arguments.model))
 
 
 def curves(arguments: argparse.Namespace) -> None:
-    from .curves import draw_curves
+    from .measures.curves import draw_curves
 
     print(*draw_curves(arguments.out, arguments.images or arguments.out), sep="\n")
 
 
 def sample(arguments: argparse.Namespace) -> None:
-    from .report import report
+    from .measures.report import report
 
     for name, score in report(arguments.out, arguments.device, arguments.count, seed=arguments.seed).items():
         print(f"{name}: {score}")

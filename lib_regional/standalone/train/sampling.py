@@ -7,8 +7,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
+from .data.vocabulary import compact, encode
 from .progress import autocast
-from .vocabulary import compact, encode
 
 STEPS = 1000
 

@@ -12,14 +12,14 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
-from .captions import caption
-from .groupnorm import quicken
-from .latents import SHARES, Latents, grow, load_latents
-from .networks import build_text_encoder, build_unet
-from .parallel import average_gradients, join
-from .progress import Average, Checkpoint, Log, Run, autocast, set_rate, spread, steps_of
-from .sampling import STEPS, alphas_cumprod
-from .vocabulary import compact, encode, rows_in_use
+from ..data.captions import caption
+from ..data.latents import SHARES, Latents, grow, load_latents
+from ..data.vocabulary import compact, encode, rows_in_use
+from ..groupnorm import quicken
+from ..networks import build_text_encoder, build_unet
+from ..parallel import average_gradients, join
+from ..progress import Average, Checkpoint, Log, Run, autocast, set_rate, spread, steps_of
+from ..sampling import STEPS, alphas_cumprod
 
 SNR_LIMIT = 5.0
 OBJECT_WEIGHT = 3.0

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .autoencoder import to_pictures
-from .diffusion import Models, load_models
-from .drawing import sheet
+from ..data.drawing import sheet
+from ..data.latents import decode, scaled_autoencoder
+from ..data.scene import BACKGROUNDS, BASE_SHAPES, COLOURS
+from ..sampling import sample
+from ..stages.autoencoder import to_pictures
+from ..stages.diffusion import Models, load_models
 from .evaluate import Found, find_objects, judge
-from .latents import decode, scaled_autoencoder
-from .sampling import sample
-from .scene import BACKGROUNDS, BASE_SHAPES, COLOURS
 
 Pictures = Callable[[list[str], int], np.ndarray]
 """(prompts, seed) -> pictures (B,H,W,3) uint8."""

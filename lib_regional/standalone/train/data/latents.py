@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from .autoencoder import fold_scale, load_autoencoder, to_tensor
+from ..networks import LATENT_SCALE
+from ..progress import autocast
+from ..stages.autoencoder import fold_scale, load_autoencoder, to_tensor
 from .drawing import coverage, draw
-from .networks import LATENT_SCALE
-from .progress import autocast
 from .scene import SIZES, Scene, random_scene
 
 SHARES = (0.8, 0.1, 0.1)

@@ -15,19 +15,19 @@ from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..model import FOLDER
-from ..model.stable_diffusion import StandaloneModel, load_model
+from ...model import FOLDER
+from ...model.stable_diffusion import StandaloneModel, load_model
+from ..data.captions import caption
+from ..data.latents import grow, object_cells
+from ..data.lora_pictures import SUBJECTS
+from ..data.vocabulary import encode
+from ..groupnorm import quicken
+from ..ldm_keys import unet_key
+from ..networks import UNET
+from ..progress import Average, Checkpoint, Log, Run, autocast, set_rate, spread, steps_of
+from ..sampling import STEPS, alphas_cumprod
 from .autoencoder import to_tensor
-from .captions import caption
 from .diffusion import OBJECT_WEIGHT, timestep_odds
-from .groupnorm import quicken
-from .latents import grow, object_cells
-from .ldm_keys import unet_key
-from .lora_pictures import SUBJECTS
-from .networks import UNET
-from .progress import Average, Checkpoint, Log, Run, autocast, set_rate, spread, steps_of
-from .sampling import STEPS, alphas_cumprod
-from .vocabulary import encode
 
 LORAS = FOLDER / "loras"
 RANK = 8

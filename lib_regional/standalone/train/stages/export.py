@@ -11,15 +11,15 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..model import CHECKPOINT, CONFIG, FOLDER, PLACEHOLDER, ROWS
-from ..model import TABLE as WHOLE_TABLE
+from ...model import CHECKPOINT, CONFIG, FOLDER, PLACEHOLDER, ROWS
+from ...model import TABLE as WHOLE_TABLE
+from ..data.latents import scaled_autoencoder
+from ..data.scene import EXTRA_SHAPES
+from ..data.vocabulary import compact_rows, widen
+from ..ldm_keys import autoencoder_weights, text_weights, unet_weights
+from ..networks import AUTOENCODER, CONTEXT_WIDTH, LATENT_SCALE, TEXT_ENCODER, TOKENS, UNET
+from ..sampling import alphas_cumprod
 from .diffusion import load_models
-from .latents import scaled_autoencoder
-from .ldm_keys import autoencoder_weights, text_weights, unet_weights
-from .networks import AUTOENCODER, CONTEXT_WIDTH, LATENT_SCALE, TEXT_ENCODER, TOKENS, UNET
-from .sampling import alphas_cumprod
-from .scene import EXTRA_SHAPES
-from .vocabulary import compact_rows, widen
 
 TABLE = "text_model.embeddings.token_embedding.weight"
 
@@ -201,7 +201,7 @@ def _written(weights: dict[str, Tensor], folder: Path) -> Path:
 
 def shipped_autoencoder() -> AutoencoderKL:
     """The autoencoder of the shipped file in single precision, its scale folded in."""
-    from ..model.stable_diffusion import load_model
+    from ...model.stable_diffusion import load_model
 
     return load_model().vae.float()
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
-from .drawing import coverage
-from .scene import BASE_SHAPES, COLOURS, EXTRA_SHAPES, Thing
+from ..data.drawing import coverage
+from ..data.scene import BASE_SHAPES, COLOURS, EXTRA_SHAPES, Thing
 
 Array = np.ndarray
 Box = tuple[float, float, float, float]

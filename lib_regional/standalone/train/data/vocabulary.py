@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from ..model import TOKENIZER
+from ...model import TOKENIZER
+from ..networks import TOKENS, VOCABULARY
 from .captions import known_words
-from .networks import TOKENS, VOCABULARY
 
 START, END = VOCABULARY - 2, VOCABULARY - 1
 

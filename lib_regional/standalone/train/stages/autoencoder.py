@@ -10,12 +10,12 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional
 
-from .collage import collage_loss, random_patch
-from .drawing import draw
-from .groupnorm import quicken
-from .networks import LATENT_SCALE, build_autoencoder
-from .progress import Average, Checkpoint, Log, Run, autocast, set_rate, spread, steps_of
-from .scene import SIZES, random_scene
+from ..data.collage import collage_loss, random_patch
+from ..data.drawing import draw
+from ..data.scene import SIZES, random_scene
+from ..groupnorm import quicken
+from ..networks import LATENT_SCALE, build_autoencoder
+from ..progress import Average, Checkpoint, Log, Run, autocast, set_rate, spread, steps_of
 
 KL_WEIGHT = 5e-4
 OBJECT_WEIGHT = 4.0

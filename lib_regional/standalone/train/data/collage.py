@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..model.stable_diffusion import CELL
+from ...model.stable_diffusion import CELL
 
 JOIN = 8
 """Pixels on either side of a join that may differ."""

@@ -13,7 +13,7 @@ import pytest
 from tests.test_architecture import HOSTS, PACKAGE, ROOT, package_sources, parse, part_of
 from tests.test_setup import load
 
-PROGRAM = ROOT / "tests" / "hosts" / "only_host_packages.py"
+PROGRAM = ROOT / "tests" / "support" / "only_host_packages.py"
 HOST_PACKAGES = set(HOSTS.split())
 
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from apart import plan_of
+from isolation_cases import plan_of
 from forge_double import Processing as ForgeProcessing
 from forge_double import WebUI as Forge
 from forge_networks import Network

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from apart import plan_of
+from isolation_cases import plan_of
 from forge_double import WebUI as ForgeWebUI
 from webui import WebUI as A1111WebUI
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from apart import FULL, HALVES, TWO, images, plan_of, predict
+from isolation_cases import FULL, HALVES, TWO, images, plan_of, predict
 from toy import rows, toy_model
 
 from lib_regional.request.cost import estimate
@@ -22,7 +22,7 @@ def model():
 
 
 def work(shapes):
-    """GFLOP of SD1.5's UNet for rows of these shapes, counted by torch (tests/core/test_cost.py)."""
+    """GFLOP of SD1.5's UNet for rows of these shapes, counted by torch (tests/request/test_cost.py)."""
     return sum(n * (3.0 + 0.1655 * h * w + 7.3e-6 * (h * w) ** 2) for n, _, h, w in shapes)
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from apart import plan_of
+from isolation_cases import plan_of
 from lora_files import CONV, LINEAR, merged
 from torch import Tensor
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from apart import HALVES, called, plan_of, predict
+from isolation_cases import HALVES, called, plan_of, predict
 from lora_files import lora
 from toy import Cond, ToyLoras, rows, toy_model
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 import torch
-from apart import FULL, HALVES, TWO, alone, assert_same, called, images, latent, plain, plan_of, predict, told
+from isolation_cases import FULL, HALVES, TWO, alone, assert_same, called, images, latent, plain, plan_of, predict, told
 from toy import rows, toy_model
 
 from lib_regional.engine.ports import Conditioning, Hooks, Row

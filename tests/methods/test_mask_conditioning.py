@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from apart import FULL, HALVES, TWO, alone, assert_same, images, plain, plan_of, predict
+from isolation_cases import FULL, HALVES, TWO, alone, assert_same, images, plain, plan_of, predict
 from toy import rows, toy_model
 
 from lib_regional.tensors.masks.weight_maps import region_mask

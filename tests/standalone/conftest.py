@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient  # noqa: E402
 from lib_regional.standalone import binding  # noqa: E402
 from lib_regional.standalone.host import Host  # noqa: E402
 from lib_regional.standalone.server.app import create  # noqa: E402
-from tests.standalone.random_model import random_model  # noqa: E402
+from tests.support.random_model import random_model  # noqa: E402
 
 LOCAL = "http://127.0.0.1"
 """The host answers under the names of this machine alone; a test client's own is another one."""

@@ -23,7 +23,7 @@ from lib_regional.standalone import binding  # noqa: E402
 from lib_regional.standalone.host import Host  # noqa: E402
 from lib_regional.standalone.model.stable_diffusion import load_model  # noqa: E402
 from lib_regional.standalone.server.app import create  # noqa: E402
-from tests.standalone.lora_folder import dotted, write  # noqa: E402
+from tests.support.lora_folder import dotted, write  # noqa: E402
 
 KINDS = (*dict.fromkeys((*LINEAR, *CONV)), "norm")
 PROMPT = "a red circle on grass"

@@ -23,7 +23,7 @@ from lib_regional.standalone.pipeline import pictures
 from lib_regional.standalone.server import page_run
 from lib_regional.standalone.server.app import serve
 from lib_regional.standalone.state import State
-from tests.core.test_files import kill_while_writing
+from tests.request.test_files import kill_while_writing
 
 ROOT = Path(__file__).resolve().parents[2]
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")

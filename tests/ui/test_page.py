@@ -17,7 +17,7 @@ from lib_regional.request.errors import RegionalError, settings_error
 from lib_regional.request.settings import Settings
 from lib_regional.standalone.server import app as host_app
 from lib_regional.standalone.server.page_assets import browser_files, head_html, number_of
-from tests.standalone.random_model import random_model
+from tests.support.random_model import random_model
 
 ROOT = Path(__file__).parents[2]
 HALVES = {"enabled": True, "regions": [{"prompt": "a red circle"}, {"prompt": "a blue square"}], "grid": {"ratios": "1,1"}}

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_a1111_generation import FULL, LEFT, MODEL, RIGHT, assert_close, generate
+from tests.hosts.a1111.test_generation import FULL, LEFT, MODEL, RIGHT, assert_close, generate
 from webui import WIDTH, Interrupted, Processing, WebUI, small_unet
 
 from lib_regional.engine.ports import Hooks

@@ -12,7 +12,7 @@ from lib_regional.methods.common.region_lora import ByPlace, ByTag, layer_hooks,
 from lib_regional.methods.common.token_attributes import carried_strengths, side_by_side
 from lib_regional.request.errors import RegionalError
 from lib_regional.tensors.masks.pyramid import Pyramid
-from tests.methods.test_region_lora import LATENT, ROWS, Files, plan_of, whole
+from tests.methods.common.test_region_lora import LATENT, ROWS, Files, plan_of, whole
 
 GRID = (4, 6)
 NAME = "a.attn1.to_q"

@@ -12,7 +12,7 @@ from lib_regional.request.importers import Source, forge_couple, import_text, la
 from lib_regional.request.methods import METHODS
 from lib_regional.request.settings import Settings
 
-VECTORS = Path(__file__).parent / "vectors"
+VECTORS = Path(__file__).parents[1] / "vectors"
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="
 
 

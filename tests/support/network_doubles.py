@@ -18,7 +18,7 @@ from lora_files import merged
 from torch import nn
 
 from lib_regional.tensors.lora.layers import kind_of
-from tests.standalone.lora_folder import parts_for, shrunk
+from tests.support.lora_folder import parts_for, shrunk
 
 
 def random_network(unet: nn.Module, kind: str, seed: int = 0) -> dict[str, dict[str, torch.Tensor]]:

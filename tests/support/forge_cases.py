@@ -2,7 +2,7 @@
 
 import copy
 
-from apart import plan_of
+from isolation_cases import plan_of
 from forge_double import Processing
 
 from lib_regional.engine.ports import Hooks

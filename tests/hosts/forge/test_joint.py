@@ -3,7 +3,7 @@
 import forge_networks
 import pytest
 import torch
-from apart import plan_of
+from isolation_cases import plan_of
 from forge_double import Engine, Processing, WebUI
 from forge_networks import FluxNetwork, context
 

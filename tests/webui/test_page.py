@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from test_a1111_generation import LEFT, MODEL, RIGHT, generate
+from tests.hosts.a1111.test_generation import LEFT, MODEL, RIGHT, generate
 from webui import Processing, WebUI
 
 from lib_regional.request.axes import AXES

@@ -16,7 +16,7 @@ from lib_regional.request.layout.regions import MAX_REGIONS
 from lib_regional.request.layout.shapes import Box
 from lib_regional.request.prompt.splitting import split_prompt
 
-CASES = json.loads((Path(__file__).parent / "vectors" / "regional_prompter.json").read_text(encoding="utf-8"))["cases"]
+CASES = json.loads((Path(__file__).parents[1] / "vectors" / "regional_prompter.json").read_text(encoding="utf-8"))["cases"]
 DIRECTIONS = st.sampled_from(["columns", "rows"])
 
 

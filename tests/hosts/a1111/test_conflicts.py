@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from a1111_hooks import snapshot
-from test_a1111_generation import FULL, LEFT, MODEL, RIGHT, assert_close, generate
+from tests.hosts.a1111.test_generation import FULL, LEFT, MODEL, RIGHT, assert_close, generate
 from webui import Denoiser, Processing, WebUI, _merge, _project, _softly, context
 
 from lib_regional.engine.ports import Hooks

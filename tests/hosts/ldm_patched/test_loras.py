@@ -8,15 +8,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from apart import plan_of
+from isolation_cases import plan_of
 from forge_cases import FULL, HALVES, SIZE, snapshot
 from forge_double import Engine, Interrupted
 from forge_networks import Network
 from ldm_patched_double import Loader, Processing, WebUI
 from lora_files import LINEAR, lora, merged
-from test_forge_pictures import TextEngine, parser  # noqa: F401  a fixture
-from test_webui_loras import LINEAR_KEY, TEXT_KEY, content
-from test_webui_loras import Network as Layers
+from tests.hosts.forge.test_pictures import TextEngine, parser  # noqa: F401  a fixture
+from tests.hosts.webui_family.test_loras import LINEAR_KEY, TEXT_KEY, content
+from tests.hosts.webui_family.test_loras import Network as Layers
 
 from lib_regional.engine.ports import Hooks, facts_of
 from lib_regional.engine.session import Session

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from apart import HALVES, called, latent, plan_of, predict, told
+from isolation_cases import HALVES, called, latent, plan_of, predict, told
 from toy import rows, toy_model
 
 from lib_regional.engine.ports import Hooks, Row

@@ -13,9 +13,7 @@ from lib_regional.request.attention_maps import AttentionMaps
 from lib_regional.request.infotext import from_infotext
 from lib_regional.request.presets import PresetStore
 from lib_regional.ui import panel
-from lib_regional.webui import axes as xyz_axes
-from lib_regional.webui import driver as processing
-from lib_regional.webui import options
+from lib_regional.webui import axes, driver, options
 from lib_regional.webui.token_counts import count_tokens
 
 FOLDER = scripts.basedir()
@@ -42,23 +40,23 @@ class Script(scripts.Script):
 
     def process(self, p: Any, state: Any = None, *_: Any) -> None:
         """Once per generation, before anything is sampled."""
-        processing.begin(p, state, MAPS)
+        driver.begin(p, state, MAPS)
 
     def before_process_batch(self, p: Any, *_: Any, **__: Any) -> None:
         """Once per batch, before the host takes the tags out of its prompts."""
-        processing.deal_batch(p)
+        driver.deal_batch(p)
 
     def process_batch(self, p: Any, *_: Any, **__: Any) -> None:
         """Once per batch, when its prompts are known and not yet encoded."""
-        processing.begin_batch(p)
+        driver.begin_batch(p)
 
     def process_before_every_sampling(self, p: Any, *_: Any, noise: Any = None, **__: Any) -> None:
         """Once per pass (hires is a second one), when its sampler is ready and its first noise drawn."""
-        processing.begin_pass(p, noise)
+        driver.begin_pass(p, noise)
 
     def postprocess_batch_list(self, p: Any, pp: Any, *_: Any, **__: Any) -> None:
         """Once per batch, when its pictures are decoded."""
-        processing.finish_pictures(p, pp)
+        driver.finish_pictures(p, pp)
 
 
 def on_app_started(_: Any, app: Any) -> None:
@@ -67,6 +65,6 @@ def on_app_started(_: Any, app: Any) -> None:
 
 
 script_callbacks.on_app_started(on_app_started)
-script_callbacks.on_before_ui(xyz_axes.register)
+script_callbacks.on_before_ui(axes.register)
 if hasattr(script_callbacks, "on_ui_settings"):  # not on hosts without a settings page
     script_callbacks.on_ui_settings(lambda: options.register(gr.Dropdown))

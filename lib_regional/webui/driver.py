@@ -29,8 +29,7 @@ from ..request.prompt.lora_scope import Dealt, deal_tags, with_dealt
 from ..request.settings import Settings, is_off
 from ..sources.lasting import lasting_mask, reduction
 from ..tensors.attention.record import AttentionRecord
-from . import axes as xyz_axes
-from . import options
+from . import axes, options
 from .attention_maps import kept_maps, word_positions
 from .page_errors import hand_on
 from .templates import refuse_templates
@@ -187,7 +186,7 @@ def begin(p: Any, argument: Any, maps: AttentionMaps | None = None) -> None:
     """
     forget(p)
     try:
-        argument = with_axes(argument, xyz_axes.values_of(p))
+        argument = with_axes(argument, axes.values_of(p))
         if is_off(argument):
             return
         settings = Settings.parse(argument)

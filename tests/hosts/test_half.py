@@ -13,10 +13,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from isolation_cases import plan_of
 from forge_double import Processing as ForgeProcessing
 from forge_double import WebUI as Forge
 from forge_networks import Network
+from isolation_cases import plan_of
 from network_doubles import ForgeEngine, a1111_networks, forge_networks, random_network
 from torch import nn
 from webui import OPTIMISERS, Denoiser, Processing, TimestepsDenoiser, WebUI, checkpoint

@@ -5,8 +5,8 @@ from types import ModuleType
 
 import pytest
 import torch
-from isolation_cases import plan_of
 from forge_double import WebUI as ForgeWebUI
+from isolation_cases import plan_of
 from webui import WebUI as A1111WebUI
 
 from lib_regional.engine.ports import DenoiserCall, StepInfo

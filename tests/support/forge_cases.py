@@ -2,8 +2,8 @@
 
 import copy
 
-from isolation_cases import plan_of
 from forge_double import Processing
+from isolation_cases import plan_of
 
 from lib_regional.engine.ports import Hooks
 from lib_regional.engine.session import Session

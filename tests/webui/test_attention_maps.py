@@ -9,7 +9,7 @@ import torch
 
 from lib_regional.engine.ports import Token
 from lib_regional.request.attention_maps import AttentionMaps, RegionMap
-from lib_regional.webui import attention_maps as recording
+from lib_regional.webui import attention_maps
 
 
 def test_words_without_punctuation_and_marks():
@@ -17,23 +17,23 @@ def test_words_without_punctuation_and_marks():
         def tokens(self, text):
             return [Token(1, "red", 0), Token(2, ",", 1), Token(3, "cir", 2), Token(4, "cle", 2)]
 
-    assert sorted(recording.word_positions(Host())("red, circle")) == [1, 3, 4]
+    assert sorted(attention_maps.word_positions(Host())("red, circle")) == [1, 3, 4]
 
 
 def test_a_host_that_only_counts(monkeypatch):
-    monkeypatch.setattr(recording, "count_tokens", lambda texts: [(77, 150)])
-    places = recording.word_positions(object())("long")
+    monkeypatch.setattr(attention_maps, "count_tokens", lambda texts: [(77, 150)])
+    places = attention_maps.word_positions(object())("long")
     assert places == [*range(1, 76), 78, 79]
 
 
 @pytest.mark.parametrize(("count", "places"), [(0, []), (1, [1]), (75, list(range(1, 76))), (76, [*range(1, 76), 78])])
 def test_chunks_have_marks_at_both_ends(count, places):
-    assert recording.token_places(count) == places
+    assert attention_maps.token_places(count) == places
 
 
 def test_levels_are_shares_of_the_peak():
     maps = {(1, 2): torch.tensor([[0.0, 0.1], [0.2, 0.05]]), (0, 0): torch.zeros(1, 1)}
-    first, second = recording.kept_maps(maps, 2)
+    first, second = attention_maps.kept_maps(maps, 2)
     assert first == (RegionMap(0, (1, 1), 0.0, b"\0"),)
     assert second[0].region == 2 and second[0].grid == (2, 2) and second[0].peak == pytest.approx(0.2)
     assert list(second[0].levels) == [0, 128, 255, 64]

@@ -8,7 +8,7 @@ import pytest
 from toy import toy_model
 
 from lib_regional.request.errors import SettingsError
-from lib_regional.webui import driver as processing
+from lib_regional.webui import driver
 
 MODEL = toy_model()
 
@@ -36,8 +36,8 @@ REGIONS = [{"box": [0, 0, 0.5, 1], "prompt": "a"}]
 
 
 def generate(p, argument):
-    processing.begin(p, argument)
-    processing.begin_batch(p)
+    driver.begin(p, argument)
+    driver.begin_batch(p)
     return p.sample(1, two=2)
 
 
@@ -74,7 +74,7 @@ def test_split_prompts_leave_the_base_to_the_host():
 )
 def test_bad_input_is_raised_by_sample_and_the_next_generation_is_clean(argument, field):
     p = Processing()
-    processing.begin(p, argument)
+    driver.begin(p, argument)
     with pytest.raises(SettingsError) as caught:
         p.sample()
     assert field in [problem.field for problem in caught.value.problems]
@@ -85,7 +85,7 @@ def test_bad_input_is_raised_by_sample_and_the_next_generation_is_clean(argument
 def test_a_fault_while_sampling_leaves_nothing_installed():
     p = Processing()
     p.sample = lambda *a, **k: 1 / 0
-    processing.begin(p, {"enabled": True, "regions": REGIONS})
+    driver.begin(p, {"enabled": True, "regions": REGIONS})
     with pytest.raises(ZeroDivisionError):
         p.sample()
     assert MODEL.call_listeners == []
@@ -147,7 +147,7 @@ def test_a_wrapper_below_somebody_elses_does_not_act_in_the_next_generation():
     assert p.seen == [(["main"], 0)] and p.sample is theirs
     generate(p, {"enabled": True, "regions": REGIONS})
     assert p.seen[1:] == [(["main"], 1)] and MODEL.call_listeners == []
-    processing.begin(p, {"enabled": True, "regions": [{**REGIONS[0], "weight": -1}]})
+    driver.begin(p, {"enabled": True, "regions": [{**REGIONS[0], "weight": -1}]})
     with pytest.raises(SettingsError):
         p.sample()
     generate(p, {"enabled": False})

@@ -6,14 +6,12 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from tests.hosts.a1111.test_generation import LEFT, MODEL, RIGHT, generate
 from webui import Processing, WebUI
 
 from lib_regional.request.axes import AXES
 from lib_regional.request.errors import SettingsError
-from lib_regional.webui import axes as xyz_axes
-from lib_regional.webui import driver as processing
-from lib_regional.webui import options
+from lib_regional.webui import axes, driver, options
+from tests.hosts.a1111.test_generation import LEFT, MODEL, RIGHT, generate
 
 
 class AxisOption:
@@ -39,8 +37,8 @@ def plot(monkeypatch):
 
 
 def test_axes_are_added_once(plot):
-    xyz_axes.register()
-    xyz_axes.register()
+    axes.register()
+    axes.register()
     labels = [option.label for option in plot.axis_options]
     assert labels[0] == "Seed" and len(labels) == len(set(labels)) == 1 + len(AXES)
     assert all(label.startswith("[Regional] ") for label in labels[1:])
@@ -48,24 +46,24 @@ def test_axes_are_added_once(plot):
 
 def test_a_webui_without_the_plot_is_left_alone(plot, monkeypatch):
     sys.modules["modules.scripts"].scripts_data.pop()
-    xyz_axes.register()
+    axes.register()
     monkeypatch.delattr(sys.modules["modules.scripts"], "scripts_data")
-    xyz_axes.register()
+    axes.register()
     assert len(plot.axis_options) == 1
 
 
 def axis(plot, key):
-    return next(option for option in plot.axis_options if option.label == xyz_axes.PREFIX + AXES[key].name)
+    return next(option for option in plot.axis_options if option.label == axes.PREFIX + AXES[key].name)
 
 
 def test_cells_are_copies_that_do_not_see_each_other(plot):
-    xyz_axes.register()
+    axes.register()
     p = SimpleNamespace()
     axis(plot, "weight").apply(p, "1:0.5", [])
     cell = copy.copy(p)
     axis(plot, "enabled").apply(cell, "false", [])
     axis(plot, "weight").apply(cell, "1:2", [])
-    assert xyz_axes.values_of(p) == {"weight": "1:0.5"} and xyz_axes.values_of(cell) == {"weight": "1:2", "enabled": "false"}
+    assert axes.values_of(p) == {"weight": "1:0.5"} and axes.values_of(cell) == {"weight": "1:2", "enabled": "false"}
     assert axis(plot, "weight").format_value(cell, None, "1:2") == "Weight of region: 1:2"
     assert axis(plot, "method").choices() == list(AXES["method"].choices)
 
@@ -75,20 +73,20 @@ def test_a_cell_is_the_picture_with_the_value_written_out(plot, monkeypatch):
     regions = [{**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"}]
     expected = generate(Processing(webui), *({**region, "base_share": 0.5} for region in regions))
     p = Processing(webui)
-    setattr(p, xyz_axes.ATTRIBUTE, {"base_share": "0.5"})
+    setattr(p, axes.ATTRIBUTE, {"base_share": "0.5"})
     assert generate(p, *regions).equal(expected)
     off = Processing(webui)
-    setattr(off, xyz_axes.ATTRIBUTE, {"enabled": "false"})
+    setattr(off, axes.ATTRIBUTE, {"enabled": "false"})
     assert generate(off, *regions).equal(generate(Processing(webui)))
     bad = Processing(webui)
-    setattr(bad, xyz_axes.ATTRIBUTE, {"weight": "9:1"})
+    setattr(bad, axes.ATTRIBUTE, {"weight": "9:1"})
     with pytest.raises(SettingsError, match="1 to 2"):
         generate(bad, *regions)
 
 
 def test_bad_values_are_refused_before_the_plot_begins(plot):
     """The plot hides what a cell raises."""
-    xyz_axes.register()
+    axes.register()
     settings = {"enabled": True, "regions": [{**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"}]}
     others = SimpleNamespace(title=lambda: "Other", args_from=1)
     ours = SimpleNamespace(title=lambda: "Regional", args_from=2)
@@ -136,7 +134,7 @@ def test_the_regions_are_in_the_infotext_if_wanted(monkeypatch, written):
     webui = WebUI(monkeypatch, MODEL)
     setattr(webui.opts, options.INFOTEXT, written)
     p = Processing(webui)
-    processing.begin(p, {"enabled": True, "regions": [{**LEFT, "prompt": "x"}]})
+    driver.begin(p, {"enabled": True, "regions": [{**LEFT, "prompt": "x"}]})
     assert ("Regional" in p.extra_generation_params) is written
 
 

@@ -10,7 +10,7 @@ import pytest
 from toy import toy_model
 
 from lib_regional.request.errors import RegionalError
-from lib_regional.webui import driver as processing
+from lib_regional.webui import driver
 
 
 class Task:
@@ -49,7 +49,7 @@ def picture(argument, sample=lambda: "latent"):
 
     def generate():
         p = SimpleNamespace(sample=sample, sd_model=toy_model(), scripts=None)
-        processing.begin(p, argument)
+        driver.begin(p, argument)
         return [p.sample(), "infotext"]
 
     return generate

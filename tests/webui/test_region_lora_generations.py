@@ -10,17 +10,17 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from isolation_cases import plan_of
 from forge_double import Processing as ForgeProcessing
 from forge_double import WebUI as Forge
 from forge_networks import Network
+from isolation_cases import plan_of
 from lora_files import CONV, LINEAR
 from network_doubles import ForgeEngine, a1111_networks, forge_networks, random_network, with_loras
 from webui import Denoiser, Processing, WebUI, checkpoint
 
 from lib_regional.engine.session import Session
 from lib_regional.hosts.registry import find_host
-from lib_regional.webui import driver as processing
+from lib_regional.webui import driver
 
 KINDS = (*dict.fromkeys((*LINEAR, *CONV)), "norm")
 FORGE_KINDS = tuple(kind for kind in KINDS if not kind.startswith(("ia3", "oft", "boft")))
@@ -65,8 +65,8 @@ class A1111Rig(Rig):
     def regions(self, prompts, *regions, **more):
         """The latent with regions."""
         p = Processing(self.webui, list(prompts), ["bad"] * len(prompts))
-        processing.begin(p, {"enabled": True, "regions": list(regions), **more})
-        processing.begin_batch(p)
+        driver.begin(p, {"enabled": True, "regions": list(regions), **more})
+        driver.begin_batch(p)
         return p.sample(steps=2)
 
 

@@ -17,8 +17,8 @@ from ...engine.ports import Conditioning, Hooks, ModelFacts, NetworkDeltas, Toke
 from ...request.prompt.lora_tags import LoraTag
 from ..a1111.model import loaded_model
 from ..webui_family.host import WebUIHost
-from . import loras as forge_loras
-from . import pictures as forge_pictures
+from . import pictures
+from .loras import on_texts, unet_deltas
 from .model import facts_of_model, training_levels
 from .sampling import Sampling
 
@@ -31,7 +31,7 @@ class ForgeHost(WebUIHost):
     @property
     def differentiable(self) -> bool:
         """See `ports.EditingHost`."""
-        return forge_pictures.decodes_with_gradient(self._model)
+        return pictures.decodes_with_gradient(self._model)
 
     @property
     def facts(self) -> ModelFacts:
@@ -39,23 +39,23 @@ class ForgeHost(WebUIHost):
         return facts_of_model(self._model)
 
     def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
-        return forge_loras.on_texts(loaded_model(), loras)
+        return on_texts(loaded_model(), loras)
 
     def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
         """See `ports.Host.loras`."""
-        return [forge_loras.unet_deltas(loaded_model(), lora) for lora in loras]
+        return [unet_deltas(loaded_model(), lora) for lora in loras]
 
     def tokens(self, text: str) -> list[Token]:
         """See `ports.EditingHost.tokens`."""
-        return forge_pictures.tokens_of(loaded_model(), text)
+        return pictures.tokens_of(loaded_model(), text)
 
     def decode(self, latent: Tensor) -> Tensor:
         """See `ports.EditingHost.decode`."""
-        return forge_pictures.decode(loaded_model(), latent)
+        return pictures.decode(loaded_model(), latent)
 
     def encode_picture(self, picture: Tensor) -> Tensor:
         """See `ports.EditingHost.encode_picture`."""
-        return forge_pictures.encode_picture(loaded_model(), picture)
+        return pictures.encode_picture(loaded_model(), picture)
 
     @property
     def alphas_cumprod(self) -> Tensor:
@@ -64,7 +64,7 @@ class ForgeHost(WebUIHost):
 
     def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
         """See `ports.InvertingHost.predict`."""
-        return forge_pictures.predict(loaded_model(), x, step, conditionings)
+        return pictures.predict(loaded_model(), x, step, conditionings)
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the loaded model until exit; see `ports.Host.patched`. Raises `RegionalError` where it cannot serve ``hooks``."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ..errors import Problem, raise_any, settings_error, shown
 from ..fields import FRACTION, to_plain
-from . import mask_codecs as mask_data
+from . import mask_codecs
 
 MAX_POINTS = 512
 _TINY = 1e-12
@@ -158,14 +158,14 @@ def _filled_length(edges: Sequence[tuple[tuple[float, float], tuple[float, float
 
 @dataclass(frozen=True)
 class MaskImage:
-    """A mask as text (see mask_data), stretched over the whole picture; white or 255 is inside."""
+    """A mask as text (see mask_codecs), stretched over the whole picture; white or 255 is inside."""
 
     data: str
     size: tuple[int, int] = field(init=False, repr=False, compare=False)
     KIND: ClassVar[str] = "mask"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", mask_data.check_mask(self.data))
+        object.__setattr__(self, "size", mask_codecs.check_mask(self.data))
 
     @classmethod
     def from_json(cls, value: object) -> MaskImage:
@@ -216,7 +216,7 @@ def shape_schemas() -> dict[str, dict[str, object]]:
         },
         "mask": {
             "type": "string",
-            "pattern": mask_data.PATTERN,
+            "pattern": mask_codecs.PATTERN,
             "description": "A picture over the whole canvas, white is inside: a PNG data URL, or run-length text rle:WxH:value*length,…",
         },
     }

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...engine.ports import DenoiserHook, GuidanceModel, ModelCall
 from ...request.prompt.schedules import prompt_schedule
-from ..pipeline import extra_networks as networks
+from ..pipeline import extra_networks
 from ..sampling.conditioning import Cond, CondValue, crossattn_of
 from ..sampling.noise_levels import NoiseLevels
 from . import CHECKPOINT, DIFFUSERS
@@ -133,7 +133,7 @@ class StandaloneModel:
         An empty negative is all zeros with SDXL, as in the WebUI.
         """
         with torch.no_grad():
-            return [self._encode(networks.strip(text), negative, size) for text in texts]
+            return [self._encode(extra_networks.strip(text), negative, size) for text in texts]
 
     def _encode(self, text: str, negative: bool, size: tuple[int, int]) -> Cond:
         encoded = [tower.encode(text) for tower in self.towers]
@@ -152,7 +152,7 @@ class StandaloneModel:
         self, texts: Sequence[str], steps: int, *, negative: bool = False, size: tuple[int, int] = (512, 512)
     ) -> list[Schedule]:
         """Encode texts with prompt schedules such as ``[a:b:0.5]`` over ``steps`` steps."""
-        plans = [prompt_schedule(networks.strip(text), steps) for text in texts]
+        plans = [prompt_schedule(extra_networks.strip(text), steps) for text in texts]
         known: dict[str, Cond] = {}
         for text in (text for plan in plans for _, text in plan):
             if text not in known:
@@ -183,7 +183,7 @@ class StandaloneModel:
 
     def token_pieces(self, text: str) -> list[tuple[int, str, int]]:
         """(position in the context, letters, number of the word) of each token of a text; of a schedule, those of its last text."""
-        return self.towers[0].chunker.pieces(prompt_schedule(networks.strip(text), 1)[-1][1])
+        return self.towers[0].chunker.pieces(prompt_schedule(extra_networks.strip(text), 1)[-1][1])
 
     def encode_images(self, images: Tensor) -> Tensor:
         """Pictures (B,3,8H,8W) in -1..1 -> latents (B,4,H,W): the mean of the posterior."""

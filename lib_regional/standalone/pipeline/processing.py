@@ -22,7 +22,7 @@ from ..sampling.conditioning import (
 from ..sampling.noise import ImageNoise
 from ..sampling.run import Sampler
 from ..sampling.samplers import find_sampler, split_name
-from . import extra_networks as networks
+from . import extra_networks
 from .infotext import VERSION, create_infotext
 from .pictures import Crop
 
@@ -111,7 +111,7 @@ class StableDiffusionProcessing:
     negative_prompts: list[str] = field(default_factory=list, init=False)
     seeds: list[int] = field(default_factory=list, init=False)
     subseeds: list[int] = field(default_factory=list, init=False)
-    extra_network_data: networks.NetworkData = field(default_factory=dict, init=False)
+    extra_network_data: extra_networks.NetworkData = field(default_factory=dict, init=False)
     main_prompt: str = field(default="", init=False)
     main_negative_prompt: str = field(default="", init=False)
 
@@ -211,12 +211,12 @@ class StableDiffusionProcessing:
 
     def parse_extra_network_prompts(self) -> None:
         """Take ``<…:…>`` tags out of the prompts."""
-        self.prompts, self.extra_network_data = networks.parse_prompts(self.prompts)
+        self.prompts, self.extra_network_data = extra_networks.parse_prompts(self.prompts)
 
-    def activate_networks(self, found: networks.NetworkData) -> None:
+    def activate_networks(self, found: extra_networks.NetworkData) -> None:
         """Put the LoRAs of a pass to work on the whole picture, and say which tags have no effect."""
-        networks.warn(found)
-        self.model.loras.activate(() if self.disable_extra_networks else networks.loras(found))
+        extra_networks.warn(found)
+        self.model.loras.activate(() if self.disable_extra_networks else extra_networks.loras(found))
 
     def note_loras(self) -> None:
         """Write the hashes of the LoRAs that were used, by anyone, for the infotext."""

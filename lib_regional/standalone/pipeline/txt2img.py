@@ -13,7 +13,7 @@ from ..faults import RequestError
 from ..model.stable_diffusion import CELL
 from ..sampling.conditioning import MulticondLearnedConditioning
 from ..sampling.samplers import find_sampler, split_name
-from . import extra_networks as networks
+from . import extra_networks
 from .pictures import JUST_RESIZE, LATENT_UPSCALERS, PIXEL_UPSCALERS, resize_image, to_pil, to_tensor
 from .processing import StableDiffusionProcessing, _for_each
 
@@ -47,7 +47,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
     all_hr_negative_prompts: list[str] = field(default_factory=list, init=False)
     hr_prompts: list[str] = field(default_factory=list, init=False)
     hr_negative_prompts: list[str] = field(default_factory=list, init=False)
-    hr_extra_network_data: networks.NetworkData = field(default_factory=dict, init=False)
+    hr_extra_network_data: extra_networks.NetworkData = field(default_factory=dict, init=False)
     hr_c: MulticondLearnedConditioning | None = field(default=None, init=False)
     hr_uc: Any = field(default=None, init=False)
 
@@ -120,7 +120,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
         """Take tags out of the prompts; the hires prompts have their own."""
         super().parse_extra_network_prompts()
         part = slice(self.iteration * self.batch_size, (self.iteration + 1) * self.batch_size)
-        self.hr_prompts, self.hr_extra_network_data = networks.parse_prompts(self.all_hr_prompts[part])
+        self.hr_prompts, self.hr_extra_network_data = extra_networks.parse_prompts(self.all_hr_prompts[part])
         self.hr_negative_prompts = self.all_hr_negative_prompts[part]
 
     def setup_conds(self) -> None:

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from a1111_hooks import snapshot
-from tests.hosts.a1111.test_generation import FULL, LEFT, MODEL, RIGHT, assert_close, generate
 from webui import Denoiser, Processing, WebUI, _merge, _project, _softly, context
 
 from lib_regional.engine.ports import Hooks
 from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.request.errors import RegionalError
-from lib_regional.webui import driver as processing
+from lib_regional.webui import driver
+from tests.hosts.a1111.test_generation import FULL, LEFT, MODEL, RIGHT, assert_close, generate
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_without_regions_they_are_none_of_our_business(webui, layers):
     for layer in layers:
         layer.forward = negative_tokens_forward(layer)
     plain = generate(Processing(webui))
-    processing.begin(p := Processing(webui), {"enabled": False})
+    driver.begin(p := Processing(webui), {"enabled": False})
     assert torch.equal(p.sample(steps=2), plain)
 
 
@@ -252,17 +252,17 @@ def test_prompts_that_another_extension_expands_late_are_the_ones_used(webui):
     """Dynamic Prompts writes p.all_prompts in its process, the batch takes its prompts from there."""
     split = {"text_from": "break", "grid": {"ratios": "1,1", "direction": "columns"}}
     p = Processing(webui, ["{a|b} BREAK c"])
-    processing.begin(p, {"enabled": True, "regions": [{}, {}], **split})
+    driver.begin(p, {"enabled": True, "regions": [{}, {}], **split})
     p.prompts = p.all_prompts = ["a BREAK c"]
-    processing.begin_batch(p)
+    driver.begin_batch(p)
     assert_close(p.sample(steps=2), generate(Processing(webui, ["a BREAK c"]), {}, {}, **split))
 
 
 def test_prompts_expanded_to_a_wrong_number_stop_the_picture(webui):
     p = Processing(webui, ["a BREAK c"])
-    processing.begin(p, {"enabled": True, "regions": [{}, {}], "text_from": "break", "grid": {"ratios": "1,1", "direction": "columns"}})
+    driver.begin(p, {"enabled": True, "regions": [{}, {}], "text_from": "break", "grid": {"ratios": "1,1", "direction": "columns"}})
     p.prompts = p.all_prompts = ["only one"]
-    processing.begin_batch(p)  # where the host would only log it
+    driver.begin_batch(p)  # where the host would only log it
     with pytest.raises(RegionalError):
         p.sample(steps=2)
 

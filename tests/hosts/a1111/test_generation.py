@@ -10,7 +10,7 @@ from webui import OPTIMISERS, Denoiser, Processing, WebUI, checkpoint, plain_for
 
 from lib_regional.request.attention_maps import AttentionMaps
 from lib_regional.request.errors import RegionalError
-from lib_regional.webui import driver as processing
+from lib_regional.webui import driver
 
 MODEL = checkpoint()
 FULL = {"box": [0, 0, 1, 1], "base_share": 0.0, "feather": 0.0}
@@ -25,8 +25,8 @@ def webui(monkeypatch):
 def generate(p, *regions, **more):
     """The latent after two steps with these regions; without regions the host alone."""
     argument = {"enabled": True, "regions": list(regions), **more} if regions else None
-    processing.begin(p, argument)
-    processing.begin_batch(p)
+    driver.begin(p, argument)
+    driver.begin_batch(p)
     return p.sample(steps=2)
 
 
@@ -118,8 +118,8 @@ def test_a_checkpoint_that_changes_is_followed(webui):
 
     def refined(p, *regions):
         webui.load(MODEL)
-        processing.begin(p, {"enabled": True, "regions": list(regions)} if regions else None)
-        processing.begin_batch(p)
+        driver.begin(p, {"enabled": True, "regions": list(regions)} if regions else None)
+        driver.begin_batch(p)
         return p.sample(steps=3, switch=(1, other))
 
     assert_close(refined(Processing(webui, ["something else"]), region), refined(Processing(webui, ["a red hat"])))
@@ -131,8 +131,8 @@ def test_attention_maps_are_kept_and_change_nothing(webui, method, monkeypatch):
     monkeypatch.setattr("lib_regional.webui.driver.word_positions", lambda host: lambda text: [1, 2])
     regions, maps = [{**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"}], AttentionMaps()
     before, p = generate(Processing(webui), *regions, method=method), Processing(webui)
-    processing.begin(p, {"enabled": True, "regions": regions, "method": method, "attention_maps": "mine"}, maps)
-    processing.begin_batch(p)
+    driver.begin(p, {"enabled": True, "regions": regions, "method": method, "attention_maps": "mine"}, maps)
+    driver.begin_batch(p)
     assert torch.equal(p.sample(steps=2), before)
     assert [[one.region for one in image] for image in maps.of("mine")] == [[0, 1]]
     assert all(0 < one.peak <= 1 and len(one.levels) == one.grid[0] * one.grid[1] for one in maps.of("mine")[0])

@@ -11,7 +11,7 @@ from moved_tokens import GRIDS, HYPERTILE, MOVED, blocks_of, merge_of, merging, 
 from network_doubles import a1111_networks, random_network, with_loras
 from webui import OPTIMISERS, Interrupted, Processing, WebUI, checkpoint
 
-from lib_regional.webui import driver as processing
+from lib_regional.webui import driver
 
 MODEL = checkpoint()
 UNET = MODEL.model.diffusion_model
@@ -179,8 +179,8 @@ class Rig:
     def regions(self, *regions, **more):
         """The latent with regions."""
         p = Processing(self.webui, ["else"], ["bad"])
-        processing.begin(p, {"enabled": True, "regions": list(regions), **more})
-        processing.begin_batch(p)
+        driver.begin(p, {"enabled": True, "regions": list(regions), **more})
+        driver.begin_batch(p)
         with self.moves(UNET):
             return p.sample(steps=2)
 

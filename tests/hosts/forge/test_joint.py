@@ -3,9 +3,9 @@
 import forge_networks
 import pytest
 import torch
-from isolation_cases import plan_of
 from forge_double import Engine, Processing, WebUI
 from forge_networks import FluxNetwork, context
+from isolation_cases import plan_of
 
 from lib_regional.engine.ports import Hooks, TextShare, facts_of
 from lib_regional.engine.session import Session

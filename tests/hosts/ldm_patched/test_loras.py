@@ -8,15 +8,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from isolation_cases import plan_of
 from forge_cases import FULL, HALVES, SIZE, snapshot
 from forge_double import Engine, Interrupted
 from forge_networks import Network
+from isolation_cases import plan_of
 from ldm_patched_double import Loader, Processing, WebUI
 from lora_files import LINEAR, lora, merged
-from tests.hosts.forge.test_pictures import TextEngine, parser  # noqa: F401  a fixture
-from tests.hosts.webui_family.test_loras import LINEAR_KEY, TEXT_KEY, content
-from tests.hosts.webui_family.test_loras import Network as Layers
 
 from lib_regional.engine.ports import Hooks, facts_of
 from lib_regional.engine.session import Session
@@ -28,6 +25,9 @@ from lib_regional.hosts.registry import find_host
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.tensors.lora.low_rank import added
+from tests.hosts.forge.test_pictures import TextEngine, parser  # noqa: F401  a fixture
+from tests.hosts.webui_family.test_loras import LINEAR_KEY, TEXT_KEY, content
+from tests.hosts.webui_family.test_loras import Network as Layers
 
 KINDS = ["reforge", "classic"]
 UNET_KEYS = {LINEAR_KEY: "diffusion_model.block.1.to_q.weight"}

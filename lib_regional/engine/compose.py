@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from .ports import Hooks, PictureHook, StepInfo
+from .calls import StepInfo
+from .hooks import Hooks, PictureHook
 
 First = Callable[[StepInfo], bool]
 """Whether the first set of hooks acts at a step; else the second does."""

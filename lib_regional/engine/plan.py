@@ -12,7 +12,7 @@ from ..request.layout.regions import Layout
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
 from ..request.settings import Settings
 from ..tensors.attention.record import AttentionRecord
-from .ports import StepInfo
+from .calls import StepInfo
 
 
 @dataclass(frozen=True)

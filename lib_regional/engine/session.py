@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import Any
 
 from ..methods import METHODS
+from .hooks import Hooks, PictureHook
 from .plan import Plan
-from .ports import Hooks, Host, PictureHook
+from .ports import Host
 
 
 class Session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..engine.compose import noting
-from ..engine.ports import Hooks
+from ..engine.hooks import Hooks
 from ..request.errors import RegionalError
 
 _WANTED = {

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..engine.ports import LayerDelta
+from ..tensors.lora.deltas import LayerDelta
 from ..tensors.lora.layers import own_weights
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from ..engine.ports import Host, facts_of
+from ..engine.capabilities import facts_of
+from ..engine.ports import Host
 from ..request.cost import TRAINED
 from ..request.errors import RegionalError
 from .a1111.model import is_a1111

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..engine.hooks import Hooks
 from ..engine.plan import Plan
-from ..engine.ports import Hooks, Host
+from ..engine.ports import Host
 from .attention_couple import attention_couple
 from .latent_composite import latent_composite
 from .latent_couple import latent_couple

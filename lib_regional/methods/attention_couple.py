@@ -10,8 +10,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from ..engine.calls import AttentionCall, Row
+from ..engine.hooks import Hooks
 from ..engine.plan import Plan
-from ..engine.ports import AttentionCall, Hooks, Host, Row
+from ..engine.ports import Host
 from ..tensors.attention.regional import Part, Recipe, attend, make_recipe, split_heads
 from ..tensors.masks.pyramid import Pyramid
 from .common.attention_recording import Spoken, record_spoken

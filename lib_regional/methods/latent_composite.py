@@ -14,9 +14,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ..engine.calls import DenoiserCall, Role, Row, StepInfo, UNetCall
+from ..engine.capabilities import ModelFacts, facts_of
 from ..engine.compose import switched
+from ..engine.hooks import Hooks
 from ..engine.plan import Plan
-from ..engine.ports import DenoiserCall, Hooks, Host, ModelFacts, Role, Row, StepInfo, UNetCall, facts_of
+from ..engine.ports import Host
 from ..tensors.latents.noise import latent_channels, network_input, noise_slope, sampler_latent
 from ..tensors.latents.windows import Window, canvas_of, fitted, support
 from ..tensors.precision import single

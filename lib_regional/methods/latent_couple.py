@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from ..engine.calls import StepInfo
+from ..engine.hooks import Hooks
 from ..engine.plan import Plan
-from ..engine.ports import Hooks, Host, StepInfo
+from ..engine.ports import Host
 from ..tensors.latents.windows import NEGLIGIBLE, Window, canvas_of, fitted, support
 from ..tensors.masks.pyramid import Pyramid
 from ..tensors.masks.weight_maps import WeightMaps

@@ -6,8 +6,9 @@ its strength, also against the base at its soft border and, with ``base_strength
 
 from __future__ import annotations
 
+from ..engine.hooks import Hooks
 from ..engine.plan import Plan
-from ..engine.ports import Hooks, Host
+from ..engine.ports import Host
 from ..tensors.masks.pyramid import scaled_layout
 from ..tensors.masks.weight_maps import WeightMaps, strength_maps
 from .common.region_predictions import Scene, prediction_hooks

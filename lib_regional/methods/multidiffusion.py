@@ -13,9 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..engine.calls import Row, StepInfo, UNetCall
+from ..engine.capabilities import facts_of
+from ..engine.hooks import Hooks
 from ..engine.plan import Plan
-from ..engine.ports import Hooks, Host, Prediction, Row, StepInfo, UNetCall, facts_of
-from ..tensors.latents.noise import latent_channels, noised, seeded_noise
+from ..engine.ports import Host
+from ..tensors.latents.noise import Prediction, latent_channels, noised, seeded_noise
 from ..tensors.latents.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles, widened
 from .common.region_predictions import Scene, View, Voice, Voices, prediction_hooks
 from .latent_couple import shares_of, speakers

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..engine.ports import GuidanceModel
+from ..engine.capabilities import GuidanceModel
 from ..request.errors import RegionalError
 from ..tensors.precision import full_precision
 

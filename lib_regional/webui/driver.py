@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..engine.capabilities import facts_of
+from ..engine.hooks import PictureHook
 from ..engine.plan import PassPlan, Picture, Plan, plan_hires, plan_pass
-from ..engine.ports import PictureHook, facts_of
 from ..engine.session import Session
 from ..hosts.registry import find_host
 from ..request.attention_maps import AttentionMaps

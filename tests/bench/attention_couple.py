@@ -23,8 +23,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from lib_regional.engine.calls import ModelCall, Row, StepInfo
 from lib_regional.engine.plan import Plan, plan_pass
-from lib_regional.engine.ports import ModelCall, Row, StepInfo
 from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.request.settings import Settings

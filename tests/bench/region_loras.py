@@ -26,11 +26,11 @@ sys.path.insert(1, str(Path(__file__).parent))
 from attention_couple import GRIDS, RandomModel, flops, plan_of, timed
 
 from lib_regional.engine.plan import Plan, plan_pass
-from lib_regional.engine.ports import LayerDelta, NetworkDeltas
 from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.request.settings import Settings
+from lib_regional.tensors.lora.deltas import LayerDelta, NetworkDeltas
 from lib_regional.tensors.lora.layers import kind_of
 from lib_regional.tensors.lora.low_rank import dense
 from lib_regional.tensors.masks.pyramid import Pyramid

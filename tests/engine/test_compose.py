@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from lib_regional.engine import compose as hook_slots
+from lib_regional.engine.calls import AttentionCall, DenoiserCall, LayerCall, ModelCall, Row, Site, StepInfo, UNetCall
 from lib_regional.engine.compose import SLOTS, switched
-from lib_regional.engine.ports import AttentionCall, DenoiserCall, Hooks, LayerCall, ModelCall, Row, Site, StepInfo, UNetCall
+from lib_regional.engine.hooks import Hooks
 
 FIELDS = [one.name for one in fields(Hooks)]
 ZERO = torch.zeros(1, 1, 4)

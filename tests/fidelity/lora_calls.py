@@ -23,8 +23,8 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 from loras import LEFT, OFF, RIGHT, SEPARATION  # noqa: E402
 
+from lib_regional.engine.calls import ModelCall, Row, StepInfo
 from lib_regional.engine.plan import Plan, plan_pass  # noqa: E402
-from lib_regional.engine.ports import ModelCall, Row, StepInfo  # noqa: E402
 from lib_regional.engine.session import Session  # noqa: E402
 from lib_regional.hosts.diffusers.adapter import DiffusersHost  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402

@@ -10,7 +10,7 @@ from forge_double import WebUI as ForgeWebUI
 from forge_networks import FluxNetwork
 from webui import Denoiser, Processing, WebUI
 
-from lib_regional.engine.ports import Hooks
+from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.asked import Asked
 from lib_regional.request.errors import RegionalError
 

@@ -21,7 +21,7 @@ from network_doubles import ForgeEngine, a1111_networks, forge_networks, random_
 from torch import nn
 from webui import OPTIMISERS, Denoiser, Processing, TimestepsDenoiser, WebUI, checkpoint
 
-from lib_regional.engine.ports import ModelCall, Row, Site, StepInfo
+from lib_regional.engine.calls import ModelCall, Row, Site, StepInfo
 from lib_regional.engine.session import Session
 from lib_regional.hosts.ldm import sites as a1111_attention
 from lib_regional.hosts.registry import find_host

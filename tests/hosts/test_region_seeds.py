@@ -9,7 +9,7 @@ from forge_double import WebUI as ForgeWebUI
 from isolation_cases import plan_of
 from webui import WebUI as A1111WebUI
 
-from lib_regional.engine.ports import DenoiserCall, StepInfo
+from lib_regional.engine.calls import DenoiserCall, StepInfo
 from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.hosts.forge.adapter import ForgeHost
 from lib_regional.methods import METHODS

@@ -6,8 +6,9 @@ import pytest
 import torch
 from toy import rows, toy_model
 
+from lib_regional.engine.calls import Row, StepInfo
+from lib_regional.engine.hooks import Hooks
 from lib_regional.engine.plan import Plan, plan_hires, plan_pass
-from lib_regional.engine.ports import Hooks, Row, StepInfo
 from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import METHODS

@@ -13,18 +13,8 @@ from isolation_cases import plan_of
 from lora_files import CONV, LINEAR, merged
 from torch import Tensor
 
-from lib_regional.engine.ports import (
-    Conditioning,
-    DenoiserCall,
-    LayerCall,
-    LayerKind,
-    ModelCall,
-    ModelFacts,
-    Row,
-    StepInfo,
-    UNetCall,
-    UNetRow,
-)
+from lib_regional.engine.calls import Conditioning, DenoiserCall, LayerCall, ModelCall, Row, StepInfo, UNetCall, UNetRow
+from lib_regional.engine.capabilities import ModelFacts
 from lib_regional.methods import METHODS
 from lib_regional.methods.common.region_lora import ByPlace, layer_hooks, load_networks
 from lib_regional.methods.common.region_noise import region_noise
@@ -34,6 +24,7 @@ from lib_regional.methods.mrgd.guide import SCALE, Scene, Weights, guided
 from lib_regional.methods.mrgd.inversion import RATE, Inversion
 from lib_regional.methods.mrgd.sides import Job, fuse
 from lib_regional.methods.mrgd.windows import Window, whole
+from lib_regional.tensors.lora.deltas import LayerKind
 from lib_regional.tensors.lora.kinds import Target, layer_delta
 from lib_regional.tensors.masks.pyramid import Pyramid
 from lib_regional.tensors.masks.weight_maps import strength_maps, weight_maps

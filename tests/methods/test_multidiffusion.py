@@ -7,7 +7,7 @@ import torch
 from isolation_cases import FULL, HALVES, TWO, alone, assert_same, called, images, latent, plain, plan_of, predict, told
 from toy import rows, toy_model
 
-from lib_regional.engine.ports import Row
+from lib_regional.engine.calls import Row
 from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods.multidiffusion import Tiling

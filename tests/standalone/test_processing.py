@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_regional.engine.ports import Row
+from lib_regional.engine.calls import Row
 from lib_regional.standalone.faults import RequestError
 from lib_regional.standalone.pipeline import pictures
 from lib_regional.standalone.sampling.denoiser import combine, row_roles, runs

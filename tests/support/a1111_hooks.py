@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 from webui import WIDTH
 
-from lib_regional.engine.ports import Hooks
+from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.a1111.adapter import A1111Host
 
 

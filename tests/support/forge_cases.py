@@ -5,7 +5,7 @@ import copy
 from forge_double import Processing
 from isolation_cases import plan_of
 
-from lib_regional.engine.ports import Hooks
+from lib_regional.engine.hooks import Hooks
 from lib_regional.engine.session import Session
 from lib_regional.hosts.forge.adapter import ForgeHost
 from lib_regional.hosts.registry import find_host

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from toy import rows
 
+from lib_regional.engine.calls import ModelCall, Row, StepInfo
 from lib_regional.engine.plan import Plan, plan_hires, plan_pass
-from lib_regional.engine.ports import ModelCall, Row, StepInfo
 from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.request.settings import Settings

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lib_regional.engine.ports import DenoiserCall, LayerDelta, ModelCall, NetworkDeltas, Row, StepInfo
+from lib_regional.engine.calls import DenoiserCall, ModelCall, Row, StepInfo
 from lib_regional.request.prompt.lora_tags import LoraTag
+from lib_regional.tensors.lora.deltas import LayerDelta, NetworkDeltas
 from lib_regional.tensors.lora.layers import kind_of
 
 ROWS = (Row(0, "cond"), Row(0, "uncond"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from diffusers import UNet2DConditionModel
 
-from lib_regional.engine.ports import ModelCall, Row, StepInfo
+from lib_regional.engine.calls import ModelCall, Row, StepInfo
 from lib_regional.request.prompt.schedules import prompt_schedule
 
 WIDTH = 16

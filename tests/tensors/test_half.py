@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from lib_regional.engine.ports import AttentionCall, LayerKind, ModelCall, Row, Site, StepInfo, Token
+from lib_regional.engine.calls import AttentionCall, ModelCall, Row, Site, StepInfo
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.settings import Settings
 from lib_regional.tensors.attention.isolation import attend_apart, border_of, conv_apart, norm_apart, parts_of
@@ -26,7 +26,9 @@ from lib_regional.tensors.guidance.alignment import ColumnEdit, by_parts
 from lib_regional.tensors.guidance.losses import inherent, inter_image, region_specific
 from lib_regional.tensors.guidance.metrics import masked_mean, psnr
 from lib_regional.tensors.guidance.segmentation import FittedMaps, LinearPictures
+from lib_regional.tensors.guidance.tokens import Token
 from lib_regional.tensors.latents.noise import joined_noise
+from lib_regional.tensors.lora.deltas import LayerKind
 from lib_regional.tensors.lora.layers import own_weights
 from lib_regional.tensors.masks.decoding import decode_mask
 from lib_regional.tensors.masks.pyramid import Pyramid

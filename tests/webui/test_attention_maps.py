@@ -7,8 +7,8 @@ import base64
 import pytest
 import torch
 
-from lib_regional.engine.ports import Token
 from lib_regional.request.attention_maps import AttentionMaps, RegionMap
+from lib_regional.tensors.guidance.tokens import Token
 from lib_regional.webui import attention_maps
 
 

@@ -14,10 +14,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ...engine.calls import Conditioning, ModelCall, Site, UNetRow
+from ...engine.capabilities import ModelFacts
+from ...engine.hooks import AttentionHook, Hooks
 from ...engine.patching import foreign_forward, owner_of, patched_forward
-from ...engine.ports import AttentionHook, Conditioning, Grid, Hooks, ModelCall, ModelFacts, NetworkDeltas, Site, Token, UNetRow
 from ...request.errors import RegionalError
+from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
+from ...tensors.guidance.tokens import Token
+from ...tensors.lora.deltas import NetworkDeltas
 from ..asked import Asked
 from ..ldm.sites import beside, check_shape, grid_hook, left_to_host, refuse_foreign_texts, run_hook, sites_of, transformer_of
 from ..ldm.tokens import CarriedTokens

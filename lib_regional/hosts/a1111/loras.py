@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...engine.ports import LayerDelta, LayerKind, NetworkDeltas
 from ...request.errors import RegionalError
 from ...request.prompt.lora_tags import LoraTag
+from ...tensors.lora.deltas import LayerDelta, LayerKind, NetworkDeltas
 from ...tensors.lora.layers import kind_of
 from ...tensors.precision import full_precision
 from ..webui_family.lora_files import check_family, checked, extension, find, unreadable

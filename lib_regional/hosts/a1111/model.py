@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ...engine.ports import ModelFacts
+from ...engine.capabilities import ModelFacts
 from ...request.errors import RegionalError
 
 _CALLBACKS = ("on_cfg_denoiser", "on_cfg_denoised", "remove_callbacks_for_function")

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...engine.ports import Conditioning, Token
+from ...engine.calls import Conditioning
 from ...request.errors import RegionalError
+from ...tensors.guidance.tokens import Token
 
 _END_OF_WORD = "</w>"
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...engine.ports import Grid, ModelCall, Row, RowRoles, StepInfo
+from ...engine.calls import ModelCall, Row, RowRoles, StepInfo
 from ...request.errors import RegionalError
+from ...request.layout.windows import Grid
 from .denoiser import step_of
 
 _TILED = "another extension (a tiled one, like Tiled Diffusion?) calls it in its own way, which Regional cannot follow: disable one."

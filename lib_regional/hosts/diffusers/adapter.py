@@ -15,30 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...engine.calls import AttentionCall, Conditioning, ContextSchedule, LayerCall, ModelCall, Site, UNetCall, UNetRow
+from ...engine.capabilities import GuidanceModel, ModelFacts
+from ...engine.hooks import AttentionHook, Hooks, LayerHook, UNetHook, VectorHook
 from ...engine.patching import Patch, patched, patched_forward
-from ...engine.ports import (
-    AttentionCall,
-    AttentionHook,
-    Conditioning,
-    ContextSchedule,
-    Grid,
-    GuidanceModel,
-    Hooks,
-    LayerCall,
-    LayerHook,
-    ModelCall,
-    ModelFacts,
-    NetworkDeltas,
-    Site,
-    Token,
-    UNetCall,
-    UNetHook,
-    UNetRow,
-    VectorHook,
-)
 from ...request.errors import RegionalError
+from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
 from ...sources.clipseg import named_clipseg
+from ...tensors.guidance.tokens import Token
+from ...tensors.lora.deltas import NetworkDeltas
 from ...tensors.lora.layers import own_weights, spatial_layers
 from ..asked import Asked
 from ..webui_family.progress import announce

@@ -13,8 +13,12 @@ from typing import Any
 
 from torch import Tensor
 
-from ...engine.ports import Conditioning, Hooks, ModelFacts, NetworkDeltas, Token
+from ...engine.calls import Conditioning
+from ...engine.capabilities import ModelFacts
+from ...engine.hooks import Hooks
 from ...request.prompt.lora_tags import LoraTag
+from ...tensors.guidance.tokens import Token
+from ...tensors.lora.deltas import NetworkDeltas
 from ..a1111.model import loaded_model
 from ..webui_family.host import WebUIHost
 from . import pictures

@@ -13,8 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...engine.calls import ModelCall, RowRoles, Site
+from ...engine.hooks import AttentionHook, Hooks
 from ...engine.patching import method_patch, patched, patched_forward
-from ...engine.ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site
+from ...request.layout.windows import Grid
 from ..ldm.sites import check_shape, grid_hook, sites_of, transformer_of
 from .network.attention import attention_call, check_values
 from .rows import ROWS

@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ...engine.ports import DenoiserCall, DenoiserHook, StepInfo
+from ...engine.calls import DenoiserCall, StepInfo
+from ...engine.hooks import DenoiserHook
 
 
 def tells_noise(denoiser: Any) -> bool:

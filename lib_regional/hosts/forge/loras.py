@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...engine.ports import LayerDelta, NetworkDeltas
 from ...request.errors import RegionalError
 from ...request.prompt.lora_tags import LoraTag
+from ...tensors.lora.deltas import LayerDelta, NetworkDeltas
 from ...tensors.lora.keys import LayerName, NetworkError, Parts
 from ...tensors.lora.kinds import Target, layer_delta
 from ...tensors.lora.layers import kind_of

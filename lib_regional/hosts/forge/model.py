@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...engine.ports import Hooks, ModelFacts, Prediction
+from ...engine.capabilities import ModelFacts
+from ...engine.hooks import Hooks
 from ...request.errors import RegionalError
+from ...tensors.latents.noise import Prediction
 
 
 def is_forge(model: Any) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...engine.ports import Conditioning, Token
+from ...engine.calls import Conditioning
 from ...request.errors import RegionalError
+from ...tensors.guidance.tokens import Token
 from ..a1111 import pictures as a1111_pictures
 from .model import diffusion_model_of, dtype_of, facts_of_model, prepare_again, training_levels
 from .network.gradient import with_gradient

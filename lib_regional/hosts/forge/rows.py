@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...engine.ports import Row, RowRoles, StepInfo
+from ...engine.calls import Row, RowRoles, StepInfo
 from ...request.errors import RegionalError
 from .denoiser import level_of
 

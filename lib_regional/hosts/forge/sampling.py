@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ...engine.calls import StepInfo
+from ...engine.hooks import Hooks
 from ...engine.patching import patched_forward
-from ...engine.ports import Hooks, StepInfo
 from ...request.errors import RegionalError
 from ..a1111.model import loaded_model
 from .controlnet import listening

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...engine.calls import Window
 from ...engine.patching import Patch, patched
-from ...engine.ports import Grid, Window
 from ...request.errors import RegionalError
+from ...request.layout.windows import Grid
 
 _FLAG, _SLOT = "tiled_diffusion", "model_function_wrapper"
 _BASE = 64

@@ -8,9 +8,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ...engine.calls import AttentionCall, ModelCall, Site
+from ...engine.hooks import AttentionHook
 from ...engine.patching import foreign_forward, owner_of
-from ...engine.ports import AttentionCall, AttentionHook, Grid, ModelCall, Site
 from ...request.errors import RegionalError
+from ...request.layout.windows import Grid
 from ...tensors.precision import autocasts, full_precision
 
 Project = Callable[..., Tensor]

@@ -14,8 +14,10 @@ from typing import Any
 
 from torch import Tensor, cat, nn
 
+from ...engine.calls import ModelCall, Site
+from ...engine.hooks import CarriedHook
 from ...engine.patching import patched_forward
-from ...engine.ports import CarriedHook, Grid, ModelCall, Site
+from ...request.layout.windows import Grid
 
 _HYPERTILE = "__webui_hypertile_params"
 """What the host's Hypertile hangs on an attention; its attribute ``forward`` is what the wrapper calls with the tiles."""

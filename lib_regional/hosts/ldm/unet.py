@@ -10,8 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...engine.ports import Grid, LayerCall, LayerDelta, LayerHook, ModelCall, UNetCall, UNetHook, UNetRow
+from ...engine.calls import LayerCall, ModelCall, UNetCall, UNetRow
+from ...engine.hooks import LayerHook, UNetHook
 from ...request.errors import RegionalError
+from ...request.layout.windows import Grid
+from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.layers import own_weights, spatial_layers
 
 _CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ...engine.ports import ContextSchedule, GuidanceModel
+from ...engine.calls import ContextSchedule
+from ...engine.capabilities import GuidanceModel
 from ...request.errors import RegionalError
 from ...request.prompt.lora_tags import LoraTag
 from ...sources.clipseg import named_clipseg

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...engine.ports import Conditioning, ContextSchedule
+from ...engine.calls import Conditioning, ContextSchedule
 
 logger = logging.getLogger("regional")
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
+from ...engine.calls import AttentionCall
+from ...engine.hooks import AttentionHook
 from ...engine.plan import Plan
-from ...engine.ports import AttentionCall, AttentionHook
 from ...request.prompt.lora_tags import split_tags
 from ...tensors.attention.regional import split_heads
 from .contexts import ContextKey, region_text

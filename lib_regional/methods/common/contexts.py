@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ...engine.calls import Conditioning, ContextSchedule, Role, Row, StepInfo
 from ...engine.plan import PassPlan, Plan
-from ...engine.ports import Conditioning, ContextSchedule, Host, Role, Row, StepInfo
+from ...engine.ports import Host
 from ...request.prompt.lora_tags import LoraTag, split_tags, with_tags, without_tags
 from ...request.prompt.region_prompts import ImageTexts
 

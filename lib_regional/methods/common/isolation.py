@@ -15,11 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...engine.calls import AttentionCall, LayerCall, ModelCall
 from ...engine.plan import Plan
-from ...engine.ports import AttentionCall, Grid, LayerCall, LayerDelta, ModelCall
+from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
 from ...request.prompt.region_prompts import ImageTexts
 from ...tensors.attention.isolation import Border, Parts, attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
+from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.low_rank import added, whole
 from ...tensors.masks.pyramid import Pyramid
 from .contexts import region_loras

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...engine.calls import ModelCall, Row, TextShare
 from ...engine.plan import Plan
-from ...engine.ports import Grid, ModelCall, Row, TextShare
+from ...request.layout.windows import Grid
 from ...tensors.masks.pyramid import Pyramid
 from ...tensors.masks.weight_maps import WeightMaps
 from .contexts import ContextKey, Contexts

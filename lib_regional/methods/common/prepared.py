@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ...engine.hooks import Hooks
 from ...engine.plan import Plan
-from ...engine.ports import Hooks, Host
+from ...engine.ports import Host
 from .contexts import Contexts, Others, encode_plan
 from .region_lora import load_networks
 

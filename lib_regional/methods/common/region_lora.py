@@ -14,11 +14,15 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ...engine.calls import LayerCall, ModelCall, Row, StepInfo
+from ...engine.hooks import LayerHook
 from ...engine.plan import PassPlan, Plan
-from ...engine.ports import Grid, Host, LayerCall, LayerDelta, LayerHook, ModelCall, NetworkDeltas, Row, StepInfo
+from ...engine.ports import Host
 from ...request.errors import RegionalError, SettingsError, settings_error
+from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
 from ...tensors.attention.regional import SUPPORT
+from ...tensors.lora.deltas import LayerDelta, NetworkDeltas
 from ...tensors.lora.low_rank import Box, add_everywhere, add_in_box, add_on_tokens, added, moved
 from ...tensors.masks.pyramid import Pyramid
 from .contexts import region_loras

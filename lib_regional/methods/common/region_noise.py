@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ...engine.calls import DenoiserCall
+from ...engine.hooks import DenoiserHook
 from ...engine.plan import Plan
-from ...engine.ports import DenoiserCall, DenoiserHook, Host
+from ...engine.ports import Host
 from ...request.errors import RegionalError
 from ...tensors.latents.noise import joined_noise, seeded_noise
 from ...tensors.masks.pyramid import Pyramid

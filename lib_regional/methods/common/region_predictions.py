@@ -18,9 +18,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ...engine.calls import Conditioning, Role, Row, StepInfo, UNetCall, UNetRow
+from ...engine.hooks import Hooks
 from ...engine.plan import Plan
-from ...engine.ports import Conditioning, Grid, Hooks, Host, Role, Row, StepInfo, UNetCall, UNetRow
+from ...engine.ports import Host
 from ...request.errors import RegionalError
+from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import without_tags
 from ...request.prompt.region_prompts import ImageTexts
 from ...tensors.latents.windows import Window, canvas_of

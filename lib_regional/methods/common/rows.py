@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ...engine.ports import UNetCall, UNetRow
+from ...engine.calls import UNetCall, UNetRow
 
 _log = logging.getLogger(__name__)
 

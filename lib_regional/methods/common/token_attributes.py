@@ -8,7 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...engine.ports import CarriedHook, Grid, ModelCall
+from ...engine.calls import ModelCall
+from ...engine.hooks import CarriedHook
+from ...request.layout.windows import Grid
 from .region_lora import Placement
 
 

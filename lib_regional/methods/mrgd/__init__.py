@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from ...engine.calls import DenoiserCall
+from ...engine.capabilities import EditingHost, GuidanceModel, InvertingHost
+from ...engine.hooks import Hooks
 from ...engine.plan import Plan, plan_pass
-from ...engine.ports import DenoiserCall, EditingHost, GuidanceModel, Hooks, Host, InvertingHost
+from ...engine.ports import Host
 from ...request.edit.pairing import Pair, layout_regions, pair_regions, read_source
 from ...request.errors import RegionalError, settings_error
 from .edit import Edit, Options

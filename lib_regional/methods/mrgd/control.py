@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ...engine.ports import AttentionCall, Grid, StepInfo
+from ...engine.calls import AttentionCall, StepInfo
+from ...request.layout.windows import Grid
 from ...tensors.attention.maps import attended, kssa_bias, marked_half, probabilities
 from ...tensors.guidance.alignment import ColumnEdit
 from .sides import TOTAL, Key, Tag

@@ -9,9 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...engine.calls import DenoiserCall, StepInfo, UNetCall
+from ...engine.capabilities import EditingHost
+from ...engine.hooks import Hooks, PictureHook
 from ...engine.plan import Plan
-from ...engine.ports import DenoiserCall, EditingHost, Grid, Hooks, PictureHook, StepInfo, UNetCall
 from ...request.edit.pairing import INHERENT, Pair, edited_shapes
+from ...request.layout.windows import Grid
 from ...tensors.guidance.alignment import reweight
 from ...tensors.guidance.metrics import inherent_area
 from ...tensors.masks.weight_maps import raster_scale, region_mask

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ...engine.ports import StepInfo
+from ...engine.calls import StepInfo
 from ...tensors.attention.maps import normalised
 from ...tensors.guidance.losses import inherent, inter_image, posterior_variance, region_specific
 from ..common.rows import is_out_of_memory

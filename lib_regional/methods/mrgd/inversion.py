@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.ports import Conditioning, InvertingHost, StepInfo
+from ...engine.calls import Conditioning, StepInfo
+from ...engine.capabilities import InvertingHost
 from ...request import files
 from .sides import Job, Key, Side, fuse
 from .texts import Texts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ...engine.ports import StepInfo
+from ...engine.calls import StepInfo
 from ...request.errors import Problem, raise_any
 from ...request.layout.regions import region_label
 from ...tensors.attention.maps import choose_keywords, histogram_entropy, word_maps

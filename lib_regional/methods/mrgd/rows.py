@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ...engine.ports import Conditioning, Grid, Role, Row, UNetCall, UNetRow
+from ...engine.calls import Conditioning, Role, Row, UNetCall, UNetRow
+from ...request.layout.windows import Grid
 from ..common.rows import is_out_of_memory
 from .sides import Job, Key, Side, Tag, fuse
 from .texts import Texts

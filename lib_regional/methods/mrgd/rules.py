@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ...engine.ports import Grid, StepInfo, Token
+from ...engine.calls import StepInfo
 from ...request.edit.pairing import Pair
+from ...request.layout.windows import Grid
 from ...request.prompt.region_prompts import ImageTexts
 from ...tensors.guidance.alignment import ColumnEdit, by_parts
+from ...tensors.guidance.tokens import Token
 from .control import Rule, by_columns, copied
 from .sides import BASE, TOTAL, Key, Side, total_text
 from .texts import Texts

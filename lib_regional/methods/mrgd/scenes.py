@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ...engine.ports import EditingHost, Grid, GuidanceModel, StepInfo
+from ...engine.calls import StepInfo
+from ...engine.capabilities import EditingHost, GuidanceModel
 from ...request.edit.pairing import INHERENT, Pair
+from ...request.layout.windows import Grid
 from ...tensors.guidance.segmentation import FittedMaps, LinearPictures
 from .control import MapStore
 from .guide import Scene, keyword_maps

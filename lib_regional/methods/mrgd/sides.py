@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from ...engine.calls import Role, StepInfo
 from ...engine.plan import Plan
-from ...engine.ports import Grid, Role, StepInfo
 from ...request.layout.regions import Layout
+from ...request.layout.windows import Grid
 from ...request.prompt.region_prompts import ImageTexts
 from ...request.prompt.splitting import join_texts
 from ...tensors.masks.weight_maps import WeightMaps, weight_maps

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...engine.calls import Conditioning, ContextSchedule, Role, StepInfo
+from ...engine.capabilities import EditingHost
 from ...engine.plan import Plan
-from ...engine.ports import Conditioning, ContextSchedule, EditingHost, Role, StepInfo, Token
 from ...request.errors import RegionalError
 from ...request.prompt.splitting import split_and
 from ...tensors.guidance.alignment import words
+from ...tensors.guidance.tokens import Token
 from ..common.contexts import context_at
 from .sides import Side, total_text
 

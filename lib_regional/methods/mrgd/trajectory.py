@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...engine.ports import DenoiserCall
+from ...engine.calls import DenoiserCall
 from ...request.errors import RegionalError
 
 SAMPLERS = ("ddim", "euler")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ...engine.ports import Grid
 from ...request.layout.shapes import Shape
+from ...request.layout.windows import Grid
 
 CELLS = 8
 """Windows are at least so many cells high and wide, and their sides are multiples of it."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...engine.ports import LayerDelta
+from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.keys import LayerName, NetworkError, split_network
 from ...tensors.lora.kinds import Target, layer_delta
 from ...tensors.lora.layers import kind_of

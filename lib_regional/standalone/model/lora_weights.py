@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ...engine.ports import LayerDelta, NetworkDeltas
 from ...request.prompt.lora_tags import LoraTag
+from ...tensors.lora.deltas import LayerDelta, NetworkDeltas
 from ...tensors.lora.low_rank import dense
 from .lora_files import LoraFile, LoraShelf
 from .lora_layers import Deltas, LayerIndex, Place

@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...engine.ports import DenoiserHook, GuidanceModel, ModelCall
+from ...engine.calls import ModelCall
+from ...engine.capabilities import GuidanceModel
+from ...engine.hooks import DenoiserHook
 from ...request.prompt.schedules import prompt_schedule
 from ..pipeline import extra_networks
 from ..sampling.conditioning import Cond, CondValue, crossattn_of

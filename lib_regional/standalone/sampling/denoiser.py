@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from ...engine.ports import DenoiserCall, ModelCall, Row, RowRoles, StepInfo
+from ...engine.calls import DenoiserCall, ModelCall, Row, RowRoles, StepInfo
 from ..model.stable_diffusion import StandaloneModel
 from ..scripts.callbacks import AfterCFGCallbackParams, CFGDenoisedParams, CFGDenoiserParams
 from ..scripts.script import MaskBlendArgs

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...engine.ports import LayerDelta
+from ..lora.deltas import LayerDelta
 from ..precision import full_precision
 from .regional import split_heads
 

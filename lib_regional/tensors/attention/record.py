@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ...engine.ports import AttentionCall, Grid
+from ...engine.calls import AttentionCall
+from ...request.layout.windows import Grid
 from ..precision import full_precision
 from .maps import resized
 from .regional import split_heads

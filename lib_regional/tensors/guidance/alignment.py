@@ -13,8 +13,8 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from ...engine.ports import Token
 from ..precision import full_precision, single
+from .tokens import Token
 
 Aligned = tuple[tuple[int | None, int | None], ...]
 """Pairs (index in the first sequence, index in the second); None is a gap."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...engine.ports import Prediction
 from ..precision import single
+from .noise import Prediction
 
 _LATENT_CHANNELS = 4
 

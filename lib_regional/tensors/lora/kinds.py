@@ -14,8 +14,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from ...engine.ports import LayerDelta, LayerKind
 from ..precision import full_precision
+from .deltas import LayerDelta, LayerKind
 from .keys import NetworkError, Parts
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...engine.ports import LayerDelta, LayerKind
 from ...request.errors import RegionalError
+from .deltas import LayerDelta, LayerKind
 
 
 def kind_of(module: nn.Module) -> LayerKind | None:

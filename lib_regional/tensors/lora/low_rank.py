@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...engine.ports import LayerDelta, LayerKind
 from ..precision import full_precision, single
+from .deltas import LayerDelta, LayerKind
 
 Box = tuple[int, int, int, int]
 """top, left, bottom, right in cells; the ends are outside."""

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...engine.ports import Grid, Window
+from ...engine.calls import Window
+from ...request.layout.windows import Grid
 from .weight_maps import WeightMaps, weight_maps
 
 if TYPE_CHECKING:

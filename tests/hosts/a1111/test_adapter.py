@@ -9,7 +9,7 @@ from a1111_hooks import declining, hooked, params_of, rebuilt, site
 from ldm.modules.attention import BasicTransformerBlock, CrossAttention
 from webui import OPTIMISERS, WIDTH, Processing, WebUI, checkpoint, plain_forward
 
-from lib_regional.engine.ports import ModelFacts, facts_of
+from lib_regional.engine.capabilities import ModelFacts, facts_of
 from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.hosts.registry import find_host, trained_side
 from lib_regional.request.errors import RegionalError

@@ -11,7 +11,7 @@ import torch
 from a1111_hooks import snapshot
 from webui import Denoiser, Processing, WebUI, _merge, _project, _softly, context
 
-from lib_regional.engine.ports import Hooks
+from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.request.errors import RegionalError
 from lib_regional.webui import driver

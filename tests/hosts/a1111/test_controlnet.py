@@ -11,7 +11,7 @@ import pytest
 import torch
 from webui import WIDTH, Interrupted, Processing, WebUI, small_unet
 
-from lib_regional.engine.ports import Hooks
+from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.hosts.a1111.controlnet import controls_of
 from tests.hosts.a1111.test_generation import FULL, LEFT, MODEL, RIGHT, assert_close, generate

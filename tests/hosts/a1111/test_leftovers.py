@@ -8,7 +8,7 @@ import torch
 from a1111_hooks import declining, hooked, params_of, site, snapshot
 from webui import WIDTH, Denoiser, Interrupted, Processing, WebUI, checkpoint
 
-from lib_regional.engine.ports import Hooks
+from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.request.errors import RegionalError
 

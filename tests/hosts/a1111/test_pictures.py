@@ -11,10 +11,11 @@ from ldm.modules.distributions.distributions import DiagonalGaussianDistribution
 from torch import nn
 from webui import WIDTH, WebUI, checkpoint, context, small_unet
 
-from lib_regional.engine.ports import Conditioning, Token
+from lib_regional.engine.calls import Conditioning
 from lib_regional.hosts.a1111 import pictures as a1111_pictures
 from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.request.errors import RegionalError
+from lib_regional.tensors.guidance.tokens import Token
 
 START, END = 100, 101
 PIECES = {1: "a</w>", 2: "cath", 3: "edral</w>", 4: "here</w>"}

@@ -7,7 +7,7 @@ import torch
 from a1111_hooks import declining, hooked, params_of
 from webui import WIDTH, Denoiser, Processing, WebUI, checkpoint, context
 
-from lib_regional.engine.ports import Row, StepInfo
+from lib_regional.engine.calls import Row, StepInfo
 from lib_regional.request.errors import RegionalError
 
 MODEL = checkpoint()

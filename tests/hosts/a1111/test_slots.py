@@ -7,7 +7,8 @@ import torch
 from a1111_hooks import snapshot
 from webui import WIDTH, Denoiser, Interrupted, Processing, TimestepsDenoiser, WebUI, checkpoint, context
 
-from lib_regional.engine.ports import Conditioning, Hooks, Row, StepInfo, UNetRow
+from lib_regional.engine.calls import Conditioning, Row, StepInfo, UNetRow
+from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.hosts.a1111.denoiser import noise_shares
 from lib_regional.request.errors import RegionalError

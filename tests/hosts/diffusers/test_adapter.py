@@ -7,7 +7,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from toy import WIDTH, rows, toy_model
 
-from lib_regional.engine.ports import Conditioning, Hooks, Row, UNetRow
+from lib_regional.engine.calls import Conditioning, Row, UNetRow
+from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.hosts.registry import find_host
 from lib_regional.request.errors import RegionalError

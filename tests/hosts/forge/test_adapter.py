@@ -6,7 +6,8 @@ from forge_cases import FULL, HALVES, hooked, plain, session, told_rows
 from forge_double import Denoiser, Engine, Processing, TimestepsDenoiser, WebUI
 from forge_networks import Network, context, vector_of
 
-from lib_regional.engine.ports import Row, UNetRow, facts_of
+from lib_regional.engine.calls import Row, UNetRow
+from lib_regional.engine.capabilities import facts_of
 from lib_regional.hosts.forge.adapter import ForgeHost
 
 

@@ -7,7 +7,7 @@ from forge_controlnet_double import ControlNet, ReforgeNet
 from forge_double import Engine, Processing, WebUI
 from forge_networks import Network, context, vector_of
 
-from lib_regional.engine.ports import Conditioning, UNetRow
+from lib_regional.engine.calls import Conditioning, UNetRow
 from lib_regional.request.errors import RegionalError
 
 

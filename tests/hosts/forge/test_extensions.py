@@ -8,7 +8,7 @@ from forge_cases import FULL, hooked, plain, session
 from forge_double import Engine, Processing, WebUI
 from forge_networks import Network, attend
 
-from lib_regional.engine.ports import UNetRow
+from lib_regional.engine.calls import UNetRow
 from lib_regional.hosts.forge.rows import tag_conditions
 from lib_regional.request.errors import RegionalError
 

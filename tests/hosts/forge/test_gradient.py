@@ -9,7 +9,7 @@ from forge_cases import snapshot
 from forge_double import Engine, WebUI
 from forge_networks import Network, context, vector_of
 
-from lib_regional.engine.ports import Conditioning
+from lib_regional.engine.calls import Conditioning
 from lib_regional.hosts.forge.adapter import ForgeHost
 from lib_regional.hosts.forge.network.gradient import ordinary, with_gradient
 from lib_regional.methods.mrgd.guide import differentiable

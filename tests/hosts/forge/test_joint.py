@@ -7,7 +7,9 @@ from forge_double import Engine, Processing, WebUI
 from forge_networks import FluxNetwork, context
 from isolation_cases import plan_of
 
-from lib_regional.engine.ports import Hooks, TextShare, facts_of
+from lib_regional.engine.calls import TextShare
+from lib_regional.engine.capabilities import facts_of
+from lib_regional.engine.hooks import Hooks
 from lib_regional.engine.session import Session
 from lib_regional.hosts.forge.adapter import ForgeHost
 from lib_regional.hosts.forge.network.joint import bias_of, context_of, token_grid

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lib_regional.engine.ports import Token
 from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.hosts.forge import pictures as forge_pictures
 from lib_regional.hosts.forge.adapter import ForgeHost
 from lib_regional.request.errors import RegionalError
+from lib_regional.tensors.guidance.tokens import Token
 
 START, END = 100, 101
 PIECES = {1: "a</w>", 2: "cath", 3: "edral</w>", 4: "here</w>"}

@@ -6,7 +6,7 @@ from forge_cases import FULL, HALVES, hooked, session, snapshot
 from forge_double import Engine, Processing, WebUI
 from forge_networks import Network
 
-from lib_regional.engine.ports import Window
+from lib_regional.engine.calls import Window
 from lib_regional.hosts.forge.tiles import coordinates, places_of
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.layout.regions import Layout, Region

@@ -15,7 +15,8 @@ from isolation_cases import plan_of
 from ldm_patched_double import Loader, Processing, WebUI
 from lora_files import LINEAR, lora, merged
 
-from lib_regional.engine.ports import Hooks, facts_of
+from lib_regional.engine.capabilities import facts_of
+from lib_regional.engine.hooks import Hooks
 from lib_regional.engine.session import Session
 from lib_regional.hosts.forge import loras as forge_loras
 from lib_regional.hosts.forge import pictures as forge_pictures

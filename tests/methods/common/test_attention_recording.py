@@ -10,7 +10,8 @@ import torch
 from isolation_cases import HALVES, called, latent, plan_of, predict, told
 from toy import rows, toy_model
 
-from lib_regional.engine.ports import Hooks, Row
+from lib_regional.engine.calls import Row
+from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import METHODS
 from lib_regional.tensors.attention import record as attention_record

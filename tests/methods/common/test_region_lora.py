@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from lora_files import lora
 from torch import Tensor
 
+from lib_regional.engine.calls import LayerCall, ModelCall, Row, StepInfo
 from lib_regional.engine.plan import Plan, plan_hires, plan_pass
-from lib_regional.engine.ports import LayerCall, LayerKind, ModelCall, Row, StepInfo
 from lib_regional.methods.common.region_lora import ByPlace, layer_hooks, load_networks, loras_of_regions, tagged_hooks
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.request.settings import Settings
+from lib_regional.tensors.lora.deltas import LayerKind
 from lib_regional.tensors.lora.kinds import Target, layer_delta
 from lib_regional.tensors.lora.low_rank import dense
 from lib_regional.tensors.masks.pyramid import Pyramid, reduce_maps

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lib_regional.engine.ports import AttentionCall, LayerCall, ModelCall, Site, StepInfo
+from lib_regional.engine.calls import AttentionCall, LayerCall, ModelCall, Site, StepInfo
 from lib_regional.methods.common.isolation import Separation
 from lib_regional.methods.common.region_lora import ByPlace, ByTag, layer_hooks, load_networks, loras_of_regions
 from lib_regional.methods.common.token_attributes import carried_strengths, side_by_side

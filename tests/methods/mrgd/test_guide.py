@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lib_regional.engine.ports import AttentionCall, ModelCall, Row, Site, StepInfo
+from lib_regional.engine.calls import AttentionCall, ModelCall, Row, Site, StepInfo
 from lib_regional.methods.mrgd.control import Control, Rule, by_columns, copied
 from lib_regional.methods.mrgd.guide import SCALE, Guidance, Scene, Weights, guided, keyword_maps, total_loss
 from lib_regional.methods.mrgd.sides import TOTAL, Tag

@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from lib_regional.engine.ports import Token
 from lib_regional.tensors.guidance.alignment import by_parts, can_replace, needleman_wunsch, refine, replace, reweight, words
+from lib_regional.tensors.guidance.tokens import Token
 
 
 def tokens(text, start=1):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from lora_files import CONV, LINEAR, locon_mid, lora, merged, norm
 from torch import Tensor
 
-from lib_regional.engine.ports import LayerDelta, LayerKind
+from lib_regional.tensors.lora.deltas import LayerDelta, LayerKind
 from lib_regional.tensors.lora.keys import LayerName, NetworkError, split_key, split_network
 from lib_regional.tensors.lora.kinds import Target, layer_delta
 from lib_regional.tensors.lora.low_rank import LINEAR as LINEAR_KIND

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ....engine.ports import UNetRow
+from ....engine.calls import UNetRow
 from ....request.errors import RegionalError
 from ..controlnet import heard_anew
 

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ....engine.ports import AttentionCall, Grid, ModelCall, Site
+from ....engine.calls import AttentionCall, ModelCall, Site
 from ....request.errors import RegionalError
+from ....request.layout.windows import Grid
 from ....tensors.attention.regional import split_heads
 
 Replace = Callable[[Tensor, Tensor, Tensor, dict[str, Any]], Tensor]

@@ -14,9 +14,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ....engine.calls import TextShare
 from ....engine.patching import Patch, patched
-from ....engine.ports import Grid, TextShare
 from ....request.errors import RegionalError
+from ....request.layout.windows import Grid
 from ....tensors.attention.joint import joint_bias, side_by_side
 
 _NAME = "attention_function"

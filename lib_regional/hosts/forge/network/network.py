@@ -10,9 +10,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ....engine.calls import ModelCall, RowRoles, Site, StepInfo, UNetRow, Window
+from ....engine.hooks import AttentionHook, Hooks
 from ....engine.patching import foreign_forward, patched_forward
-from ....engine.ports import AttentionHook, Grid, Hooks, ModelCall, RowRoles, Site, StepInfo, UNetRow, Window
 from ....request.errors import RegionalError
+from ....request.layout.windows import Grid
 from ...asked import Asked
 from ...forge_weights import applied_weights
 from ...ldm.sites import check_shape, grid_hook, refuse_foreign_texts, sites_of, transformer_of, undone

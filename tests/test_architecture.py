@@ -36,26 +36,24 @@ def may(parts: str, outside: str = "") -> May:
 HOSTS = "modules modules_forge ldm ldm_patched sgm backend k_diffusion diffusers"
 TENSORS = "torch numpy einops"
 MAY = {
-    "core": may("core"),
-    "ports": may("core", "torch"),
-    "tensors": may("core tensors ports", f"{TENSORS} PIL"),  # PIL opens the masks that layouts carry as PNG
-    "plan": may("core tensors ports plan", "torch"),
-    "hook_slots": may("ports hook_slots"),
-    "methods": may("core tensors ports plan hook_slots methods", TENSORS),
-    "session": may("core ports plan methods session"),
-    "sources": may("core tensors ports sources", f"{TENSORS} PIL transformers"),
-    "hosts": may("core tensors ports plan hook_slots session sources hosts", f"{TENSORS} {HOSTS}"),
-    "ui": may("core ui", "gradio"),
-    "api": may("core tensors sources api", f"{TENSORS} PIL fastapi starlette pydantic"),
+    "request": may("request"),
+    "tensors": may("request tensors", f"{TENSORS} PIL"),  # PIL opens the masks that layouts carry as PNG
+    "engine": may("request tensors engine", "torch"),
+    "methods": may("request tensors engine methods", TENSORS),
+    "sources": may("request tensors engine sources", f"{TENSORS} PIL transformers"),
+    "hosts": may("request tensors engine sources hosts", f"{TENSORS} {HOSTS}"),
+    "webui": may("request tensors engine methods sources hosts webui", f"{TENSORS} {HOSTS}"),
+    "ui": may("request ui", "gradio"),
+    "api": may("request tensors sources api", f"{TENSORS} PIL fastapi starlette pydantic"),
     "standalone": may(
-        "core tensors ports sources ui api standalone",
+        "request tensors engine sources ui api standalone",
         f"{TENSORS} {HOSTS} PIL accelerate fastapi gradio huggingface_hub pydantic safetensors starlette tokenizers transformers uvicorn "
         "matplotlib scipy tqdm",
     ),
-    "scripts": may("core tensors ports plan session methods sources hosts ui api", f"torch gradio fastapi {HOSTS}"),
+    "scripts": may("request tensors engine methods sources hosts webui ui api", f"torch gradio fastapi {HOSTS}"),
 }
-"""One line for each part; ``methods`` and ``hosts`` know each other only through ``ports``, and ``session`` brings them together."""
-HOST_PARTS = {"hosts", "scripts", "standalone"}
+"""One line for each part; ``methods`` and ``hosts`` meet only in ``engine``, and ``webui`` is the one driver that knows both."""
+HOST_PARTS = {"hosts", "webui", "scripts", "standalone"}
 EVERYWHERE = may("", " ".join(sys.stdlib_module_names)).outside | {"__future__"}
 
 
@@ -138,21 +136,25 @@ def test_hosts_are_imported_by_the_host_side_only() -> None:
 
 
 WRONG = [
-    ("core", "import torch"),
-    ("core", "import numpy as np"),
-    ("core", "from ..tensors import masks"),
-    ("core", "from .. import ports"),
+    ("request", "import torch"),
+    ("request", "import numpy as np"),
+    ("request", "from ..tensors import masks"),
+    ("request", "from ..engine import ports"),
+    ("tensors", "from ..engine.ports import Host"),
     ("tensors", "from lib_regional.methods import METHODS"),
     ("tensors", "import gradio"),
-    ("methods", "from ..hosts.diffusers import DiffusersHost"),
+    ("engine", "from ..methods import METHODS"),
+    ("engine", "from ..hosts import registry"),
+    ("methods", "from ..hosts.diffusers.adapter import DiffusersHost"),
     ("methods", "def late():\n    import diffusers"),
     ("methods", "import importlib\nimportlib.import_module('modules.shared')"),
     ("hosts", "from ..methods.attention_couple import attention_couple"),
+    ("hosts", "from ..webui import driver"),
     ("hosts", "from ..standalone import model"),
-    ("ui", "from ..plan import Plan"),
+    ("webui", "from ..ui import panel"),
+    ("ui", "from ..engine.plan import Plan"),
     ("ui", "from fastapi import FastAPI"),
     ("api", "import gradio as gr"),
-    ("session", "from .hosts import detect"),
 ]
 
 
@@ -163,10 +165,11 @@ def test_a_wrong_import_is_found(part: str, source: str) -> None:
 
 
 RIGHT = [
-    ("core", "from .errors import Problem"),
-    ("tensors", "import torch\nfrom ..core.layout import Layout"),
-    ("methods", "from ..ports import Hooks\nfrom ..tensors import masks\nfrom . import contexts"),
-    ("hosts", "import diffusers\nfrom ..session import Session"),
+    ("request", "from .errors import Problem"),
+    ("tensors", "import torch\nfrom ..request.layout.regions import Layout"),
+    ("methods", "from ..engine.hooks import Hooks\nfrom ..tensors import masks\nfrom .common import contexts"),
+    ("hosts", "import diffusers\nfrom ..engine.patching import replaced"),
+    ("webui", "from ..methods import prepare\nfrom ..hosts import registry"),
     ("ui", "import gradio as gr\nfrom lib_regional.request.settings import Settings"),
 ]
 

@@ -11,7 +11,7 @@ from ..request.errors import SettingsError
 from ..request.layout.regions import Layout
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
 from ..request.settings import Settings
-from ..tensors.attention.record import AttentionRecord
+from .attention_record import AttentionRecord
 from .calls import StepInfo
 
 

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from ..methods import METHODS
 from .hooks import Hooks, PictureHook
-from .plan import Plan
 from .ports import Host
 
 
 class Session:
-    """Context manager around one sampling run. Closing twice is harmless."""
+    """Context manager around one sampling run under prepared ``hooks``. Closing twice is harmless."""
 
-    def __init__(self, host: Host, plan: Plan) -> None:
+    def __init__(self, host: Host, hooks: Hooks) -> None:
         self._host = host
-        self._plan = plan
+        self._hooks = hooks
         self._stack = ExitStack()
-        self._hooks = Hooks()
 
     def __enter__(self) -> Session:
         with ExitStack() as stack:
-            method = self._plan.settings.method
-            hooks = replace(METHODS[method](self._plan, self._host), method=method)
-            if hooks.close is not None:
-                stack.callback(hooks.close)
-            stack.enter_context(self._host.patched(hooks))
-            self._hooks = hooks
+            if self._hooks.close is not None:
+                stack.callback(self._hooks.close)
+            stack.enter_context(self._host.patched(self._hooks))
             self._stack = stack.pop_all()
         return self
 

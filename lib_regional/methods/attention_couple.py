@@ -80,7 +80,7 @@ class _Couple:
             lengths,
             factors,
             call.model.latent,
-            call.model.window,
+            call.model.tile,
             call.grid,
             call.context.shape[1],
             q.device,
@@ -89,7 +89,7 @@ class _Couple:
         if name not in self._recipes:
             parts = []
             for row, regions in enumerate(lengths):
-                maps = self._pyramid.at(active, call.model.latent, call.grid, factors[row], call.model.window)
+                maps = self._pyramid.at(active, call.model.latent, call.grid, factors[row], call.model.tile)
                 own = maps.regions[[region for region, _ in regions]].flatten(1)
                 parts.append(Part(row, (1 - own.sum(0)).clamp_min(0), call.context.shape[1], "own"))
                 parts += [Part(row, weights, length, "region") for weights, (_, length) in zip(own, regions, strict=True)]

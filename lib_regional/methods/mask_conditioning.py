@@ -1,7 +1,7 @@
 """Conditionings with masks and strengths: predictions of the whole canvas, mixed by strength where their masks lie.
 
-"Conditioning (Set Mask)" of node-based hosts: ``Σ s_r m_r D_r / Σ s_r m_r``, see `tensors.masks.weight_maps.strength_maps`. A region's weight is
-its strength, also against the base at its soft border and, with ``base_strength``, everywhere.
+"Conditioning (Set Mask)" of node-based hosts: ``Σ s_r m_r D_r / Σ s_r m_r``, see `tensors.masks.weight_maps.strength_maps`. A region's
+weight is its strength, also against the base at its soft border and, with ``base_strength``, everywhere.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..engine.attention_record import Owner, WordPositions
 from ..request.attention_maps import ImageMaps, RegionMap
-from ..tensors.attention.record import Owner, WordPositions
 from ..tensors.guidance.alignment import words
 from .token_counts import CHUNK, count_tokens
 

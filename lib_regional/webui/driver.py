@@ -17,11 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..engine.attention_record import AttentionRecord
 from ..engine.capabilities import facts_of
 from ..engine.hooks import PictureHook
 from ..engine.plan import PassPlan, Picture, Plan, plan_hires, plan_pass
 from ..engine.session import Session
 from ..hosts.registry import find_host
+from ..methods import open_session
 from ..request.attention_maps import AttentionMaps
 from ..request.axes import with_axes
 from ..request.errors import RegionalError
@@ -29,7 +31,6 @@ from ..request.infotext import to_infotext
 from ..request.prompt.lora_scope import Dealt, deal_tags, with_dealt
 from ..request.settings import Settings, is_off
 from ..sources.lasting import lasting_mask, reduction
-from ..tensors.attention.record import AttentionRecord
 from . import axes, options
 from .attention_maps import kept_maps, word_positions
 from .page_errors import hand_on
@@ -115,7 +116,7 @@ class Generation:
         wanted = self._maps is not None and facts_of(self._host).cross_attention
         self._record = AttentionRecord(word_positions(self._host)) if wanted else None
         plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), self._record)
-        return Session(self._host, plan)
+        return open_session(self._host, plan)
 
     def sample(self, p: Any, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """``p.sample`` under the patches."""

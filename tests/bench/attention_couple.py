@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from lib_regional.engine.calls import ModelCall, Row, StepInfo
 from lib_regional.engine.plan import Plan, plan_pass
-from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
+from lib_regional.methods import open_session
 from lib_regional.request.settings import Settings
 from lib_regional.tensors.masks.pyramid import Pyramid
 
@@ -129,7 +129,7 @@ def counted(model: RandomModel, count: int, size: int) -> dict[str, float]:
     """FLOPs of the first step and of a later one ÷ plain; ``model`` is on the meta device, which computes shapes alone."""
     latent = torch.randn(1, 4, size // 8, size // 8, device=model.device)
     plain = flops(model, latent, 0)
-    with Session(DiffusersHost(model), plan_of(count, size)):
+    with open_session(DiffusersHost(model), plan_of(count, size)):
         return {"flops_first": flops(model, latent, 0) / plain, "flops": flops(model, latent, 1) / plain}
 
 
@@ -138,7 +138,7 @@ def measure(model: RandomModel, count: int, size: int, rounds: int) -> dict[str,
     plan = plan_of(count, size)
     ours, slow, plain_times = [], [], []
     with ExitStack() as stack:
-        session = stack.enter_context(Session(DiffusersHost(model), plan))
+        session = stack.enter_context(open_session(DiffusersHost(model), plan))
         model.step(latent, 0)  # makes keys and values, as the first of many steps does
         hooks = {m: m.processor for n, m in model.unet.named_modules() if n.endswith(".attn2")}
         for index in range(rounds):
@@ -164,7 +164,7 @@ def memory(model: RandomModel, count: int, size: int) -> float | None:
         return None
     latent = torch.randn(1, 4, size // 8, size // 8, device=model.device, dtype=model.dtype)
     peaks = []
-    for context in (ExitStack(), Session(DiffusersHost(model), plan_of(count, size))):
+    for context in (ExitStack(), open_session(DiffusersHost(model), plan_of(count, size))):
         torch.cuda.reset_peak_memory_stats()
         with context:
             model.step(latent, 0), model.step(latent, 1)
@@ -176,7 +176,7 @@ def peak_rss(count: int, size: int) -> int:
     """Peak resident bytes of a process that makes two steps with ``count`` regions (0: plain)."""
     model = RandomModel("cpu", torch.float32)
     latent = torch.randn(1, 4, size // 8, size // 8)
-    with torch.inference_mode(), Session(DiffusersHost(model), plan_of(count, size)) if count else ExitStack():
+    with torch.inference_mode(), open_session(DiffusersHost(model), plan_of(count, size)) if count else ExitStack():
         model.step(latent, 0)
         model.step(latent, 1)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

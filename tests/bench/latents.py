@@ -30,8 +30,8 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 from attention_couple import RandomModel, flops, timed  # noqa: E402
 
 from lib_regional.engine.plan import Plan, plan_pass  # noqa: E402
-from lib_regional.engine.session import Session  # noqa: E402
 from lib_regional.hosts.diffusers.adapter import DiffusersHost  # noqa: E402
+from lib_regional.methods import open_session  # noqa: E402
 from lib_regional.request.cost import estimate  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
 
@@ -64,7 +64,7 @@ def plan_of(size: tuple[int, int], grid: str, method: str, options: dict[str, An
 
 
 def session(model: RandomModel, plan: Plan | None) -> Any:
-    return nullcontext() if plan is None else Session(DiffusersHost(model), plan)
+    return nullcontext() if plan is None else open_session(DiffusersHost(model), plan)
 
 
 def counted(model: RandomModel, plan: Plan) -> float:

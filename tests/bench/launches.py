@@ -147,7 +147,7 @@ def installed(model: ShapeModel, case: Case | None) -> AbstractContextManager[An
         return nullcontext()
     plan = plan_of(case, SIDES[model.kind])
     model.loras = ShapeLoras(model.unet, convs=case.loras == "convolutions")
-    return usual(model, plan) if case.usual else Session(DiffusersHost(model), plan)
+    return usual(model, plan) if case.usual else open_session(DiffusersHost(model), plan)
 
 
 @dataclass

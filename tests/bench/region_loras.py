@@ -26,8 +26,8 @@ sys.path.insert(1, str(Path(__file__).parent))
 from attention_couple import GRIDS, RandomModel, flops, plan_of, timed
 
 from lib_regional.engine.plan import Plan, plan_pass
-from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
+from lib_regional.methods import open_session
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.request.settings import Settings
 from lib_regional.tensors.lora.deltas import LayerDelta, NetworkDeltas
@@ -112,7 +112,7 @@ def in_turns(rounds: int, model: RandomModel, latent: torch.Tensor, plans: dict[
     for _ in range(rounds):
         times = {"plain": timed(model, latent, 1)}
         for name, plan in plans.items():
-            with Session(DiffusersHost(model), plan):
+            with open_session(DiffusersHost(model), plan):
                 model.step(latent, 0)  # keys and values, spots and moved deltas are made once in a generation
                 times[name] = timed(model, latent, 1)
         yield times
@@ -128,7 +128,7 @@ def counted(args: argparse.Namespace) -> dict[str, float]:
     found["kept apart"] = lora_plan(args.regions, args.size, separate="all")
     done: dict[str, float] = {}
     for name, plan in found.items():
-        with Session(DiffusersHost(model), plan):
+        with open_session(DiffusersHost(model), plan):
             model.step(latent, 0)
             done[name] = flops(model, latent, 1) / plain
     return done

@@ -23,10 +23,10 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 from loras import LEFT, OFF, RIGHT, SEPARATION  # noqa: E402
 
-from lib_regional.engine.calls import ModelCall, Row, StepInfo
+from lib_regional.engine.calls import ModelCall, Row, StepInfo  # noqa: E402
 from lib_regional.engine.plan import Plan, plan_pass  # noqa: E402
-from lib_regional.engine.session import Session  # noqa: E402
 from lib_regional.hosts.diffusers.adapter import DiffusersHost  # noqa: E402
+from lib_regional.methods import open_session  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
 from lib_regional.standalone.model.stable_diffusion import StandaloneModel, load_model  # noqa: E402
 from lib_regional.standalone.train.data.drawing import draw  # noqa: E402
@@ -52,7 +52,7 @@ def predicted(model: StandaloneModel, settings: dict[str, Any], feather: float, 
     parsed = Settings.parse({"enabled": True, "regions": regions, **settings})
     plan = Plan(parsed, parsed.layout(), SIZE, plan_pass(parsed, ["grass"] * count, [""] * count, 20))
     rows = tuple(Row(image, role) for role in ("cond", "uncond") for image in range(count))
-    with Session(DiffusersHost(model), plan):
+    with open_session(DiffusersHost(model), plan):
         for listener in list(model.call_listeners):
             listener(ModelCall(rows, StepInfo(20 - time // 50, 20, 1.0, False, SCALE), CELLS))
         told = [model.encode_schedules([text], 20, negative=role, size=SIZE)[0][0][1].crossattn for text, role in (("grass", 0), ("", 1))]

@@ -104,7 +104,7 @@ def test_forge(monkeypatch, name):
         plan = plan_of(given.pop("method"), given, p.prompts, p.negatives, (64, 80))
         host = find_host(webui.engine, p)
         p.before_sampling[:] = [host.begin_pass]
-        with Session(host, plan):
+        with open_session(host, plan):
             made[dtype] = p.sample()
     for dtype in types:
         near(made, plain, dtype)

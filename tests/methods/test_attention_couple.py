@@ -9,9 +9,8 @@ from toy import rows, toy_model
 from lib_regional.engine.calls import Row, StepInfo
 from lib_regional.engine.hooks import Hooks
 from lib_regional.engine.plan import Plan, plan_hires, plan_pass
-from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
-from lib_regional.methods import METHODS
+from lib_regional.methods import METHODS, open_session
 from lib_regional.methods.common.contexts import encode_plan
 from lib_regional.methods.key_values import KeyValueCache
 from lib_regional.request.settings import Settings
@@ -46,7 +45,7 @@ def predict(model, plan, order=None, contexts=None, x=None, **more):
     order = order or rows(images)
     contexts = contexts or [plan.first.texts[r.image].base if r.role == "cond" else plan.first.texts[r.image].negative for r in order]
     x = latent(len(order)) if x is None else x
-    with torch.no_grad(), Session(DiffusersHost(model), plan):
+    with torch.no_grad(), open_session(DiffusersHost(model), plan):
         return model.predict(x, order, contexts, **more)
 
 
@@ -148,7 +147,7 @@ def test_keys_and_values_are_cached_and_the_cache_changes_nothing(model):
     for cache in (True, False):
         plan, calls = plan_of({**data, "options": {"attention_couple": {"cache": cache}}}), []
         to_k = next(m for n, m in model.unet.named_modules() if n.endswith("attn2.to_k"))
-        with torch.no_grad(), Session(DiffusersHost(model), plan):
+        with torch.no_grad(), open_session(DiffusersHost(model), plan):
             handle = to_k.register_forward_hook(lambda m, a, o, calls=calls: calls.append(a[0].shape[0] * a[0].shape[1]))
             made[cache] = [model.predict(latent(2), rows(), ["main", "bad"], index=i) for i in range(3)]
             handle.remove()
@@ -163,7 +162,7 @@ def projections(model, plan, cache_limit, steps=4, hires=False):
     seen, made = [], []
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(attention_couple, "KeyValueCache", lambda **more: KeyValueCache(**{"limit": cache_limit, **more}))
-        with Session(DiffusersHost(model), plan):
+        with open_session(DiffusersHost(model), plan):
             for index in range(steps):
                 calls = []
                 handle = to_k.register_forward_hook(lambda m, a, o, calls=calls: calls.append(a[0].shape[1] * (len(a[0]) == 1)))

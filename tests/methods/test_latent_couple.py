@@ -9,9 +9,8 @@ from toy import rows, toy_model
 
 from lib_regional.engine.calls import Conditioning, Row
 from lib_regional.engine.hooks import Hooks
-from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
-from lib_regional.methods import METHODS
+from lib_regional.methods import METHODS, open_session
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.tensors.masks.weight_maps import weight_maps
 
@@ -197,7 +196,7 @@ def test_networks_of_a_region_keep_its_rows_apart(model, monkeypatch):
         "latent_couple", {"regions": [{**TWO[0], "prompt": "a <lora:x:0:1>"}, TWO[1]], "options": {"latent_couple": {"memory": 8}}}
     )
     host = DiffusersHost(model)
-    with torch.no_grad(), Session(host, plan):
+    with torch.no_grad(), open_session(host, plan):
         handle = model.unet.conv_in.register_forward_hook(lambda *_: tags.append(host.now.tags))
         called(model, latent(2), rows(), told(plan, rows()))
         handle.remove()
@@ -211,7 +210,7 @@ def test_out_of_memory_means_fewer_rows_at_once_from_then_on(model, error, caplo
     expected = predict(model, plan)
     with Counted(model, 2, error) as counted, caplog.at_level(logging.WARNING):
         order = rows()
-        with torch.no_grad(), Session(DiffusersHost(model), plan):
+        with torch.no_grad(), open_session(DiffusersHost(model), plan):
             first, second = (called(model, latent(2), order, told(plan, order)) for _ in range(2))
     assert_same(first, expected)
     assert_same(second, expected)

@@ -8,8 +8,8 @@ from isolation_cases import FULL, HALVES, TWO, alone, assert_same, called, image
 from toy import rows, toy_model
 
 from lib_regional.engine.calls import Row
-from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
+from lib_regional.methods import open_session
 from lib_regional.methods.multidiffusion import Tiling
 from lib_regional.tensors.latents.windows import Window
 from lib_regional.tensors.masks.weight_maps import weight_maps
@@ -192,7 +192,7 @@ def test_areas_of_regions(boxes, place, expected):
 def test_everything_is_put_back(model):
     before = dict(vars(model.unet)), list(model.call_listeners), list(model.denoiser_hooks)
     plan = plan_of("multidiffusion", {"regions": [{**TWO[0], "seed": 3}]})
-    with torch.no_grad(), Session(DiffusersHost(model), plan):
+    with torch.no_grad(), open_session(DiffusersHost(model), plan):
         assert len(model.denoiser_hooks) == 1
         called(model, latent(2), rows(), told(plan, rows()))
     assert (dict(vars(model.unet)), list(model.call_listeners), list(model.denoiser_hooks)) == before

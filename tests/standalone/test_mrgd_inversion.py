@@ -63,7 +63,7 @@ def back(run, start, contexts=None, left=lambda index: 0):
         noise, weight = torch.zeros(4, 16, 16), torch.zeros(16, 16)
         for job, y in parts:
             w = job.window
-            here = (slice(w.top, w.top + w.height), slice(w.left, w.left + w.width))
+            here = (slice(w.top, w.bottom), slice(w.left, w.right))
             noise[(slice(None), *here)] += y * job.weight
             weight[here] += job.weight
         now, following = a[step], a[run.steps[index + 1]] if index + 1 < len(run.steps) else a[0]

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from lib_regional.engine.plan import Plan, plan_hires, plan_pass
-from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
-from lib_regional.methods import METHODS
+from lib_regional.methods import METHODS, open_session
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.methods import SERVED
 from lib_regional.request.settings import Settings
@@ -57,7 +56,7 @@ def session(host, p, method, regions, options):
     settings = Settings.parse({"enabled": True, "method": method, "regions": list(regions), "options": {method: options}})
     first = plan_pass(settings, p.prompts, p.negative_prompts, p.steps)
     hires = plan_hires(settings, first, p.prompts, p.negative_prompts, p.steps) if getattr(p, "enable_hr", False) else None
-    return Session(DiffusersHost(host.model, p), Plan(settings, settings.layout(), (p.width, p.height), first, hires))
+    return open_session(DiffusersHost(host.model, p), Plan(settings, settings.layout(), (p.width, p.height), first, hires))
 
 
 def same(a, b, **more):

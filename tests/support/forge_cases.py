@@ -6,9 +6,9 @@ from forge_double import Processing
 from isolation_cases import plan_of
 
 from lib_regional.engine.hooks import Hooks
-from lib_regional.engine.session import Session
 from lib_regional.hosts.forge.adapter import ForgeHost
 from lib_regional.hosts.registry import find_host
+from lib_regional.methods import open_session
 
 HALVES = [{"box": [0, 0, 0.5, 1], "prompt": "left"}, {"box": [0.5, 0, 1, 1], "prompt": "right"}]
 FULL = {"box": [0, 0, 1, 1], "base_share": 0, "feather": 0}
@@ -25,7 +25,7 @@ def session(webui, p, regions, method="attention_couple", **more):
     plan = plan_of(method, {"regions": regions, **more}, p.prompts, p.negatives, SIZE)
     host = find_host(webui.engine, p)
     p.before_sampling[:] = [host.begin_pass]
-    return Session(host, plan)
+    return open_session(host, plan)
 
 
 def snapshot(webui, *more):

@@ -7,8 +7,8 @@ from toy import rows
 
 from lib_regional.engine.calls import ModelCall, Row, StepInfo
 from lib_regional.engine.plan import Plan, plan_hires, plan_pass
-from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
+from lib_regional.methods import open_session
 from lib_regional.request.settings import Settings
 
 HALVES = [{"box": [0, 0, 0.5, 1]}, {"box": [0.5, 0, 1, 1]}]
@@ -48,7 +48,7 @@ def called(model, x, order, contexts, index=0, total=10, sigma=1.0, scale=5.0, h
 def predict(model, plan, order=None, x=None, contexts=None, **step):
     order = order or rows(len(plan.first.texts))
     x = latent(len(order)) if x is None else x
-    with torch.no_grad(), Session(DiffusersHost(model), plan):
+    with torch.no_grad(), open_session(DiffusersHost(model), plan):
         return called(model, x, order, contexts or told(plan, order, step.get("hires", False)), **step)
 
 

@@ -18,8 +18,8 @@ from lora_files import CONV, LINEAR
 from network_doubles import ForgeEngine, a1111_networks, forge_networks, random_network, with_loras
 from webui import Denoiser, Processing, WebUI, checkpoint
 
-from lib_regional.engine.session import Session
 from lib_regional.hosts.registry import find_host
+from lib_regional.methods import open_session
 from lib_regional.webui import driver
 
 KINDS = (*dict.fromkeys((*LINEAR, *CONV)), "norm")
@@ -97,7 +97,7 @@ class ForgeRig(Rig):
         plan = plan_of(method, {"regions": list(regions), **more}, p.prompts, p.negatives, (64, 80))
         host = find_host(self.webui.engine, p)
         p.before_sampling[:] = [host.begin_pass]
-        with Session(host, plan):
+        with open_session(host, plan):
             return p.sample()
 
 

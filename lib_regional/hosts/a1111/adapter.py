@@ -18,12 +18,12 @@ from ...engine.calls import Conditioning, ModelCall, Site, UNetRow
 from ...engine.capabilities import ModelFacts
 from ...engine.hooks import AttentionHook, Hooks
 from ...engine.patching import foreign_forward, owner_of, patched_forward
+from ...engine.unused_hooks import AskedHooks
 from ...request.errors import RegionalError
 from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
 from ...tensors.guidance.tokens import Token
 from ...tensors.lora.deltas import NetworkDeltas
-from ..asked import Asked
 from ..ldm.sites import beside, check_shape, grid_hook, left_to_host, refuse_foreign_texts, run_hook, sites_of, transformer_of
 from ..ldm.tokens import CarriedTokens
 from ..ldm.unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
@@ -101,7 +101,7 @@ class _Sampling:
 
     def __init__(self, p: Any, hooks: Hooks) -> None:
         self._p = p
-        self._asked = Asked(hooks)
+        self._asked = AskedHooks(hooks)
         self._hooks = hooks = self._asked.hooks
         self._grids: dict[str, Grid] = {}
         self._unasked: set[str] = set()

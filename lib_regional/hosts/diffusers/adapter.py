@@ -19,6 +19,7 @@ from ...engine.calls import AttentionCall, Conditioning, ContextSchedule, LayerC
 from ...engine.capabilities import GuidanceModel, ModelFacts
 from ...engine.hooks import AttentionHook, Hooks, LayerHook, UNetHook, VectorHook
 from ...engine.patching import Patch, patched, patched_forward
+from ...engine.unused_hooks import AskedHooks
 from ...request.errors import RegionalError
 from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
@@ -26,7 +27,6 @@ from ...sources.clipseg import named_clipseg
 from ...tensors.guidance.tokens import Token
 from ...tensors.lora.deltas import NetworkDeltas
 from ...tensors.lora.layers import own_weights, spatial_layers
-from ..asked import Asked
 from ..webui_family.progress import announce
 
 _IN_TRANSFORMER = re.compile(r".*?\.attentions\.\d+(?=\.)")
@@ -124,7 +124,7 @@ class DiffusersHost:
 
     @contextmanager
     def _patched(self, wanted: Hooks) -> Iterator[None]:
-        unet, asked = self._model.unet, Asked(wanted)
+        unet, asked = self._model.unet, AskedHooks(wanted)
         hooks = asked.hooks
         with ExitStack() as stack:
             stack.callback(unet.register_forward_hook(self._check_hook(asked)).remove)
@@ -149,7 +149,7 @@ class DiffusersHost:
                 stack.enter_context(_listening(self._model.denoiser_hooks, hooks.denoiser))
             yield
 
-    def _check_hook(self, asked: Asked) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+    def _check_hook(self, asked: AskedHooks) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
         def check(unet: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             if self.now is not None:
                 asked.check(unet)

@@ -13,10 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...engine.calls import Window
 from ...engine.patching import Patch, patched
 from ...request.errors import RegionalError
-from ...request.layout.windows import Grid
+from ...request.layout.windows import Tile, Window
 
 _FLAG, _SLOT = "tiled_diffusion", "model_function_wrapper"
 _BASE = 64
@@ -24,8 +23,8 @@ _BASE = 64
 
 Place = tuple[int, int]
 """First row and column of a tile."""
-Inside = Callable[[Window, Grid], AbstractContextManager[None]]
-"""``inside(window, size)``: the network is told of this piece of (h, w) cells until exit."""
+Inside = Callable[[Tile], AbstractContextManager[None]]
+"""``inside(tile)``: the network's calls are for this tile until exit."""
 
 
 @contextmanager
@@ -58,7 +57,7 @@ def _around(inside: Inside) -> Callable[..., Tensor]:
                 rows = slice(number * len(x), (number + 1) * len(x))
                 if not torch.equal(tiles[rows], x[..., top : top + size[0], left : left + size[1]]):
                     raise RegionalError(_UNKNOWN)
-                with inside(Window((x.shape[-2], x.shape[-1]), top, left), size):
+                with inside(Tile((x.shape[-2], x.shape[-1]), Window(top, left, top + size[0], left + size[1]))):
                     done.append(apply(tiles[rows], timesteps[rows], **_of_rows(entries, rows, len(tiles))))
             if len(done) * len(x) != len(tiles):
                 raise RegionalError(_UNKNOWN)

@@ -59,7 +59,7 @@ class WholeTexts:
 
     def _maps(self, row: Row, call: ModelCall, grid: Grid) -> WeightMaps:
         factors = self._plan.pass_of(call.step).texts[row.image].weights
-        return self._pyramid.at(self._plan.active(call.step), call.latent, grid, factors, call.window)
+        return self._pyramid.at(self._plan.active(call.step), call.latent, grid, factors, call.tile)
 
     def _mixed(self, row: Row, keys: Told, call: ModelCall, own: Tensor, vectors: dict[ContextKey, Tensor]) -> Tensor:
         areas = self._maps(row, call, call.latent).regions.flatten(1).mean(1)

@@ -137,7 +137,7 @@ class ByPlace:
 
     def state(self, model: ModelCall) -> Hashable:
         """See `Placement`."""
-        return (self._plan.active(model.step), model.step.hires, model.latent, model.window, tuple(row.image for row in model.rows))
+        return (self._plan.active(model.step), model.step.hires, model.latent, model.tile, tuple(row.image for row in model.rows))
 
     def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
         """See `Placement`. A layer without a place takes every LoRA by its share of the canvas."""
@@ -153,7 +153,7 @@ class ByPlace:
         return found
 
     def _maps(self, active: tuple[int, ...], part: PassPlan, image: int, model: ModelCall, grid: Grid | None) -> Tensor:
-        return self._pyramid.at(active, model.latent, grid or model.latent, part.texts[image].weights, model.window).share
+        return self._pyramid.at(active, model.latent, grid or model.latent, part.texts[image].weights, model.tile).share
 
 
 LorasOf = Callable[[Hashable, Row, StepInfo], Sequence[LoraTag]]

@@ -78,7 +78,7 @@ class RegionWise:
         if other is not None:
             told = Conditioning(other, told.vector)
         tag = Tag(side.name, job.key, row.image, row.role)
-        return Request(UNetRow(n, job.window.of(x), told, tag), tag, job.window.size, len(told.crossattn))
+        return Request(UNetRow(n, job.window.of(x), told, tag), tag, job.window.grid, len(told.crossattn))
 
 
 def _groups(requests: list[Request]) -> list[list[Request]]:

@@ -13,12 +13,12 @@ from torch import Tensor
 from ...engine.calls import Role, StepInfo
 from ...engine.plan import Plan
 from ...request.layout.regions import Layout
-from ...request.layout.windows import Grid
+from ...request.layout.windows import Grid, Window, canvas_of
 from ...request.prompt.region_prompts import ImageTexts
 from ...request.prompt.splitting import join_texts
 from ...tensors.masks.weight_maps import WeightMaps, weight_maps
 from ...tensors.precision import single
-from .windows import Window, whole, window_of
+from .windows import window_of
 
 Key = int | str
 """A region by its position in the layout, or one of the two below."""
@@ -70,7 +70,7 @@ class Side:
         texts, active = self.plan.pass_of(step).texts[image], self.active(image, step)
         maps, windows = self.maps(image, step, latent)
         base = texts.base if role == "cond" else texts.negative
-        jobs = [Job(BASE, base, whole(latent), maps.base)] if bool((maps.base > 1e-3).any()) or not active else []
+        jobs = [Job(BASE, base, canvas_of(latent), maps.base)] if bool((maps.base > 1e-3).any()) or not active else []
         for i in active:
             text = texts.regions[i] if role == "cond" else texts.region_negatives[i]
             jobs.append(Job(i, texts.negative if text is None else text, windows[i], windows[i].of(maps.regions[i])))
@@ -78,7 +78,7 @@ class Side:
             weight = torch.full(latent, float(step.progress >= self.total))
             text = total_text(texts, active) if role == "cond" else texts.negative
             if role == "cond" or float(weight[0, 0]) > 0:
-                jobs.append(Job(TOTAL, text, whole(latent), weight))
+                jobs.append(Job(TOTAL, text, canvas_of(latent), weight))
         return jobs
 
     def maps(self, image: int, step: StepInfo, latent: Grid) -> tuple[WeightMaps, dict[int, Window]]:

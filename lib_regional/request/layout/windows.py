@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 Grid = tuple[int, int]
-"""Rows and columns (h, w)."""
+"""Rows and columns ``(h, w)`` of a token grid or a latent."""
 
 ALIGN = 8
 """Crops begin and end at multiples of this many cells, so that every downsampling of the UNet falls on the same cells as in the canvas."""
@@ -42,6 +42,14 @@ class Window:
     def of(self, tensor: Any) -> Any:
         """View of ``tensor`` (…, H, W) -> (…, h, w)."""
         return tensor[..., self.top : self.bottom, self.left : self.right]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A ``window`` that a tiled host samples by itself, of a latent of ``canvas`` (H, W) cells."""
+
+    canvas: Grid
+    window: Window
 
 
 def canvas_of(grid: Grid) -> Window:

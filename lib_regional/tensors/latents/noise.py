@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..precision import single
-from .noise import Prediction
+
+Prediction = Literal["epsilon", "v", "flow"]
+"""What a network predicts: the noise; v (see `noise_slope`); or, on a straight path, the velocity noise − clean."""
 
 _LATENT_CHANNELS = 4
 

@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...engine.calls import Window
-from ...request.layout.windows import Grid
+from ...request.layout.windows import Grid, Tile, Window
 from .weight_maps import WeightMaps, weight_maps
 
 if TYPE_CHECKING:
@@ -86,10 +85,9 @@ def scaled_layout(layout: Layout, factors: Factors) -> Layout:
     return replace(layout, regions=tuple(regions))
 
 
-def cut_maps(full: WeightMaps, window: Window, size: Grid) -> WeightMaps:
-    """Weight maps of a whole latent -> those of the piece of ``size`` (h, w) that ``window`` begins."""
-    rows, columns = slice(window.top, window.top + size[0]), slice(window.left, window.left + size[1])
-    return WeightMaps(full.regions[:, rows, columns], full.base[rows, columns], full.share[:, rows, columns])
+def cut_maps(full: WeightMaps, window: Window) -> WeightMaps:
+    """Weight maps of a whole latent -> those of the piece in ``window``."""
+    return WeightMaps(window.of(full.regions), window.of(full.base), window.of(full.share))
 
 
 class Pyramid:
@@ -98,17 +96,17 @@ class Pyramid:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._full: dict[tuple[Active, Factors, Grid], WeightMaps] = {}
-        self._sites: dict[tuple[Active, Factors, Grid, Grid, Window | None], WeightMaps] = {}
+        self._sites: dict[tuple[Active, Factors, Grid, Grid, Tile | None], WeightMaps] = {}
 
-    def at(self, active: Active, latent: Grid, grid: Grid, factors: Factors = (), window: Window | None = None) -> WeightMaps:
+    def at(self, active: Active, latent: Grid, grid: Grid, factors: Factors = (), tile: Tile | None = None) -> WeightMaps:
         """Maps for the ``active`` regions of a latent (H, W) as a site of ``grid`` (h, w) sees them.
 
-        ``factors`` multiply the regions' weights (default: 1 each). With a ``window`` the latent is that piece of a larger one.
+        ``factors`` multiply the regions' weights (default: 1 each). With a ``tile`` the latent is that window of a larger one.
         """
-        key = (active, factors, latent, grid, window)
+        key = (active, factors, latent, grid, tile)
         if key not in self._sites:
-            whole = self._whole(active, factors, latent if window is None else window.whole)
-            full = whole if window is None else cut_maps(whole, window, latent)
+            whole = self._whole(active, factors, latent if tile is None else tile.canvas)
+            full = whole if tile is None else cut_maps(whole, tile.window)
             self._sites[key] = full if grid == latent else reduce_weights(full, grid)
         return self._sites[key]
 

@@ -10,9 +10,9 @@ from isolation_cases import plan_of
 from lib_regional.engine.calls import TextShare
 from lib_regional.engine.capabilities import facts_of
 from lib_regional.engine.hooks import Hooks
-from lib_regional.engine.session import Session
 from lib_regional.hosts.forge.adapter import ForgeHost
 from lib_regional.hosts.forge.network.joint import bias_of, context_of, token_grid
+from lib_regional.methods import open_session
 from lib_regional.request.errors import RegionalError
 
 FULL = {"box": [0, 0, 1, 1], "base_share": 0, "feather": 0}
@@ -34,7 +34,7 @@ def sample(webui, prompts, regions=None, scale=1.0, size=(10, 8)):
     plan = plan_of("attention_couple", {"regions": regions}, p.prompts, p.negatives, (size[1] * 8, size[0] * 8))
     host = ForgeHost(webui.engine, p)
     p.before_sampling[:] = [host.begin_pass]
-    with Session(host, plan):
+    with open_session(host, plan):
         return p.sample(2, x=p.latent(*size))
 
 
@@ -161,7 +161,7 @@ def test_methods_that_predict_apart_work_here_too(webui, method):
     plan = plan_of(method, {"regions": [{**FULL, "prompt": "main"}]}, p.prompts, p.negatives, (64, 80))
     host = ForgeHost(webui.engine, p)
     p.before_sampling[:] = [host.begin_pass]
-    with Session(host, plan):
+    with open_session(host, plan):
         made = p.sample(2)
     torch.testing.assert_close(made, Processing(webui).sample(2))
     assert facts_of(host).trained == 128 and facts_of(host).prediction == "flow" and not facts_of(host).cross_attention

@@ -6,11 +6,11 @@ from forge_cases import FULL, HALVES, hooked, session, snapshot
 from forge_double import Engine, Processing, WebUI
 from forge_networks import Network
 
-from lib_regional.engine.calls import Window
 from lib_regional.hosts.forge.tiles import coordinates, places_of
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.layout.regions import Layout, Region
 from lib_regional.request.layout.shapes import Box
+from lib_regional.request.layout.windows import Tile, Window
 from lib_regional.tensors.masks.pyramid import Pyramid, reduce_weights
 
 TILE, HEIGHT, WIDTH = (6, 8), 10, 8
@@ -88,12 +88,12 @@ def test_every_tile_is_told_by_itself(webui):
 
     def look(call):
         if call.site.name.startswith("input"):
-            seen.append((len(call.model.rows), len(call.x), call.model.latent, call.model.window))
+            seen.append((len(call.model.rows), len(call.x), call.model.latent, call.model.tile))
 
     with hooked(webui, p, cross_attention=look):
         p.before_sampling.insert(0, tile(webui, Tiled()))
         p.sample(1)
-    assert seen == [(4, 4, TILE, Window((HEIGHT, WIDTH), top, 0)) for top in TOPS]
+    assert seen == [(4, 4, TILE, Tile((HEIGHT, WIDTH), Window(top, 0, top + TILE[0], TILE[1]))) for top in TOPS]
 
 
 def test_residuals_follow_their_tile(webui):
@@ -144,7 +144,7 @@ def test_places_beyond_what_half_precision_counts(webui):
 def test_maps_of_a_piece_are_pieces_of_the_maps():
     pyramid = Pyramid(Layout((Region(Box(0, 0, 0.5, 1)), Region(Box(0.25, 0.5, 1, 1)))))
     whole = pyramid.at((0, 1), (12, 16), (12, 16))
-    piece = pyramid.at((0, 1), (8, 8), (4, 4), window=Window((12, 16), 4, 6))
+    piece = pyramid.at((0, 1), (8, 8), (4, 4), tile=Tile((12, 16), Window(4, 6, 12, 14)))
     cut = type(whole)(*(maps[..., 4:12, 6:14] for maps in (whole.regions, whole.base, whole.share)))
     for told, naive in zip(vars(piece).values(), vars(reduce_weights(cut, (4, 4))).values(), strict=True):
         torch.testing.assert_close(told, naive)

@@ -17,12 +17,12 @@ from lora_files import LINEAR, lora, merged
 
 from lib_regional.engine.capabilities import facts_of
 from lib_regional.engine.hooks import Hooks
-from lib_regional.engine.session import Session
 from lib_regional.hosts.forge import loras as forge_loras
 from lib_regional.hosts.forge import pictures as forge_pictures
 from lib_regional.hosts.forge.adapter import ForgeHost
 from lib_regional.hosts.forge.model import prepare_again
 from lib_regional.hosts.registry import find_host
+from lib_regional.methods import open_session
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.tensors.lora.low_rank import added
@@ -42,7 +42,7 @@ def sample(webui, p, regions=None, method="attention_couple", steps=3):
         return p.sample(steps)
     host = find_host(webui.engine, p)
     p.before_sampling[:] = [host.begin_pass]
-    with Session(host, plan_of(method, {"regions": regions}, p.prompts, p.negatives, SIZE)):
+    with open_session(host, plan_of(method, {"regions": regions}, p.prompts, p.negatives, SIZE)):
         return p.sample(steps)
 
 

@@ -10,12 +10,12 @@ import torch
 from isolation_cases import HALVES, called, latent, plan_of, predict, told
 from toy import rows, toy_model
 
+from lib_regional.engine import attention_record
+from lib_regional.engine.attention_record import AttentionRecord
 from lib_regional.engine.calls import Row
 from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import METHODS
-from lib_regional.tensors.attention import record as attention_record
-from lib_regional.tensors.attention.record import AttentionRecord
 
 TWO = {"regions": [{**HALVES[0], "prompt": "red circle"}, {**HALVES[1], "prompt": "blue"}, {**HALVES[0], "prompt": ""}]}
 PLACES = {"red circle": [1, 2], "blue": [1], "big": [3]}

@@ -10,17 +10,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ....engine.calls import ModelCall, RowRoles, Site, StepInfo, UNetRow, Window
+from ....engine.calls import ModelCall, RowRoles, Site, StepInfo, UNetRow
 from ....engine.hooks import AttentionHook, Hooks
 from ....engine.patching import foreign_forward, patched_forward
+from ....engine.unused_hooks import AskedHooks
 from ....request.errors import RegionalError
-from ....request.layout.windows import Grid
-from ...asked import Asked
-from ...forge_weights import applied_weights
+from ....request.layout.windows import Grid, Tile
 from ...ldm.sites import check_shape, grid_hook, refuse_foreign_texts, sites_of, transformer_of, undone
 from ...ldm.unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
 from ..model import kind_of, refuse_unserved
 from ..rows import ROWS
+from ..weights import applied_weights
 from .arguments import fresh_arguments, nested_arguments
 from .attention import attention_call, chained, check_values
 from .joint import bias_of, biased, context_of, token_grid
@@ -32,13 +32,13 @@ class Network:
     def __init__(self, unet: nn.Module, hooks: Hooks) -> None:
         refuse_unserved(hooks, unet)
         self._unet = unet
-        self._asked = Asked(hooks)
+        self._asked = AskedHooks(hooks)
         self._hooks = self._asked.hooks
         self._joint = kind_of(unet) == "joint"
         self._sites = dict(sites_of(unet))
         self._grids: dict[str, Grid] = {}
         self._told: tuple[StepInfo, Grid] | None = None
-        self._window: Window | None = None
+        self._tile: Tile | None = None
         self._now: ModelCall | None = None
         self._net: Any = None
         self.heard = False
@@ -61,17 +61,17 @@ class Network:
         self._asked.check(self._unet, self._joint)
 
     @contextmanager
-    def tile(self, window: Window, size: Grid) -> Iterator[None]:
-        """The host runs a piece of ``size`` (h, w) of the latents that were announced."""
+    def tile(self, tile: Tile) -> Iterator[None]:
+        """The host runs this tile of the latents that were announced."""
         if self._told is None:
             yield
             return
-        before = self._told, self._window
-        self._told, self._window = (before[0][0], size), window
+        before = self._told, self._tile
+        self._told, self._tile = (before[0][0], tile.window.grid), tile
         try:
             yield
         finally:
-            self._told, self._window = before
+            self._told, self._tile = before
 
     @contextmanager
     def hooked(self) -> Iterator[None]:
@@ -108,7 +108,7 @@ class Network:
             return inner(x, *args, **kwargs)
         self._check(rows, x)
         self.heard = True
-        with self._running(ModelCall(rows, *self._told, window=self._window)):
+        with self._running(ModelCall(rows, *self._told, tile=self._tile)):
             if self._hooks.unet is None:
                 return self._run(inner, x, *args, **kwargs)
             around = around_unet(self._unet, self._hooks.unet, self._call, self._nested)

@@ -11,7 +11,7 @@ from forge_networks import FluxNetwork
 from webui import Denoiser, Processing, WebUI
 
 from lib_regional.engine.hooks import Hooks
-from lib_regional.hosts.asked import Asked
+from lib_regional.engine.unused_hooks import AskedHooks
 from lib_regional.request.errors import RegionalError
 
 SLOTS = ["cross_attention", "self_attention", "layers", "spatial", "unet"]
@@ -23,7 +23,7 @@ def slot(name, answer=lambda *args: None):
 
 @pytest.mark.parametrize("name", SLOTS)
 def test_a_slot_that_is_never_asked_is_named(name):
-    asked = Asked(Hooks(**slot(name), method="some method"))
+    asked = AskedHooks(Hooks(**slot(name), method="some method"))
     with pytest.raises(RegionalError, match='"some method" changes .* in this model .Linear. asked for that'):
         asked.check(torch.nn.Linear(1, 1))
     asked.check(torch.nn.Linear(1, 1))
@@ -31,7 +31,7 @@ def test_a_slot_that_is_never_asked_is_named(name):
 
 @pytest.mark.parametrize("name", SLOTS)
 def test_a_slot_that_was_asked_passes_and_answers(name):
-    asked = Asked(Hooks(**slot(name, lambda call: ("answer", call))))
+    asked = AskedHooks(Hooks(**slot(name, lambda call: ("answer", call))))
     found = getattr(asked.hooks, name)
     assert (found["layer"] if name == "layers" else found)("call") == ("answer", "call")
     asked.check(torch.nn.Linear(1, 1))
@@ -41,14 +41,14 @@ def test_a_slot_that_was_asked_passes_and_answers(name):
 def test_joint_attention_takes_the_place_of_cross_attention(joint, asks):
     both = Hooks(cross_attention=lambda call: None, joint=lambda model, grid: None)
     with pytest.raises(RegionalError):
-        Asked(both).check(torch.nn.Linear(1, 1), joint)
-    asked = Asked(both)
+        AskedHooks(both).check(torch.nn.Linear(1, 1), joint)
+    asked = AskedHooks(both)
     getattr(asked.hooks, asks)(*[None] * (2 if joint else 1))
     asked.check(torch.nn.Linear(1, 1), joint)
 
 
 def test_what_only_some_models_and_hosts_have_need_not_be_asked():
-    Asked(Hooks(vector=lambda *_: None, carried=lambda *_: None, denoiser=lambda call: call.run(), joint=lambda *_: None)).check(None)
+    AskedHooks(Hooks(vector=lambda *_: None, carried=lambda *_: None, denoiser=lambda call: call.run(), joint=lambda *_: None)).check(None)
 
 
 # ---------------------------------------------------------------- in the adapters

@@ -12,7 +12,7 @@ from forge_double import Engine, Processing, WebUI
 from forge_networks import Network
 from torch import nn
 
-from lib_regional.hosts.forge_weights import applied_weights
+from lib_regional.hosts.forge.weights import applied_weights
 
 
 @pytest.fixture

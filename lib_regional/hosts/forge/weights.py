@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..tensors.lora.deltas import LayerDelta
-from ..tensors.lora.layers import own_weights
+from ...tensors.lora.deltas import LayerDelta
+from ...tensors.lora.layers import own_weights
 
 
 def applied_weights(module: nn.Module, like: Tensor) -> LayerDelta:

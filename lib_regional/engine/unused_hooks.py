@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..engine.compose import noting
-from ..engine.hooks import Hooks
 from ..request.errors import RegionalError
+from .compose import noting
+from .hooks import Hooks
 
 _WANTED = {
     "cross_attention": "cross-attention",
@@ -20,7 +20,7 @@ _WANTED = {
 some models have a pooled text, and only some hosts move tokens."""
 
 
-class Asked:
+class AskedHooks:
     """``hooks`` that note which of their slots have been asked, and the check after the first prediction."""
 
     def __init__(self, hooks: Hooks) -> None:

@@ -1,0 +1,182 @@
+"""What a host hands to the hooks: rows, steps, and the calls of model, attention, layer, network and denoiser as frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ..request.layout.windows import Grid, Tile
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..tensors.lora.deltas import LayerDelta
+
+Role = Literal["cond", "uncond"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the UNet's batch: ``image`` of the batch, its role, and the ``AND`` part of its prompt."""
+
+    image: int
+    role: Role
+    part: int = 0
+
+
+RowRoles = tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """Where sampling stands: step ``index`` of ``total`` (from 0), sigma, hires pass or not, CFG scale.
+
+    ``guided`` is False where the host leaves guidance out of this step (its scale is 1, whatever was asked for).
+    """
+
+    index: int
+    total: int
+    sigma: float = 0.0
+    hires: bool = False
+    cfg_scale: float = 1.0
+    guided: bool = True
+
+    @property
+    def progress(self) -> float:
+        """Share of the pass that lies behind this step, in ``[0, 1)``."""
+        return self.index / max(1, self.total)
+
+
+@dataclass(frozen=True)
+class ModelCall:
+    """One call of the UNet, announced before it happens. ``latent`` is (H, W) of its latent in cells.
+
+    ``tags`` has a method's own mark for every row of a call that the method makes (`UNetRow.tag`); it is empty on the host's calls.
+    ``tile`` where the host samples the picture in tiles: ``latent`` is the tile's size then.
+    """
+
+    rows: RowRoles
+    step: StepInfo
+    latent: Grid
+    tags: tuple[Hashable, ...] = ()
+    tile: Tile | None = None
+
+
+@dataclass(frozen=True)
+class Site:
+    """One attention layer: its module name and kind. ``beside``: it belongs to a ControlNet, not to the UNet."""
+
+    name: str
+    kind: Literal["cross", "self"]
+    beside: bool = False
+
+
+@dataclass(frozen=True)
+class AttentionCall:
+    """One attention layer at work, before any projection.
+
+    ``x`` (B, L, C) hidden states with L = h·w of ``grid``, ``context`` (B, T, D). The projections are the host's own modules,
+    called as modules, so that hooks of other extensions on them keep acting; ``out`` includes the output projection.
+    ``carried`` (B', L', n) are the per-token attributes where the host merged or tiled the tokens, x is (B', L', C) then: see `Hooks`.
+    """
+
+    site: Site
+    grid: Grid
+    model: ModelCall
+    x: Tensor
+    context: Tensor
+    heads: int
+    scale: float
+    to_q: Callable[[Tensor], Tensor]
+    to_k: Callable[[Tensor], Tensor]
+    to_v: Callable[[Tensor], Tensor]
+    out: Callable[[Tensor], Tensor]
+    carried: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """One linear, convolution or norm layer that has just run: module ``name``, input ``x`` and output ``y``.
+
+    Token layers have x (B, L, C) with L = h·w of ``grid``; spatial ones (B, C, h, w); layers without a spatial axis (time embedding)
+    have ``grid`` None. A layer that reads the context (``attn2.to_k``, ``attn2.to_v``) has x (B, T, D) and ``grid`` None too. ``own`` holds
+    the layer's own weight and bias, for `Hooks.spatial` alone. ``carried`` as in `AttentionCall`.
+    """
+
+    name: str
+    grid: Grid | None
+    model: ModelCall
+    x: Tensor
+    y: Tensor
+    own: LayerDelta | None = None
+    carried: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """One encoded prompt: ``crossattn`` (T, D), and the pooled vector of models that read one.
+
+    ``vector`` (V,) is the pooled text with the sizes (SDXL) or the pooled text alone (Flux); None for models without one.
+    """
+
+    crossattn: Tensor
+    vector: Tensor | None = None
+
+
+ContextSchedule = tuple[tuple[int, Conditioning], ...]
+"""``((end_step, conditioning), …)``: each holds for steps below its ``end_step``; the last one holds to the end."""
+
+
+@dataclass(frozen=True)
+class UNetRow:
+    """One row that a method wants predicted: row ``source`` of the host's call with its timestep and its other inputs.
+
+    ``x`` (C, h, w) replaces its latent, ``conditioning`` its context; None keeps them. ``tag`` comes back in `ModelCall.tags`.
+    """
+
+    source: int
+    x: Tensor | None = None
+    conditioning: Conditioning | None = None
+    tag: Hashable = None
+
+
+@dataclass(frozen=True)
+class UNetCall:
+    """The host is about to run its UNet. ``x`` (B, C, H, W) is the UNet's own input (scaled for the noise level).
+
+    ``run(rows)`` predicts any rows instead, (N, C, h, w), as often as wanted; rows of one ``run`` share one latent size and one
+    context length. ``native()`` is the call as the host meant it. Attention and layer hooks act in both. ``tokens`` is the length of
+    the host's own contexts; None where it is unknown: rows with a context of their own then run apart from those without.
+    """
+
+    model: ModelCall
+    x: Tensor
+    run: Callable[[Sequence[UNetRow]], Tensor]
+    native: Callable[[], Tensor]
+    tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class DenoiserCall:
+    """One guided prediction of the whole batch: ``x`` (B, C, H, W) = ``alpha`` · clean + ``beta`` · noise.
+
+    ``x`` is the sampler's own tensor: sampling goes on from what is written into it in place. ``run()`` gives the denoised
+    latent (B, C, H, W) after guidance, and sees what was written into ``x`` before. A hook calls it once: hosts count steps in it.
+    ``noise`` (B, C, H, W), of unit variance, is the pass's initial noise: given at its first step, by hosts that know it.
+    """
+
+    x: Tensor
+    step: StepInfo
+    alpha: float
+    beta: float
+    run: Callable[[], Tensor]
+    noise: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class TextShare:
+    """One text of a row in joint attention: ``context`` (T, D), None for the row's own, and its weight map, (h, w) in [0, 1]."""
+
+    context: Tensor | None
+    weights: Tensor

@@ -1,0 +1,78 @@
+"""The hook slots: what a method asks to be called for, one documented field per slot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..request.layout.windows import Grid
+from .calls import AttentionCall, DenoiserCall, LayerCall, ModelCall, TextShare, UNetCall
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+AttentionHook = Callable[[AttentionCall], "Tensor | None"]
+"""Returns the layer's output (B, L, C), or None to leave the layer to the host."""
+
+LayerHook = Callable[[LayerCall], "Tensor | None"]
+"""Returns what takes the place of ``y``, or None to leave it."""
+
+UNetHook = Callable[[UNetCall], "Tensor | None"]
+"""Returns the UNet's output (B, C, H, W), or None to leave the call to the host."""
+
+DenoiserHook = Callable[[DenoiserCall], "Tensor"]
+"""Returns the denoised latent (B, C, H, W) that the sampler goes on with."""
+
+VectorHook = Callable[[ModelCall, "Tensor"], "Tensor | None"]
+"""``(call, vectors (B, V))`` -> the rows' pooled texts (B, V) in place of the host's own, or None to leave them.
+
+Models with such a vector (SDXL, Flux) read it beside the context, everywhere at once; see `Conditioning.vector`.
+"""
+
+JointHook = Callable[[ModelCall, Grid], "Sequence[Sequence[TextShare]] | None"]
+"""For models whose text and image tokens share one attention (Flux): each row's texts on the image tokens' ``grid``.
+
+The weights of a row's texts sum to 1 at every token. None leaves the call to the host.
+"""
+
+CarriedHook = Callable[[ModelCall, Grid], "Tensor | None"]
+"""Per-token attributes of a grid on its way into self-attention, (B, h·w, n); None for no attributes."""
+
+PictureHook = Callable[["Tensor"], "Tensor"]
+"""Decoded pictures (B, 3, H, W) in 0..1 -> the pictures that the host goes on with."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a method asks to be called for. A slot that is None or empty costs nothing."""
+
+    cross_attention: AttentionHook | None = None
+    """Called at every cross-attention layer, on models that have them."""
+    joint: JointHook | None = None
+    """In place of `cross_attention` on models whose text and image tokens share one attention."""
+    vector: VectorHook | None = None
+    """Called once per model call with the pooled texts, on models that read them."""
+    self_attention: AttentionHook | None = None
+    """Called at every self-attention layer."""
+    layers: Mapping[str, LayerHook] = field(default_factory=dict)
+    """Module name -> hook behind that linear, convolution or norm layer."""
+    spatial: LayerHook | None = None
+    """Called before `layers`, behind every group norm and every convolution wider than one cell."""
+    carried: CarriedHook | None = None
+    """Called where the host merges or tiles tokens before self-attention: it merges or tiles these attributes in the same way."""
+    unet: UNetHook | None = None
+    """Called in place of the whole network."""
+    denoiser: DenoiserHook | None = None
+    """Called in place of one guided prediction of the batch."""
+    renew: Callable[[], None] | None = None
+    """Called when the model's weights changed during sampling (another checkpoint, other LoRAs): encode anew, forget projections. A
+    method without it cannot be followed by a host whose weights change."""
+    close: Callable[[], None] | None = None
+    """Called when the hooks are removed, however sampling ended."""
+    told: Callable[[], Mapping[str, str]] | None = None
+    """Called after sampling: fields to add to the infotext."""
+    finish: Callable[[Tensor], PictureHook | None] | None = None
+    """Called with the latents (B, C, H, W) that sampling ended with; may return what is then done with the decoded pictures."""
+    method: str = ""
+    """The method's name, for messages."""

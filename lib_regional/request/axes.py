@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import settings_error
-from .fields import Choice, Field, Flag, Number, Span, Text
-from .layout.regions import OVERLAPS, REGION_FIELDS
-from .methods import METHODS, OPTIONS, REGION_METHODS
+from .fields import Choice, Field, Flag, Number, Span, Text, declaration_table
+from .layout.regions import OVERLAPS, REGION_FIELDS, RegionSettings
+from .methods.specs import METHODS
 from .parsing import read_json
 
 Json = dict[str, Any]
@@ -61,7 +61,7 @@ def _of_regions(name: str) -> Write:
 
 def _of_options(method: str, name: str) -> Write:
     """Writes one option of a method."""
-    kind = OPTIONS[method][name]
+    kind = METHODS[method].options[name]
 
     def write(settings: Json, text: str) -> None:
         value = _flag(name, text) if isinstance(kind, Flag) else _number(name, text) if isinstance(kind, Number) else text.strip()
@@ -108,11 +108,16 @@ def _flag(field: str, text: str) -> bool:
 def _option_axes() -> dict[str, Axis]:
     """An axis for every option that changes the picture; those of edits are lists and words for the most part, and have none."""
     return {
-        f"{method}.{name}": Axis(f"{METHODS[method]}: {name.replace('_', ' ')}", _of_options(method, name), _choices(kind))
-        for method in REGION_METHODS
-        for name, kind in OPTIONS[method].items()
-        if name not in _NOT_SEEN
+        f"{method}.{name}": Axis(f"{spec.label}: {name.replace('_', ' ')}", _of_options(method, name), _choices(kind))
+        for method, spec in METHODS.items()
+        for name, kind in spec.options.items()
+        if not spec.edits and name not in _NOT_SEEN
     }
+
+
+def _region_axes() -> dict[str, Axis]:
+    """An axis for every field of a region that declares one."""
+    return {name: Axis(row.axis, _of_regions(name)) for name, row in declaration_table(RegionSettings).items() if row.axis}
 
 
 def _choices(kind: Field) -> tuple[str, ...]:
@@ -124,15 +129,7 @@ AXES: Mapping[str, Axis] = {
     "method": Axis("Method", _method, tuple(METHODS)),
     "layout": Axis('Layout ("1,1;2,1")', _layout),
     "overlap": Axis("Overlap", _overlap, OVERLAPS),
-    "base_share": Axis("Base share (0.2 or region:0.2)", _of_regions("base_share")),
-    "weight": Axis("Weight of region (n:0.5)", _of_regions("weight")),
-    "feather": Axis("Feather (0.05 or n:0.05)", _of_regions("feather")),
-    "priority": Axis("Priority of region (n:1)", _of_regions("priority")),
-    "steps": Axis("Step range (0-0.5 or n:0-0.5)", _of_regions("steps")),
-    "cfg_scale": Axis("CFG scale of region (7, n:7 or none)", _of_regions("cfg_scale")),
-    "seed": Axis("Seed of region (5, n:5 or none)", _of_regions("seed")),
-    "prompt": Axis("Prompt of region (n:text)", _of_regions("prompt")),
-    "negative": Axis("Negative prompt of region (n:text)", _of_regions("negative")),
+    **_region_axes(),
     **_option_axes(),
 }
 """Axes by key. A value that names no region is for all of them."""

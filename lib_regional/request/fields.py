@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -138,6 +139,30 @@ class Span(Field):
 
 
 FRACTION = Number("a fraction")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A field of a dataclass as a request knows it: what it accepts, its ``label``, and the name of its X/Y/Z axis ("" for none)."""
+
+    kind: Field
+    label: str
+    axis: str = ""
+
+
+def declared(kind: Field, label: str, axis: str = "") -> Any:
+    """A dataclass field with the kind's default that carries its `Declaration`."""
+    return dataclasses.field(default=kind.default, metadata={"declaration": Declaration(kind, label, axis)})
+
+
+def declaration_table(owner: type) -> dict[str, Declaration]:
+    """Name -> declaration of the `declared` fields of a dataclass, in order."""
+    return {part.name: part.metadata["declaration"] for part in dataclasses.fields(owner) if "declaration" in part.metadata}
+
+
+def declarations(owner: type) -> dict[str, Field]:
+    """Name -> kind of the `declared` fields of a dataclass, in order."""
+    return {name: row.kind for name, row in declaration_table(owner).items()}
 
 
 def is_unicode(text: str) -> bool:

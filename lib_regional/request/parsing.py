@@ -11,7 +11,7 @@ from .errors import Problem, SettingsError, raise_any, settings_error
 from .fields import Field, not_an_object, read_fields, unknown_key
 from .layout.regions import MAX_REGIONS, REGION_FIELDS, RegionSettings, region_label
 from .layout.shapes import SHAPES, read_shape
-from .methods import OPTIONS
+from .methods.specs import METHODS
 
 
 def read_json(text: str) -> object:
@@ -54,12 +54,12 @@ def read_options(data: object) -> tuple[dict[str, dict[str, object]], list[Probl
     result: dict[str, dict[str, object]] = {}
     problems = []
     for method, given in data.items():
-        if method not in OPTIONS:
-            problems.append(unknown_key(method, given, list(OPTIONS)).at("options", "options"))
+        if method not in METHODS:
+            problems.append(unknown_key(method, given, list(METHODS)).at("options", "options"))
         elif not isinstance(given, Mapping):
-            problems.append(not_an_object(f"options.{method}", given, ", ".join(OPTIONS[method])))
+            problems.append(not_an_object(f"options.{method}", given, ", ".join(METHODS[method].options)))
         else:
-            result[method], found = read_fields(given, OPTIONS[method])
+            result[method], found = read_fields(given, METHODS[method].options)
             problems += [problem.at(f"options.{method}", f"options of {method}") for problem in found]
     return result, problems
 

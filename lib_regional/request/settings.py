@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import Problem, SettingsError, raise_any, settings_error
-from .fields import REQUIRED, Choice, Field, Flag, Number, Text, read_fields, settle, to_plain
+from .fields import REQUIRED, Choice, Field, Flag, Number, Text, declaration_table, read_fields, settle, to_plain
 from .layout.grid import GRID_FIELDS, Grid
 from .layout.grid import PATTERN as GRID_PATTERN
 from .layout.regions import MAX_REGIONS, OVERLAPS, REGION_FIELDS, Layout, Region, RegionSettings
 from .layout.shapes import Shape, shape_schemas
-from .methods import METHODS, OPTIONS, SERVED
+from .methods.specs import METHODS, limited_fields, serving
 from .parsing import count_problems, place_problems, read_json, read_options, read_part, read_regions
 from .prompt.splitting import SPLIT_MODES
 
@@ -132,18 +132,18 @@ class Settings:
     def option_of(self, method: str) -> Callable[[str], Any]:
         """The options of a ``method`` by name, defaults where they were not given."""
         given = self.options.get(method, {})
-        return lambda name: given.get(name, OPTIONS[method][name].default)
+        return lambda name: given.get(name, METHODS[method].options[name].default)
 
     def check_method(self) -> None:
         """Raise SettingsError where a region asks for what the chosen method cannot do."""
-        fields = [name for name, methods in SERVED.items() if self.method not in methods]
+        fields = [name for name in limited_fields() if name not in METHODS[self.method].serves]
         asked = [(at, region, name) for at, region in enumerate(self.regions) for name in fields if getattr(region, name) is not None]
         raise_any(
             Problem(f"regions[{at}].{name}", getattr(region, name), self._served(name), region.label(at)) for at, region, name in asked
         )
 
     def _served(self, name: str) -> str:
-        return f"null with the method {self.method} (methods that have it: {', '.join(SERVED[name])})"
+        return f"null with the method {self.method} (methods that have it: {', '.join(serving(name))})"
 
     def filled_regions(self) -> tuple[RegionSettings, ...]:
         """The regions, filled up with defaults to the cells of the grid where the texts come from the prompt.
@@ -221,7 +221,10 @@ def _region_schemas() -> tuple[dict[str, Any], dict[str, Any]]:
     with_grid = {"properties": {"regions": {"items": {"not": {"anyOf": one_shape}}}}}
     without_grid = {"properties": {"regions": {"items": {"oneOf": one_shape}}}}
     condition = {"if": {"properties": {"grid": {"type": "object"}}, "required": ["grid"]}, "then": with_grid, "else": without_grid}
-    return _object_schema(REGION_FIELDS, shapes), condition
+    schema = _object_schema(REGION_FIELDS, shapes)
+    for name, row in declaration_table(RegionSettings).items():
+        schema["properties"][name]["title"] = row.label
+    return schema, condition
 
 
 def json_schema() -> dict[str, Any]:
@@ -234,7 +237,7 @@ def json_schema() -> dict[str, Any]:
     grid = _object_schema(GRID_FIELDS)
     grid["properties"]["ratios"]["pattern"] = GRID_PATTERN
     grid.update(type=["object", "null"], default=None, description="Makes the boxes of the regions in reading order.")
-    options = {name: _object_schema(fields) for name, fields in OPTIONS.items()}
+    options = {name: _object_schema(spec.options) for name, spec in METHODS.items()}
     parts = {
         "regions": {"type": "array", "items": region, "maxItems": MAX_REGIONS, "default": [], "description": "The regions, in order."},
         "grid": grid,

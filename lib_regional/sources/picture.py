@@ -43,8 +43,8 @@ def open_picture(text: str, field: str = "picture") -> Image.Image:
 def opened(raw: bytes, field: str = "picture") -> Image.Image:
     """A file -> the picture whose header was read and whose pixels were not.
 
-    Raises SettingsError (``field``) beyond `request.layout.pixels.MAX_PIXELS` or with packed texts beyond `request.layout.png.MAX_TEXT`; what is no picture as
-    ``PIL.Image.open`` does.
+    Raises SettingsError (``field``) beyond `MAX_PIXELS`, or with packed texts beyond `MAX_TEXT`; for a file that is no picture what
+    ``PIL.Image.open`` raises.
     """
     if raw.startswith(SIGNATURE):
         if unpacked_text(raw) > MAX_TEXT:

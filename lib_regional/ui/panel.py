@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from ..request.errors import RegionalError
-from ..request.methods import METHODS
+from ..request.methods.specs import METHODS
 from ..request.settings import Settings, json_schema
 from .compat import listen
 
@@ -38,7 +38,7 @@ def build(is_img2img: bool, method: str = "") -> PanelParts:
 
 def mount_html(tab: str) -> str:
     """The element into which the browser draws, with what it has to know from here."""
-    methods, schema = _attribute(list(METHODS.items())), _attribute(json_schema())
+    methods, schema = _attribute([(name, spec.label) for name, spec in METHODS.items()]), _attribute(json_schema())
     return f'<div id="regional_{tab}_panel" data-tab="{tab}" data-methods="{methods}" data-schema="{schema}"></div>'
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..request.methods import METHODS
+from ..request.methods.specs import METHODS
 
 SECTION = ("regional", "Regional")
 METHOD, INFOTEXT, PRESETS = "regional_default_method", "regional_infotext", "regional_preset_folder"

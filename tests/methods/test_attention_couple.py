@@ -10,9 +10,10 @@ from lib_regional.engine.calls import Row, StepInfo
 from lib_regional.engine.hooks import Hooks
 from lib_regional.engine.plan import Plan, plan_hires, plan_pass
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
-from lib_regional.methods import METHODS, open_session
+from lib_regional.methods import open_session, preparation
 from lib_regional.methods.common.contexts import encode_plan
 from lib_regional.methods.key_values import KeyValueCache
+from lib_regional.request.methods.specs import METHODS
 from lib_regional.request.settings import Settings
 from lib_regional.tensors.masks.pyramid import reduce_weights
 from lib_regional.tensors.masks.weight_maps import weight_maps
@@ -238,7 +239,6 @@ def test_and_weights_of_the_prompt_scale_the_regions(model):
     torch.testing.assert_close(predict(model, weighted), predict(model, silent), atol=1e-5, rtol=1e-4)
 
 
-def test_the_registry_knows_every_method_that_settings_accept():
-    from lib_regional.request.methods import METHODS as NAMES
-
-    assert set(METHODS) == set(NAMES)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_row_of_the_table_names_a_function_that_prepares(method):
+    assert callable(preparation(method))

@@ -10,7 +10,7 @@ from toy import rows, toy_model
 from lib_regional.engine.calls import Conditioning, Row
 from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
-from lib_regional.methods import METHODS, open_session
+from lib_regional.methods import open_session, preparation
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.tensors.masks.weight_maps import weight_maps
 
@@ -245,7 +245,7 @@ def test_every_text_is_encoded_once(model, method):
 
 def test_renewed_contexts_are_spoken(model):
     plan = plan_of("latent_couple", {"regions": [{**FULL, "prompt": "a"}]})
-    hooks = METHODS["latent_couple"](plan, DiffusersHost(model))
+    hooks = preparation("latent_couple")(plan, DiffusersHost(model))
     with torch.no_grad(), DiffusersHost(model).patched(hooks):
         before = called(model, latent(2), rows(), ["main", "bad"])
         kept, model.context = model.context, lambda text: kept(text + "!")
@@ -263,7 +263,7 @@ def test_pooled_texts_reach_the_model(model):
     told = []
     plan = plan_of("latent_couple", {"regions": [{**FULL, "prompt": "a"}]})
     host = DiffusersHost(model)
-    hooks = METHODS["latent_couple"](plan, WithVectors(host))
+    hooks = preparation("latent_couple")(plan, WithVectors(host))
 
     def around(call):
         rows_of = call.run

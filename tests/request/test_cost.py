@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lib_regional.request.cost import Cost, estimate
-from lib_regional.request.methods import METHODS
+from lib_regional.request.methods.specs import METHODS
 from lib_regional.request.prompt.region_prompts import plan_texts
 from lib_regional.request.settings import Settings
 

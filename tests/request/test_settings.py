@@ -15,7 +15,7 @@ from lib_regional.request.errors import SettingsError
 from lib_regional.request.layout.grid import Grid
 from lib_regional.request.layout.regions import MAX_REGIONS, Region, RegionSettings
 from lib_regional.request.layout.shapes import Box, Ellipse, MaskImage, Polygon
-from lib_regional.request.methods import METHODS, OPTIONS
+from lib_regional.request.methods.specs import METHODS
 from lib_regional.request.settings import VERSION, Base, Settings
 
 BOX = [0, 0, 0.5, 1]
@@ -237,8 +237,8 @@ def test_options_of_any_method_by_name() -> None:
     assert (option("halo"), option("mode")) == (3, "full")
 
 
-def test_every_method_has_options() -> None:
-    assert METHODS.keys() == OPTIONS.keys()
+def test_every_method_has_options_and_a_label() -> None:
+    assert all(spec.options and spec.label and name == spec.name for name, spec in METHODS.items())
 
 
 def test_layout_of_shapes() -> None:

@@ -9,14 +9,14 @@ import torch
 
 from lib_regional.engine.plan import Plan, plan_hires, plan_pass
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
-from lib_regional.methods import METHODS, open_session
+from lib_regional.methods import open_session, preparation
 from lib_regional.request.errors import RegionalError
-from lib_regional.request.methods import SERVED
+from lib_regional.request.methods.specs import serving
 from lib_regional.request.settings import Settings
 from lib_regional.standalone.sampling.samplers import ALL_SAMPLERS
 from lib_regional.tensors.masks.weight_maps import weight_maps
 
-OWN = SERVED["seed"]
+OWN = serving("seed")
 SAMPLERS = [spec.name for spec in ALL_SAMPLERS]
 LEFT, RIGHT = [0, 0, 0.5, 1], [0.5, 0, 1, 1]
 FULL = {"box": [0, 0, 1, 1], "feather": 0}
@@ -134,7 +134,7 @@ def test_a_host_that_does_not_tell_the_noise_is_refused(host):
 
     settings = Settings.parse({"enabled": True, "method": "latent_couple", "regions": [{**FULL, "prompt": "a", "seed": 3}]})
     plan = Plan(settings, settings.layout(), (64, 64), plan_pass(settings, ["a"], [""], 4))
-    hook = METHODS["latent_couple"](plan, DiffusersHost(host.model)).denoiser
+    hook = preparation("latent_couple")(plan, DiffusersHost(host.model)).denoiser
     calls = []
     host.model.denoiser_hooks.append(lambda call: calls.append(call) or call.run())
     latents(host)

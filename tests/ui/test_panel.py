@@ -10,7 +10,7 @@ import gradio as gr
 import pytest
 
 from lib_regional.request.infotext import from_infotext, to_infotext
-from lib_regional.request.methods import METHODS
+from lib_regional.request.methods.specs import METHODS
 from lib_regional.request.settings import Settings, json_schema
 from lib_regional.ui import compat, panel
 
@@ -45,7 +45,7 @@ def test_state_tells_the_browser_when_python_changes_it():
 
 def test_mount_knows_the_methods():
     text = html.unescape(re.search('data-methods="([^"]*)"', panel.mount_html("txt2img"))[1])
-    assert json.loads(text) == [list(item) for item in METHODS.items()]
+    assert json.loads(text) == [[name, spec.label] for name, spec in METHODS.items()]
 
 
 def test_mount_knows_the_schema():

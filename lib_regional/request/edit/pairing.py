@@ -9,15 +9,13 @@ from typing import Any
 from ..errors import Problem, SettingsError, raise_any, settings_error
 from ..layout.regions import RegionSettings
 from ..layout.shapes import Box, Shape
+from ..methods.specs import METHODS
 from ..settings import Settings
 
 SOURCE_KEYS = ("regions", "grid", "base", "common", "overlap")
 """What a source layout may say; all else is the same in both."""
 
 INHERENT, ADDED, REMOVED, REWORDED = "inherent", "added", "removed", "reworded"
-
-EDITING = ("mrgd", "p2p")
-"""Methods that edit."""
 
 SAME_PLACE = 0.9
 """Intersection over union of the boxes around two regions from which on they are in the same place."""
@@ -159,7 +157,7 @@ def edit_of(settings: Settings) -> list[dict[str, Any]] | None:
 
     Raises SettingsError for a source that cannot be read or does not pair.
     """
-    given = settings.option("source") if settings.method in EDITING else None
+    given = settings.option("source") if METHODS[settings.method].edits else None
     if given is None:
         return None
     source = layout_regions(read_source(settings, given, settings.method))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..methods import METHODS
+from ..methods.specs import METHODS
 from ..settings import Settings
 
 MaskReader = Callable[[str], Sequence[tuple[int, str]]]
@@ -63,7 +63,7 @@ class Report:
     def method(self, name: str, asked: str) -> dict[str, str]:
         """The method ``name`` where this Regional has it; else the default, which is said."""
         if name in METHODS:
-            self.taken.append(f"{asked}: method {METHODS[name]}.")
+            self.taken.append(f"{asked}: method {METHODS[name].label}.")
             return {"method": name}
         self.lost.append(f"{asked}: this Regional has no method for it, attention couple is used.")
         return {}

@@ -7,45 +7,59 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import Problem, SettingsError, raise_any, shown
-from ..fields import Choice, Field, Flag, Number, Span, Text, settle, to_plain
+from ..fields import Choice, Field, Flag, Number, Span, Text, declarations, declared, settle, to_plain
 from .shapes import Box, Ellipse, MaskImage, Polygon, Shape
 
 OVERLAPS = ("blend", "over")
 MAX_REGIONS = 256
 
-REGION_FIELDS: Mapping[str, Field] = {
-    "prompt": Text("What to draw here, in the host's own prompt syntax.", ""),
-    "negative": Text("What to avoid here, after the negative prompt of the whole picture.", ""),
-    "name": Text("A name to find the region again.", "", longest=200),
-    "weight": Number("Strength against other regions at the same place.", 1.0, high=1000.0),
-    "base_share": Number("Share of the base prompt inside the region: 0 is the region alone, 1 the base alone.", 0.0),
-    "feather": Number("Width of the soft border as a share of the picture's shorter side.", 0.05, high=0.5),
-    "priority": Number('With overlap "over" a higher one covers a lower one.', 0, low=-1000, high=1000, whole=True),
-    "steps": Span("The region acts from the first to the second, as fractions of the sampling steps.", (0.0, 1.0)),
-    "cfg_scale": Number("CFG scale of the region alone; null is the picture's.", None, high=100.0, optional=True),
-    "seed": Number(
-        "Seed of the region's part of the first noise; null leaves it to the picture's.", None, high=2**32 - 1, whole=True, optional=True
-    ),
-    "enabled": Flag("A region that is off leaves its place to the base.", True),
-}
-
-
 @dataclass(frozen=True)
 class RegionSettings:
-    """A region as a request describes it; the shape may come from a grid. See REGION_FIELDS for the meaning of each field."""
+    """A region as a request describes it; the shape may come from a grid.
+
+    Each field is declared here and nowhere else: schema, axes, the panel's inputs and the table in docs/api.md are made from it.
+    """
 
     shape: Shape | None = None
-    prompt: str = ""
-    negative: str = ""
-    name: str = ""
-    weight: float = 1.0
-    base_share: float = 0.0
-    feather: float = 0.05
-    priority: int = 0
-    steps: tuple[float, float] = (0.0, 1.0)
-    cfg_scale: float | None = None
-    seed: int | None = None
-    enabled: bool = True
+    prompt: str = declared(Text("What to draw here, in the host's own prompt syntax.", ""), "Prompt", "Prompt of region (n:text)")
+    negative: str = declared(
+        Text("What to avoid here, after the negative prompt of the whole picture.", ""),
+        "Negative prompt",
+        "Negative prompt of region (n:text)",
+    )
+    name: str = declared(Text("A name to find the region again.", "", longest=200), "Name")
+    weight: float = declared(
+        Number("Strength against other regions at the same place.", 1.0, high=1000.0), "Weight", "Weight of region (n:0.5)"
+    )
+    base_share: float = declared(
+        Number("Share of the base prompt inside the region: 0 is the region alone, 1 the base alone.", 0.0),
+        "Base share",
+        "Base share (0.2 or region:0.2)",
+    )
+    feather: float = declared(
+        Number("Width of the soft border as a share of the picture's shorter side.", 0.05, high=0.5), "Feather", "Feather (0.05 or n:0.05)"
+    )
+    priority: int = declared(
+        Number('With overlap "over" a higher one covers a lower one.', 0, low=-1000, high=1000, whole=True),
+        "Priority",
+        "Priority of region (n:1)",
+    )
+    steps: tuple[float, float] = declared(
+        Span("The region acts from the first to the second, as fractions of the sampling steps.", (0.0, 1.0)),
+        "Steps",
+        "Step range (0-0.5 or n:0-0.5)",
+    )
+    cfg_scale: float | None = declared(
+        Number("CFG scale of the region alone; null is the picture's.", None, high=100.0, optional=True),
+        "CFG scale",
+        "CFG scale of region (7, n:7 or none)",
+    )
+    seed: int | None = declared(
+        Number("Seed of the region's part of the first noise; null is the picture's.", None, high=2**32 - 1, whole=True, optional=True),
+        "Seed",
+        "Seed of region (5, n:5 or none)",
+    )
+    enabled: bool = declared(Flag("A region that is off leaves its place to the base.", True), "Enabled")
 
     def __post_init__(self) -> None:
         problems = settle(self, REGION_FIELDS)
@@ -63,6 +77,10 @@ class RegionSettings:
         shape = self.shape.to_json() if self.shape else {}
         changed = {name: getattr(self, name) for name, kind in REGION_FIELDS.items() if getattr(self, name) != kind.default}
         return {**shape, **{name: to_plain(value) for name, value in changed.items()}}
+
+
+REGION_FIELDS: Mapping[str, Field] = declarations(RegionSettings)
+"""Name of a region's field -> what it accepts."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.request.importers import Source, forge_couple, import_text, latent_couple, regional_prompter, tiled_diffusion
-from lib_regional.request.methods import METHODS
+from lib_regional.request.methods.specs import METHODS
 from lib_regional.request.settings import Settings
 
 VECTORS = Path(__file__).parents[1] / "vectors"

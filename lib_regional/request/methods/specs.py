@@ -1,0 +1,158 @@
+"""The table of methods: a new method is a module of ``lib_regional.methods`` and a row here.
+
+Schema, panel, axes, cost line and the docs' tables are made from these rows.
+"""
+
+from __future__ import annotations
+
+from ..edit.options import MRGD_FIELDS, P2P_FIELDS
+from ..fields import Choice, Flag, Number
+from . import work
+from .scene import Scene
+from .spec import MethodSpec
+
+_MEMORY = Number(
+    "Latent cells predicted at once, as a multiple of what the host predicts at once. Less is slower; out of memory, passes are halved.",
+    1.0,
+    0.1,
+    64,
+)
+
+_PREDICTED = frozenset({"cfg_scale", "seed"})
+"""Fields of a region that need a prediction of its own (its CFG scale), or its part of the first noise (its seed)."""
+
+
+def _composite_work(scene: Scene) -> float:
+    return work.composite(scene, lambda later, method: METHODS[method].work(later))
+
+
+_ROWS = (
+    MethodSpec(
+        "attention_couple",
+        "Attention couple",
+        prepare="attention_couple:attention_couple",
+        work=work.couple,
+        serves=frozenset({"seed"}),
+        options={
+            "cache": Flag("Keep keys and values over the steps: faster, for some memory.", True),
+            "separate": Choice(
+                "What is isolated between regions with different LoRAs: self-attention, norms as well, or convolutions too.",
+                "all",
+                ("nothing", "attention", "norms", "all"),
+            ),
+            "separate_until": Number("Share of a pass's steps with isolation; after that the regions share everything.", 1.0),
+            "border": Number("How far self-attention sees across the border of isolated regions, as a share of the shorter side.", 0.125),
+        },
+    ),
+    MethodSpec(
+        "latent_couple",
+        "Latent couple",
+        prepare="latent_couple:latent_couple",
+        work=work.cropped,
+        serves=_PREDICTED,
+        options={
+            "mode": Choice(
+                "What a region's prediction sees: the full canvas, or a crop around the region, which is cheaper and knows nothing beyond.",
+                "full",
+                ("full", "crop"),
+            ),
+            "halo": Number(
+                "With crop: latent cells (8 pixels each) seen around the region's own. More ties regions together, less is cheaper.",
+                8,
+                high=128,
+                whole=True,
+            ),
+            "memory": _MEMORY,
+        },
+    ),
+    MethodSpec(
+        "multidiffusion",
+        "MultiDiffusion",
+        prepare="multidiffusion:multidiffusion",
+        work=work.windows,
+        serves=_PREDICTED,
+        edges=("total_from", "bootstrap"),
+        options={
+            "window": Number("Longest side of a window in pixels; 0 is the size the model was trained on.", 0, high=4096, whole=True),
+            "overlap": Number(
+                "Share of a window that the next one overlaps at least. Less is cheaper and shows seams sooner.", 0.5, high=0.9
+            ),
+            "crop": Choice(
+                "What a region's windows see: its own box, or a whole window around it, which shows a small region more.",
+                "box",
+                ("box", "window"),
+            ),
+            "bootstrap": Number(
+                "Share of the steps in which a region sees a plain colour outside its mask, so that its object forms inside.", 0.2
+            ),
+            "total": Number("Share of a prediction of the whole canvas by all prompts together, which ties the picture together.", 0.0),
+            "total_from": Number("Share of the steps after which that prediction joins in.", 0.5),
+            "memory": _MEMORY,
+        },
+    ),
+    MethodSpec(
+        "latent_composite",
+        "Latent composite",
+        prepare="latent_composite:latent_composite",
+        work=_composite_work,
+        serves=_PREDICTED,
+        edges=("alone",),
+        options={
+            "alone": Number(
+                "Share of the steps in which every region is denoised alone. More separates them better and shows their borders.", 0.2
+            ),
+            "after": Choice(
+                "What the regions' prompts do once the regions are pasted.",
+                "attention_couple",
+                ("attention_couple", "latent_couple", "nothing"),
+            ),
+            "memory": _MEMORY,
+        },
+    ),
+    MethodSpec(
+        "mask_conditioning",
+        "Mask conditioning",
+        prepare="mask_conditioning:mask_conditioning",
+        work=work.whole,
+        serves=_PREDICTED,
+        options={
+            "base_strength": Number(
+                "Strength of the base prompt where regions are; elsewhere it is 1. Node-based hosts use 1 for a prompt without a mask.",
+                0.0,
+                high=1000,
+            ),
+            "memory": _MEMORY,
+        },
+    ),
+    MethodSpec(
+        "mrgd",
+        "Edit: multi-region guided diffusion",
+        prepare="mrgd:mrgd",
+        work=work.edit,
+        options=MRGD_FIELDS,
+        edges=("t_total",),
+        edits=True,
+    ),
+    MethodSpec(
+        "p2p",
+        "Edit: prompt-to-prompt per region",
+        prepare="mrgd:p2p",
+        work=work.edit,
+        options=P2P_FIELDS,
+        edges=("t_total",),
+        edits=True,
+    ),
+)
+
+METHODS: dict[str, MethodSpec] = {row.name: row for row in _ROWS}
+"""Methods by the name that the settings use, in the order in which people see them."""
+
+
+def limited_fields() -> tuple[str, ...]:
+    """Fields of a region that not every method supports."""
+    return tuple(sorted(frozenset().union(*(spec.serves for spec in METHODS.values()))))
+
+
+def serving(field: str) -> tuple[str, ...]:
+    """Names of the methods that support a `limited_fields` field."""
+    return tuple(name for name, spec in METHODS.items() if field in spec.serves)

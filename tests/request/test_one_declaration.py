@@ -1,0 +1,124 @@
+"""A method is one module and one row, a region's field one declaration: toys of both show up everywhere, with nothing else touched."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib_regional.request import tables
+
+ROOT = Path(__file__).resolve().parents[2]
+
+EDITED = """
+import importlib.abc, importlib.util, json, sys
+
+class Edited(importlib.abc.SourceLoader):
+    # Loads a module from its file with one text in it replaced.
+    def __init__(self, path, old, new):
+        self.path, self.old, self.new = path, old, new
+    def get_filename(self, name):
+        return self.path
+    def get_data(self, path):
+        text = open(self.path, encoding="utf-8").read()
+        assert self.old in text, (self.path, self.old)
+        return text.replace(self.old, self.new, 1).encode()
+    def path_stats(self, path):
+        raise OSError  # never from, and never into, the bytecode cache
+
+class Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, name, path, old, new):
+        self.name, self.loader = name, Edited(path, old, new)
+    def find_spec(self, name, path=None, target=None):
+        return importlib.util.spec_from_loader(name, self.loader) if name == self.name else None
+
+def edit(name, old, new):
+    sys.meta_path.insert(0, Finder(name, name.replace(".", "/") + ".py", old, new))
+"""
+
+FIELD = """
+edit("lib_regional.request.layout.regions", '    enabled: bool = declared(',
+     '    glow: float = declared(Number("How it glows.", 0.25), "Glow", "Glow of region (n:0.5)")\\n    enabled: bool = declared(')
+from lib_regional.request.axes import AXES, with_axes
+from lib_regional.request.settings import Settings, json_schema
+from lib_regional.request.tables import region_table
+asked = {"enabled": True, "regions": [{"box": [0, 0, 1, 1], "prompt": "a", "glow": 0.5}]}
+settings = Settings.parse(asked)
+try:
+    Settings.parse({"enabled": True, "regions": [{"box": [0, 0, 1, 1], "glow": 2}]})
+except Exception as error:
+    message = str(error)
+print(json.dumps({
+    "value": settings.layout().regions[0].glow, "json": settings.to_json()["regions"][0]["glow"],
+    "schema": json_schema()["properties"]["regions"]["items"]["properties"]["glow"], "axis": AXES["glow"].name,
+    "varied": with_axes(asked, {"glow": "1:0.75"})["regions"][0]["glow"], "docs": region_table(), "message": message,
+}))
+"""
+
+METHOD = """
+import types
+edit("lib_regional.request.methods.specs", "_ROWS = (",
+     '_ROWS = (MethodSpec("toy", "Toy", prepare="toy:toy", work=lambda scene: 3 * scene.plain, '
+     'options={"bounce": Number("How high.", 0.5)}, serves=frozenset({"seed"})),')
+from lib_regional.request.axes import AXES
+from lib_regional.request.cost import estimate
+from lib_regional.request.settings import Settings, json_schema
+from lib_regional.request.tables import tables
+module = types.ModuleType("lib_regional.methods.toy")
+module.toy = lambda plan, host: None
+sys.modules["lib_regional.methods.toy"] = module
+from lib_regional.methods import preparation
+from lib_regional.ui.panel import mount_html
+settings = Settings.parse({"enabled": True, "method": "toy", "options": {"toy": {"bounce": 1}}, "regions": [{"box": [0, 0, 1, 1]}]})
+settings.check_method()
+schema = json_schema()["properties"]
+print(json.dumps({
+    "choices": schema["method"]["enum"],
+    "schema": schema["options"]["properties"]["toy"]["properties"]["bounce"],
+    "cost": estimate(settings, (512, 512)).ratio,
+    "axis": AXES["toy.bounce"].name, "method axis": AXES["method"].choices, "panel": "&quot;Toy&quot;" in mount_html("txt2img"),
+    "prepare": preparation("toy") is module.toy, "docs": tables()["docs/methods.md"]["options toy"], "option": settings.option("bounce"),
+}))
+"""
+
+
+def run(script: str) -> dict[str, object]:
+    done = subprocess.run([sys.executable, "-c", EDITED + script], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+def test_a_field_of_a_region_is_one_declaration() -> None:
+    found = run(FIELD)
+    assert (found["value"], found["json"], found["varied"]) == (0.5, 0.5, 0.75)
+    schema = {"type": "number", "minimum": 0, "maximum": 1, "description": "How it glows.", "default": 0.25, "title": "Glow"}
+    assert found["schema"] == schema
+    assert found["axis"] == "Glow of region (n:0.5)"
+    assert "| `glow` | `0.25` | **Glow.** How it glows. |" in str(found["docs"])
+    assert found["message"] == "Region 1: glow must be 1 or less, got 2."
+
+
+def test_a_method_is_one_row_and_one_module() -> None:
+    found = run(METHOD)
+    assert "toy" in found["choices"] and "toy" in found["method axis"]  # type: ignore[operator]
+    assert found["schema"] == {"type": "number", "minimum": 0, "maximum": 1, "description": "How high.", "default": 0.5}
+    assert (found["axis"], found["cost"], found["option"]) == ("Toy: bounce", 3, 1)
+    assert found["panel"] is True and found["prepare"] is True
+    assert "| `bounce` | `0.5` | How high. |" in str(found["docs"])
+
+
+@pytest.mark.parametrize(("document", "parts"), tables.tables().items(), ids=lambda value: value if isinstance(value, str) else "")
+def test_the_documents_tables_are_those_of_the_declarations(document: str, parts: dict[str, str]) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    stale = [marker for marker, table in parts.items() if tables.renewed(text, marker, table) != text]
+    assert not stale, f"{document}: {', '.join(stale)}; write them anew with: python -m lib_regional.request.tables"
+
+
+def test_a_table_without_its_marker_is_put_at_the_end() -> None:
+    assert tables.renewed("# A\n", "options toy", "| x |").endswith(
+        "## Options toy\n\n<!-- options toy -->\n| x |\n<!-- /options toy -->\n"
+    )

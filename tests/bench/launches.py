@@ -28,7 +28,6 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / 
 from shapes import SIDES, Launches, ShapeLoras, ShapeModel, cpu_seconds  # noqa: E402
 
 from lib_regional.engine.plan import Plan, plan_pass  # noqa: E402
-from lib_regional.engine.session import Session  # noqa: E402
 from lib_regional.hosts.diffusers.adapter import DiffusersHost  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
 from lib_regional.tensors.masks.pyramid import Pyramid  # noqa: E402

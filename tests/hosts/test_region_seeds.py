@@ -12,7 +12,7 @@ from webui import WebUI as A1111WebUI
 from lib_regional.engine.calls import DenoiserCall, StepInfo
 from lib_regional.hosts.a1111.adapter import A1111Host
 from lib_regional.hosts.forge.adapter import ForgeHost
-from lib_regional.methods import METHODS
+from lib_regional.methods import preparation
 from lib_regional.request.errors import RegionalError
 
 SIGMA = 7.0
@@ -56,7 +56,7 @@ def started(host, method, regions, seeds=(1, 2), size=(8, 12)):
     plan = plan_of(method, {"regions": regions}, ("main",) * len(seeds), ("bad",) * len(seeds), (size[1] * 8, size[0] * 8))
     noise = host.rng.first(seeds, (4, *size))
     x = SIGMA * noise
-    METHODS[method](plan, host).denoiser(DenoiserCall(x, StepInfo(0, 10), 1.0, SIGMA, lambda: x, noise))
+    preparation(method)(plan, host).denoiser(DenoiserCall(x, StepInfo(0, 10), 1.0, SIGMA, lambda: x, noise))
     return x / SIGMA
 
 

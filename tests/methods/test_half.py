@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lib_regional.engine.calls import Conditioning, DenoiserCall, LayerCall, ModelCall, Row, StepInfo, UNetCall, UNetRow
 from lib_regional.engine.capabilities import ModelFacts
-from lib_regional.methods import METHODS
+from lib_regional.methods import preparation
 from lib_regional.methods.common.region_lora import ByPlace, layer_hooks, load_networks
 from lib_regional.methods.common.region_noise import region_noise
 from lib_regional.methods.common.region_predictions import prediction_hooks
@@ -98,7 +98,7 @@ def test_predictions_are_fused(case: Case, name: str) -> None:
         shares = torch.stack([maps.base, *maps.regions])
     texts = {"cond": ("main", "a", "b"), "uncond": ("bad", "bad", "bad, n")}
     expected = [sum(w.double() * answer(x[0].double(), context(t)) for w, t in zip(shares, texts[row.role], strict=True)) for row in ROWS]
-    hooks = METHODS[method](plan, Texts())  # type: ignore[arg-type]
+    hooks = preparation(method)(plan, Texts())  # type: ignore[arg-type]
     assert hooks.unet is not None
     with case.ambient(), torch.no_grad():
         got = hooks.unet(called(case.of(x), StepInfo(1, 10, 1.0, cfg_scale=5.0)))

@@ -7,7 +7,7 @@ from lora_files import lora
 from toy import Cond, ToyLoras, rows, toy_model
 
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
-from lib_regional.methods import METHODS
+from lib_regional.methods import preparation
 from lib_regional.tensors.lora.kinds import Target, layer_delta
 from lib_regional.tensors.lora.layers import kind_of
 
@@ -59,15 +59,15 @@ def test_afterwards_it_is_attention_couple_in_every_slot(model, separate):
 def test_the_slots_of_what_follows_are_all_there(model):
     more = {"attention_couple": {"separate": "all"}}
     couple = plan_of("attention_couple", {"regions": REGIONS, "options": more})
-    follows = METHODS["attention_couple"](couple, DiffusersHost(model))
-    hooks = METHODS["latent_composite"](composite("attention_couple", **more), DiffusersHost(model))
+    follows = preparation("attention_couple")(couple, DiffusersHost(model))
+    hooks = preparation("latent_composite")(composite("attention_couple", **more), DiffusersHost(model))
     missing = [name for name, slot in vars(follows).items() if slot and not getattr(hooks, name)]
     assert not missing and hooks.spatial is not None and hooks.self_attention is not None
 
 
 @pytest.mark.parametrize("after", ["attention_couple", "latent_couple", "nothing"])
 def test_texts_are_encoded_and_loras_are_read_once(model, after):
-    hooks = METHODS["latent_composite"](composite(after), DiffusersHost(model))
+    hooks = preparation("latent_composite")(composite(after), DiffusersHost(model))
     encoded = [text.strip() for texts, *_ in model.encoded for text in texts]
     assert sorted(encoded) == ["a", "b", "bad", "bad, n"]
     assert model.loras.read == ["one", "two"]
@@ -89,7 +89,7 @@ def test_after_a_change_of_weights_the_new_contexts_are_used(model, index):
     expected = predict(model, plan, rows(), x, index=index)
     model.encode_schedules = encode
     host = DiffusersHost(model)
-    hooks = METHODS["latent_composite"](plan, host)
+    hooks = preparation("latent_composite")(plan, host)
     with torch.no_grad(), host.patched(hooks):
         before = called(model, x, rows(), ["main", "bad"], index=index)
         model.encode_schedules = doubled

@@ -15,7 +15,7 @@ from lib_regional.engine.attention_record import AttentionRecord
 from lib_regional.engine.calls import Row
 from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
-from lib_regional.methods import METHODS
+from lib_regional.methods import preparation
 
 TWO = {"regions": [{**HALVES[0], "prompt": "red circle"}, {**HALVES[1], "prompt": "blue"}, {**HALVES[0], "prompt": ""}]}
 PLACES = {"red circle": [1, 2], "blue": [1], "big": [3]}
@@ -76,7 +76,7 @@ def naive_couple(model, plan, order, steps, text, image, region):
 
     host = DiffusersHost(model)
     for index in steps:
-        hooks = METHODS["attention_couple"](plan, host)
+        hooks = preparation("attention_couple")(plan, host)
         both = replace(hooks, cross_attention=lambda call, hook=hooks.cross_attention: (listen(call), hook(call))[1])
         with torch.no_grad(), host.patched(both):
             called(model, latent(len(order)), order, told(plan, order), index=index)

@@ -29,6 +29,7 @@ from shapes import SIDES, Launches, ShapeLoras, ShapeModel, cpu_seconds  # noqa:
 
 from lib_regional.engine.plan import Plan, plan_pass  # noqa: E402
 from lib_regional.hosts.diffusers.adapter import DiffusersHost  # noqa: E402
+from lib_regional.methods import open_session  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
 from lib_regional.tensors.masks.pyramid import Pyramid  # noqa: E402
 

@@ -16,14 +16,15 @@ from torch import Tensor
 from lib_regional.engine.calls import Conditioning, DenoiserCall, LayerCall, ModelCall, Row, StepInfo, UNetCall, UNetRow
 from lib_regional.engine.capabilities import ModelFacts
 from lib_regional.methods import preparation
+from lib_regional.methods.common.prepared import Prepared
 from lib_regional.methods.common.region_lora import ByPlace, layer_hooks, load_networks
 from lib_regional.methods.common.region_noise import region_noise
-from lib_regional.methods.common.region_predictions import prediction_hooks
+from lib_regional.methods.common.region_predictions import others_of, prepared_hooks
 from lib_regional.methods.latent_composite import Hidden, owned_voices
 from lib_regional.methods.mrgd.guide import SCALE, Scene, Weights, guided
 from lib_regional.methods.mrgd.inversion import RATE, Inversion
 from lib_regional.methods.mrgd.sides import Job, fuse
-from lib_regional.methods.mrgd.windows import Window, whole
+from lib_regional.request.layout.windows import Window, canvas_of
 from lib_regional.tensors.lora.deltas import LayerKind
 from lib_regional.tensors.lora.kinds import Target, layer_delta
 from lib_regional.tensors.masks.pyramid import Pyramid
@@ -112,7 +113,8 @@ def test_hidden_latents_follow_their_own_path(case: Case) -> None:
     plan = plan_of("latent_composite", {"regions": [{"box": [0, 0, 0.6, 1], "prompt": "a"}, {"box": [0.4, 0, 1, 1], "prompt": "b"}]})
     sigmas, scale = torch.linspace(14.0, 0.5, 20).tolist(), 1.5
     hidden, start = Hidden(plan, ModelFacts(64)), exact(1, 4, 32, 32) * 14
-    hooks = prediction_hooks(plan, Texts(), owned_voices(plan), 1.0, see=hidden.see, hear=hidden.hear)  # type: ignore[arg-type]
+    prepared = Prepared(plan, Texts(), others_of(plan))  # type: ignore[arg-type]
+    hooks = prepared_hooks(plan, prepared, owned_voices(plan), 1.0, see=hidden.see, hear=hidden.hear)
     naive, shown = [start[0].double()] * 3, start.clone()
     for n, (sigma, following) in enumerate(zip(sigmas, [*sigmas[1:], 0.25], strict=True)):
         step = StepInfo(n, 40, sigma, cfg_scale=scale)
@@ -140,7 +142,7 @@ def test_hidden_latents_follow_their_own_path(case: Case) -> None:
 def test_regions_are_fused_in_windows(case: Case) -> None:
     """MRGD: Σ w y / Σ w of windows, at 128² cells."""
     latent, weights = (128, 128), exact(3, 128, 128, seed=4).abs() + 0.01
-    windows = [whole(latent), Window(0, 8, 64, 96), Window(32, 16, 96, 64)]
+    windows = [canvas_of(latent), Window(0, 8, 64, 104), Window(32, 16, 128, 80)]
     ys = [exact(4, *window.size, seed=n) for n, window in enumerate(windows)]
     total, share = torch.zeros(4, *latent, dtype=torch.float64), torch.zeros(latent, dtype=torch.float64)
     for y, w, window in zip(ys, weights, windows, strict=True):
@@ -269,7 +271,7 @@ def test_null_text_optimisation(case: Case) -> None:
     weight[:, :32] = 0
     run, inner = inversion(Network(case.dtype), 10), 10
     with case.ambient(), torch.no_grad():
-        told = run._optimised(Job("base", "", whole((128, 128)), weight), x, aim, cond, Conditioning(case.of(start)), 1)
+        told = run._optimised(Job("base", "", canvas_of((128, 128)), weight), x, aim, cond, Conditioning(case.of(start)), 1)
     host, context = Network(torch.float64), start.double()
     first, second = torch.zeros_like(context), torch.zeros_like(context)
     now, following = run._alpha(1), run._alpha(2)
@@ -291,7 +293,7 @@ def test_null_text_optimisation(case: Case) -> None:
 def test_the_path_of_an_inversion(case: Case) -> None:
     """DDIM's latents from the picture to the noise, whose steps divide by small numbers."""
     run, clean = inversion(Network(case.dtype), 0), exact(1, 4, 64, 64)
-    job = Job("base", "", whole((64, 64)), torch.ones(64, 64))
+    job = Job("base", "", canvas_of((64, 64)), torch.ones(64, 64))
     run.side = SimpleNamespace(jobs=lambda *_: [job])  # type: ignore[assignment]
     run.texts = SimpleNamespace(conditioning=lambda *_: Conditioning(case.of(exact(77, 16))))  # type: ignore[assignment]
     run._begin(1)

@@ -13,7 +13,7 @@ export default [
         languageOptions: {ecmaVersion: 2023, sourceType: "module"},
         linterOptions: {reportUnusedDisableDirectives: "error"},
         rules: {
-            curly: ["error", "multi-line"],
+            curly: ["error", "multi-line", "consistent"],
             eqeqeq: "error",
             "no-shadow": "error",
             "no-unused-vars": ["error", {argsIgnorePattern: "^_", ignoreRestSiblings: true}],

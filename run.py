@@ -8,7 +8,7 @@ The first start makes a virtual environment in ``.venv`` beside this file and le
 ``requirements/`` into it; later starts find it complete and take seconds. Then a module runs with them:
 
     demo             lib_regional.standalone   the page and the API on 127.0.0.1
-    test             tests.checks              style (ruff), types (mypy), JavaScript tests where Node.js is found, pytest
+    test             tests.checks              style (ruff), types (mypy), the JavaScript where Node.js is found, pytest
     test ARGUMENTS   tests.checks              pytest alone
     test --matrix    tests.matrix              the tests that need no standalone host, with the pins of AUTOMATIC1111 and of Forge
 

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 41103e3dce66f47c2f84c4100e9342c85799667870566f359d70965e358de0a8
-// script f2ac1bf122a834d6b187ca23f40a78a9164e4aee81b5aecde2314bf04861e631
+// sources c2a9442ee54b3e396191b00b0eb1a29d2d990c841fba0b23791dd08ff4645ba4
+// script e7a4df403dc446b27e8ea29717f5ec8a79fba1ff1cda47b9fb941192eab44d9f
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -648,7 +648,9 @@
       parsed.groups.forEach((group2, i) => {
         group2.size = sizes[i];
       });
-    } else parsed.groups[divider.group].cells = sizes;
+    } else {
+      parsed.groups[divider.group].cells = sizes;
+    }
     return formatGrid(parsed, grid.direction);
   }
   function findCell(grid, index) {

@@ -1,4 +1,4 @@
-"""All checks, as ``python run.py test`` runs them in its virtual environment: ruff, mypy, the JavaScript tests, pytest.
+"""All checks, as ``python run.py test`` runs them in its virtual environment: ruff, mypy, the JavaScript (tests.javascript), pytest.
 
 ``python -m tests.checks [pytest arguments]``; with arguments pytest runs alone.
 """
@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
 from lib_regional.standalone.environment import ROOT, exit_code, offline, run_child, say
+from tests.javascript import javascript_checks
 
 PYTEST = ("pytest", "-n", "2", "--dist", "loadfile")
 
@@ -30,14 +30,12 @@ def checks() -> Iterator[tuple[str, list[str]]]:
     """(name, command) of everything that is run before pytest."""
     yield "ruff", [sys.executable, "-m", "ruff", "check", "."]
     yield "mypy", [sys.executable, "-m", "mypy"]
-    yield "node", node_command()
+    yield from javascript_checks()
 
 
 def run_check(check: tuple[str, list[str]]) -> tuple[str, int]:
-    """(name, exit code); 0 for what has no command."""
+    """(name, exit code)."""
     name, command = check
-    if not command:
-        return name, 0
     say(name)
     return name, run_node(command) if name == "node" else run_child(command, offline())
 
@@ -49,25 +47,6 @@ def run_node(command: Sequence[str]) -> int:
     counts = [line[2:] for line in report.splitlines() if line.startswith(("# tests", "# pass", "# fail"))]
     print(report if done.returncode else ", ".join(counts), flush=True)
     return exit_code(done.returncode)
-
-
-def node_command() -> list[str]:
-    """The command that runs the JavaScript tests; [] where they are skipped, which is said."""
-    found = (path for path in (ROOT / "tests").glob("**/*test*") if path.suffix in {".js", ".mjs", ".cjs"})
-    tests = sorted(str(path.relative_to(ROOT)) for path in found)
-    node = shutil.which("node")
-    if not node or node_major(node) < 20:
-        say(f"SKIPPED: the JavaScript tests need Node.js 20 or newer, and {'it is older' if node else 'none is on PATH'}.")
-        return []
-    return [node, "--test", "--test-reporter=tap", *tests] if tests else []
-
-
-def node_major(node: str) -> int:
-    """Its major version; 0 where it does not start."""
-    try:
-        return int(subprocess.run([node, "--version"], stdout=subprocess.PIPE, check=True).stdout.decode().lstrip("v").split(".")[0])
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return 0
 
 
 if __name__ == "__main__":

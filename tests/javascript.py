@@ -12,7 +12,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from lib_regional.standalone.environment import ROOT, say
+
 LEAST_NODE = (20, 9)
 INSTALL_SECONDS = 300
 TOOLS = {
@@ -30,12 +31,12 @@ def javascript_checks(root: Path = ROOT) -> Iterator[tuple[str, list[str]]]:
     version = node_version(node) if node else (0, 0)
     if not node or version < LEAST_NODE:
         least = ".".join(map(str, LEAST_NODE))
-        report(f"SKIPPED: the JavaScript checks need Node.js {least} or newer, and {'it is older' if node else 'none is on PATH'}.")
+        say(f"SKIPPED: the JavaScript checks need Node.js {least} or newer, and {'it is older' if node else 'none is on PATH'}.")
         return
     yield "node", [node, "--test", "--test-reporter=tap", *javascript_tests(root)]
     missing = install_tools(root)
     if missing:
-        report(f"SKIPPED: {', '.join(TOOLS)}: {missing}.")
+        say(f"SKIPPED: {', '.join(TOOLS)}: {missing}.")
         return
     for name, arguments in TOOLS.items():
         yield name, [node, *arguments]
@@ -55,7 +56,7 @@ def install_tools(root: Path = ROOT) -> str:
     npm = shutil.which("npm")
     if not npm:
         return "npm is not on PATH"
-    report("Installing the JavaScript tools (npm ci)")
+    say("Installing the JavaScript tools (npm ci)")
     try:
         done = subprocess.run([npm, "ci", "--ignore-scripts"], cwd=root, capture_output=True, timeout=INSTALL_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -75,8 +76,3 @@ def node_version(node: str) -> tuple[int, int]:
         return int(major), int(minor)
     except (OSError, subprocess.SubprocessError, ValueError):
         return 0, 0
-
-
-def report(text: str) -> None:
-    """One line for who started the checks."""
-    print("[regional] " + text, flush=True)

@@ -280,6 +280,23 @@ def test_demo_hands_its_options_on(run: ModuleType, monkeypatch: pytest.MonkeyPa
     assert seen[0][1:] == ["-m", "lib_regional.standalone", "--no-browser", "--checkpoint", str(checkpoint), "--port", "7899"]
 
 
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        (["--listen"], ["--listen"]),
+        (["--allow-host", "a", "--listen", "192.168.1.5", "--allow-host", "b"], "--listen 192.168.1.5 --allow-host a --allow-host b".split()),
+        ([], []),
+    ],
+    ids=str,
+)
+def test_demo_hands_on_who_may_use_it(monkeypatch: pytest.MonkeyPatch, given: list[str], passed: list[str]) -> None:
+    run, seen = load("run"), []
+    monkeypatch.setattr(run.VENV, "ensure", lambda wanted, index=None: None)
+    monkeypatch.setattr(run, "run_child", lambda command, environment: seen.append(list(command)) or 0)
+    assert run.main(["demo", *given]) == 0
+    assert seen[0][3:] == passed
+
+
 def test_a_missing_checkpoint_is_said_before_anything_is_installed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -313,14 +330,15 @@ def test_test_runs_its_module(run: ModuleType, monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_pytest_runs_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "javascript_checks", lambda: [("eslint", ["node", "-m", "eslint"])])
     code, seen = commands_of(checks, monkeypatch, [])
     assert code == 0
-    assert [command[2] for command in seen if command[1] == "-m"] == ["ruff", "mypy", "pytest"]
+    assert [command[2] for command in seen if command[1] == "-m"] == ["ruff", "mypy", "eslint", "pytest"]
 
 
 @pytest.mark.parametrize("failing", ["ruff", "mypy", "pytest"])
 def test_each_check_decides_the_exit_code(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
-    monkeypatch.setattr(checks, "node_command", list)
+    monkeypatch.setattr(checks, "javascript_checks", list)
     code, seen = commands_of(checks, monkeypatch, [], failing)
     assert code == 1
     assert "pytest" in seen[-1]
@@ -330,12 +348,6 @@ def test_with_pytest_arguments_pytest_runs_alone(monkeypatch: pytest.MonkeyPatch
     code, seen = commands_of(checks, monkeypatch, ["tests/core", "-k", "grid", "-x"])
     assert code == 0
     assert [command[-4:] for command in seen] == [["tests/core", "-k", "grid", "-x"]]
-
-
-def test_a_missing_node_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(checks.shutil, "which", lambda name: None)
-    assert checks.node_command() == []
-    assert "SKIPPED" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("code", "shown"), [(0, "tests 2, pass 2"), (1, "not ok 1 - grids")], ids=["pass", "fail"])

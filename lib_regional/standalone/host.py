@@ -149,7 +149,7 @@ class Host:
             return result
         finally:
             p.close()
-            if failed:
+            if failed and not self.state.server_stops:  # the collector holds all threads up, also those that answer
                 self._free()
 
     def _selected_script(self, p: StableDiffusionProcessing) -> Processed | None:

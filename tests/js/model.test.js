@@ -98,12 +98,6 @@ for (const [text, value] of [
     test(`number field ${JSON.stringify(text)}`, () => assert.deepEqual(R.parseNumber(text), value));
 }
 
-test("masks are grey, opaque, and coarse enough to be short", () => {
-    const bytes = new Uint8ClampedArray([255, 255, 255, 255, 255, 255, 255, 0, 3, 2, 1, 255, 255, 0, 0, 255, 130, 130, 130, 255]);
-    R.toMaskPixels(bytes);
-    assert.deepEqual([...bytes], [255, 255, 255, 255, 0, 0, 0, 255, 0, 0, 0, 255, 80, 80, 80, 255, 128, 128, 128, 255]);
-});
-
 test("points come back as they were", () => {
     assert.deepEqual(R.parsePoints("0 0\n1, 0.5; 0 1\n"), [
         [0, 0],

@@ -40,3 +40,24 @@ def test_wrong_options_are_refused(arguments, capsys):
     with pytest.raises(SystemExit):
         main(arguments)
     assert "usage:" in capsys.readouterr().err
+
+
+def test_who_may_use_it():
+    assert (parser().parse_args([]).listen, parser().parse_args([]).allow_host) == (None, [])
+    assert parser().parse_args(["--listen"]).listen == "0.0.0.0"
+    options = parser().parse_args(["--listen", "192.168.1.5", "--allow-host", "a", "--allow-host", "b:80"])
+    assert (options.listen, options.allow_host) == ("192.168.1.5", ["a", "b:80"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--listen", "203.0.113.1"], '--listen must be an address of this machine, got "203.0.113.1".'),
+        (["--allow-host", "http://a"], "--allow-host must be a name or name:port"),
+    ],
+)
+def test_addresses_that_are_none_are_said_before_anything_is_loaded(arguments, says, capsys, monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    monkeypatch.setattr("lib_regional.standalone.server.app.create", lambda *_, **__: pytest.fail("nothing is loaded"))
+    assert main(arguments) == 1
+    assert says in capsys.readouterr().err

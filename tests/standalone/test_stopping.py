@@ -55,7 +55,7 @@ class Client(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.RequestException):
             self.answer = requests.post(f"{self._url}/sdapi/v1/txt2img", json={**REQUEST, **self._fields}, timeout=300)
 
 
@@ -228,6 +228,11 @@ from lib_regional.standalone.stopping import Stopping
 
 stopped = threading.Event()
 
+def ready():
+    while not server.started:
+        time.sleep(0.02)
+    print("ready", flush=True)
+
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         await receive(); await send({"type": "lifespan.startup.complete"})
@@ -250,7 +255,7 @@ with stopping.handling():
                 pass
     server = Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"), stopped.set)
     stopping.stop = lambda: setattr(server, "should_exit", True)
-    threading.Timer(0.01, lambda: [time.sleep(0.02) for _ in iter(lambda: server.started, True)] and None or print("ready", flush=True)).start()
+    threading.Thread(target=ready, daemon=True).start()
     server.run()
     assert stopped.is_set()
     if mode == "stuck":
@@ -353,4 +358,5 @@ def test_the_demo_ends_while_it_samples(command: list[str], number: int, status:
             client.join(patience(10))
     assert (code, "Traceback" in output, "ERROR" in output) == (status, False, False), output
     assert seconds < patience(2.0)
-    assert [(client.answer.status_code, client.answer.json()["detail"]) for client in clients if client.answer] == [(503, SENTENCE)] * 3
+    answers = [client.answer for client in clients if client.answer is not None]
+    assert [(answer.status_code, answer.json()["detail"]) for answer in answers] == [(503, SENTENCE)] * 3

@@ -72,7 +72,9 @@ export function moveDivider(grid, divider, position) {
         parsed.groups.forEach((group, i) => {
             group.size = sizes[i];
         });
-    } else parsed.groups[divider.group].cells = sizes;
+    } else {
+        parsed.groups[divider.group].cells = sizes;
+    }
     return formatGrid(parsed, grid.direction);
 }
 

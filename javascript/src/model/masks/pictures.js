@@ -5,19 +5,6 @@
 import {paletteColour} from "../colours.js";
 
 /**
- * Turn RGBA bytes into grey ones in place: brightness (Rec. 601) times opacity, rounded to 33 steps, opaque.
- *
- * @param {Uint8ClampedArray} bytes
- */
-export function toMaskPixels(bytes) {
-    for (let i = 0; i < bytes.length; i += 4) {
-        const grey = ((0.299 * bytes[i] + 0.587 * bytes[i + 1] + 0.114 * bytes[i + 2]) * bytes[i + 3]) / 255;
-        bytes[i] = bytes[i + 1] = bytes[i + 2] = Math.min(255, Math.round(grey / 8) * 8);
-        bytes[i + 3] = 255;
-    }
-}
-
-/**
  * Masks of one size -> RGBA: every pixel in the colour of its strongest region, black where there is none.
  *
  * @param {Mask[]} masks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import HTTPException, Request
 
@@ -49,15 +49,16 @@ class Repeated:
 async def result(generation: Generation[T], request: Request) -> T:
     """What the generation makes.
 
-    It is withdrawn when the client goes away (HTTP 499, which nobody receives) or the handler is cancelled. Raises `StoppedError` as soon as
-    the server stops, without waiting for the generation's end.
+    It is withdrawn when the client goes away (HTTP 499, which nobody receives) or the handler is cancelled. Raises `StoppedError` as soon
+    as the server stops, without waiting for the generation's end.
     """
     work = asyncio.wrap_future(generation.future)
     work.add_done_callback(_retrieve)
     stopped: asyncio.Future[None] = asyncio.wrap_future(generation.stopped)
     gone = asyncio.ensure_future(_disconnected(request))
     try:
-        await asyncio.wait({work, stopped, gone}, return_when=asyncio.FIRST_COMPLETED)
+        events: set[asyncio.Future[Any]] = {work, stopped, gone}
+        await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
         if stopped.done() or work.cancelled():
             raise StoppedError
         if work.done():

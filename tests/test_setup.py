@@ -284,7 +284,7 @@ def test_demo_hands_its_options_on(run: ModuleType, monkeypatch: pytest.MonkeyPa
     ("given", "passed"),
     [
         (["--listen"], ["--listen"]),
-        (["--allow-host", "a", "--listen", "192.168.1.5", "--allow-host", "b"], "--listen 192.168.1.5 --allow-host a --allow-host b".split()),
+        ("--allow-host a --listen 192.168.1.5 --allow-host b".split(), "--listen 192.168.1.5 --allow-host a --allow-host b".split()),
         ([], []),
     ],
     ids=str,

@@ -16,9 +16,10 @@ from torch import Tensor
 from lib_regional.engine.calls import Conditioning, DenoiserCall, LayerCall, ModelCall, Row, StepInfo, UNetCall, UNetRow
 from lib_regional.engine.capabilities import ModelFacts
 from lib_regional.methods import METHODS
+from lib_regional.methods.common.prepared import Prepared
 from lib_regional.methods.common.region_lora import ByPlace, layer_hooks, load_networks
 from lib_regional.methods.common.region_noise import region_noise
-from lib_regional.methods.common.region_predictions import prediction_hooks
+from lib_regional.methods.common.region_predictions import others_of, prepared_hooks
 from lib_regional.methods.latent_composite import Hidden, owned_voices
 from lib_regional.methods.mrgd.guide import SCALE, Scene, Weights, guided
 from lib_regional.methods.mrgd.inversion import RATE, Inversion
@@ -112,7 +113,8 @@ def test_hidden_latents_follow_their_own_path(case: Case) -> None:
     plan = plan_of("latent_composite", {"regions": [{"box": [0, 0, 0.6, 1], "prompt": "a"}, {"box": [0.4, 0, 1, 1], "prompt": "b"}]})
     sigmas, scale = torch.linspace(14.0, 0.5, 20).tolist(), 1.5
     hidden, start = Hidden(plan, ModelFacts(64)), exact(1, 4, 32, 32) * 14
-    hooks = prediction_hooks(plan, Texts(), owned_voices(plan), 1.0, see=hidden.see, hear=hidden.hear)  # type: ignore[arg-type]
+    prepared = Prepared(plan, Texts(), others_of(plan))  # type: ignore[arg-type]
+    hooks = prepared_hooks(plan, prepared, owned_voices(plan), 1.0, see=hidden.see, hear=hidden.hear)
     naive, shown = [start[0].double()] * 3, start.clone()
     for n, (sigma, following) in enumerate(zip(sigmas, [*sigmas[1:], 0.25], strict=True)):
         step = StepInfo(n, 40, sigma, cfg_scale=scale)
@@ -201,7 +203,7 @@ def test_seeds_of_regions(case: Case) -> None:
     maps = weight_maps(plan.layout, 64, 64).regions.double()
     shares = torch.stack([1 - maps[1], maps[1]])
     expected = (shares[0] * noise + shares[1] * other) / shares.square().sum(0).sqrt()
-    write, x = region_noise(plan), case.of(noise[None].clone() * 2)
+    write, x = region_noise(plan, Texts()), case.of(noise[None].clone() * 2)
     assert write is not None
     with case.ambient():
         write(DenoiserCall(x, StepInfo(0, 10), 1.0, 2.0, lambda: x, case.of(noise[None])))

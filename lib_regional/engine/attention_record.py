@@ -32,7 +32,7 @@ class AttentionRecord:
 
     def __init__(self, positions: WordPositions) -> None:
         self._positions = positions
-        self._places: dict[tuple[str, torch.device], Tensor] = {}
+        self._places: dict[tuple[str, torch.device], tuple[int, Tensor]] = {}
         self._sums: dict[Owner, dict[Grid, Tensor]] = {}
         self._counts: dict[Owner, int] = {}
 
@@ -43,8 +43,8 @@ class AttentionRecord:
 
     def add(self, call: AttentionCall, owner: Owner, text: str, q: Tensor, k: Tensor) -> None:
         """Queries q (L, C) of an image at a site, and keys k (heads, T, d) of the region's context."""
-        places = self._places_of(text, q.device)
-        if not len(places) or int(places[-1]) >= k.shape[1]:
+        last, places = self._places_of(text, q.device)
+        if not 0 <= last < k.shape[1]:
             return
         asked = split_heads(q[None], call.heads)[0].float()
         with full_precision(q.device):
@@ -62,7 +62,9 @@ class AttentionRecord:
         finest = max(sums, key=lambda grid: grid[0] * grid[1])
         return torch.stack([resized(total[None], finest)[0] for total in sums.values()]).sum(0).cpu() / count
 
-    def _places_of(self, text: str, device: torch.device) -> Tensor:
+    def _places_of(self, text: str, device: torch.device) -> tuple[int, Tensor]:
+        """The last position of the text's words, −1 where it has none, and all of them."""
         if (text, device) not in self._places:
-            self._places[text, device] = torch.tensor(sorted(set(self._positions(text))), dtype=torch.long, device=device)
+            found = sorted(set(self._positions(text)))
+            self._places[text, device] = (found[-1] if found else -1, torch.tensor(found, dtype=torch.long, device=device))
         return self._places[text, device]

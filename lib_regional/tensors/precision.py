@@ -40,3 +40,8 @@ def full_precision(device: torch.device | str) -> AbstractContextManager[object]
 def single(x: Tensor) -> Tensor:
     """``x`` in fp32 where it is in half (or narrower), as it is where it is wide enough."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def in_type(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """``x`` in ``dtype``; nothing is dispatched where it is so already."""
+    return x if x.dtype == dtype else x.to(dtype)

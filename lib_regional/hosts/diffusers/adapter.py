@@ -211,13 +211,13 @@ class DiffusersHost:
         return remember
 
     def _layer_hook(self, name: str, hook: LayerHook) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
-        transformer = name[: within.end()] if (within := _IN_TRANSFORMER.match(name)) else None
+        within = None if name.endswith(_CONTEXT_LAYERS) else _IN_TRANSFORMER.match(name)
+        transformer = name[: within.end()] if within else None
 
         def answer(_: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
             if self.now is None:
                 return None
-            reads_context = name.endswith(_CONTEXT_LAYERS)
-            grid = None if transformer is None or reads_context else self._grids.get(transformer)
+            grid = None if transformer is None else self._grids.get(transformer)
             return hook(LayerCall(name, grid, self.now, args[0], y))
 
         return answer

@@ -6,6 +6,7 @@ Positions that hold no token of the text (marks, padding) correspond to themselv
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -13,6 +14,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from ..device_copies import Moved
 from ..precision import full_precision, single
 from .tokens import Token
 
@@ -33,13 +35,22 @@ class ColumnEdit:
     matrix: Tensor
     alpha: Tensor
     swapped: tuple[int, ...] = field(default=())
+    moved: Moved = field(default_factory=Moved, compare=False)
+
+    @functools.cached_property
+    def _marked(self) -> Tensor:
+        """1 in the columns ``swapped`` (T_t,)."""
+        marked = torch.zeros(self.matrix.shape[1])
+        marked[list(self.swapped)] = 1
+        return marked
 
     def apply(self, source: Tensor, target: Tensor, strength: float = 1.0) -> Tensor:
         """source (heads, L, T_s), target (heads, L, T_t) -> (heads, L, T_t); ``strength`` 0 gives the target back."""
         theirs, own = single(source), single(target)
-        alpha = (self.alpha * strength).to(own)
+        alpha = self.moved(self.alpha, own) * strength
         with full_precision(own.device):
-            taken = levelled(theirs @ self.matrix.to(theirs), own, self.swapped)
+            taken = theirs @ self.moved(self.matrix, theirs)
+            taken = _levelled(taken, own, self.moved(self._marked, taken)) if self.swapped else taken
         return (taken * alpha + own * (1 - alpha)).to(target.dtype)
 
 
@@ -52,10 +63,14 @@ def levelled(taken: Tensor, own: Tensor, swapped: Sequence[int]) -> Tensor:
     """
     if not swapped:
         return taken
-    marked = torch.zeros(taken.shape[-1], dtype=torch.bool, device=taken.device)
+    marked = torch.zeros(taken.shape[-1], dtype=torch.bool)
     marked[list(swapped)] = True
+    return _levelled(taken, own, marked.to(taken))
+
+
+def _levelled(taken: Tensor, own: Tensor, marked: Tensor) -> Tensor:
     level = own.mean(-2, keepdim=True) / taken.mean(-2, keepdim=True).clamp_min(_TINY)
-    words, others, whole = taken * level * marked, taken * ~marked, taken.sum(-1, keepdim=True)
+    words, others, whole = taken * level * marked, taken * (1 - marked), taken.sum(-1, keepdim=True)
     left = (whole - words.sum(-1, keepdim=True)).clamp_min(0)
     made = words + others * (left / others.sum(-1, keepdim=True).clamp_min(_TINY))
     return made * (whole / made.sum(-1, keepdim=True).clamp_min(_TINY))

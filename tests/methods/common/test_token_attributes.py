@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lib_regional.engine.calls import AttentionCall, LayerCall, ModelCall, Site, StepInfo
+from lib_regional.engine.calls import AttentionCall, LayerCall, ModelCall, Site, StepInfo, Window
 from lib_regional.methods.common.isolation import Separation
 from lib_regional.methods.common.region_lora import ByPlace, ByTag, layer_hooks, load_networks, loras_of_regions
 from lib_regional.methods.common.token_attributes import carried_strengths, side_by_side
@@ -115,3 +115,13 @@ def test_later_they_carry_no_parts_and_hear_each_other():
     assert side_by_side(None, lambda *_: None)(MODEL, GRID) is None
     one = plan_of([{**half, "prompt": "a <lora:one:0.5>"} for half in HALVES])
     assert Separation(one, Pyramid(one.layout), "all", 1.0, 0.0).carried(MODEL, GRID) is None
+
+
+def test_the_parts_of_a_tile_are_those_of_its_piece_of_the_picture():
+    """Hosts that run the picture in tiles: the left one sees the left half alone, which is one part."""
+    plan = plan_of(HALVES)
+    apart = Separation(plan, Pyramid(plan.layout), "attention", 1.0, 0.0)
+    left, middle = (ModelCall(ROWS, StepInfo(0, 10), (8, 6), window=Window(LATENT, 0, column)) for column in (0, 3))
+    assert apart.carried(left, (8, 6)) is None
+    marks = apart.carried(middle, (8, 6))
+    assert torch.equal(marks[0].argmax(-1).view(8, 6), torch.tensor([1, 1, 1, 2, 2, 2]).expand(8, 6))

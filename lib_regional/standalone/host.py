@@ -23,7 +23,8 @@ from .options import Options
 from .pipeline import preview
 from .pipeline.generate import process_images
 from .pipeline.img2img import StableDiffusionProcessingImg2Img
-from .pipeline.processing import Processed, StableDiffusionProcessing
+from .pipeline.processed import Processed
+from .pipeline.processing import StableDiffusionProcessing
 from .pipeline.txt2img import StableDiffusionProcessingTxt2Img
 from .scripts.callbacks import CallbackRegistry
 from .scripts.runner import ScriptClass, ScriptRunner, load_script

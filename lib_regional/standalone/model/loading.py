@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,45 @@ import torch
 from torch import Tensor, nn
 
 from ..sampling.noise_levels import NoiseLevels
-from . import TOKENIZER, whole
+from . import CHECKPOINT, DIFFUSERS, TOKENIZER, whole
 from .checkpoints import CheckpointError, kind_of, read
 from .clip_text import Chunker, ClipTower
-from .stable_diffusion import CONFIGS, StandaloneModel
+from .stable_diffusion import StandaloneModel
+
+CONFIGS = Path(__file__).parent / "configs"
+"""Folders of diffusers configurations, one per kind of checkpoint."""
 
 Weights = Mapping[str, Tensor]
+
+
+def best_device() -> torch.device:
+    """CUDA where there is one, otherwise the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_model(checkpoint: Path | None = None, device: torch.device | str | None = None) -> StandaloneModel:
+    """Load a checkpoint file, or the small model that comes with the project.
+
+    A folder ``<name>.config`` beside the checkpoint gives its configuration (``unet``, ``vae``, ``text_encoder``, ``scheduler``,
+    as diffusers lays them out); otherwise the kind decides. Raises `CheckpointError`.
+    """
+    place = torch.device(device) if device is not None else best_device()
+    with _quiet():
+        if checkpoint is None:
+            return load(CHECKPOINT, DIFFUSERS, place)
+        return load(Path(checkpoint), _config_beside(Path(checkpoint)), place)
+
+
+def _config_beside(checkpoint: Path) -> Path | None:
+    folder = checkpoint.with_suffix(".config")
+    return folder if folder.is_dir() else None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def load(path: Path, config: Path | None, device: torch.device) -> StandaloneModel:

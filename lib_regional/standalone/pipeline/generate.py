@@ -12,7 +12,8 @@ from torch import Tensor
 from ..scripts.script import PostprocessBatchListArgs, PostprocessImageArgs, PostprocessMaskOverlayArgs, PostSampleArgs
 from . import pictures
 from .infotext import create_infotext
-from .processing import Processed, StableDiffusionProcessing
+from .processed import Processed
+from .processing import StableDiffusionProcessing
 
 
 def process_images(p: StableDiffusionProcessing) -> Processed:

@@ -10,9 +10,10 @@ from torch import Tensor
 from ..model.stable_diffusion import StandaloneModel
 from ..scripts.callbacks import ExtraNoiseParams
 from ..state import Interrupted
-from .denoiser import CFGDenoiser, SigmaSpace, TimestepSpace
+from .denoiser import CFGDenoiser
 from .noise_levels import SCHEDULES, ddim_timesteps
 from .samplers import SamplerSpec
+from .spaces import SigmaSpace, TimestepSpace
 
 
 def img2img_steps(strength: float, steps: int, *, exact: bool = False) -> tuple[int, int]:

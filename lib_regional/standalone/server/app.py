@@ -56,7 +56,7 @@ def create(
     """
     from ...request.files import remove_leftovers
     from ..host import Host
-    from ..model.stable_diffusion import load_model
+    from ..model.loading import load_model
 
     put_modules_on_path()
     loaded = model or load_model(Path(checkpoint) if checkpoint else None, device)

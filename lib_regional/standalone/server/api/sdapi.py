@@ -18,7 +18,7 @@ from ...host import Host
 from ...pipeline import pictures
 from ...pipeline.img2img import StableDiffusionProcessingImg2Img
 from ...pipeline.infotext import parse_generation_parameters
-from ...pipeline.processing import Processed
+from ...pipeline.processed import Processed
 from ...pipeline.txt2img import StableDiffusionProcessingTxt2Img
 from ...sampling.noise_levels import SCHEDULES
 from ...sampling.samplers import ALL_SAMPLERS

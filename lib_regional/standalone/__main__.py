@@ -93,7 +93,7 @@ def run(options: argparse.Namespace, stopping: Stopping) -> int:
 
 
 def announce(running: uvicorn.Server, url: str, browser: bool) -> None:
-    """Say where the host is as soon as it answers, and show it."""
+    """Print the address as soon as the server responds, and open it."""
     while not running.started:
         time.sleep(0.05)
     print(f"Running on {url}  (Ctrl+C stops it)", flush=True)

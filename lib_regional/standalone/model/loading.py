@@ -1,4 +1,4 @@
-"""Checkpoint file -> `StandaloneModel`, with diffusers' converters for UNet and autoencoder. Never asks a network."""
+"""Checkpoint file -> `StandaloneModel`, with diffusers' converters for UNet and autoencoder. Opens no connection."""
 
 from __future__ import annotations
 

@@ -46,9 +46,9 @@ class StandaloneModel:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     call_listeners: list[Callable[[ModelCall], None]] = field(default_factory=list)
-    """Each is called before every UNet call with the rows of that very call."""
+    """Called before every UNet call with the roles of its rows."""
     denoiser_hooks: list[DenoiserHook] = field(default_factory=list)
-    """Each is asked around every guided prediction; the last one is asked first."""
+    """Wrap every guided prediction; the last one is the outermost."""
     lora_shelf: LoraShelf = field(default_factory=LoraShelf)
 
     @cached_property
@@ -58,7 +58,7 @@ class StandaloneModel:
 
     @property
     def guidance_models(self) -> dict[str, GuidanceModel]:
-        """Models that find words in pictures, by name: the small model has its own."""
+        """Models that locate words in pictures, by name; only the small model has one."""
         return {"segmenter": segment} if self.path == CHECKPOINT else {}
 
     @property

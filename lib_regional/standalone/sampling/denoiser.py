@@ -33,7 +33,7 @@ def row_roles(parts: Sequence[int], uncond: int) -> RowRoles:
 
 
 def runs(cond: int, uncond: int, together: bool, same_length: bool) -> Iterator[slice]:
-    """The rows of each UNet call, as the WebUI splits them: all at once, or in chunks of the batch, or cond and uncond apart."""
+    """The rows of each UNet call, as the WebUI splits them: all at once, or in chunks of the batch, or cond and uncond separately."""
     if same_length and together:
         yield slice(0, cond + uncond)
         return
@@ -50,7 +50,7 @@ def _chunks(start: int, stop: int, size: int) -> Iterator[slice]:
 
 
 class CFGDenoiser:
-    """Predicts with guidance. ``step`` counts model calls of the pass from 0; ``total_steps`` is how many there will be."""
+    """Prediction with classifier-free guidance. ``step`` counts model calls of the pass from 0 to ``total_steps``."""
 
     def __init__(self, sampler: Any, p: Any, model: StandaloneModel, space: Space, total_steps: int) -> None:
         self.sampler = sampler
@@ -133,7 +133,7 @@ class CFGDenoiser:
         step = self._step_info(level)
         done = []
         for part in runs(n_cond, len(x), bool(host.options.batch_cond_uncond), same):
-            context = rows_of(both, part) if both is not None else _apart(cond, uncond, part, n_cond)
+            context = rows_of(both, part) if both is not None else _separate_rows(cond, uncond, part, n_cond)
             done.append(self._call(params.x[part], params.sigma[part], context, rows[part], step))
         return torch.cat(done), rows, cond, uncond
 
@@ -165,7 +165,7 @@ class CFGDenoiser:
         return cast(Tensor, mba.blended_latent)
 
     def report(self, index: int, denoised: Tensor) -> None:
-        """The sampler finished predicting for its step ``index``."""
+        """Record the step ``index`` that the sampler has predicted."""
         self.p.host.state.sampling_step = index
 
     def noise(self) -> Tensor:
@@ -173,7 +173,7 @@ class CFGDenoiser:
         return cast(Tensor, self.p.rng.next()).to(self.model.device)
 
 
-def _apart(cond: CondValue, uncond: CondValue, part: slice, n_cond: int) -> CondValue:
+def _separate_rows(cond: CondValue, uncond: CondValue, part: slice, n_cond: int) -> CondValue:
     return rows_of(cond, part) if part.start < n_cond else rows_of(uncond, slice(part.start - n_cond, part.stop - n_cond))
 
 

@@ -1,6 +1,6 @@
 """The update formulas of the samplers, in the notation of their papers, and the table of their names.
 
-Every function takes a ``Model``, which predicts and is told of each step, and the list of noise levels, highest first.
+Every function takes a ``Model``, which predicts and receives a report of each step, and the list of noise levels, highest first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .noise_levels import SCHEDULES
 
 
 class Model(Protocol):
-    """What a sampler asks of the model: a prediction, an ear for each finished step, and fresh noise."""
+    """What a sampler needs: a prediction, a callback for each finished step, and fresh noise."""
 
     def __call__(self, x: Tensor, level: float) -> Tensor: ...
 

@@ -1,4 +1,4 @@
-"""Putting the host together: model, scripts, API and page in one application, and a server for it."""
+"""Assembly of the host: model, scripts, API and page in one application, and a server for it."""
 
 from __future__ import annotations
 

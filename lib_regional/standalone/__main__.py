@@ -102,7 +102,7 @@ def announce(running: uvicorn.Server, url: str, browser: bool) -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """End the process without Python's own end, which takes apart every loaded module and needs seconds for that."""
+    """End the process without Python's finalisation, which needs seconds for the loaded modules."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -82,7 +82,7 @@ class State:
         self.check_server()
 
     def end(self) -> None:
-        """The generation is over, however it ended. A stop that was asked for is over with it."""
+        """Reset after a generation, however it ended; requests to stop it are cleared."""
         self.job, self.job_no, self.job_count = "", 0, 0
         self.current_latent = self.time_start = None
         self.skipped = self.interrupted = self.stopping_generation = False

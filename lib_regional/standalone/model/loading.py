@@ -149,7 +149,7 @@ _OPEN_CLIP_LAYER = (
 
 
 def from_open_clip(weights: Weights) -> dict[str, Tensor]:
-    """OpenCLIP's text weights under the names of transformers: q, k and v taken apart, the projection transposed."""
+    """OpenCLIP's text weights under the names of transformers: the joint q, k, v weights split, the projection transposed."""
     done: dict[str, Tensor] = {}
     for key, value in weights.items():
         if key in _OPEN_CLIP:

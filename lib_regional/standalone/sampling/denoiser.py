@@ -121,6 +121,7 @@ class CFGDenoiser:
     def _predicted(
         self, x: Tensor, levels: Tensor, level: float, images: list[list[tuple[int, float]]], cond: CondValue, uncond: CondValue
     ) -> tuple[Tensor, RowRoles, CondValue, CondValue]:
+        """Predictions (rows,4,H,W) of all rows, their roles, and the cond and uncond that were used, in as many UNet calls as needed."""
         host = self.p.host
         repeats = torch.tensor([len(parts) for parts in images], device=x.device)
         x_in, level_in = (torch.cat([t.repeat_interleave(repeats, 0), t]) for t in (x, levels))
@@ -145,7 +146,7 @@ class CFGDenoiser:
         return self.space.output(x, self.model.predict_noise(scaled, timesteps, cond), level)
 
     def _padded(self, cond: CondValue, uncond: CondValue) -> tuple[CondValue, CondValue]:
-        """Equally long contexts if the option ``pad_cond_uncond`` asks for it: the shorter gets empty prompts appended."""
+        """Equally long contexts with the option ``pad_cond_uncond``: the shorter one gets empty prompts appended."""
         longer = crossattn_of(cond).shape[1] - crossattn_of(uncond).shape[1]
         if longer == 0 or not self.p.host.options.pad_cond_uncond:
             return cond, uncond

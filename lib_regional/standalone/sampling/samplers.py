@@ -147,7 +147,7 @@ _BY_NAME = {alias.lower(): spec for spec in ALL_SAMPLERS for alias in (spec.name
 
 
 def split_name(name: str | None, schedule: str | None = None) -> tuple[str, str]:
-    """Sampler and schedule labels; an old joint label such as ``DPM++ 2M Karras`` is taken apart, as the WebUI does."""
+    """Sampler and schedule labels; an old joint label such as ``DPM++ 2M Karras`` is split, as the WebUI does."""
     name, schedule = name or "Euler", schedule or "Automatic"
     for label in SCHEDULES:
         alone = name.lower().removesuffix(" " + label.lower())

@@ -101,7 +101,7 @@ def _application(host: Host, nowebui: bool, access: Access | None) -> FastAPI:
         host.default_args(is_img2img)
     host.callbacks.call("model_loaded", host.model)
     _before_page(app, lambda: host.callbacks.call("app_started", demo, app))
-    app.add_middleware(GuardMiddleware, access=access)  # the last one is asked first
+    app.add_middleware(GuardMiddleware, access=access)  # the last one added runs first
     return app
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from ..fields import Field
-
-if TYPE_CHECKING:
-    from .scene import Scene
+from .scene import Scene
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class Generation:
             samples = inner(*args, **kwargs)
             self._pictures = session.finish(samples)
             if options.chosen(options.INFOTEXT):
-                p.extra_generation_params.update(session.told())
+                p.extra_generation_params.update(session.infotext_fields())
         self._keep_maps(p)
         return samples
 

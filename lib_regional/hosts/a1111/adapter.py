@@ -25,7 +25,7 @@ from ...request.prompt.lora_tags import LoraTag
 from ...tensors.guidance.tokens import Token
 from ...tensors.lora.deltas import NetworkDeltas
 from ..ldm.sites import beside, check_shape, grid_hook, left_to_host, refuse_foreign_texts, run_hook, sites_of, transformer_of
-from ..ldm.tokens import CarriedTokens
+from ..ldm.tokens import AttributedTokens
 from ..ldm.unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
 from ..webui_family.host import WebUIHost
 from . import loras as a1111_loras
@@ -105,7 +105,7 @@ class _Sampling:
         self._hooks = hooks = self._asked.hooks
         self._grids: dict[str, Grid] = {}
         self._unasked: set[str] = set()
-        self._carried = None if hooks.carried is None else CarriedTokens(hooks.carried, self._call, self._grids)
+        self._attributes = None if hooks.token_attributes is None else AttributedTokens(hooks.token_attributes, self._call, self._grids)
         self._unet: nn.Module | None = None
         self._identity: tuple[Any, ...] = ()
         self._installed = ExitStack()
@@ -216,9 +216,9 @@ class _Sampling:
             if site.kind == "cross" and self._hooks.unet is not None:
                 refuse_foreign_texts(attn)
             hook = self._hooks.cross_attention if site.kind == "cross" else self._hooks.self_attention
-            if site.kind == "self" and self._carried is not None:
+            if site.kind == "self" and self._attributes is not None:
                 ask = None if hook is None else functools.partial(self._ask, site, attn, hook)
-                self._carried.install(unet, site, transformer_of(site), attn, ask, stack)
+                self._attributes.install(unet, site, transformer_of(site), attn, ask, stack)
             elif hook is not None:
                 stack.enter_context(patched_forward(attn, self._around(site, attn, hook)))
         if self._hooks.cross_attention is not None:
@@ -247,8 +247,8 @@ class _Sampling:
         for name, hook in self._hooks.layers.items():
             around = transformer_around(name, transformers)
             grid = functools.partial(self._grids.get, around or "")
-            carried = {} if self._carried is None else {"carried": self._carried.at}
-            told = layer_hook(name, hook, self._call, grid, **carried)
+            token_attributes = {} if self._attributes is None else {"token_attributes": self._attributes.at}
+            told = layer_hook(name, hook, self._call, grid, **token_attributes)
             handle = layer_of(unet, name).register_forward_hook(told, with_kwargs=True)
             stack.callback(handle.remove)
         if self._hooks.unet is not None:
@@ -302,14 +302,14 @@ class _Sampling:
         x: Tensor,
         context: Tensor | None = None,
         mask: Any = None,
-        carried: Tensor | None = None,
+        token_attributes: Tensor | None = None,
         **rest: Any,
     ) -> Tensor | None:
         model, grid = self._now, self._grids.get(transformer_of(site))
-        if model is None or left_to_host(mask, rest) or not (carried is not None or check_shape(site, x, grid, model)):
+        if model is None or left_to_host(mask, rest) or not (token_attributes is not None or check_shape(site, x, grid, model)):
             return None
         assert grid is not None
-        return run_hook(hook, site, attn, grid, model, x, context, carried)
+        return run_hook(hook, site, attn, grid, model, x, context, token_attributes)
 
 
 def _refuse_foreign(unet: nn.Module) -> None:

@@ -71,7 +71,7 @@ class _Encoder:
             self._now = before
 
     def _around_site(self, site: Site, attn: Any, hook: AttentionHook) -> Callable[..., Tensor]:
-        own, transformer = Site(self._prefix + site.name, "cross", beside=True), transformer_of(site)
+        own, transformer = Site(self._prefix + site.name, "cross", controlnet=True), transformer_of(site)
 
         def around(inner: Callable[..., Tensor], x: Tensor, context: Any = None, value: Any = None, *args: Any, **kwargs: Any) -> Tensor:
             model, grid, done = self._now, self._grids.get(transformer), None

@@ -67,7 +67,7 @@ def run_hook(
     model: ModelCall,
     x: Tensor,
     context: Tensor | None,
-    carried: Tensor | None = None,
+    token_attributes: Tensor | None = None,
 ) -> Tensor | None:
     """Ask ``hook`` in the host's own numeric precision, with its hypernetworks on the contexts."""
     from modules import devices, shared
@@ -81,7 +81,9 @@ def run_hook(
             done: Tensor = attn.to_out(y.to(x.dtype))
         return done
 
-    call = AttentionCall(site, grid, model, x, x if context is None else context, attn.heads, _scale(attn), to_q, to_k, to_v, out, carried)
+    call = AttentionCall(
+        site, grid, model, x, x if context is None else context, attn.heads, _scale(attn), to_q, to_k, to_v, out, token_attributes
+    )
     with full_precision(x.device) if wide else nullcontext():
         return hook(call)
 

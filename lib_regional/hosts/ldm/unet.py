@@ -124,16 +124,16 @@ def layer_hook(
     hook: LayerHook,
     now: Callable[[], ModelCall | None],
     grid: Callable[[], Grid | None],
-    carried: Callable[[str], Tensor | None] = lambda _: None,
+    token_attributes: Callable[[str], Tensor | None] = lambda _: None,
 ) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], Tensor | None]:
-    """A forward hook (with keyword arguments) for the layer ``name``; ``carried(name)`` is what its tokens carry."""
+    """A forward hook (with keyword arguments) for the layer ``name``; ``token_attributes(name)`` (B', L', n) or None."""
 
     def answer(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], y: Tensor) -> Tensor | None:
         model = now()
         if model is None:
             return None
         x = args[0] if args else next(iter(kwargs.values()))
-        return hook(LayerCall(name, grid() if x.ndim == 3 else None, model, x, y, carried=carried(name)))
+        return hook(LayerCall(name, grid() if x.ndim == 3 else None, model, x, y, token_attributes=token_attributes(name)))
 
     return answer
 
@@ -145,7 +145,7 @@ def hook_spatial(
     stack: ExitStack,
     weights: Callable[[nn.Module, Tensor], LayerDelta] = own_weights,
 ) -> None:
-    """Ask ``hook`` of every layer through which places hear of each other, until ``stack`` is closed; see `ports.Hooks`.
+    """Ask ``hook`` of every layer through which places hear of each other, until ``stack`` is closed; see `Hooks`.
 
     ``weights(module, y)`` is what a layer with the output ``y`` has just computed with.
     """

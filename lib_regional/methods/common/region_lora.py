@@ -205,11 +205,11 @@ class _Spots:
     def __init__(self, placement: Placement) -> None:
         self._placement = placement
         self._known: dict[Hashable, tuple[_Spot, ...]] = {}
-        self._carried: tuple[Tensor, torch.dtype, tuple[_Spot, ...]] | None = None
+        self._attributes: tuple[Tensor, torch.dtype, tuple[_Spot, ...]] | None = None
 
     def of(self, call: LayerCall) -> tuple[_Spot, ...]:
         if _carries(call):
-            return self._of_carried(call)
+            return self._of_attributes(call)
         flat = call.x.dim() != 4
         grid = call.grid if flat else (call.y.shape[-2], call.y.shape[-1])
         name = (self._placement.state(call.model), grid, flat, call.y.device, call.y.dtype)
@@ -218,19 +218,19 @@ class _Spots:
             self._known[name] = tuple(spot for key, map_ in strengths.items() if (spot := _spot(key, map_, flat, call.y)) is not None)
         return self._known[name]
 
-    def _of_carried(self, call: LayerCall) -> tuple[_Spot, ...]:
+    def _of_attributes(self, call: LayerCall) -> tuple[_Spot, ...]:
         """Strengths that the tokens brought along (`methods.common.token_attributes`), made once for the layers of one attention."""
-        assert call.carried is not None
-        if self._carried is None or self._carried[0] is not call.carried or self._carried[1] != call.y.dtype:
+        assert call.token_attributes is not None
+        if self._attributes is None or self._attributes[0] is not call.token_attributes or self._attributes[1] != call.y.dtype:
             keys = self._placement.strengths(call.model, call.grid)
-            found = (_spot(key, map_, True, call.y) for key, map_ in zip(keys, call.carried.unbind(-1), strict=False))
-            self._carried = (call.carried, call.y.dtype, tuple(spot for spot in found if spot is not None))
-        return self._carried[2]
+            found = (_spot(key, map_, True, call.y) for key, map_ in zip(keys, call.token_attributes.unbind(-1), strict=False))
+            self._attributes = (call.token_attributes, call.y.dtype, tuple(spot for spot in found if spot is not None))
+        return self._attributes[2]
 
 
 def _carries(call: LayerCall) -> bool:
     """Whether the layer's tokens are not those of its grid, and say themselves what they carry."""
-    return call.carried is not None and call.x.shape[:2] == call.carried.shape[:2]
+    return call.token_attributes is not None and call.x.shape[:2] == call.token_attributes.shape[:2]
 
 
 def _spot(key: NetworkKey, strengths: Tensor, flat: bool, like: Tensor) -> _Spot | None:
@@ -265,7 +265,7 @@ Within = Callable[[LayerCall, LayerDelta], Tensor | None]
 
 
 def layer_hooks(networks: Networks, placement: Placement, *, contexts: bool = True, within: Within | None = None) -> dict[str, LayerHook]:
-    """Hooks for `ports.Hooks.layers` that add the LoRAs' deltas where ``placement`` says.
+    """Hooks for `Hooks.layers` that add the LoRAs' deltas where ``placement`` says.
 
     ``contexts`` False leaves out the layers that read the context, for methods that project their contexts themselves
     (`Networks.on_pieces`).

@@ -13,6 +13,7 @@ from .shapes import Box, Ellipse, MaskImage, Polygon, Shape
 OVERLAPS = ("blend", "over")
 MAX_REGIONS = 256
 
+
 @dataclass(frozen=True)
 class RegionSettings:
     """A region as a request describes it; the shape may come from a grid.

@@ -40,9 +40,9 @@ class Adapter:
 
 
 _ADAPTERS = (
-    Adapter(is_diffusers, "diffusers", "DiffusersHost"),
-    Adapter(is_forge, "forge", "ForgeHost"),
-    Adapter(is_a1111, "a1111", "A1111Host"),
+    Adapter(is_diffusers, "diffusers.adapter", "DiffusersHost"),
+    Adapter(is_forge, "forge.adapter", "ForgeHost"),
+    Adapter(is_a1111, "a1111.adapter", "A1111Host"),
 )
 
 

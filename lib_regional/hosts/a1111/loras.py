@@ -80,7 +80,7 @@ def _network(lora: LoraTag) -> tuple[Any, Any]:
         network = networks.load_network(lora.name, entry)
     except RegionalError:
         raise
-    except Exception as error:  # whatever the host's reader raises: the user must hear which file it was
+    except Exception as error:  # whatever the host's reader raises: the error must name the file
         raise unreadable(entry, error) from error
     check_family(entry, len(network.modules), layers)
     network.te_multiplier = network.unet_multiplier = 1.0

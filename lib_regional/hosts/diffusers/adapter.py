@@ -106,8 +106,8 @@ class DiffusersHost:
 
     def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
         """See `ports.InvertingHost.predict`."""
-        told = torch.stack([one.crossattn for one in conditionings])
-        noise: Tensor = self._model.predict_noise(x, x.new_full((len(x),), float(step)), told)
+        contexts = torch.stack([one.crossattn for one in conditionings])
+        noise: Tensor = self._model.predict_noise(x, x.new_full((len(x),), float(step)), contexts)
         return noise
 
     def announce(self, text: str, done: int, total: int) -> bool:
@@ -129,7 +129,7 @@ class DiffusersHost:
         with ExitStack() as stack:
             stack.callback(unet.register_forward_hook(self._check_hook(asked)).remove)
             self._renew, self._version = hooks.renew, self._weights()
-            stack.enter_context(_listening(self._model.call_listeners, self._heard))
+            stack.enter_context(_listening(self._model.call_listeners, self._announced))
             transformers = {_transformer(name): unet.get_submodule(_transformer(name)) for name, _ in _sites(unet)}
             for name, transformer in transformers.items():
                 stack.callback(transformer.register_forward_pre_hook(self._grid_hook(name), with_kwargs=True).remove)
@@ -180,15 +180,15 @@ class DiffusersHost:
         if model is None or grid is None:
             return None
         if len(model.rows) != x.shape[0]:
-            raise RegionalError(f"Regional was told of {len(model.rows)} rows, but the UNet runs {x.shape[0]}; the picture was stopped.")
-        told = x if context is None else context
+            raise RegionalError(f"Regional expected {len(model.rows)} rows, but the UNet runs {x.shape[0]}; the picture was stopped.")
+        source = x if context is None else context
         return AttentionCall(
-            site, grid, model, x, told, attn.heads, attn.scale, attn.to_q, attn.to_k, attn.to_v,
+            site, grid, model, x, source, attn.heads, attn.scale, attn.to_q, attn.to_k, attn.to_v,
             lambda y: attn.to_out[1](attn.to_out[0](y)),
         )  # fmt: skip
 
-    def _heard(self, call: ModelCall) -> None:
-        """Begin a call; renew what was made with other weights if LoRAs on the whole picture have changed."""
+    def _announced(self, call: ModelCall) -> None:
+        """Begin a call; renew what depends on other weights if LoRAs on the whole picture have changed."""
         if self._weights() != self._version:
             self._version = self._weights()
             if self._renew is None:
@@ -230,14 +230,14 @@ class DiffusersHost:
 
     def _unet_hook(self, hook: UNetHook | None, vector: VectorHook | None) -> Callable[..., Any]:
         def around(inner: Callable[..., Any], x: Tensor, steps: Tensor | float, context: Tensor | None = None, **rest: Any) -> Any:
-            told = rest.pop("encoder_hidden_states", context)
+            context = rest.pop("encoder_hidden_states", context)
             outer = self.now
-            if outer is None or told is None:
-                return inner(x, steps, encoder_hidden_states=told, **rest)
+            if outer is None or context is None:
+                return inner(x, steps, encoder_hidden_states=context, **rest)
             rest = rest if vector is None else _with_vectors(rest, outer, vector)
             if hook is None:
-                return inner(x, steps, encoder_hidden_states=told, **rest)
-            batch = _Batch(x, torch.as_tensor(steps, device=x.device).expand(len(x)), told, rest)
+                return inner(x, steps, encoder_hidden_states=context, **rest)
+            batch = _Batch(x, torch.as_tensor(steps, device=x.device).expand(len(x)), context, rest)
 
             def run(rows: Sequence[UNetRow]) -> Tensor:
                 part = batch.rows(rows)
@@ -249,18 +249,18 @@ class DiffusersHost:
                     self._begin(outer)
 
             def native() -> Tensor:
-                return _sample(inner(x, steps, encoder_hidden_states=told, **rest))
+                return _sample(inner(x, steps, encoder_hidden_states=context, **rest))
 
-            done = hook(UNetCall(outer, x, run, native, told.shape[1]))
+            done = hook(UNetCall(outer, x, run, native, context.shape[1]))
             if done is None:
-                return inner(x, steps, encoder_hidden_states=told, **rest)
+                return inner(x, steps, encoder_hidden_states=context, **rest)
             return _output(done) if rest.get("return_dict", True) else (done,)
 
         return around
 
 
 def _output(sample: Tensor) -> Any:
-    """What a UNet answers with; whoever runs one has diffusers, which not every host does."""
+    """The output type of a UNet of diffusers, imported only where one runs."""
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
     return UNet2DConditionOutput(sample)

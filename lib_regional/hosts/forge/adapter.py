@@ -73,7 +73,7 @@ class ForgeHost(WebUIHost):
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the loaded model until exit; see `ports.Host.patched`. Raises `RegionalError` where it cannot serve ``hooks``."""
         sampling = Sampling(self._p, hooks)
-        return self._sampled(sampling, sampling.listening(self._model))
+        return self._sampled(sampling, sampling.installed(self._model))
 
     def begin_pass(self, p: Any, noise: Any = None) -> None:
         """The sampler of the next pass of ``p`` is made and about to run; Forge says so twice before the hires pass. Raises nothing."""

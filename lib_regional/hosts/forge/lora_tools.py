@@ -85,8 +85,8 @@ class ForgeTools:
         """See `LoraTools`."""
         before = engine.forge_objects
         clip = before.clip.clone()
-        for name, told, strength in patches:
-            clip.add_patches(filename=name, patches=told, strength_patch=strength, online_mode=False)
+        for name, weights, strength in patches:
+            clip.add_patches(filename=name, patches=weights, strength_patch=strength, online_mode=False)
         inside = before.shallow_copy()
         inside.clip = clip
         engine.forge_objects = inside

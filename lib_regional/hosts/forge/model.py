@@ -36,7 +36,7 @@ _TRAINED = {"is_sdxl": 128, "is_sd3": 128, "is_sd2": 96, "is_sd1": 64}
 
 
 def facts_of_model(model: Any) -> ModelFacts:
-    """What the engine and its predictor tell; an engine of no such kind is one of the newer ones (Flux), trained on 1024² pixels."""
+    """Facts of the engine and its predictor; an engine of unknown kind is one of the newer ones (Flux), trained on 1024² pixels."""
     trained = next((size for kind, size in _TRAINED.items() if getattr(model, kind, False)), 128)
     network = model.forge_objects.unet.model
     return ModelFacts(trained, _prediction(network), kind_of(network.diffusion_model) != "joint")
@@ -60,11 +60,11 @@ def training_levels(model: Any) -> Tensor:
 
 
 def dtype_of(model: Any) -> torch.dtype:
-    """What the network computes in; what its weights are kept in may be narrower."""
+    """The dtype of the network's computation; its weights may be stored in a narrower one."""
     network = model.forge_objects.unet.model
-    told = getattr(network, "computation_dtype", None) or getattr(network, "manual_cast_dtype", None)
-    found: torch.dtype = told or network.get_dtype()
-    return found
+    found = getattr(network, "computation_dtype", None) or getattr(network, "manual_cast_dtype", None)
+    dtype: torch.dtype = found or network.get_dtype()
+    return dtype
 
 
 _SAMPLING = ("backend.sampling.sampling_function", "modules_forge.forge_sampler")

@@ -74,8 +74,8 @@ class LdmPatchedTools:
 
         before = engine.forge_objects
         clip = before.clip.clone()
-        for _, told, strength in patches:
-            clip.add_patches(told, strength)
+        for _, weights, strength in patches:
+            clip.add_patches(weights, strength)
         inside = before.shallow_copy()
         inside.clip = clip
         engine.forge_objects = inside
@@ -87,7 +87,7 @@ class LdmPatchedTools:
 
 
 def _patches(weights: Any, keys: dict[Any, Any]) -> Patches:
-    """Classic tells beside the patches what it has no use for; reForge converts what other tools have named, and logs the rest."""
+    """Classic also returns the unused weights; reForge converts the key names of other tools, and logs the unused ones."""
     from ldm_patched.modules import lora
 
     try:

@@ -78,9 +78,9 @@ class WebUIHost:
         return [int(step) for step in reversed(self._p.sampler.get_timesteps(self._p, steps)[:kept].tolist())]
 
     @contextmanager
-    def _sampled(self, sampling: Any, listening: AbstractContextManager[None]) -> Iterator[None]:
+    def _sampled(self, sampling: Any, installed: AbstractContextManager[None]) -> Iterator[None]:
         """``sampling`` is the one that passes are announced to, while it listens."""
-        with listening:
+        with installed:
             before, self._sampling = self._sampling, sampling
             try:
                 yield

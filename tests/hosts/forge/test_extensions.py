@@ -39,7 +39,7 @@ def test_a_wrapper_that_cuts_the_picture_is_refused(webui):
         cut = [apply_model(part, told["timestep"], **told["c"]) for part in x.split(5, dim=-2)]
         return torch.cat(cut, -2)
 
-    with pytest.raises(RegionalError, match=r"2 rows of 5×8 cells where Forge told of 2 rows of 10×8.*in pieces"):
+    with pytest.raises(RegionalError, match=r"2 rows of 5×8 cells where Forge announced 2 rows of 10×8.*in pieces"):
         patched_sample(webui, lambda patcher: patcher.set_model_unet_function_wrapper(tiles), [{**FULL, "prompt": "a"}])
 
 

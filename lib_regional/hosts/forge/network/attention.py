@@ -33,7 +33,7 @@ def attention_call(
 
 
 def check_values(site: Site, context: Tensor | None, value: Tensor | None) -> None:
-    """Raise where another extension tells keys and values apart: the regions' texts could not follow it."""
+    """Raise where another extension uses different contexts for keys and values: the regions' contexts have no such pair."""
     if value is not None and value is not context:
         raise RegionalError(
             f"Another extension gives {site.name} different texts for keys and values (NegPip-like), which Regional cannot follow: "

@@ -98,7 +98,7 @@ class Settings:
     def parse(cls, data: object) -> Settings:
         """Settings from a dict, a JSON text or Settings; None, "" and {} are the disabled default.
 
-        Raises SettingsError with every problem found: unknown keys, wrong types, values out of range, shapes that are none.
+        Raises SettingsError with every problem found: unknown keys, wrong types, values out of range, invalid shapes.
         """
         if isinstance(data, Settings):
             return data

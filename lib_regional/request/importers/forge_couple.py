@@ -30,7 +30,7 @@ def names_of(arguments: Sequence[object]) -> Sequence[str]:
 
 
 def build(source: Source) -> Imported:
-    """Settings of a Forge Couple layout. Raises SettingsError for a mapping that is none."""
+    """Settings of a Forge Couple layout. Raises SettingsError for an invalid mapping."""
     report = Report()
     lines = _lines(source, report)
     mode = source.text("mode", "Basic").lower()

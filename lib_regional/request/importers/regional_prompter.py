@@ -137,7 +137,7 @@ def _texts(source: Source, parts: _Parts, regions: list[dict[str, Any]], report:
     for region, text in zip(regions, negative.regions, strict=False):
         region["negative"] = text
     result["base"]["negative"] = main
-    report.taken.append(f"{count(len(negative.regions), 'negative prompt')} dealt to the regions.")
+    report.taken.append(f"{count(len(negative.regions), 'negative prompt')} assigned to the regions.")
     if len(negative.regions) > len(regions):
         report.lost.extend(f"Negative part {quoted(text)} has no region." for text in negative.regions[len(regions) :])
     return result

@@ -66,7 +66,7 @@ def _stateless(trained_side: Callable[[], int]) -> tuple[tuple[str, str, Answer]
         return JSONResponse({"layouts": [{"name": name, "settings": settings} for name, settings in BUILTIN.items()]})
 
     async def check(request: Request) -> Response:
-        """Check settings, and show what every region is told."""
+        """Check settings, and return the texts of every region."""
         body = await read_body(request)
         return JSONResponse(await run_in_threadpool(_validated, body, trained_side))
 

@@ -145,7 +145,7 @@ def _eroded(area: NDArray[np.bool_], radius: int = 2) -> NDArray[np.bool_]:
 
 
 def _reach(one: RGB, other: RGB) -> float:
-    """How far apart two colours may be and still be one: colours of the palette are told apart more finely."""
+    """The distance below which two colours count as one, smaller for two colours of the palette."""
     both = _palette_index(one), _palette_index(other)
     return 1.0 if min(both) >= 0 and both[0] != both[1] else _ALIKE
 

@@ -29,7 +29,7 @@ def listen(
     js: str | None = None,
     **options: Any,
 ) -> Any:
-    """Attach a listener to a Gradio event. ``js`` is browser code to run before ``fn`` (alone if that is None); ``options`` that this
+    """Attach a listener to a Gradio event. ``js`` is browser code to run before ``fn`` (alone where ``fn`` is None); ``options`` that this
     Gradio does not know are left out."""
     script = {} if js is None else {"js" if accepts(event, "js") else "_js": js}
     return event(fn, inputs=list(inputs), outputs=list(outputs), **script, **supported(event, **options))

@@ -1,4 +1,4 @@
-"""What a host hands to the hooks: rows, steps, and the calls of model, attention, layer, network and denoiser as frozen data."""
+"""The arguments of the hooks: rows, steps, and the calls of model, attention, layer, network and denoiser as frozen data."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ RowRoles = tuple[Row, ...]
 
 @dataclass(frozen=True)
 class StepInfo:
-    """Where sampling stands: step ``index`` of ``total`` (from 0), sigma, hires pass or not, CFG scale.
+    """The current step of sampling: step ``index`` of ``total`` (from 0), sigma, hires pass or not, CFG scale.
 
-    ``guided`` is False where the host leaves guidance out of this step (its scale is 1, whatever was asked for).
+    ``guided`` is False where the host leaves guidance out of this step (its scale is 1, whatever the request).
     """
 
     index: int
@@ -161,8 +161,8 @@ class UNetCall:
 class DenoiserCall:
     """One guided prediction of the whole batch: ``x`` (B, C, H, W) = ``alpha`` · clean + ``beta`` · noise.
 
-    ``x`` is the sampler's own tensor: sampling goes on from what is written into it in place. ``run()`` gives the denoised
-    latent (B, C, H, W) after guidance, and sees what was written into ``x`` before. A hook calls it once: hosts count steps in it.
+    ``x`` is the sampler's own tensor: in-place changes of it stay in sampling. ``run()`` gives the denoised
+    latent (B, C, H, W) after guidance, of ``x`` with these changes. A hook calls it once: hosts count steps in it.
     ``noise`` (B, C, H, W), of unit variance, is the pass's initial noise: given at its first step, by hosts that know it.
     """
 

@@ -22,12 +22,12 @@ UNetHook = Callable[[UNetCall], "Tensor | None"]
 """Returns the UNet's output (B, C, H, W), or None to leave the call to the host."""
 
 DenoiserHook = Callable[[DenoiserCall], "Tensor"]
-"""Returns the denoised latent (B, C, H, W) that the sampler goes on with."""
+"""Returns the denoised latent (B, C, H, W) for the sampler."""
 
 VectorHook = Callable[[ModelCall, "Tensor"], "Tensor | None"]
 """``(call, vectors (B, V))`` -> the rows' pooled texts (B, V) in place of the host's own, or None to leave them.
 
-Models with such a vector (SDXL, Flux) read it beside the context, everywhere at once; see `Conditioning.vector`.
+Models with such a vector (SDXL, Flux) use it besides the context, without spatial positions; see `Conditioning.vector`.
 """
 
 JointHook = Callable[[ModelCall, Grid], "Sequence[Sequence[TextShare]] | None"]
@@ -40,7 +40,7 @@ TokenAttributesHook = Callable[[ModelCall, Grid], "Tensor | None"]
 """Per-token attributes of a grid on its way into self-attention, (B, h·w, n); None for no attributes."""
 
 PictureHook = Callable[["Tensor"], "Tensor"]
-"""Decoded pictures (B, 3, H, W) in 0..1 -> the pictures that the host goes on with."""
+"""Decoded pictures (B, 3, H, W) in 0..1 -> the pictures (B, 3, H, W) that the host saves."""
 
 
 @dataclass(frozen=True)

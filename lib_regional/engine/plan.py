@@ -25,9 +25,9 @@ class PassPlan:
 
 @dataclass(frozen=True)
 class Picture:
-    """What img2img starts from: the clean latents (B, C, h, w), and (width, height) of the picture that was given.
+    """The initial picture of img2img: its clean latents (B, C, h, w), and its (width, height) in pixels.
 
-    ``name`` tells pictures apart where latents cannot: hosts draw them from the encoder's posterior, anew each time.
+    ``name`` identifies the picture, since latents do not: hosts sample them from the encoder's posterior anew each time.
     """
 
     latent: Tensor

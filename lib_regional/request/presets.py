@@ -148,5 +148,5 @@ def _naming(what: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """The reason without the file's path, which is nobody's business on the other side of an API."""
+    """The reason without the file's path, which an API must not reveal."""
     return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)

@@ -45,7 +45,7 @@ def find_clipseg(folder: str) -> GuidanceModel | None:
 
 
 class Clipseg:
-    """See `ports.GuidanceModel`. A region's words are asked for as one phrase."""
+    """See `capabilities.GuidanceModel`. A region's words are asked for as one phrase."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self._model = model

@@ -1,4 +1,4 @@
-"""What differs between Gradio 3.41 and 4.40, found out by looking at the functions at hand, never at version numbers."""
+"""Differences between Gradio 3.41 and 4.40, detected from the signatures of functions, never from version numbers."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def _like(before: Sequence[str] | None, texts: list[str]) -> list[str]:
 def begin(p: Any, argument: Any, maps: AttentionMaps | None = None) -> None:
     """Read the script's argument and prepare ``p``; call it once per generation, before anything is sampled.
 
-    Raises nothing: what is wrong is raised by ``p.sample``. ``maps`` collects attention maps, if the settings ask for them.
+    Raises nothing: errors are raised by ``p.sample``. ``maps`` collects attention maps, if the settings ask for them.
     """
     forget(p)
     try:
@@ -249,7 +249,7 @@ def _wrap(p: Any, run: Callable[..., Any]) -> None:
 
     @functools.wraps(inner)
     def sample(*args: Any, **kwargs: Any) -> Any:
-        if vars(p).get(_ACTING) is not sample:  # of an earlier generation, left below somebody else's
+        if vars(p).get(_ACTING) is not sample:  # of an earlier generation, left below a wrapper of another extension
             return inner(*args, **kwargs)
         try:
             return run(inner, *args, **kwargs)
@@ -265,7 +265,7 @@ def _wrap(p: Any, run: Callable[..., Any]) -> None:
 
 
 def _forget_texts(p: Any) -> None:
-    """Let the host encode anew what it keeps for a next generation with the same prompts.
+    """Clear the host's cached conditionings, so that a next generation with the same prompts is encoded anew.
 
     ControlNet writes marks into these conditionings and takes them out when the UNet runs: where it never did, they would stay.
     """

@@ -53,7 +53,7 @@ class A1111Host(WebUIHost):
 
     @property
     def facts(self) -> ModelFacts:
-        """See `ports.facts_of`."""
+        """See `capabilities.facts_of`."""
         return facts_of_model(self._model)
 
     def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
@@ -64,25 +64,25 @@ class A1111Host(WebUIHost):
         return [a1111_loras.unet_deltas(loaded_model(), lora) for lora in loras]
 
     def tokens(self, text: str) -> list[Token]:
-        """See `ports.EditingHost.tokens`."""
+        """See `capabilities.EditingHost.tokens`."""
         return a1111_pictures.tokens_of(loaded_model(), text)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """See `ports.EditingHost.decode`."""
+        """See `capabilities.EditingHost.decode`."""
         return a1111_pictures.decode(loaded_model(), latent)
 
     def encode_picture(self, picture: Tensor) -> Tensor:
-        """See `ports.EditingHost.encode_picture`."""
+        """See `capabilities.EditingHost.encode_picture`."""
         return a1111_pictures.encode_picture(loaded_model(), picture)
 
     @property
     def alphas_cumprod(self) -> Tensor:
-        """See `ports.InvertingHost`."""
+        """See `capabilities.InvertingHost`."""
         levels: Tensor = loaded_model().alphas_cumprod
         return levels
 
     def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
-        """See `ports.InvertingHost.predict`."""
+        """See `capabilities.InvertingHost.predict`."""
         return a1111_pictures.predict(loaded_model(), x, step, conditionings)
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:

@@ -30,7 +30,7 @@ def loaded_model() -> Any:
 
 
 def identity_of(model: Any) -> tuple[Any, ...]:
-    """What contexts and projections depend on; equal means that both may be kept.
+    """Identity of the weights that contexts and projections depend on; cached ones are valid while it is equal.
 
     The host often loads another file into the same objects, so the file counts, and so do LoRAs and hypernetworks with their strengths.
     """

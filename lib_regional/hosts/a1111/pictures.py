@@ -68,7 +68,7 @@ def numbered(chunks: Sequence[Any], letters: Callable[[int], str], marks: set[in
 
 
 def decode(model: Any, latent: Tensor) -> Tensor:
-    """See `ports.EditingHost.decode`. The host's own ``decode_first_stage`` has no gradient."""
+    """See `capabilities.EditingHost.decode`. The host's own ``decode_first_stage`` has no gradient."""
     stage = model.first_stage_model
     picture: Tensor = stage.decode((latent / model.scale_factor).to(next(stage.parameters()).dtype))
     return picture
@@ -76,7 +76,7 @@ def decode(model: Any, latent: Tensor) -> Tensor:
 
 @torch.no_grad()
 def encode_picture(model: Any, picture: Tensor) -> Tensor:
-    """See `ports.EditingHost.encode_picture`; ``sgm`` answers with a sample of the posterior, which is narrow, in place of its mean."""
+    """See `capabilities.EditingHost.encode_picture`; ``sgm`` returns a sample of the posterior, which is narrow, not its mean."""
     stage = model.first_stage_model
     found = stage.encode(picture.to(next(stage.parameters())))
     latent: Tensor = found if isinstance(found, Tensor) else found.mode()
@@ -84,7 +84,7 @@ def encode_picture(model: Any, picture: Tensor) -> Tensor:
 
 
 def predict(model: Any, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
-    """See `ports.InvertingHost.predict`. Raises `RegionalError` for a UNet with further inputs (inpainting models)."""
+    """See `capabilities.InvertingHost.predict`. Raises `RegionalError` for a UNet with further inputs (inpainting models)."""
     unet = model.model.diffusion_model
     check_channels(unet, x)
     context = torch.stack([one.crossattn for one in conditionings])

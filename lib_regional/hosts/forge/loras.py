@@ -72,7 +72,7 @@ class _Network:
     @torch.inference_mode(False)
     @torch.no_grad()
     def difference(self, key: str, patch: Any) -> Tensor:
-        """What the host's own merge makes of one weight, less the weight."""
+        """The delta of one weight: the host's own merge minus the weight."""
         weight = self.weight(key).detach().float()
         with full_precision(weight.device):
             merged = self.tools.merged(self.patcher, weight.clone(), patch, key)

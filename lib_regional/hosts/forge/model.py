@@ -27,7 +27,7 @@ def diffusion_model_of(model: Any) -> nn.Module:
 
 
 def identity_of(model: Any) -> tuple[Any, ...]:
-    """What contexts and projections depend on; equal means that both may be kept. Forge compiles its LoRAs into a hash."""
+    """Identity of the weights behind contexts and projections: cached ones are valid while it is equal. Forge keeps a hash of its LoRAs."""
     checkpoint = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
     return (id(diffusion_model_of(model)), checkpoint, getattr(model, "current_lora_hash", None))
 
@@ -47,8 +47,8 @@ _PREDICTIONS: Mapping[str, Prediction] = {"v_prediction": "v", "V_PREDICTION": "
 
 def _prediction(network: Any) -> Prediction:
     """Forge names it in its predictor; reForge and Forge Classic in the classes that their ``model_sampling`` is made of."""
-    said = getattr(getattr(network, "predictor", None), "prediction_type", "")
-    names = (said, *(kind.__name__ for kind in type(getattr(network, "model_sampling", None)).__mro__))
+    found = getattr(getattr(network, "predictor", None), "prediction_type", "")
+    names = (found, *(kind.__name__ for kind in type(getattr(network, "model_sampling", None)).__mro__))
     return next((_PREDICTIONS[name] for name in names if name in _PREDICTIONS), "epsilon")
 
 

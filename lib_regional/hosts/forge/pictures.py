@@ -21,7 +21,7 @@ _ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processi
 
 
 def tokens_of(model: Any, text: str) -> list[Token]:
-    """See `ports.EditingHost.tokens`. Raises `RegionalError` for models whose prompts are not laid out in chunks (T5).
+    """See `capabilities.EditingHost.tokens`. Raises `RegionalError` for models whose prompts are not laid out in chunks (T5).
 
     reForge and Forge Classic kept the text encoders of AUTOMATIC1111.
     """
@@ -53,7 +53,7 @@ def decodes_with_gradient(model: Any) -> bool:
 
 
 def _decode_with_gradient(model: Any, latent: Tensor) -> Tensor:
-    """What the host's ``decode_first_stage`` does, without its inference mode."""
+    """The host's ``decode_first_stage``, without its inference mode."""
     from backend import memory_management
 
     vae = model.forge_objects.vae
@@ -72,7 +72,7 @@ def encode_picture(model: Any, picture: Tensor) -> Tensor:
 
 
 def predict(model: Any, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
-    """See `ports.InvertingHost.predict`: the network alone, without the sampling patches of other extensions.
+    """See `capabilities.InvertingHost.predict`: the network alone, without the sampling patches of other extensions.
 
     Raises `RegionalError` for a network with further inputs (inpainting models).
     """

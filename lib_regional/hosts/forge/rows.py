@@ -27,7 +27,7 @@ class RowTag:
         self.cond = rows
 
     def process_cond(self, batch_size: int, device: Any = None, **_: Any) -> RowTag:
-        """The host asks for ``batch_size`` rows on its device."""
+        """Called by the host for ``batch_size`` rows on its device."""
         if batch_size != len(self.cond):
             raise RegionalError(
                 f"Regional expected {len(self.cond)} images, but {batch_size} are made: another extension changes the batch."

@@ -114,7 +114,7 @@ class Sampling:
         return found
 
     def _on_cfg_denoiser(self, params: Any) -> None:
-        """The host is about to ask the network, and has followed the refiner by now. What is raised here it would log and go on without."""
+        """Called before the network runs, after a refiner's switch. The host would log an error raised here and go on."""
         if self._p is not None and getattr(params.denoiser, "p", None) is not self._p:
             return
         try:
@@ -136,7 +136,7 @@ class Sampling:
         self._network.announce(step, self._latent, getattr(loaded_model().forge_objects.unet, "controlnet_linked_list", None))
 
     def _follow(self, model: Any, x: Tensor) -> None:
-        """Hook the network that runs now, and renew what was made with the old weights, if a refiner or the hires pass changed them."""
+        """Hook the network that runs now, and renew what depends on the old weights, if a refiner or the hires pass changed them."""
         if identity_of(model) == self._identity:
             return
         self._hook(model)

@@ -1,4 +1,4 @@
-"""What reading a LoRA asks of reForge and Forge Classic: ``ldm_patched``, whose patchers merge when a model is loaded.
+"""The host functions that reading a LoRA needs in reForge and Forge Classic: ``ldm_patched``, whose patchers merge when a model is loaded.
 
 The two differ in age. reForge's patches are objects with ``name`` and ``weights``, its merge is a function of ``modules.lora`` and all
 clones of a patcher share one backup; Classic's patches are tuples, its merge is a method of the patcher, and each clone keeps what it
@@ -18,7 +18,7 @@ from ..forge.lora_tools import Patches
 
 
 class LdmPatchedTools:
-    """See `forge_lora_tools.LoraTools`."""
+    """See `forge.lora_tools.LoraTools`."""
 
     def read(self, filename: str) -> Any:
         """See `LoraTools`."""

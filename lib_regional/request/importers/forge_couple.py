@@ -57,7 +57,7 @@ def _lines(source: Source, report: Report) -> list[str]:
 
 
 def _expand(source: Source, report: Report) -> str:
-    """``{key:text}`` says a text and keeps it, ``{key}`` repeats it."""
+    """``{key:text}`` expands to its text and stores it, ``{key}`` repeats it."""
     pattern = _MACROS.get(source.text("common", "off"))
     if not pattern:
         return source.prompt

@@ -1,4 +1,4 @@
-"""Regions and layouts: what is where, with which strength, and for which steps."""
+"""Regions and layouts: shapes, texts, weights and step ranges."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ REGION_FIELDS: Mapping[str, Field] = declarations(RegionSettings)
 
 @dataclass(frozen=True)
 class Region(RegionSettings):
-    """A region with its place."""
+    """A region with its shape."""
 
     shape: Shape = field()
 

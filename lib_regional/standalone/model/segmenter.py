@@ -29,7 +29,7 @@ def hue(pictures: Tensor) -> Tensor:
 
 
 def segment(pictures: Tensor, words: Sequence[Sequence[str]]) -> Tensor:
-    """pictures (B, 3, H, W) in -1..1 and R lists of words -> (B, R, H, W) in 0..1; see `ports.GuidanceModel`."""
+    """pictures (B, 3, H, W) in -1..1 and R lists of words -> (B, R, H, W) in 0..1; see `capabilities.GuidanceModel`."""
     scaled = (pictures + 1) / 2
     chroma = scaled.amax(-3) - scaled.amin(-3)
     thing = torch.sigmoid((chroma - CHROMA) * SHARPNESS)

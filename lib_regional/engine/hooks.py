@@ -45,7 +45,7 @@ PictureHook = Callable[["Tensor"], "Tensor"]
 
 @dataclass(frozen=True)
 class Hooks:
-    """The callbacks of a method. A slot that is None or empty costs nothing."""
+    """The callbacks of a method. An unset or empty slot costs nothing."""
 
     cross_attention: AttentionHook | None = None
     """Called at every cross-attention layer, on models that have them."""

@@ -112,7 +112,7 @@ def own_attention(webui):
 
 def test_cross_attention_of_another_kind_is_refused(webui, own_attention):
     before = [vars(layer)["forward"] for layer in own_attention]
-    with pytest.raises(RegionalError, match=r"test_forge_extensions\) has its own cross-attention, which Regional would undo"):
+    with pytest.raises(RegionalError, match=r"test_extensions\) has its own cross-attention, which Regional would undo"):
         patched_sample(webui, lambda patcher: None, [{**FULL, "prompt": "a"}])
     assert [vars(layer)["forward"] for layer in own_attention] == before
 

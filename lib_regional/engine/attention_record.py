@@ -1,4 +1,4 @@
-"""Where the words of every region are looked at: cross-attention added up while a picture is made. The picture is not touched."""
+"""Cross-attention maps of every region's words, accumulated during sampling (DAAM). The picture is unchanged."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ..tensors.precision import full_precision
 from .calls import AttentionCall
 
 MOST_TOKENS = 1024
-"""Sites with more image tokens are left out: the coarse ones carry the meaning, and cost next to nothing."""
+"""Sites with more image tokens are left out: the coarse ones hold the semantics, and cost next to nothing."""
 
 WordPositions = Callable[[str], Sequence[int]]
-"""A text without LoRA tags -> where its words stand in its context."""
+"""A text without LoRA tags -> the token positions of its words in its context."""
 
 Owner = tuple[int, int]
 """(image of the batch, region)"""
 
 
 class AttentionRecord:
-    """Shares of attention that regions' words get at each place, averaged over heads, coarse sites and steps of the first pass.
+    """Attention probability of regions' words per cell, averaged over heads, coarse sites and steps of the first pass.
 
-    As in DAAM (Tang et al. 2023), but a region's words compete with each other and their own padding only, over the whole picture: what
-    lies outside of the region's place shows where its words would draw if they were let.
+    As in DAAM (Tang et al. 2023), but a region's words compete with each other and their own padding only, over the whole picture:
+    values outside of the region's area show where its words would act without the weight maps.
     """
 
     def __init__(self, positions: WordPositions) -> None:
@@ -37,19 +37,19 @@ class AttentionRecord:
         self._counts: dict[Owner, int] = {}
 
     def wants(self, call: AttentionCall) -> bool:
-        """Whether maps of this call are to be added."""
-        own = call.site.kind == "cross" and not call.site.beside
-        return own and not call.model.step.hires and call.grid[0] * call.grid[1] <= MOST_TOKENS
+        """Whether this call is one to record: cross-attention of the UNet, first pass, coarse grid."""
+        cross = call.site.kind == "cross" and not call.site.controlnet
+        return cross and not call.model.step.hires and call.grid[0] * call.grid[1] <= MOST_TOKENS
 
     def add(self, call: AttentionCall, owner: Owner, text: str, q: Tensor, k: Tensor) -> None:
         """Queries q (L, C) of an image at a site, and keys k (heads, T, d) of the region's context."""
-        last, places = self._places_of(text, q.device)
+        last, positions = self._places_of(text, q.device)
         if not 0 <= last < k.shape[1]:
             return
-        asked = split_heads(q[None], call.heads)[0].float()
+        queries = split_heads(q[None], call.heads)[0].float()
         with full_precision(q.device):
-            seen = (asked @ k.float().transpose(-1, -2) * call.scale).softmax(-1)
-        share = seen[..., places].sum(-1).mean(0).view(call.grid)
+            probabilities = (queries @ k.float().transpose(-1, -2) * call.scale).softmax(-1)
+        share = probabilities[..., positions].sum(-1).mean(0).view(call.grid)
         sums = self._sums.setdefault(owner, {})
         sums[call.grid] = sums[call.grid] + share if call.grid in sums else share
         self._counts[owner] = self._counts.get(owner, 0) + 1

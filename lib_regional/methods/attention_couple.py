@@ -14,7 +14,7 @@ from .common.pooled_texts import WholeTexts
 from .common.prepared import Prepared
 from .common.region_lora import ByPlace, layer_hooks
 from .common.region_noise import region_noise
-from .common.token_attributes import carried_strengths, side_by_side
+from .common.token_attributes import side_by_side, strength_attributes
 from .couple import Couple
 from .key_values import KeyValueCache
 
@@ -37,6 +37,7 @@ def couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
     shares = (float(option(name)) for name in ("separate_until", "border"))
     apart = Separation(plan, pyramid, str(option("separate")), *shares)
     placement = ByPlace(plan, pyramid)
+    strengths = strength_attributes(placement)
     couple, whole = Couple(plan, prepared, pyramid, cache), WholeTexts(plan, prepared, pyramid)
     return Hooks(
         cross_attention=couple,
@@ -44,7 +45,7 @@ def couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
         vector=whole.vectors,
         self_attention=apart.self_attention if apart.wanted else None,
         spatial=apart.spatial if apart.wanted and apart.reaches_layers else None,
-        carried=side_by_side(carried_strengths(placement), apart.carried if apart.wanted else None) if networks.layers else None,
+        token_attributes=side_by_side(strengths, apart.token_attributes if apart.wanted else None) if networks.layers else None,
         layers=layer_hooks(networks, placement, contexts=False, isolation=apart if apart.reaches_layers else None),
         denoiser=region_noise(plan, prepared.host),
         renew=couple.renew,

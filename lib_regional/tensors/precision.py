@@ -33,7 +33,7 @@ def autocasts(device: torch.device | str) -> bool:
 
 
 def full_precision(device: torch.device | str) -> AbstractContextManager[object]:
-    """What runs on ``device`` until exit is computed in the types of its inputs, whatever autocast is on; free where none is."""
+    """Disable autocast on ``device`` until exit, so that operations use the dtypes of their inputs; free where none is on."""
     return torch.autocast(torch.device(device).type, enabled=False) if autocasts(device) else nullcontext()
 
 

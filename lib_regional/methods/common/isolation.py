@@ -74,11 +74,11 @@ class Separation:
 
         Tokens that were merged or tiled belong to the part that most of what they carry is of, and have no borders.
         """
-        parts = self._at(call.model, call.grid, call.x.device) if call.carried is None else self._of_carried(call)
+        parts = self._at(call.model, call.grid, call.x.device) if call.token_attributes is None else self._of_attributes(call)
         if parts is None:
             return None
         q, k, v = call.to_q(call.x), call.to_k(call.context), call.to_v(call.context)
-        mask = self._mask(call, parts, q) if call.carried is None else None
+        mask = self._mask(call, parts, q) if call.token_attributes is None else None
         if mask is not None:
             return call.out(attend_masked(q, k, v, mask, call.heads, call.scale))
         return call.out(attend_apart(q, k, v, parts, call.heads, call.scale))
@@ -96,8 +96,8 @@ class Separation:
             masks[name] = made if pays else None
         return masks[name]
 
-    def carried(self, model: ModelCall, grid: Grid) -> Tensor | None:
-        """One column for each part, 1 where a token is of it, see `ports.Hooks.carried`; the last columns of what is carried."""
+    def token_attributes(self, model: ModelCall, grid: Grid) -> Tensor | None:
+        """One column for each part, 1 where a token is of it, see `ports.Hooks.token_attributes`; the last columns of what is carried."""
         if model.step.progress >= self._until:
             return None
         marks = self._stage(model).marks
@@ -106,16 +106,16 @@ class Separation:
             marks[grid] = F.one_hot(labels.flatten(1)).float() if divided(labels) else None
         return marks[grid]
 
-    def _of_carried(self, call: AttentionCall) -> Parts | None:
-        own = self.carried(call.model, call.grid)
-        if own is None or call.carried is None:
+    def _of_attributes(self, call: AttentionCall) -> Parts | None:
+        own = self.token_attributes(call.model, call.grid)
+        if own is None or call.token_attributes is None:
             return None
-        labels = call.carried[..., -own.shape[-1] :].float().argmax(-1)[:, None].cpu()
+        labels = call.token_attributes[..., -own.shape[-1] :].float().argmax(-1)[:, None].cpu()
         return parts_of(labels, call.x.device) if divided(labels) else None
 
     def spatial(self, call: LayerCall) -> Tensor | None:
         """Norms with numbers of each part's own, convolutions that see zeros beyond their part."""
-        own, outputs = call.own, (call.y.shape[-2], call.y.shape[-1])
+        own, outputs = call.weights, (call.y.shape[-2], call.y.shape[-1])
         if own is None or not self._divides(own.layer.kind):
             return None
         parts = self._at(call.model, outputs, call.x.device)

@@ -199,11 +199,11 @@ class LoraWork:
 
     def _brought(self, call: LayerCall, columns: list[int], ranks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """Strengths (N, n) that the tokens of an attention brought along, made once for its layers."""
-        assert call.carried is not None and self._now is not None
+        assert call.token_attributes is not None and self._now is not None
         stage = self._now[1]
-        if stage.brought is None or stage.brought[0] is not call.carried:
-            stage.brought = (call.carried, {})
-        values, name = call.carried, (tuple(columns), ranks, dtype)
+        if stage.brought is None or stage.brought[0] is not call.token_attributes:
+            stage.brought = (call.token_attributes, {})
+        values, name = call.token_attributes, (tuple(columns), ranks, dtype)
         return _known(
             stage.brought[1], name, lambda: rank_maps([in_type(values[..., column].flatten(), dtype) for column in columns], ranks)
         )
@@ -255,8 +255,8 @@ def _known(maps: dict[Hashable, Tensor], name: Hashable, make: Callable[[], Tens
 
 
 def _column(call: LayerCall, column: int) -> Tensor:
-    assert call.carried is not None
-    return call.carried[..., column : column + 1]
+    assert call.token_attributes is not None
+    return call.token_attributes[..., column : column + 1]
 
 
 def _adder(delta: LayerDelta, strengths: Tensor, flat: bool, like: Tensor) -> Callable[[Tensor, Tensor], None]:

@@ -204,7 +204,7 @@ def loras_of_regions(plan: Plan) -> LorasOf:
 
 def _carries(call: LayerCall) -> bool:
     """Whether the layer's tokens are not those of its grid, and say themselves what they carry."""
-    return call.carried is not None and call.x.shape[:2] == call.carried.shape[:2]
+    return call.token_attributes is not None and call.x.shape[:2] == call.token_attributes.shape[:2]
 
 
 def layer_hooks(

@@ -24,11 +24,11 @@ _SAME = 0.1
 
 
 Noise = Callable[[Sequence[int], int], Tensor]
-"""``(shape, seed)`` -> unit noise, see `ports.SeedingHost.noise`."""
+"""``(shape, seed)`` -> unit noise, see `capabilities.SeedingHost.noise`."""
 
 
 def noise_of(host: Host) -> Noise:
-    """How ``host`` draws noise: its own way, or PyTorch's CPU generator where it has none (`ports.SeedingHost`)."""
+    """How ``host`` draws noise: its own way, or PyTorch's CPU generator where it has none (`capabilities.SeedingHost`)."""
     own: Noise | None = getattr(host, "noise", None)
     return seeded_noise if own is None else own
 

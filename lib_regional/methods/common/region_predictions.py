@@ -34,7 +34,7 @@ from .prepared import Prepared
 from .region_lora import ByTag, loras_of_regions, row_hooks
 from .region_noise import region_noise
 from .rows import Passes
-from .token_attributes import carried_strengths
+from .token_attributes import strength_attributes
 
 
 @dataclass(frozen=True)
@@ -256,6 +256,6 @@ def prepared_hooks(
         cross_attention=row_recorder(plan),
         unet=RegionalPrediction(plan, prepared, voices, Passes(memory), see, hear, always),
         layers=row_hooks(prepared.networks, plan),
-        carried=carried_strengths(ByTag(loras_of_regions(plan))) if prepared.networks.layers else None,
+        token_attributes=strength_attributes(ByTag(loras_of_regions(plan))) if prepared.networks.layers else None,
         denoiser=region_noise(plan, prepared.host),
     )

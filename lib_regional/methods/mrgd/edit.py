@@ -103,13 +103,13 @@ class Edit:
             unet=self._unet,
             denoiser=self._denoise,
             close=self.control.close,
-            told=self._told,
+            infotext_fields=self._infotext_fields,
             finish=self._finish if self._source is not None and self._options.lock and self._options.lock_picture else None,
         )
 
-    def _told(self) -> dict[str, str]:
+    def _infotext_fields(self) -> dict[str, str]:
         """The keywords of the target's regions, those of the first image; and where guidance ended early."""
-        ended = {} if self._guidance is None else self._guidance.told()
+        ended = {} if self._guidance is None else self._guidance.infotext_fields()
         ours = next((words for words in self._keywords if words.side is self._target), None)
         if ours is None or not self._options.uses_keywords:
             return ended

@@ -145,7 +145,7 @@ class Guidance:
             self._save_memory(step)
         return latent
 
-    def told(self) -> dict[str, str]:
+    def infotext_fields(self) -> dict[str, str]:
         """What the infotext says of it: nothing unless it ended early."""
         return {} if self.ended is None else {ENDED: f"ended at step {self.ended.index + 1} of {self.ended.total} (out of memory)"}
 

@@ -1,4 +1,4 @@
-"""What the settings, the panel, the axes, the cost line and the docs need to know of a method: one row per method."""
+"""The declaration of a method for settings, panel, axes, cost and docs: one row per method."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _WORTH_SAME, _WORTH_OTHER, _WORTH_GAP = 1, -1, 0
 class ColumnEdit:
     """Target maps from source maps: ``A' = f(A_0)·α + A·(1 − α)`` with f(A_0) = A_0 M, M (T_s, T_t), α (T_t,).
 
-    ``swapped`` are the columns in which another word stands than in the source: they take the place, but not the loudness; see `levelled`.
+    ``swapped`` are the columns whose word differs from the source's: they take its distribution, but not its level; see `levelled`.
     """
 
     matrix: Tensor
@@ -57,9 +57,9 @@ class ColumnEdit:
 def levelled(taken: Tensor, own: Tensor, swapped: Sequence[int]) -> Tensor:
     """taken, own (…, L, T): the columns ``swapped`` of ``taken`` scaled to the mean over the L image tokens that they have in ``own``.
 
-    A word's map says where it acts and, head by head, how much. Where is what a swap is to hand on; how much belongs to the word: heads
-    that are loud for one colour are quiet for another, and with the old word's loudness the new one comes out as neither (*choice*; in
-    Prompt-to-Prompt the map is taken whole). The other columns share what is left as they did: rows keep their sum.
+    A word's map has a distribution over positions and, in each head, a level. A swap transfers the distribution and keeps the word's own
+    level: heads with a high level for one colour have a low one for another, and with the old word's level the new one comes out as
+    neither (*choice*; in Prompt-to-Prompt the map is taken whole). The other columns share what is left as they did: rows keep their sum.
     """
     if not swapped:
         return taken
@@ -175,7 +175,7 @@ def _swapped(old: Sequence[Token], new: Sequence[Token]) -> list[tuple[Positions
 
 
 def _other_words(old: Sequence[Token], new: Sequence[Token]) -> Positions:
-    """Where the words of ``new`` stand that are not the word of ``old`` in their place."""
+    """Positions of the words of ``new`` that differ from the word of ``old`` at the same index."""
     both = zip(words(old), words(new), strict=True)
     return tuple(position for (word, _), (other, places) in both if word != other for position in places)
 

@@ -32,7 +32,7 @@ def fit(features: Tensor, values: Tensor, ridge: float = RIDGE) -> Tensor:
 
 
 def _predicted(features: Tensor, weights: Tensor) -> Tensor:
-    """What a fit says of features (N, F): (N, R), in fp32."""
+    """Prediction of a linear fit, ``features @ weights``: (N, F) @ (F, R) -> (N, R), in fp32."""
     with full_precision(features.device):
         return single(features) @ weights
 

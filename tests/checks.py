@@ -16,7 +16,7 @@ from lib_regional.standalone.environment import ROOT, exit_code, offline, run_ch
 from tests.javascript import javascript_checks
 
 PYTEST = ("pytest", "-n", "2", "--dist", "loadfile")
-FAST = ("tests/request", "tests/tensors", "tests/engine", "tests/api", "tests/ui", "tests/test_architecture.py")
+FAST = ("tests/request", "tests/tensors", "tests/engine", "tests/api", "tests/ui", "tests/test_architecture.py", "tests/test_documents.py")
 """Folders and files of the fast tests."""
 LEFT_OUT = ("slow", "browser", "half", "gpu")
 """Markers that the fast tests do not have."""

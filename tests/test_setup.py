@@ -307,7 +307,11 @@ def test_a_missing_checkpoint_is_said_before_anything_is_installed(
     assert asked == []
 
 
-@pytest.mark.parametrize("arguments", [[], ["demo", "--bogus"], ["demo", "--port", "x"], ["demo", "--port", "99999"], ["test", "--fast", "--matrix"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["demo", "--bogus"], ["demo", "--port", "x"], ["demo", "--port", "99999"], ["test", "--fast", "--matrix"]],
+    ids=" ".join,
+)
 def test_wrong_arguments_end_with_2(run: ModuleType, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run.main(arguments)

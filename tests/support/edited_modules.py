@@ -1,4 +1,4 @@
-"""A fresh Python in which modules of the package are loaded with a text of theirs replaced: a toy row or field, and nothing else touched."""
+"""A fresh Python in which modules of the package are loaded with a text of theirs replaced: a toy row or a toy field."""
 
 from __future__ import annotations
 

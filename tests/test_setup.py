@@ -284,7 +284,8 @@ def test_demo_hands_its_options_on(run: ModuleType, monkeypatch: pytest.MonkeyPa
     ("given", "passed"),
     [
         (["--listen"], ["--listen"]),
-        ("--allow-host a --listen 192.168.1.5 --allow-host b".split(), "--listen 192.168.1.5 --allow-host a --allow-host b".split()),
+        (["--listen", "192.168.1.5"], ["--listen", "192.168.1.5"]),
+        (["--allow-host", "a", "--allow-host", "b"], ["--allow-host", "a", "--allow-host", "b"]),
         ([], []),
     ],
     ids=str,

@@ -80,7 +80,7 @@ def test_what_people_put_in_front_goes_on(client, headers):
     assert client.post("/regional/v1/validate", json=SETTINGS, headers=headers).status_code == 200
 
 
-def test_a_proxy_that_hides_the_name_is_told_what_it_lacks(client):
+def test_the_error_names_the_header_that_a_proxy_has_to_set(client):
     answer = client.get("/regional/v1/schema", headers={"origin": "http://sd.lan", "sec-fetch-site": "cross-site"})
     assert answer.status_code == 403 and "X-Forwarded-Host" in answer.json()["detail"] and "http://sd.lan" in answer.json()["detail"]
 

@@ -20,6 +20,7 @@ for name, value in {
     os.environ.setdefault(name, value)
 
 settings.register_profile("regional", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("fast", settings.get_profile("regional"), max_examples=20)
 settings.load_profile("regional")
 
 MARKED = {

@@ -1,7 +1,7 @@
 """Start Regional's demo or its tests on a machine that has nothing but Python.
 
     python run.py demo [--port N] [--no-browser] [--checkpoint FILE]
-    python run.py test [pytest arguments]
+    python run.py test [--fast] [pytest arguments]
     python run.py test --matrix [a1111] [forge]
 
 The first start makes a virtual environment in ``.venv`` beside this file and lets pip install the pinned packages of
@@ -9,6 +9,7 @@ The first start makes a virtual environment in ``.venv`` beside this file and le
 
     demo             lib_regional.standalone   the page and the API on 127.0.0.1
     test             tests.checks              style (ruff), types (mypy), the JavaScript where Node.js is found, pytest
+    test --fast      tests.checks              the same for what needs no host and no browser, in less than a minute
     test ARGUMENTS   tests.checks              pytest alone
     test --matrix    tests.matrix              the tests that need no standalone host, with the pins of AUTOMATIC1111 and of Forge
 
@@ -56,7 +57,8 @@ def demo(arguments: argparse.Namespace) -> int:
 
 def test(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     VENV.ensure(["standalone", "test"], arguments.torch_index)
-    return run_child([str(VENV.python), "-m", "tests.matrix" if arguments.matrix else "tests.checks", *rest], offline())
+    module = "tests.matrix" if arguments.matrix else "tests.checks"
+    return run_child([str(VENV.python), "-m", module, *(["--fast"] if arguments.fast else []), *rest], offline())
 
 
 def port(text: str) -> int:
@@ -76,7 +78,9 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     demo_parser.add_argument("--listen", nargs="?", const="", metavar="ADDRESS", help="answer other machines too, without a password")
     demo_parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="answer under this name too")
     test_parser = commands.add_parser("test", help="style, types, JavaScript tests, pytest", allow_abbrev=False)
-    test_parser.add_argument("--matrix", action="store_true", help="with the pins of A1111 and of Forge instead (Python 3.10, about 12 GB)")
+    choice = test_parser.add_mutually_exclusive_group()
+    choice.add_argument("--fast", action="store_true", help="style, types and the tests that need no host and no browser")
+    choice.add_argument("--matrix", action="store_true", help="with the pins of A1111 and of Forge instead (Python 3.10, about 12 GB)")
     for each in (demo_parser, test_parser):
         each.add_argument("--torch-index", metavar="ADDRESS", help="a pip index with another build of torch; remakes .venv")
     known, rest = parser.parse_known_args(arguments)

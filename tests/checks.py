@@ -1,6 +1,7 @@
 """All checks, as ``python run.py test`` runs them in its virtual environment: ruff, mypy, the JavaScript (tests.javascript), pytest.
 
-``python -m tests.checks [pytest arguments]``; with arguments pytest runs alone.
+``python -m tests.checks [pytest arguments]``; with arguments pytest runs alone. ``--fast`` runs ruff, mypy, the JavaScript's tests and the
+pytest files that need no host and no browser (`FAST`, without the markers in `LEFT_OUT`), and prints what it left out.
 """
 
 from __future__ import annotations
@@ -9,16 +10,35 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from lib_regional.standalone.environment import ROOT, exit_code, offline, run_child, say
 from tests.javascript import javascript_checks
 
 PYTEST = ("pytest", "-n", "2", "--dist", "loadfile")
+FAST = ("tests/request", "tests/tensors", "tests/engine", "tests/api", "tests/ui", "tests/test_architecture.py", "tests/test_documents.py")
+"""Folders and files of the fast tests."""
+LEFT_OUT = ("slow", "browser", "half", "gpu")
+"""Markers that the fast tests do not have."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the checks; the first exit code that is not 0."""
-    failed = {} if arguments else {name: code for name, code in map(run_check, checks()) if code}
+    if "--fast" not in arguments:
+        return run({} if arguments else failing(checks()), arguments)
+    chosen = [*FAST, "-m", f"not ({' or '.join(LEFT_OUT)})", "--hypothesis-profile", "fast"]
+    code = run(failing(fast_checks()), [*chosen, *(word for word in arguments if word != "--fast")])
+    print(left_out(), flush=True)
+    return code
+
+
+def failing(selected: Iterator[tuple[str, list[str]]]) -> dict[str, int]:
+    """Run the checks; the exit codes of those that failed."""
+    return {name: code for name, code in map(run_check, selected) if code}
+
+
+def run(failed: dict[str, int], arguments: Sequence[str]) -> int:
+    """Run pytest after checks of which some ``failed``; the exit code of all."""
     threads = os.environ.get("OMP_NUM_THREADS", "1")  # two workers share the cores
     code = run_child([sys.executable, "-m", *PYTEST, *arguments], offline(OMP_NUM_THREADS=threads))
     if failed:
@@ -31,6 +51,19 @@ def checks() -> Iterator[tuple[str, list[str]]]:
     yield "ruff", [sys.executable, "-m", "ruff", "check", "."]
     yield "mypy", [sys.executable, "-m", "mypy"]
     yield from javascript_checks()
+
+
+def fast_checks() -> Iterator[tuple[str, list[str]]]:
+    """ruff, mypy and the JavaScript's tests; ESLint, Prettier, types and bundle need tools that a first run installs."""
+    yield from ((name, command) for name, command in islice(checks(), 3))
+
+
+def left_out() -> str:
+    """What the fast tests leave out, in one line."""
+    folders = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")}
+    others = sorted(folders - {place.removeprefix("tests/") for place in FAST})
+    marked = f"tests marked {', '.join(LEFT_OUT)}"
+    return f"Left out by --fast: {', '.join(others)}; {marked}; most examples of property tests; ESLint, Prettier, tsc and the bundle."
 
 
 def run_check(check: tuple[str, list[str]]) -> tuple[str, int]:

@@ -308,7 +308,11 @@ def test_a_missing_checkpoint_is_said_before_anything_is_installed(
     assert asked == []
 
 
-@pytest.mark.parametrize("arguments", [[], ["demo", "--bogus"], ["demo", "--port", "x"], ["demo", "--port", "99999"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["demo", "--bogus"], ["demo", "--port", "x"], ["demo", "--port", "99999"], ["test", "--fast", "--matrix"]],
+    ids=" ".join,
+)
 def test_wrong_arguments_end_with_2(run: ModuleType, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run.main(arguments)
@@ -320,6 +324,8 @@ def test_wrong_arguments_end_with_2(run: ModuleType, arguments: list[str]) -> No
     [
         ([], ["-m", "tests.checks"]),
         (["tests/core", "-k", "grid", "-x"], ["-m", "tests.checks", "tests/core", "-k", "grid", "-x"]),
+        (["--fast"], ["-m", "tests.checks", "--fast"]),
+        (["--fast", "-x"], ["-m", "tests.checks", "--fast", "-x"]),
         (["--matrix"], ["-m", "tests.matrix"]),
         (["--matrix", "forge"], ["-m", "tests.matrix", "forge"]),
     ],
@@ -349,6 +355,35 @@ def test_with_pytest_arguments_pytest_runs_alone(monkeypatch: pytest.MonkeyPatch
     code, seen = commands_of(checks, monkeypatch, ["tests/core", "-k", "grid", "-x"])
     assert code == 0
     assert [command[-4:] for command in seen] == [["tests/core", "-k", "grid", "-x"]]
+
+
+def test_fast_runs_what_needs_no_host_and_names_the_rest(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    javascript = [("node", ["node", "--test"]), ("eslint", ["node", "-m", "eslint"])]
+    monkeypatch.setattr(checks, "javascript_checks", lambda: iter(javascript))
+    ran: list[list[str]] = []
+    monkeypatch.setattr(checks, "run_node", lambda command: ran.append(command) or 0)
+    code, seen = commands_of(checks, monkeypatch, ["--fast", "-x"])
+    assert code == 0
+    assert ran == [["node", "--test"]] and [command[2] for command in seen] == ["ruff", "mypy", "pytest"]
+    assert seen[-1][-1] == "-x" and "--fast" not in seen[-1]
+    assert seen[-1][seen[-1].index("-m", 2) + 1] == "not (slow or browser or half or gpu)"
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("Left out by --fast: ")
+    for place in sorted(path.name for path in (ROOT / "tests").iterdir() if any(path.rglob("test_*.py")) or path.match("test_*.py")):
+        assert (f"tests/{place}" in checks.FAST) != (re.search(rf"\b{re.escape(place)}\b", last) is not None), place
+
+
+def test_fast_fails_where_a_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "javascript_checks", lambda: iter([]))
+    assert commands_of(checks, monkeypatch, ["--fast"], "mypy")[0] == 1
+
+
+def test_places_with_a_marker_exist(pytestconfig: pytest.Config) -> None:
+    conftest = next(p for p in pytestconfig.pluginmanager.get_plugins() if getattr(p, "MARKED", None))
+    assert [place for place in conftest.MARKED if not (ROOT / "tests" / place).exists()] == []
+    assert conftest.marker_of(ROOT / "tests" / "browser" / "test_list.py") == "browser"
+    assert conftest.marker_of(ROOT / "tests" / "tensors" / "test_half.py") is None
+    assert {"slow", "browser", "half", "gpu"} <= {line.partition(":")[0] for line in pytestconfig.getini("markers")}
 
 
 @pytest.mark.parametrize(("code", "shown"), [(0, "tests 2, pass 2"), (1, "not ok 1 - grids")], ids=["pass", "fail"])

@@ -2,42 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from edited_modules import run_edited
 
 from lib_regional.request import tables
 
 ROOT = Path(__file__).resolve().parents[2]
-
-EDITED = """
-import importlib.abc, importlib.util, json, sys
-
-class Edited(importlib.abc.SourceLoader):
-    # Loads a module from its file with one text in it replaced.
-    def __init__(self, path, old, new):
-        self.path, self.old, self.new = path, old, new
-    def get_filename(self, name):
-        return self.path
-    def get_data(self, path):
-        text = open(self.path, encoding="utf-8").read()
-        assert self.old in text, (self.path, self.old)
-        return text.replace(self.old, self.new, 1).encode()
-    def path_stats(self, path):
-        raise OSError  # never from, and never into, the bytecode cache
-
-class Finder(importlib.abc.MetaPathFinder):
-    def __init__(self, name, path, old, new):
-        self.name, self.loader = name, Edited(path, old, new)
-    def find_spec(self, name, path=None, target=None):
-        return importlib.util.spec_from_loader(name, self.loader) if name == self.name else None
-
-def edit(name, old, new):
-    sys.meta_path.insert(0, Finder(name, name.replace(".", "/") + ".py", old, new))
-"""
 
 FIELD = """
 edit("lib_regional.request.layout.regions", '    enabled: bool = declared(',
@@ -85,15 +57,8 @@ print(json.dumps({
 """
 
 
-def run(script: str) -> dict[str, object]:
-    done = subprocess.run([sys.executable, "-c", EDITED + script], cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, object] = json.loads(done.stdout)
-    return found
-
-
 def test_a_field_of_a_region_is_one_declaration() -> None:
-    found = run(FIELD)
+    found = run_edited(FIELD)
     assert (found["value"], found["json"], found["varied"]) == (0.5, 0.5, 0.75)
     schema = {"type": "number", "minimum": 0, "maximum": 1, "description": "How it glows.", "default": 0.25, "title": "Glow"}
     assert found["schema"] == schema
@@ -103,7 +68,7 @@ def test_a_field_of_a_region_is_one_declaration() -> None:
 
 
 def test_a_method_is_one_row_and_one_module() -> None:
-    found = run(METHOD)
+    found = run_edited(METHOD)
     assert "toy" in found["choices"] and "toy" in found["method axis"]  # type: ignore[operator]
     assert found["schema"] == {"type": "number", "minimum": 0, "maximum": 1, "description": "How high.", "default": 0.5}
     assert (found["axis"], found["cost"], found["option"]) == ("Toy: bounce", 3, 1)

@@ -202,6 +202,7 @@ print(memory("VmRSS") - before, memory("VmHWM") - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc")
 def test_masks_that_unpack_to_much_cost_no_memory_for_good():
     """In a process of its own: what the allocator gives back to the system counts, and torch's memory is not Python's."""

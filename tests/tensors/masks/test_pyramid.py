@@ -25,6 +25,7 @@ def test_a_grid_that_no_halving_gives_is_still_reduced():
     assert reduce_maps(torch.ones(2, 64, 64), (20, 20)).shape == (2, 20, 20)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), levels=st.integers(0, 3), seed=st.integers(0, 999))
 def test_reduction_is_the_area_average_over_the_cells_a_token_stands_for(height, width, levels, seed):

@@ -150,7 +150,7 @@ def level_changes(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Skip connections (identities) of the autoencoder's blocks that change the width, which the small one has not."""
     like = weights[f"{AUTOENCODER_PREFIX}decoder.conv_in.bias"]
     eye = torch.eye(SMALL_WIDTH, dtype=like.dtype)[:, :, None, None]
-    found = {}
+    found: dict[str, Tensor] = {}
     for block in ("encoder.down.1", "encoder.down.2", "decoder.up.1", "decoder.up.0"):
         name = f"{AUTOENCODER_PREFIX}{block}.block.0.nin_shortcut"
         found |= {f"{name}.weight": eye, f"{name}.bias": torch.zeros_like(like)}
@@ -160,7 +160,7 @@ def level_changes(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def with_added_layers(wide: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """``wide`` with the layers that SD 1.5 has beyond the small model's: residual branches whose last layer is zero."""
     text = f"{TEXT_PREFIX}text_model.encoder.layers."
-    added = {}
+    added: dict[str, Tensor] = {}
     for layer in range(TEXT_LAYERS - SMALL_LAYERS):
         added |= silent_copy(wide, f"{text}{TEXT_LAYERS - 1}.", f"{text}{layer}.")
     for level in range(len(LEVELS)):
@@ -172,7 +172,7 @@ def with_added_layers(wide: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def silent_copy(wide: Mapping[str, Tensor], own: str, new: str) -> dict[str, Tensor]:
     """Weights under ``new`` of the form of those under ``own``, for an identity: norms 1, everything else 0."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for name, value in wide.items():
         inner = name.removeprefix(own)
         if name.startswith(own) and "nin_shortcut" not in inner:

@@ -1,7 +1,7 @@
 """Lets a stock Forge load the small model (`regional-small.safetensors`): a folder to link into Forge's `extensions/` for a test run.
 
-Forge knows a model by its widths. This adds one line to its table of them, with this project's configuration folder in place of SD 1.5's, and
-textual inversions of the width of this text encoder. No file of the host is changed; without it, Forge loads `regional-wide.safetensors`.
+Forge knows a model by its widths. This adds a line to its table of them, with this project's configuration folder in place of SD 1.5's,
+and textual inversions of the width of this text encoder. No file of the host is changed; without it, Forge loads the wide model.
 """
 
 import sys
@@ -13,7 +13,7 @@ from huggingface_guess import model_list
 
 sys.path.append(str(Path(__file__).resolve().parents[4]))
 
-from lib_regional.standalone.model import DIFFUSERS  # noqa: E402
+from lib_regional.standalone.model import DIFFUSERS
 
 WIDTH = 64
 

@@ -1,4 +1,4 @@
-"""Attention couple: every region's text speaks through cross-attention in its own place, in one UNet pass.
+"""Attention couple: every region's context acts through cross-attention where its weight map is, in one UNet pass.
 
 Design, section 1. The row's own context (the host's main prompt) is the base; regions share the canvas by their weight maps.
 """

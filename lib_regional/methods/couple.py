@@ -1,4 +1,4 @@
-"""Cross-attention in which every region's text speaks in its own place (design, section 1), on whatever rows the host runs.
+"""Regional cross-attention: every region's context acts where its weight map is (design, section 1), on whatever rows the host runs.
 
 What depends on the call alone (which regions are active, which context holds, how rows lie) is a *stage*, looked up once per call of the
 model; what depends on the layer's grid as well is made at the first layer that has it.
@@ -18,7 +18,7 @@ from ..request.layout.windows import Grid
 from ..tensors.attention.regional import Part, Recipe, attend, make_recipe, split_heads
 from ..tensors.attention.stacked import KeysValues, Stacked, attend_stacked, stack_parts, stacking_pays
 from ..tensors.masks.pyramid import Active, Factors, Pyramid
-from .common.attention_recording import Spoken, record_spoken
+from .common.attention_recording import Contribution, record_contributions
 from .common.contexts import ContextKey, Contexts
 from .common.prepared import Prepared
 from .key_values import Block, KeyValueCache, stacked
@@ -26,7 +26,7 @@ from .key_values import Block, KeyValueCache, stacked
 
 @dataclass(frozen=True)
 class _Source:
-    """A region that speaks on a row, and its context."""
+    """A region that acts on a row, and its context."""
 
     row: int
     region: int
@@ -58,13 +58,13 @@ class _Layer:
         """q (B, L, C) -> (B, L, C), before the output projection."""
         if self.stacked is not None:
             return attend_stacked(self.stacked, q, own, pairs, call.heads, call.scale)
-        heard = torch.nn.functional.scaled_dot_product_attention(split_heads(q, call.heads), *own, scale=call.scale)
-        return attend(self.recipe, q, pairs, call.heads, call.scale, heard.transpose(1, 2).flatten(2) * self.own)
+        base = torch.nn.functional.scaled_dot_product_attention(split_heads(q, call.heads), *own, scale=call.scale)
+        return attend(self.recipe, q, pairs, call.heads, call.scale, base.transpose(1, 2).flatten(2) * self.own)
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """A kind of call: who speaks on which row, and where; ``factors`` are the prompts' own weights, row by row."""
+    """A kind of call: which regions act on which row, and where; ``factors`` are the prompts' own weights, row by row."""
 
     sources: tuple[_Source, ...]
     active: Active
@@ -107,11 +107,11 @@ class Couple:
         own = split_heads(call.to_k(call.context), call.heads), split_heads(call.to_v(call.context), call.heads)
         pairs = self._pairs(call, layer)
         if self._plan.record is not None:
-            record_spoken(self._plan, call, q, _spoken(stage, layer, pairs))
+            record_contributions(self._plan, call, q, _contributions(stage, layer, pairs))
         return call.out(layer.attend(q, own, pairs, call))
 
     def _stage(self, model: ModelCall) -> _Stage | None:
-        """The stage of a call; None where nobody but the rows themselves speaks."""
+        """The stage of a call; None where only the rows' own contexts act."""
         if self._now is not None and self._now[0] is model:
             return self._now[1]
         self._cache.begin((model.step.index, model.step.hires))
@@ -180,8 +180,8 @@ class Couple:
         return self._together[place]
 
 
-def _spoken(stage: _Stage, layer: _Layer, pairs: Sequence[KeysValues]) -> Iterator[Spoken]:
-    """Who says what to whom."""
+def _contributions(stage: _Stage, layer: _Layer, pairs: Sequence[KeysValues]) -> Iterator[Contribution]:
+    """The contributions of the regions: row, region, context and keys."""
     keys = {key: k[n] for asked, (k, _) in zip(layer.asked, pairs, strict=True) for n, key in enumerate(asked.keys)}
     for source in stage.sources:
         if source.key in keys:

@@ -26,7 +26,7 @@ from ..tensors.precision import single
 from .attention_couple import couple_hooks
 from .common.prepared import Prepared
 from .common.region_noise import region_noise
-from .common.region_predictions import Scene, View, Voice, Voices, others_of, prepared_hooks
+from .common.region_predictions import Branch, Branches, Scene, View, others_of, prepared_hooks
 from .latent_couple import latent_couple_hooks, shares_of, speakers
 
 Owner = tuple[int, int | None]
@@ -43,52 +43,52 @@ AFTER: dict[str, Callable[[Plan, Prepared], Hooks]] = {
 """What the regions do once they are pasted, and in a hires pass, which begins with noise of the regions' seeds too."""
 
 
-def owned_voices(plan: Plan) -> Voices:
+def owned_branches(plan: Plan) -> Branches:
     """Every cell belongs to one: the heaviest, then the one of higher priority, then the later one. Regions are seen in their boxes."""
     maps = shares_of(plan)
-    known: dict[Scene, tuple[Voice, ...]] = {}
+    known: dict[Scene, tuple[Branch, ...]] = {}
 
-    def voices(scene: Scene, step: StepInfo) -> tuple[Voice, ...]:
+    def branches(scene: Scene, step: StepInfo) -> tuple[Branch, ...]:
         if scene not in known:
             found = speakers(maps(scene), scene)
             ranks = [_BASE_RANK if r is None else plan.layout.regions[r].priority * 1e-6 + r * 1e-10 for r, _ in found]
             votes = torch.stack([weight.double() + rank for (_, weight), rank in zip(found, ranks, strict=True)])
             owner = votes.argmax(0)
-            known[scene] = tuple(_voice(r, (owner == at).float(), scene) for at, (r, _) in enumerate(found) if (owner == at).any())
+            known[scene] = tuple(_branch(r, (owner == at).float(), scene) for at, (r, _) in enumerate(found) if (owner == at).any())
         return known[scene]
 
-    return voices
+    return branches
 
 
-def _voice(region: int | None, mine: Tensor, scene: Scene) -> Voice:
+def _branch(region: int | None, mine: Tensor, scene: Scene) -> Branch:
     box = None if region is None else support(mine)
     window = canvas_of(scene.latent) if box is None else fitted(box, scene.latent)
-    return Voice(region, (View(window, window.of(mine)),))
+    return Branch(region, (View(window, window.of(mine)),))
 
 
 class Hidden:
-    """Latents of one generation that do not show, in fp32 as the sampler would count them, and what the model last said of them."""
+    """Latents of one generation that do not show, in fp32 as the sampler would count them, and the last predictions of them."""
 
     def __init__(self, plan: Plan, facts: ModelFacts) -> None:
         self._plan = plan
         self._facts = facts
         self._latents: dict[Owner, Tensor] = {}
         self._seen: dict[Owner, tuple[Tensor, StepInfo]] = {}
-        self._said: dict[Owner, dict[tuple[Role, int], Tensor]] = {}
-        self._shows: dict[int, tuple[Voice, Tensor | None]] = {}
+        self._predictions: dict[Owner, dict[tuple[Role, int], Tensor]] = {}
+        self._shows: dict[int, tuple[Branch, Tensor | None]] = {}
 
     def clear(self) -> None:
         """Forget all: a pass begins, or the regions are no longer alone."""
         self._latents.clear()
         self._seen.clear()
-        self._said.clear()
+        self._predictions.clear()
 
-    def see(self, x: Tensor, voice: Voice, window: Window, call: UNetCall, row: Row) -> Tensor | None:
-        """The picture's latent where the voice shows, its own hidden one elsewhere; see `prediction.See`."""
-        shows = self._shown(voice, x.device)
+    def observe(self, x: Tensor, branch: Branch, window: Window, call: UNetCall, row: Row) -> Tensor | None:
+        """The picture's latent where the branch shows, its own hidden one elsewhere; see `region_predictions.Observe`."""
+        shows = self._shown(branch, x.device)
         if shows is None:
             return None
-        owner, sigma = (row.image, voice.region), call.model.step.sigma
+        owner, sigma = (row.image, branch.region), call.model.step.sigma
         kind, channels = self._facts.prediction, latent_channels(x, self._facts.prediction)
         latent, rest = single(x[:channels]), x[channels:]
         hidden = self._latents.setdefault(owner, sampler_latent(latent, sigma, kind))
@@ -96,33 +96,33 @@ class Hidden:
         self._seen[owner] = (seen, call.model.step)
         return torch.cat([seen.to(x.dtype), rest])
 
-    def _shown(self, voice: Voice, device: torch.device) -> Tensor | None:
-        """Where the voice shows, bool (h, w); None for everywhere. Voices are the same from step to step."""
-        if id(voice) not in self._shows:
-            shows = voice.views[0].weight > 0
-            self._shows[id(voice)] = (voice, None if bool(shows.all()) else shows.to(device))
-        return self._shows[id(voice)][1]
+    def _shown(self, branch: Branch, device: torch.device) -> Tensor | None:
+        """Where the branch shows, bool (h, w); None for everywhere. Branches are the same from step to step."""
+        if id(branch) not in self._shows:
+            shows = branch.views[0].weight > 0
+            self._shows[id(branch)] = (branch, None if bool(shows.all()) else shows.to(device))
+        return self._shows[id(branch)][1]
 
-    def hear(self, call: UNetCall, row: Row, voice: Voice, said: Tensor) -> None:
+    def keep(self, call: UNetCall, row: Row, branch: Branch, prediction: Tensor) -> None:
         """See `prediction.Hear`."""
-        if (row.image, voice.region) in self._seen:
-            self._said.setdefault((row.image, voice.region), {})[row.role, row.part] = said
+        if (row.image, branch.region) in self._seen:
+            self._predictions.setdefault((row.image, branch.region), {})[row.role, row.part] = prediction
 
     def advance(self, call: DenoiserCall) -> None:
         """Bring all hidden latents to the noise level of ``call`` by an Euler step from where they were seen last."""
         kind = self._facts.prediction
         sigma = call.beta if kind == "flow" else call.beta / call.alpha
         for owner, (seen, step) in self._seen.items():
-            guided = self._guided(self._said[owner], owner[1], step)
+            guided = self._guided(self._predictions[owner], owner[1], step)
             slope = noise_slope(seen, guided, step.sigma, kind)
             self._latents[owner] = sampler_latent(seen, step.sigma, kind) + slope * (sigma - step.sigma)
         self._seen.clear()
-        self._said.clear()
+        self._predictions.clear()
 
-    def _guided(self, said: dict[tuple[Role, int], Tensor], region: int | None, step: StepInfo) -> Tensor:
-        """Guidance with all ``AND`` parts of the prompt counting 1, as they do unless the prompt says otherwise."""
-        conds = [made.float() for (role, _), made in said.items() if role == "cond"]
-        uncond = said.get(("uncond", 0))
+    def _guided(self, predictions: dict[tuple[Role, int], Tensor], region: int | None, step: StepInfo) -> Tensor:
+        """Guidance with all ``AND`` parts of the prompt counting 1, as they do unless the prompt weights them."""
+        conds = [made.float() for (role, _), made in predictions.items() if role == "cond"]
+        uncond = predictions.get(("uncond", 0))
         if uncond is None:
             return torch.stack(conds).mean(0)
         own = None if region is None else self._plan.layout.regions[region].cfg_scale
@@ -134,7 +134,7 @@ def latent_composite(plan: Plan, host: Host) -> Hooks:
     """Hooks for one generation; options: ``alone``, ``after``, ``memory``. A hires pass has no steps alone."""
     option = plan.settings.option_of("latent_composite")
     prepared, hidden = Prepared(plan, host, others_of(plan)), Hidden(plan, facts_of(host))
-    own = prepared_hooks(plan, prepared, owned_voices(plan), option("memory"), see=hidden.see, hear=hidden.hear)
+    own = prepared_hooks(plan, prepared, owned_branches(plan), option("memory"), observe=hidden.observe, report=hidden.keep)
 
     def alone(step: StepInfo) -> bool:
         return not step.hires and step.progress < option("alone")

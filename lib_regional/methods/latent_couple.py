@@ -17,7 +17,7 @@ from ..tensors.latents.windows import NEGLIGIBLE, Window, canvas_of, fitted, sup
 from ..tensors.masks.pyramid import Pyramid
 from ..tensors.masks.weight_maps import WeightMaps
 from .common.prepared import Prepared
-from .common.region_predictions import Scene, View, Voice, Voices, prediction_hooks, prepared_hooks
+from .common.region_predictions import Branch, Branches, Scene, View, prediction_hooks, prepared_hooks
 
 Maps = Callable[[Scene], WeightMaps]
 Place = Callable[[Tensor, Scene], Window]
@@ -40,15 +40,15 @@ def cropped(halo: int) -> Place:
 
 
 def speakers(maps: WeightMaps, scene: Scene) -> list[tuple[int | None, Tensor]]:
-    """(region or None for the base, weight (H, W)) of all who are heard somewhere; the weights of a cell sum to 1.
+    """(region or None for the base, weight (H, W)) of all that have weight somewhere; the weights of a cell sum to 1.
 
     Regions without a text leave their place to the base.
     """
-    base = maps.base + sum((maps.regions[r] for r in scene.silent), maps.base.new_zeros(()))
-    told: list[tuple[int | None, Tensor]] = [(None, base), *((r, maps.regions[r]) for r in scene.active if r not in scene.silent)]
-    heard = [(region, weight) for region, weight in told if float(weight.max()) > NEGLIGIBLE]
-    total = sum((weight for _, weight in heard), base.new_zeros(()))
-    return [(region, weight / total) for region, weight in heard]
+    base = maps.base + sum((maps.regions[r] for r in scene.inactive), maps.base.new_zeros(()))
+    shares: list[tuple[int | None, Tensor]] = [(None, base), *((r, maps.regions[r]) for r in scene.active if r not in scene.inactive)]
+    present = [(region, weight) for region, weight in shares if float(weight.max()) > NEGLIGIBLE]
+    total = sum((weight for _, weight in present), base.new_zeros(()))
+    return [(region, weight / total) for region, weight in present]
 
 
 def shares_of(plan: Plan) -> Maps:
@@ -57,18 +57,18 @@ def shares_of(plan: Plan) -> Maps:
     return lambda scene: pyramid.at(scene.active, scene.latent, scene.latent, scene.factors)
 
 
-def couple_voices(maps: Maps, place: Place) -> Voices:
+def couple_branches(maps: Maps, place: Place) -> Branches:
     """Every region in the window that ``place`` gives it, the base on the whole canvas; worked out once per scene."""
-    known: dict[Scene, tuple[Voice, ...]] = {}
+    known: dict[Scene, tuple[Branch, ...]] = {}
 
-    def voices(scene: Scene, step: StepInfo) -> tuple[Voice, ...]:
+    def branches(scene: Scene, step: StepInfo) -> tuple[Branch, ...]:
         if scene not in known:
             found = speakers(maps(scene), scene)
             windows = [(r, weight, canvas_of(scene.latent) if r is None else place(weight, scene)) for r, weight in found]
-            known[scene] = tuple(Voice(r, (View(window, window.of(weight)),)) for r, weight, window in windows)
+            known[scene] = tuple(Branch(r, (View(window, window.of(weight)),)) for r, weight, window in windows)
         return known[scene]
 
-    return voices
+    return branches
 
 
 def latent_couple(plan: Plan, host: Host) -> Hooks:
@@ -81,7 +81,7 @@ def latent_couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
     return prepared_hooks(plan, prepared, *_options(plan))
 
 
-def _options(plan: Plan) -> tuple[Voices, float]:
+def _options(plan: Plan) -> tuple[Branches, float]:
     option = plan.settings.option_of("latent_couple")
     place = full if option("mode") == "full" else cropped(option("halo"))
-    return couple_voices(shares_of(plan), place), option("memory")
+    return couple_branches(shares_of(plan), place), option("memory")

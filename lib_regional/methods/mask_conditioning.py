@@ -12,7 +12,7 @@ from ..engine.ports import Host
 from ..tensors.masks.pyramid import scaled_layout
 from ..tensors.masks.weight_maps import WeightMaps, strength_maps
 from .common.region_predictions import Scene, prediction_hooks
-from .latent_couple import couple_voices, full
+from .latent_couple import couple_branches, full
 
 
 def mask_conditioning(plan: Plan, host: Host) -> Hooks:
@@ -22,4 +22,4 @@ def mask_conditioning(plan: Plan, host: Host) -> Hooks:
     def maps(scene: Scene) -> WeightMaps:
         return strength_maps(scaled_layout(plan.layout, scene.factors), *scene.latent, scene.active, option("base_strength"))
 
-    return prediction_hooks(plan, host, couple_voices(maps, full), option("memory"))
+    return prediction_hooks(plan, host, couple_branches(maps, full), option("memory"))

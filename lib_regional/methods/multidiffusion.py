@@ -20,7 +20,7 @@ from ..engine.plan import Plan
 from ..engine.ports import Host
 from ..tensors.latents.noise import Prediction, latent_channels, noised, seeded_noise
 from ..tensors.latents.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles, widened
-from .common.region_predictions import Scene, View, Voice, Voices, prediction_hooks
+from .common.region_predictions import Branch, Branches, Scene, View, prediction_hooks
 from .latent_couple import shares_of, speakers
 
 _COLOUR = 0.5
@@ -44,35 +44,35 @@ class Tiling:
         return near if self.boxes else widened(near, (rows, columns), self.side)
 
     def views(self, area: Window, weight: Tensor, own: bool = False) -> tuple[View, ...]:
-        """Windows of ``area`` in which ``weight`` (H, W) is heard; ``own``: it is a region's own area."""
+        """Windows of ``area`` in which ``weight`` (H, W) is not negligible; ``own``: it is a region's own area."""
         windows = (region_tiles if own else tiles)(area, self.side, self.overlap)
         shares = [window.of(weight) * soft for window, soft in zip(windows, tile_weights(windows), strict=True)]
         return tuple(View(w, share) for w, share in zip(windows, shares, strict=True) if float(share.max()) > NEGLIGIBLE)
 
 
-def windowed_voices(plan: Plan, tiling: Tiling, total: float, total_from: float) -> Voices:
+def windowed_branches(plan: Plan, tiling: Tiling, total: float, total_from: float) -> Branches:
     """Regions on their boxes, the base on the canvas, and from ``total_from`` on all prompts together with share ``total``."""
     maps = shares_of(plan)
-    known: dict[tuple[Scene, bool], tuple[Voice, ...]] = {}
+    known: dict[tuple[Scene, bool], tuple[Branch, ...]] = {}
 
-    def voices(scene: Scene, step: StepInfo) -> tuple[Voice, ...]:
+    def branches(scene: Scene, step: StepInfo) -> tuple[Branch, ...]:
         joined = total > 0 and step.progress >= total_from
         if (scene, joined) not in known:
             canvas = canvas_of(scene.latent)
             rest = 1 - total if joined else 1.0
             found = speakers(maps(scene), scene)
             areas = [canvas if r is None else tiling.area(weight) for r, weight in found]
-            made = [Voice(r, tiling.views(area, w * rest, r is not None)) for area, (r, w) in zip(areas, found, strict=True)]
+            made = [Branch(r, tiling.views(area, w * rest, r is not None)) for area, (r, w) in zip(areas, found, strict=True)]
             if joined:
-                made.append(Voice(None, tiling.views(canvas, torch.full(scene.latent, total)), together=True))
-            known[scene, joined] = tuple(voice for voice in made if voice.views)
+                made.append(Branch(None, tiling.views(canvas, torch.full(scene.latent, total)), together=True))
+            known[scene, joined] = tuple(branch for branch in made if branch.views)
         return known[scene, joined]
 
-    return voices
+    return branches
 
 
 class Bootstrap:
-    """For the first ``share`` of the steps a region sees, where it is not heard itself, a plain colour with the noise of the step.
+    """For the first ``share`` of the steps a region sees, outside its own weight, a plain colour with the noise of the step.
 
     Bar-Tal et al. 2023, section 5: so its object forms inside the mask. The colour is the same for all regions and another in each
     step; it is a latent that is constant over the picture, drawn rather than encoded (*choice*: a method has no autoencoder).
@@ -81,31 +81,31 @@ class Bootstrap:
     def __init__(self, share: float, prediction: Prediction) -> None:
         self._share = share
         self._prediction = prediction
-        self._outside: dict[tuple[int, Window], tuple[Voice, Tensor | None]] = {}
+        self._outside: dict[tuple[int, Window], tuple[Branch, Tensor | None]] = {}
         self._behind: tuple[ModelCall, Tensor] | None = None
         self._noise: dict[tuple[int, ...], Tensor] = {}
 
-    def __call__(self, x: Tensor, voice: Voice, window: Window, call: UNetCall, row: Row) -> Tensor | None:
+    def __call__(self, x: Tensor, branch: Branch, window: Window, call: UNetCall, row: Row) -> Tensor | None:
         """What the region sees: (C, h, w), see `prediction.See`."""
         step = call.model.step
-        if voice.region is None or step.progress >= self._share:
+        if branch.region is None or step.progress >= self._share:
             return None
-        outside = self._outside_of(voice, window, x.device)
+        outside = self._outside_of(branch, window, x.device)
         if outside is None:
             return None
         channels = latent_channels(x, self._prediction)
         behind = window.of(self._background(call, channels, x.device)).to(x)
         return torch.cat([torch.where(outside, behind, x[:channels]), x[channels:]])
 
-    def _outside_of(self, voice: Voice, window: Window, device: torch.device) -> Tensor | None:
-        """Where in ``window`` the region is not heard, bool (h, w); None for nowhere. Voices are the same from step to step."""
-        name = (id(voice), window)
+    def _outside_of(self, branch: Branch, window: Window, device: torch.device) -> Tensor | None:
+        """Where in ``window`` the region has no weight, bool (h, w); None for nowhere. Branches are the same from step to step."""
+        name = (id(branch), window)
         if name not in self._outside:
-            heard = torch.zeros(window.grid)
-            for view in voice.views:
-                _add_shared(heard, view, window)
-            outside = heard <= NEGLIGIBLE
-            self._outside[name] = (voice, outside.to(device) if outside.any() else None)
+            covered = torch.zeros(window.grid)
+            for view in branch.views:
+                _add_shared(covered, view, window)
+            outside = covered <= NEGLIGIBLE
+            self._outside[name] = (branch, outside.to(device) if outside.any() else None)
         return self._outside[name][1]
 
     def _background(self, call: UNetCall, channels: int, device: torch.device) -> Tensor:
@@ -130,14 +130,14 @@ class Bootstrap:
         return self._noise[channels, steps]
 
 
-def _add_shared(heard: Tensor, view: View, window: Window) -> None:
-    """Add ``view.weight`` to the cells of ``heard`` (those of ``window``) that lie in the view."""
+def _add_shared(covered: Tensor, view: View, window: Window) -> None:
+    """Add ``view.weight`` to the cells of ``covered`` (those of ``window``) that lie in the view."""
     other = view.window
     top, left = max(other.top, window.top), max(other.left, window.left)
     bottom, right = min(other.bottom, window.bottom), min(other.right, window.right)
     if top < bottom and left < right:
         part = view.weight[top - other.top : bottom - other.top, left - other.left : right - other.left]
-        heard[top - window.top : bottom - window.top, left - window.left : right - window.left] += part
+        covered[top - window.top : bottom - window.top, left - window.left : right - window.left] += part
 
 
 def multidiffusion(plan: Plan, host: Host) -> Hooks:
@@ -145,6 +145,6 @@ def multidiffusion(plan: Plan, host: Host) -> Hooks:
     option = plan.settings.option_of("multidiffusion")
     side = max(ALIGN, math.floor((option("window") / 8 or facts_of(host).trained) / ALIGN) * ALIGN)
     tiling = Tiling(side, option("overlap"), option("crop") == "box")
-    voices = windowed_voices(plan, tiling, option("total"), option("total_from"))
-    see = Bootstrap(option("bootstrap"), facts_of(host).prediction) if option("bootstrap") > 0 else None
-    return prediction_hooks(plan, host, voices, option("memory"), see=see, always=True, whole=option("total") > 0)
+    branches = windowed_branches(plan, tiling, option("total"), option("total_from"))
+    observe = Bootstrap(option("bootstrap"), facts_of(host).prediction) if option("bootstrap") > 0 else None
+    return prediction_hooks(plan, host, branches, option("memory"), observe=observe, always=True, whole=option("total") > 0)

@@ -20,7 +20,7 @@ from lib_regional.methods.common.prepared import Prepared
 from lib_regional.methods.common.region_lora import ByPlace, layer_hooks, load_networks
 from lib_regional.methods.common.region_noise import region_noise
 from lib_regional.methods.common.region_predictions import others_of, prepared_hooks
-from lib_regional.methods.latent_composite import Hidden, owned_voices
+from lib_regional.methods.latent_composite import Hidden, owned_branches
 from lib_regional.methods.mrgd.guide import SCALE, Scene, Weights, guided
 from lib_regional.methods.mrgd.inversion import RATE, Inversion
 from lib_regional.methods.mrgd.sides import Job, fuse
@@ -114,7 +114,7 @@ def test_hidden_latents_follow_their_own_path(case: Case) -> None:
     sigmas, scale = torch.linspace(14.0, 0.5, 20).tolist(), 1.5
     hidden, start = Hidden(plan, ModelFacts(64)), exact(1, 4, 32, 32) * 14
     prepared = Prepared(plan, Texts(), others_of(plan))  # type: ignore[arg-type]
-    hooks = prepared_hooks(plan, prepared, owned_voices(plan), 1.0, see=hidden.see, hear=hidden.hear)
+    hooks = prepared_hooks(plan, prepared, owned_branches(plan), 1.0, observe=hidden.observe, report=hidden.keep)
     naive, shown = [start[0].double()] * 3, start.clone()
     for n, (sigma, following) in enumerate(zip(sigmas, [*sigmas[1:], 0.25], strict=True)):
         step = StepInfo(n, 40, sigma, cfg_scale=scale)

@@ -16,8 +16,8 @@ from lib_regional.methods.mrgd.inversion import Inversion, Inverted, Stopped, ca
 from lib_regional.methods.mrgd.sides import Job, Side
 from lib_regional.methods.mrgd.texts import Texts, encode_sides
 from lib_regional.methods.mrgd.trajectory import Source
-from lib_regional.methods.mrgd.windows import whole
 from lib_regional.request.errors import RegionalError
+from lib_regional.request.layout.windows import canvas_of
 from lib_regional.request.settings import Settings
 from lib_regional.standalone.model.loading import load_model
 from lib_regional.standalone.sampling.noise_levels import ddim_timesteps
@@ -140,7 +140,7 @@ def test_a_context_is_fitted_where_its_prediction_counts(small, clean):
     run = inversion(small, inner=1)
     x, weight = torch.randn(4, 16, 16, generator=torch.Generator().manual_seed(3)), torch.zeros(16, 16)
     weight[:, 9:] = torch.linspace(0.1, 1, 16)[:, None]
-    job = Job("base", "grass", whole((16, 16)), weight)
+    job = Job("base", "grass", canvas_of((16, 16)), weight)
     with torch.no_grad():
         cond, start = run._noise(job, x, 4), run.texts.conditioning("uncond", "", run._info(4))
         fitted = run._optimised(job, x, clean[0], cond, start, 4).crossattn

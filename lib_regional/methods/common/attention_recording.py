@@ -13,16 +13,16 @@ from ...request.prompt.lora_tags import split_tags
 from ...tensors.attention.regional import split_heads
 from .contexts import ContextKey, region_text
 
-Spoken = tuple[int, int, ContextKey, Tensor]
+Contribution = tuple[int, int, ContextKey, Tensor]
 """(row of the call, region, its context, keys (heads, T, d))"""
 
 
-def record_spoken(plan: Plan, call: AttentionCall, q: Tensor, spoken: Iterable[Spoken]) -> None:
+def record_contributions(plan: Plan, call: AttentionCall, q: Tensor, contributions: Iterable[Contribution]) -> None:
     """Record what regions that share a row say to it. q (B, L, C)."""
     record = plan.record
     if record is None or not record.wants(call):
         return
-    for at, region, key, k in spoken:
+    for at, region, key, k in contributions:
         row = call.model.rows[at]
         if row.role == "cond" and row.part == 0:
             record.add(call, (row.image, region), split_tags(key[2]).text, q[at], k)

@@ -25,20 +25,20 @@ def region_loras(texts: ImageTexts, region: int) -> tuple[LoraTag, ...]:
 
 
 def region_text(texts: ImageTexts, region: int, role: Role) -> str | None:
-    """What ``region`` says on rows of ``role``, with its LoRA tags; None where it has nothing of its own to say and the base speaks.
+    """The text of ``region`` on rows of ``role``, with its LoRA tags; None where it has none of its own and the base's holds.
 
     A LoRA that a host loads acts on its negative as well, so a region with LoRAs has a negative of its own; and one with LoRAs but without
-    words says what the base says, through its LoRAs.
+    words has the base's text, through its LoRAs.
     """
     own, negative = texts.regions[region], texts.region_negatives[region]
-    told = split_tags(own)
-    if not told.loras:
+    split = split_tags(own)
+    if not split.loras:
         if role == "cond":
             return own or None
         return None if negative is None else without_tags(negative)
     if role == "cond":
-        return own if told.text.strip() else with_tags(texts.base, told.loras)
-    return with_tags(without_tags(texts.negative if negative is None else negative), told.loras)
+        return own if split.text.strip() else with_tags(texts.base, split.loras)
+    return with_tags(without_tags(texts.negative if negative is None else negative), split.loras)
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class Contexts:
     _contents: dict[ContextKey, int] = field(default_factory=dict, compare=False)
 
     def key(self, row: Row, region: int, step: StepInfo) -> ContextKey | None:
-        """The context that ``region`` of ``row``'s image uses at ``step``; None if the base speaks for it."""
+        """The context that ``region`` of ``row``'s image uses at ``step``; None if the base's holds."""
         hires = step.hires and self.plan.hires is not None
         text = region_text(self.plan.pass_of(step).texts[row.image], region, row.role)
         if text is None:
             return None
         return self._at(hires, row.role, text, step)
 
-    def spoken(self, text: str, role: Role, step: StepInfo) -> ContextKey:
+    def text_key(self, text: str, role: Role, step: StepInfo) -> ContextKey:
         """The context of a ``text`` that is no region's, at ``step``; it was among the ``others`` when the plan was encoded."""
         return self._at(step.hires and self.plan.hires is not None, role, text, step)
 
@@ -66,7 +66,7 @@ class Contexts:
         return (hires, role, text, context_at(self.schedules[hires, role, text], step.index))
 
     def conditioning(self, key: ContextKey) -> Conditioning:
-        """All that the model is told of ``key``'s text."""
+        """The conditioning of ``key``'s text."""
         return self.schedules[key[:3]][key[3]][1]
 
     def loras(self, key: ContextKey) -> tuple[LoraTag, ...]:
@@ -104,7 +104,7 @@ def encode_plan(plan: Plan, host: Host, others: Others | None = None) -> Context
     roles: tuple[Role, ...] = ("cond", "uncond")
     for hires, part in passes:
         for role in roles:
-            more = [text for told in part.texts for text in others(told, role)] if others is not None else []
+            more = [text for image in part.texts for text in others(image, role)] if others is not None else []
             texts = list(dict.fromkeys([*_texts(plan, part, role), *more]))
             hires_steps = part.steps if hires else None
             schedules.update(((hires, role, text), schedule) for text, schedule in _encoded(plan, host, texts, role, hires_steps))

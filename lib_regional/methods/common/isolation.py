@@ -1,7 +1,7 @@
 """Regions with different LoRAs kept apart in one UNet pass, as far and as long as ``options.attention_couple`` says.
 
 The deltas of a LoRA act in its region alone, but the picture that they change is seen from everywhere: through the norms' mean and variance
-over the canvas, through self-attention, through neighbouring cells. Here the canvas is dealt to the sets of LoRAs (every cell to the one
+over the canvas, through self-attention, through neighbouring cells. Here the canvas is divided among the sets of LoRAs (each cell to that
 with the largest share; regions without LoRAs are a set too), and these layers see their own part and what is the base's alone, which sees
 all; in self-attention the places on both sides of a border see each other too, so that the parts meet as one picture. Where all regions
 have one set, nothing is changed.
@@ -45,7 +45,7 @@ class _Stage:
 
 
 class Separation:
-    """Hooks of one generation; `wanted` tells whether there is anything to keep apart."""
+    """Hooks of one generation; `wanted`: whether there is anything to isolate."""
 
     def __init__(self, plan: Plan, pyramid: Pyramid, level: str, until: float, border: float) -> None:
         """``until`` is a share of the steps, ``border`` the reach of a border as a share of the shorter side."""
@@ -97,7 +97,7 @@ class Separation:
         return masks[name]
 
     def token_attributes(self, model: ModelCall, grid: Grid) -> Tensor | None:
-        """One column for each part, 1 where a token is of it, see `ports.Hooks.token_attributes`; the last columns of what is carried."""
+        """One column for each part, 1 where a token is of it, see `Hooks.token_attributes`; the last columns of what is carried."""
         if model.step.progress >= self._until:
             return None
         marks = self._stage(model).marks

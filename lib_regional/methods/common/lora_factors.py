@@ -32,7 +32,7 @@ class Inner:
     left: set[str] = field(default_factory=set)
 
     def of(self, layer: str, x: Tensor, maps: Tensor) -> Tensor:
-        """The part (N, Σr) of a layer, for its input x and the LoRAs' strengths ``maps`` (`stacked_lora.rank_maps`)."""
+        """The part (N, Σr) of a layer, for its input x and the LoRAs' strengths ``maps`` (`stacked_lora.token_maps`)."""
         count = len(self.factors)
         if count == 1:
             return inner_tokens(x, self.down, maps)
@@ -66,7 +66,7 @@ class FactorStore:
     def inner(self, layer: str, acting: Acting, acting_in: Callable[[str], Acting], like: Tensor) -> Inner:
         """The first product of a layer on tokens, together with that of the layers beside it which read the same ones.
 
-        ``acting_in`` tells what acts in those.
+        ``acting_in`` gives what acts in those.
         """
         prefix = next((layer.removesuffix(end) for end in SHARED_INPUT if layer.endswith(end)), layer)
         name = _name(prefix, acting, like.dtype)

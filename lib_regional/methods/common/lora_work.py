@@ -31,6 +31,7 @@ from ...tensors.lora.stacked import (
     rank_maps,
     stacking_convs_pays,
     stacking_loras_pays,
+    token_maps,
 )
 from ...tensors.precision import in_type
 from .lora_factors import Acting, FactorStore, Inner
@@ -169,7 +170,7 @@ class LoraWork:
             buckets = gathered(factors, flat)
             return lambda call, y: add_gathered(call.x, y, buckets)
         name = (grid, tuple(one.loud.key for one in acting), factors.ranks, y.dtype)
-        maps = _known(stage.maps, name, lambda: rank_maps(flat, factors.ranks).to(y.device, y.dtype))
+        maps = _known(stage.maps, name, lambda: token_maps(flat, factors.ranks).to(y.device, y.dtype))
         return lambda call, y: add_outer(y, inner.of(call.name, call.x, maps), factors.up)
 
     def _inner(self, stage: Stage, call: LayerCall, grid: Grid | None, keyed: Acting) -> Inner:
@@ -205,7 +206,7 @@ class LoraWork:
             stage.brought = (call.token_attributes, {})
         values, name = call.token_attributes, (tuple(columns), ranks, dtype)
         return _known(
-            stage.brought[1], name, lambda: rank_maps([in_type(values[..., column].flatten(), dtype) for column in columns], ranks)
+            stage.brought[1], name, lambda: token_maps([in_type(values[..., column].flatten(), dtype) for column in columns], ranks)
         )
 
     # ------------------------------------------------------------------ whole weights, biases, norms

@@ -19,8 +19,8 @@ from ...tensors.masks.weight_maps import WeightMaps
 from .contexts import ContextKey, Contexts
 from .prepared import Prepared
 
-Told = dict[int, ContextKey]
-"""Region -> what it says; regions that say nothing of their own are left out."""
+Keys = dict[int, ContextKey]
+"""Region -> its context; regions without a context of their own are left out."""
 
 
 class WholeTexts:
@@ -38,22 +38,22 @@ class WholeTexts:
 
     def vectors(self, call: ModelCall, own: Tensor) -> Tensor | None:
         """Pooled texts (B, V) of the rows: each the mean of its own and its regions', by area."""
-        told = [self._told(row, call) for row in call.rows]
-        known = {key: self.contexts.conditioning(key).vector for keys in told for key in keys.values()}
+        keyed = [self._keys_of(row, call) for row in call.rows]
+        known = {key: self.contexts.conditioning(key).vector for keys in keyed for key in keys.values()}
         vectors = {key: vector.to(own.device, torch.float32) for key, vector in known.items() if vector is not None}
         if not vectors:
             return None
-        mixed = [self._mixed(row, keys, call, vector, vectors) for row, keys, vector in zip(call.rows, told, own.float(), strict=True)]
+        mixed = [self._mixed(row, keys, call, vector, vectors) for row, keys, vector in zip(call.rows, keyed, own.float(), strict=True)]
         return torch.stack(mixed).to(own.dtype)
 
     def shares(self, call: ModelCall, grid: Grid) -> list[Sequence[TextShare]] | None:
-        """Texts of the rows and where each is heard, for joint attention; None where only the rows' own texts are."""
-        told = [self._told(row, call) for row in call.rows]
-        if not any(told):
+        """Texts of the rows and their weight maps, for joint attention; None where only the rows' own texts act."""
+        keyed = [self._keys_of(row, call) for row in call.rows]
+        if not any(keyed):
             return None
-        return [self._row_shares(row, keys, call, grid) for row, keys in zip(call.rows, told, strict=True)]
+        return [self._row_shares(row, keys, call, grid) for row, keys in zip(call.rows, keyed, strict=True)]
 
-    def _told(self, row: Row, call: ModelCall) -> Told:
+    def _keys_of(self, row: Row, call: ModelCall) -> Keys:
         found = {region: self.contexts.key(row, region, call.step) for region in self._plan.active(call.step)}
         return {region: key for region, key in found.items() if key is not None}
 
@@ -61,13 +61,13 @@ class WholeTexts:
         factors = self._plan.pass_of(call.step).texts[row.image].weights
         return self._pyramid.at(self._plan.active(call.step), call.latent, grid, factors, call.tile)
 
-    def _mixed(self, row: Row, keys: Told, call: ModelCall, own: Tensor, vectors: dict[ContextKey, Tensor]) -> Tensor:
+    def _mixed(self, row: Row, keys: Keys, call: ModelCall, own: Tensor, vectors: dict[ContextKey, Tensor]) -> Tensor:
         areas = self._maps(row, call, call.latent).regions.flatten(1).mean(1)
         parts = [(float(areas[region]), vectors[key]) for region, key in keys.items() if key in vectors]
         mixed = own * (1.0 - sum(area for area, _ in parts))
         return sum((area * vector for area, vector in parts), mixed)
 
-    def _row_shares(self, row: Row, keys: Told, call: ModelCall, grid: Grid) -> list[TextShare]:
+    def _row_shares(self, row: Row, keys: Keys, call: ModelCall, grid: Grid) -> list[TextShare]:
         maps = self._maps(row, call, grid)
         regions = [TextShare(self.contexts.tensor(key), maps.regions[region]) for region, key in keys.items()]
         base = 1.0 - sum((share.weights for share in regions), torch.zeros(grid))

@@ -243,12 +243,12 @@ def tagged_hooks(networks: Networks, loras_of: LorasOf) -> dict[str, LayerHook]:
 
 
 def _check_shape(call: LayerCall, whole_rows: bool) -> None:
-    """Raise `RegionalError` where a layer does not run the rows and tokens that the host told of; sets on whole rows need no tokens."""
-    told, runs = len(call.model.rows), call.x.shape[0]
-    if runs != told:
+    """Raise `RegionalError` where a layer does not run the rows and tokens that the host announced; sets on whole rows need no tokens."""
+    announced, runs = len(call.model.rows), call.x.shape[0]
+    if runs != announced:
         raise RegionalError(
-            f"Regional was told of {told} rows, but the layer {call.name} runs {runs} (Hypertile does so), where a region's LoRA finds no "
-            "place; the picture was stopped. Switch that off, or leave LoRAs out of the regions."
+            f"Regional expected {announced} rows, but the layer {call.name} runs {runs} (Hypertile does so), where a region's LoRA finds "
+            "no place; the picture was stopped. Switch that off, or leave LoRAs out of the regions."
         )
     if call.grid is None or call.x.dim() != 3 or whole_rows:
         return

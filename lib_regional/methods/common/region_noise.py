@@ -44,7 +44,7 @@ def region_noise(plan: Plan, host: Host) -> DenoiserHook | None:
         if call.step.index == 0:
             if call.noise is None:
                 raise RegionalError(
-                    "This host does not tell which noise sampling begins with: regions cannot have seeds of their own here."
+                    "This host does not expose the noise that sampling begins with: regions cannot have seeds of their own here."
                 )
             active = plan.active(call.step)
             grid = (call.x.shape[-2], call.x.shape[-1])

@@ -1,6 +1,6 @@
 """The prediction of a picture out of the predictions of its regions, in the UNet's own output.
 
-Every voice (a region, the base, all prompts together) is predicted on windows of the latent; a row's output is their weighted sum. The
+Every branch (a region, the base, all prompts joined) is predicted on windows of the latent; a row's output is their weighted sum. The
 weights of a cell sum to 1 and the clean prediction is affine in the output, so the guided predictions are summed alike:
 ``D = Σ ŵ_r D_r`` (design, section 3). Where regions have CFG scales s_r of their own, and the picture has s, guidance over
 
@@ -39,15 +39,15 @@ from .token_attributes import strength_attributes
 
 @dataclass(frozen=True)
 class View:
-    """One window of a voice; ``weight`` (h, w) is what its prediction counts for at each cell of the picture."""
+    """One window of a branch; ``weight`` (h, w) is what its prediction counts for at each cell of the picture."""
 
     window: Window
     weight: Tensor
 
 
 @dataclass(frozen=True)
-class Voice:
-    """One who speaks: a region, or ``region`` None for the base, or for all prompts ``together``."""
+class Branch:
+    """One prediction of the picture's sum: of a region, of the base (``region`` None), or of all prompts ``together``."""
 
     region: int | None
     views: tuple[View, ...]
@@ -56,32 +56,32 @@ class Voice:
 
 @dataclass(frozen=True)
 class Scene:
-    """What voices depend on: latent (H, W), the active regions, those of them with nothing to say, and the prompt's own weights."""
+    """What branches depend on: latent (H, W), active regions, those of them without text, negative and CFG scale, the prompt's weights."""
 
     latent: Grid
     active: Active
-    silent: frozenset[int]
+    inactive: frozenset[int]
     factors: Factors
 
 
-Voices = Callable[[Scene, StepInfo], tuple[Voice, ...]]
+Branches = Callable[[Scene, StepInfo], tuple[Branch, ...]]
 
-See = Callable[[Tensor, Voice, Window, UNetCall, Row], "Tensor | None"]
-"""What a voice sees in place of the row's latent crop (C, h, w); None where it sees just that."""
+Observe = Callable[[Tensor, Branch, Window, UNetCall, Row], "Tensor | None"]
+"""The latent (C, h, w) that a branch is predicted from, given the row's crop (C, h, w); None for the crop itself."""
 
-Hear = Callable[[UNetCall, Row, Voice, Tensor], None]
-"""Is told what the model said in a voice's window, as an image's row of a role: (C, h, w)."""
+Report = Callable[[UNetCall, Row, Branch, Tensor], None]
+"""Called with every prediction (C, h, w) of a branch's window, for an image's row of a role."""
 
 
 @dataclass(frozen=True)
 class _Use:
-    """``factor`` times a prediction of ``role`` is part of row ``at`` of the call, in a view of a voice."""
+    """``factor`` times a prediction of ``role`` is part of row ``at`` of the call, in a view of a branch."""
 
     at: int
     factor: float
     role: Role
     view: View
-    voice: Voice
+    branch: Branch
 
 
 @dataclass
@@ -99,19 +99,19 @@ class RegionalPrediction:
         self,
         plan: Plan,
         prepared: Prepared,
-        voices: Voices,
+        branches: Branches,
         passes: Passes,
-        see: See | None = None,
-        hear: Hear | None = None,
+        observe: Observe | None = None,
+        report: Report | None = None,
         always: bool = False,
     ) -> None:
         """``always``: also where no region is active, since the base alone is more than the host's own call."""
         self._plan = plan
         self._prepared = prepared
-        self._voices = voices
+        self._voices = branches
         self._passes = passes
-        self._see = see
-        self._hear = hear
+        self._observe = observe
+        self._report = report
         self._always = always
         self._weights: dict[tuple[int, float], tuple[View, Tensor]] = {}
 
@@ -128,18 +128,18 @@ class RegionalPrediction:
         jobs: dict[Hashable, _Job] = {}
         largest = 0
         for at, row in enumerate(call.model.rows):
-            for voice in self._voices(self._scene(call, row, active), step):
-                largest = max([largest, *(view.window.cells for view in voice.views)])
-                for view in voice.views:
-                    for factor, role in self._shares(row, voice, step):
-                        key, job = self._job(call, at, voice, view.window, role)
-                        jobs.setdefault(key, job).uses.append(_Use(at, factor, role, view, voice))
+            for branch in self._voices(self._scene(call, row, active), step):
+                largest = max([largest, *(view.window.cells for view in branch.views)])
+                for view in branch.views:
+                    for factor, role in self._shares(row, branch, step):
+                        key, job = self._job(call, at, branch, view.window, role)
+                        jobs.setdefault(key, job).uses.append(_Use(at, factor, role, view, branch))
         return self._summed(call, list(jobs.values()), largest)
 
     def _scene(self, call: UNetCall, row: Row, active: Active) -> Scene:
         texts = self._texts(row, call.model.step)
-        silent = (r for r in active if not texts.regions[r] and texts.region_negatives[r] is None and self._scale(r) is None)
-        return Scene(call.model.latent, active, frozenset(silent), texts.weights)
+        inactive = (r for r in active if not texts.regions[r] and texts.region_negatives[r] is None and self._scale(r) is None)
+        return Scene(call.model.latent, active, frozenset(inactive), texts.weights)
 
     def _texts(self, row: Row, step: StepInfo) -> ImageTexts:
         return self._plan.pass_of(step).texts[row.image]
@@ -147,9 +147,9 @@ class RegionalPrediction:
     def _scale(self, region: int | None) -> float | None:
         return None if region is None else self._plan.layout.regions[region].cfg_scale
 
-    def _shares(self, row: Row, voice: Voice, step: StepInfo) -> Iterator[tuple[float, Role]]:
-        """(factor, role) of the predictions that a voice's part in ``row`` is made of."""
-        own = self._scale(voice.region)
+    def _shares(self, row: Row, branch: Branch, step: StepInfo) -> Iterator[tuple[float, Role]]:
+        """(factor, role) of the predictions that a branch's part in ``row`` is made of."""
+        own = self._scale(branch.region)
         if row.role == "uncond" or own is None or own == step.cfg_scale or not step.guided:
             yield 1.0, row.role
             return
@@ -158,28 +158,28 @@ class RegionalPrediction:
         yield own / step.cfg_scale, "cond"
         yield 1 - own / step.cfg_scale, "uncond"
 
-    def _job(self, call: UNetCall, at: int, voice: Voice, window: Window, role: Role) -> tuple[Hashable, _Job]:
+    def _job(self, call: UNetCall, at: int, branch: Branch, window: Window, role: Role) -> tuple[Hashable, _Job]:
         row = call.model.rows[at]
-        source, told, conditioning = self._told(call, at, voice, role)
+        source, key, conditioning = self._context_of(call, at, branch, role)
         x = window.of(call.x[source])
-        seen = self._see(x, voice, window, call, row) if self._see is not None else None
-        place: Hashable = (row.image, window, voice.region if seen is not None else None)
+        seen = self._observe(x, branch, window, call, row) if self._observe is not None else None
+        place: Hashable = (row.image, window, branch.region if seen is not None else None)
         whole = seen is None and window == canvas_of(call.model.latent)
-        tag = None if voice.region is None else ("region", voice.region)
-        return (place, told), _Job(UNetRow(source, None if whole else x if seen is None else seen, conditioning, tag))
+        tag = None if branch.region is None else ("region", branch.region)
+        return (place, key), _Job(UNetRow(source, None if whole else x if seen is None else seen, conditioning, tag))
 
-    def _told(self, call: UNetCall, at: int, voice: Voice, role: Role) -> tuple[int, Hashable, Conditioning | None]:
-        """(source row, what it is told, conditioning or None for the source row's own)."""
+    def _context_of(self, call: UNetCall, at: int, branch: Branch, role: Role) -> tuple[int, Hashable, Conditioning | None]:
+        """(source row, key of its context, conditioning or None for the source row's own)."""
         row, step = call.model.rows[at], call.model.step
         wanted = Row(row.image, role, row.part)
-        key = None if voice.region is None else self.contexts.key(wanted, voice.region, step)
-        if voice.together and role == "cond":
-            key = self.contexts.spoken(together(self._texts(row, step)), role, step)
+        key = None if branch.region is None else self.contexts.key(wanted, branch.region, step)
+        if branch.together and role == "cond":
+            key = self.contexts.text_key(together(self._texts(row, step)), role, step)
         if key is None and role != row.role:
             others = [n for n, other in enumerate(call.model.rows) if other.image == row.image and other.role == role]
             if others:
                 return others[0], ("row", others[0]), None
-            key = self.contexts.spoken(without_tags(self._texts(row, step).negative), role, step)
+            key = self.contexts.text_key(without_tags(self._texts(row, step).negative), role, step)
         return (at, ("row", at), None) if key is None else (at, key, self.contexts.conditioning(key))
 
     def _summed(self, call: UNetCall, jobs: list[_Job], largest: int) -> Tensor | None:
@@ -191,9 +191,9 @@ class RegionalPrediction:
                 kind = made.dtype
             for use in jobs[at].uses:
                 use.view.window.of(total[use.at]).add_(made.float() * self._weight(use, made.device))
-                if self._hear is not None:
+                if self._report is not None:
                     row = call.model.rows[use.at]
-                    self._hear(call, replace(row, role=use.role), use.voice, made)
+                    self._report(call, replace(row, role=use.role), use.branch, made)
         return None if total is None else total.to(kind)
 
     def _weight(self, use: _Use, device: torch.device) -> Tensor:
@@ -206,8 +206,8 @@ class RegionalPrediction:
 
 def together(texts: ImageTexts) -> str:
     """All prompts of a picture in one, each once, without the regions' LoRAs."""
-    told = (text.strip() for text in (texts.base, *map(without_tags, texts.regions)))
-    return ", ".join(dict.fromkeys(text for text in told if text))
+    parts = (text.strip() for text in (texts.base, *map(without_tags, texts.regions)))
+    return ", ".join(dict.fromkeys(text for text in parts if text))
 
 
 def others_of(plan: Plan, whole: bool = False) -> Callable[[ImageTexts, Literal["cond", "uncond"]], Iterator[str]]:
@@ -226,35 +226,35 @@ def others_of(plan: Plan, whole: bool = False) -> Callable[[ImageTexts, Literal[
 def prediction_hooks(
     plan: Plan,
     host: Host,
-    voices: Voices,
+    branches: Branches,
     memory: float,
     *,
-    see: See | None = None,
+    observe: Observe | None = None,
     always: bool = False,
     whole: bool = False,
 ) -> Hooks:
     """Hooks of a method whose regions are predictions of their own, with the regions' LoRAs and seeds.
 
-    ``whole``: a voice speaks all prompts together. For the others see `RegionalPrediction`.
+    ``whole``: a branch has all prompts joined. For the others see `RegionalPrediction`.
     """
     prepared = Prepared(plan, host, others_of(plan, whole))
-    return prepared.renewed_by(prepared_hooks(plan, prepared, voices, memory, see=see, always=always))
+    return prepared.renewed_by(prepared_hooks(plan, prepared, branches, memory, observe=observe, always=always))
 
 
 def prepared_hooks(
     plan: Plan,
     prepared: Prepared,
-    voices: Voices,
+    branches: Branches,
     memory: float,
     *,
-    see: See | None = None,
-    hear: Hear | None = None,
+    observe: Observe | None = None,
+    report: Report | None = None,
     always: bool = False,
 ) -> Hooks:
     """The same with what is ``prepared`` already, `others_of` the plan included, and renewed by whoever prepared it."""
     return Hooks(
         cross_attention=row_recorder(plan),
-        unet=RegionalPrediction(plan, prepared, voices, Passes(memory), see, hear, always),
+        unet=RegionalPrediction(plan, prepared, branches, Passes(memory), observe, report, always),
         layers=row_hooks(prepared.networks, plan),
         token_attributes=strength_attributes(ByTag(loras_of_regions(plan))) if prepared.networks.layers else None,
         denoiser=region_noise(plan, prepared.host),

@@ -63,6 +63,6 @@ def _grouped(call: UNetCall, rows: Sequence[UNetRow]) -> dict[Kind, list[int]]:
     groups: dict[Kind, list[int]] = {}
     for at, row in enumerate(rows):
         x = call.x[row.source] if row.x is None else row.x
-        told = call.tokens if row.conditioning is None else len(row.conditioning.crossattn)
-        groups.setdefault((tuple(x.shape), told), []).append(at)
+        length = call.tokens if row.conditioning is None else len(row.conditioning.crossattn)
+        groups.setdefault((tuple(x.shape), length), []).append(at)
     return groups

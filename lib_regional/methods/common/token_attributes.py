@@ -17,20 +17,20 @@ from .region_lora import Placement
 def strength_attributes(placement: Placement) -> TokenAttributesHook:
     """The strengths of `Placement.strengths` side by side, (B, h·w, number of LoRAs)."""
 
-    def told(model: ModelCall, grid: Grid) -> Tensor | None:
+    def attributes(model: ModelCall, grid: Grid) -> Tensor | None:
         found = list(placement.strengths(model, grid).values())
         return (
             torch.stack([strengths.reshape(len(strengths), -1).expand(-1, grid[0] * grid[1]) for strengths in found], -1) if found else None
         )
 
-    return told
+    return attributes
 
 
 def side_by_side(*hooks: TokenAttributesHook | None) -> TokenAttributesHook:
     """What several carry, in the order of ``hooks``."""
 
-    def told(model: ModelCall, grid: Grid) -> Tensor | None:
+    def attributes(model: ModelCall, grid: Grid) -> Tensor | None:
         found = [values for hook in hooks if hook is not None and (values := hook(model, grid)) is not None]
         return torch.cat([values.cpu() for values in found], -1) if found else None
 
-    return told
+    return attributes

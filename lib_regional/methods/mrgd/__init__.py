@@ -84,10 +84,10 @@ def _inversion(host: EditingHost, plan: Plan, source: Side | None, texts: Texts)
 
 
 def _levels(host: InvertingHost, call: DenoiserCall) -> list[int]:
-    """Training steps that the sampler goes through, as the host tells or evenly from where it begins."""
-    told: Callable[[], Sequence[int]] | None = getattr(host, "levels", None)
-    if told is not None:
-        return list(told())
+    """Training steps that the sampler goes through, as the host states or evenly from where it begins."""
+    levels: Callable[[], Sequence[int]] | None = getattr(host, "levels", None)
+    if levels is not None:
+        return list(levels())
     first = int((host.alphas_cumprod - call.alpha**2).abs().argmin())
     return [*ddim_steps(first, call.step.total), 0]
 

@@ -174,8 +174,8 @@ class Edit:
     def _source_clean(self, call: DenoiserCall, own: Tensor, clean: Tensor) -> Tensor:
         """The source's clean prediction (B, C, H, W) after guidance, from what the UNet hook kept."""
         if self._convert is None:
-            told = self._combined("target", call)
-            self._convert = find_conversion(call.x.to(told), told, clean.to(told), call.alpha, call.beta)
+            combined = self._combined("target", call)
+            self._convert = find_conversion(call.x.to(combined), combined, clean.to(combined), call.alpha, call.beta)
         output = self._combined("source", call)
         return self._convert(own, output.to(own), call.alpha, call.beta)
 
@@ -253,8 +253,8 @@ class Edit:
         factors = self._options.reweight
         if not factors or tag.side != "target":
             return None
-        told = self._target.plan.pass_of(self._step).texts[tag.image]
-        text = told.base if tag.key == BASE else told.regions[tag.key] if isinstance(tag.key, int) else total_text(told, self._active(tag))
+        own = self._target.plan.pass_of(self._step).texts[tag.image]
+        text = own.base if tag.key == BASE else own.regions[tag.key] if isinstance(tag.key, int) else total_text(own, self._active(tag))
         if (text, length) not in self._scales:
             self._scales[text, length] = reweight(self._texts.tokens(text), factors, length)
         return self._scales[text, length]

@@ -146,7 +146,7 @@ class Guidance:
         return latent
 
     def infotext_fields(self) -> dict[str, str]:
-        """What the infotext says of it: nothing unless it ended early."""
+        """Infotext fields of the guidance: none unless it ended early."""
         return {} if self.ended is None else {ENDED: f"ended at step {self.ended.index + 1} of {self.ended.total} (out of memory)"}
 
     def _save_memory(self, step: StepInfo) -> None:

@@ -69,7 +69,7 @@ def ddim_steps(first: int, count: int) -> list[int]:
 
 
 Announce = Callable[[int, int], bool]
-"""Told (steps done, steps in all); says whether to go on."""
+"""Called with (steps done, steps in all); returns whether to go on."""
 
 
 class Stopped(Exception):
@@ -140,9 +140,9 @@ class Inversion:
         jobs = self.side.jobs(image, "cond", self._info(index), (x.shape[-2], x.shape[-1]))
         return fuse([(job, self._noise(job, x, index)) for job in jobs], (x.shape[-2], x.shape[-1]))
 
-    def _noise(self, job: Job, x: Tensor, index: int, told: Conditioning | None = None) -> Tensor:
-        told = told or self.texts.conditioning("cond", job.text, self._info(index))
-        return self.host.predict(job.window.of(x)[None], self.steps[index], [told])[0].float()
+    def _noise(self, job: Job, x: Tensor, index: int, conditioning: Conditioning | None = None) -> Tensor:
+        conditioning = conditioning or self.texts.conditioning("cond", job.text, self._info(index))
+        return self.host.predict(job.window.of(x)[None], self.steps[index], [conditioning])[0].float()
 
     def _follow(self, image: int, path: list[Tensor]) -> tuple[Contexts, Leftovers]:
         """Null-text optimisation of one image along its ``path`` (from clean to noise)."""
@@ -169,8 +169,8 @@ class Inversion:
             x = wanted
         return found, left
 
-    def _guided(self, job: Job, x: Tensor, cond: Tensor, told: Conditioning, index: int) -> Tensor:
-        uncond = self._noise(job, x, index, told)
+    def _guided(self, job: Job, x: Tensor, cond: Tensor, conditioning: Conditioning, index: int) -> Tensor:
+        uncond = self._noise(job, x, index, conditioning)
         return uncond + self.scale * (cond - uncond)
 
     def _optimised(self, job: Job, x: Tensor, wanted: Tensor, cond: Tensor, start: Conditioning, index: int) -> Conditioning:
@@ -185,8 +185,8 @@ class Inversion:
             context = start.crossattn.detach().float().clone().requires_grad_(True)
             adam = torch.optim.Adam([context], lr=RATE * (1 - index / 100))
             for _ in range(self.inner):
-                told = replace(start, crossattn=context.to(start.crossattn.dtype))
-                noise = self._guided(job, x, cond, told, index)
+                conditioning = replace(start, crossattn=context.to(start.crossattn.dtype))
+                noise = self._guided(job, x, cond, conditioning, index)
                 missed = ((_moved(here, noise, self._alpha(index), self._alpha(index + 1)) - aim).square() * counts).sum()
                 if float(missed.detach()) / number < ENOUGH * (1 + 2 * index):
                     break
@@ -261,7 +261,7 @@ def _key(inversion: Inversion, clean: Tensor) -> str:
     digest = hashlib.sha256(inversion.picture.encode())
     for tensor in (*probe, *(() if inversion.picture else (clean,))):
         digest.update(tensor.detach().cpu().float().numpy().round(3).tobytes())
-    told = [[(str(job.key), job.text, job.window, job.weight.sum().item()) for job in row] for row in jobs]
-    told_all = (_VERSION, told, tuple(clean.shape), list(inversion.steps), inversion.end, inversion.scale, inversion.inner, side.total)
-    digest.update(repr(told_all).encode())
+    pieces = [[(str(job.key), job.text, job.window, job.weight.sum().item()) for job in row] for row in jobs]
+    identity = (_VERSION, pieces, tuple(clean.shape), list(inversion.steps), inversion.end, inversion.scale, inversion.inner, side.total)
+    digest.update(repr(identity).encode())
     return digest.hexdigest()[:32]

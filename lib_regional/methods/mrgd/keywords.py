@@ -29,9 +29,9 @@ def check_keywords(given: Sequence[Sequence[str]], side: Side, texts: Texts) -> 
         raise_any([Problem("options.mrgd.keywords", len(split), f"a list of at most {len(regions)} lists", "", text)])
     problems = []
     for at, words in enumerate(split):
-        told = [image.regions[at] for image in side.plan.first.texts]
+        prompts = [image.regions[at] for image in side.plan.first.texts]
         for word in words:
-            for text in told:
+            for text in prompts:
                 if word not in texts.positions(text):
                     where = region_label(at, regions[at].name or regions[at].prompt)
                     problems.append(Problem(f"options.mrgd.keywords[{at}]", word, f"a word of its prompt ({text!r})", where))
@@ -74,10 +74,10 @@ class Keywords:
 
     def total_positions(self, image: int, step: StepInfo) -> dict[int, dict[str, tuple[int, ...]]]:
         """Per active region, where its words stand in the joined prompt."""
-        told = self.side.plan.pass_of(step).texts[image]
+        texts = self.side.plan.pass_of(step).texts[image]
         active = self.side.active(image, step)
-        parts = [told.base, *(told.regions[i] for i in active)]
-        found = self.texts.positions_within(total_text(told, active), parts)
+        parts = [texts.base, *(texts.regions[i] for i in active)]
+        found = self.texts.positions_within(total_text(texts, active), parts)
         return dict(zip(active, found[1:], strict=True))
 
     def learn(self, maps: MapStore, step: StepInfo) -> None:

@@ -76,11 +76,11 @@ class RegionWise:
 
     def _request(self, call: UNetCall, n: int, row: Row, side: Side, job: Job, other: Tensor | None) -> Request:
         x = self.latents[side.name][row.image].to(call.x) if side.name in self.latents else call.x[n]
-        told = self._texts.conditioning(row.role, job.text, call.model.step)
+        conditioning = self._texts.conditioning(row.role, job.text, call.model.step)
         if other is not None:
-            told = Conditioning(other, told.vector)
+            conditioning = Conditioning(other, conditioning.vector)
         tag = Tag(side.name, job.key, row.image, row.role)
-        return Request(UNetRow(n, job.window.of(x), told, tag), tag, job.window.grid, len(told.crossattn))
+        return Request(UNetRow(n, job.window.of(x), conditioning, tag), tag, job.window.grid, len(conditioning.crossattn))
 
 
 def _groups(requests: list[Request]) -> list[list[Request]]:

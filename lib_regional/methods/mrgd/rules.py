@@ -51,33 +51,38 @@ class Rules:
         return self._made[name]
 
     def _rules(self, step: StepInfo, early: bool, early_self: bool, own: bool) -> dict[Key, Rule]:
-        told = list(zip(self.source.plan.pass_of(step).texts, self.target.plan.pass_of(step).texts, strict=True))
+        prompts = list(zip(self.source.plan.pass_of(step).texts, self.target.plan.pass_of(step).texts, strict=True))
         both = [pair for pair in self.pairs if pair.source is not None and pair.target is not None]
         keys: list[tuple[Key, Key]] = [(BASE, BASE), *((p.source, p.target) for p in both if p.source is not None and p.target is not None)]
         rules: dict[Key, Rule] = {}
         for source, target in keys:
-            parts = [(_text(theirs, source), _text(ours, target)) for theirs, ours in told]
+            parts = [(_text(theirs, source), _text(ours, target)) for theirs, ours in prompts]
             where = self.area if target == BASE else None
             if all(old == new for old, new in parts):
                 rules[target] = Rule(source, copied, True, where)
             elif own and (early or early_self):
                 edits = [self._edit(*part, [part], step) for part in parts]
                 rules[target] = Rule(source, by_columns(edits) if early else None, early_self, where)
-        rule = self._total(told, keys, step, early, early_self)
+        rule = self._total(prompts, keys, step, early, early_self)
         return rules if rule is None else {**rules, TOTAL: rule}
 
     def _total(
-        self, told: Sequence[tuple[ImageTexts, ImageTexts]], keys: Sequence[tuple[Key, Key]], step: StepInfo, early: bool, early_self: bool
+        self,
+        prompts: Sequence[tuple[ImageTexts, ImageTexts]],
+        keys: Sequence[tuple[Key, Key]],
+        step: StepInfo,
+        early: bool,
+        early_self: bool,
     ) -> Rule | None:
         """The joined prompts, part by part: words of one region never take the maps of another's."""
         actives = self.source.active(0, step), self.target.active(0, step)
-        wholes = [(total_text(theirs, actives[0]), total_text(ours, actives[1])) for theirs, ours in told]
+        wholes = [(total_text(theirs, actives[0]), total_text(ours, actives[1])) for theirs, ours in prompts]
         if all(old == new for old, new in wholes):
             return Rule(TOTAL, copied, True, self.area)
         if not early and not early_self:
             return None
         edits = []
-        for (theirs, ours), whole in zip(told, wholes, strict=True):
+        for (theirs, ours), whole in zip(prompts, wholes, strict=True):
             orders = [[theirs.base, *(theirs.regions[i] for i in actives[0])], [ours.base, *(ours.regions[i] for i in actives[1])]]
             spans = [self.texts.tokens_within(text, order) for text, order in zip(whole, orders, strict=True)]
             found = [(_span(spans[0], actives[0], source), _span(spans[1], actives[1], target)) for source, target in keys]

@@ -13,13 +13,12 @@ from torch import Tensor
 from ...engine.calls import Role, StepInfo
 from ...engine.plan import Plan
 from ...request.layout.regions import Layout
-from ...request.layout.windows import Grid, Window, canvas_of
+from ...request.layout.windows import Grid, Window, canvas_of, window_around
 from ...request.prompt.region_prompts import ImageTexts
 from ...request.prompt.splitting import join_texts
 from ...tensors.device_copies import Moved
 from ...tensors.masks.weight_maps import WeightMaps, weight_maps
 from ...tensors.precision import single
-from .windows import window_of
 
 Key = int | str
 """A region by its position in the layout, or one of the two below."""
@@ -96,7 +95,7 @@ class Side:
         name = (active, factors, latent)
         if name not in self._maps:
             layout = self.plan.layout
-            windows = {i: window_of(layout.regions[i].shape, latent, self.halo) for i in active}
+            windows = {i: window_around(layout.regions[i].shape.bounds, latent, self.halo) for i in active}
             full = weight_maps(_weighted(self.plan, factors), *latent, active)
             seen = torch.zeros_like(full.regions)
             for i, window in windows.items():

@@ -25,7 +25,7 @@ class Texts:
     _tokens: dict[str, list[Token]] = field(default_factory=dict)
 
     def conditioning(self, role: Role, text: str, step: StepInfo) -> Conditioning:
-        """What the model is told of ``text`` at ``step``."""
+        """The conditioning of ``text`` at ``step``."""
         schedule = self.schedules[role, text]
         return schedule[context_at(schedule, step.index)][1]
 

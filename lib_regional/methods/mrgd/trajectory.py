@@ -65,7 +65,7 @@ class Source:
     def final(self, target: Tensor) -> Tensor | None:
         """The source's latent at the level at which sampling ended with ``target`` (B, C, H, W); None where it never began.
 
-        The level is told by the target's last point: ``x = alpha · clean + beta · noise`` in the sense of least squares.
+        The level follows from the target's last point: ``x = alpha · clean + beta · noise`` in the sense of least squares.
         """
         if self._own is None or self._target is None:
             return None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .shapes import Box
 
 Grid = tuple[int, int]
 """Rows and columns ``(h, w)`` of a token grid or a latent."""
@@ -110,3 +114,24 @@ def _spans(first: int, last: int, side: int, overlap: float) -> list[tuple[int, 
     aligned = [*(start // ALIGN * ALIGN for start in exact[:-1]), length - side]
     fits = all(0 < after - before <= stride for before, after in pairwise(aligned))
     return [(first + start, first + start + side) for start in (aligned if fits else exact)]
+
+
+def window_around(bounds: Box, latent: Grid, halo: int = 0) -> Window:
+    """The window around ``bounds`` (in the unit square) with ``halo`` cells on every side, inside the latent (H, W).
+
+    Its sides are multiples of `ALIGN` cells, and at least so many, or the latent's own.
+    """
+    top, height = _side_around(bounds.y0, bounds.y1, latent[0], halo)
+    left, width = _side_around(bounds.x0, bounds.x1, latent[1], halo)
+    return Window(top, left, top + height, left + width)
+
+
+def _side_around(low: float, high: float, cells: int, halo: int) -> tuple[int, int]:
+    """(first cell, number of cells) along one side."""
+    first = math.floor(low * cells + 1e-6) - halo
+    last = math.ceil(high * cells - 1e-6) + halo
+    size = max(ALIGN, -(-(last - first) // ALIGN) * ALIGN)
+    if size >= cells:
+        return 0, cells
+    start = first - (size - (last - first)) // 2
+    return min(max(0, start), cells - size), size

@@ -68,8 +68,8 @@ def attend_apart(q: Tensor, k: Tensor, v: Tensor, parts: Parts, heads: int, scal
     out = torch.empty_like(q)
     for rows, places, seen in parts.groups:
         asked, keys, values = (split_heads(z[rows, at], heads) for z, at in ((q, places), (k, seen), (v, seen)))
-        heard = F.scaled_dot_product_attention(asked, keys, values, scale=scale)
-        out[rows, places] = heard.transpose(1, 2).flatten(2).to(out.dtype)
+        attended = F.scaled_dot_product_attention(asked, keys, values, scale=scale)
+        out[rows, places] = attended.transpose(1, 2).flatten(2).to(out.dtype)
     return out
 
 

@@ -2,7 +2,7 @@
 
 The row's texts stand one after another in front of the picture: ``[text 1 | text 2 | … | padding | picture]``. Added to the scores before
 the softmax (*choice*; full canvas ≡ plain and same text everywhere ≡ plain hold exactly):
-- picture token p asking text s: ``log ŵ_s(p)``, so that each text is heard where it has weight and n copies of one text count as one;
+- picture token p asking text s: ``log ŵ_s(p)``, so that each text acts where it has weight and n copies of one text count as one;
 - a text asking itself: 0, another text: −∞ (texts do not read each other);
 - a text asking the picture, and the picture asking itself: 0.
 """
@@ -14,13 +14,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-Heard = tuple[int, Tensor]
+Placed = tuple[int, Tensor]
 """Length of a text in tokens, and its weights (P,) over the picture's tokens."""
 
 _PADDING = -1
 
 
-def joint_bias(rows: Sequence[Sequence[Heard]], dtype: torch.dtype = torch.float32) -> Tensor | None:
+def joint_bias(rows: Sequence[Sequence[Placed]], dtype: torch.dtype = torch.float32) -> Tensor | None:
     """Texts of each row -> (B, 1, T + P, T + P) to add to the scores; T is the longest row's. None where nothing has to be added."""
     longest = max(sum(length for length, _ in texts) for texts in rows)
     if all(len(texts) == 1 and texts[0][0] == longest and bool((texts[0][1] == 1).all()) for texts in rows):
@@ -28,18 +28,18 @@ def joint_bias(rows: Sequence[Sequence[Heard]], dtype: torch.dtype = torch.float
     return torch.stack([_row_bias(texts, longest) for texts in rows])[:, None].to(dtype)
 
 
-def _row_bias(texts: Sequence[Heard], total: int) -> Tensor:
+def _row_bias(texts: Sequence[Placed], total: int) -> Tensor:
     pixels = texts[0][1].shape[0]
     bias = texts[0][1].new_zeros(total + pixels, total + pixels, dtype=torch.float32)
     owner = torch.full((total,), _PADDING, device=bias.device)
-    heard = bias.new_full((pixels, total), -torch.inf)
+    scores = bias.new_full((pixels, total), -torch.inf)
     start = 0
     for number, (length, weights) in enumerate(texts):
         owner[start : start + length] = number
-        heard[:, start : start + length] = weights.float().clamp_min(0).log()[:, None]
+        scores[:, start : start + length] = weights.float().clamp_min(0).log()[:, None]
         start += length
     bias[:total, :total].masked_fill_(owner[:, None] != owner[None], -torch.inf)
-    bias[total:, :total] = heard
+    bias[total:, :total] = scores
     return bias
 
 

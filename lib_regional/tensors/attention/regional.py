@@ -114,10 +114,10 @@ def attend(
     by_place, flat = out.view(rows * tokens, channels), q.reshape(rows * tokens, channels)
     for bucket, (k, v) in zip(recipe.buckets, keys, strict=True):
         asked = q[bucket.rows] if bucket.places is None else flat[bucket.places].view(len(bucket.members), -1, channels)
-        heard = F.scaled_dot_product_attention(split_heads(asked, heads), k, v, scale=scale)
-        said = heard.transpose(1, 2).flatten(2) * bucket.weights
+        attended = F.scaled_dot_product_attention(split_heads(asked, heads), k, v, scale=scale)
+        weighted = attended.transpose(1, 2).flatten(2) * bucket.weights
         if bucket.places is None:
-            out.index_add_(0, bucket.rows, said)
+            out.index_add_(0, bucket.rows, weighted)
         else:
-            by_place.index_add_(0, bucket.places, said.flatten(0, 1))
+            by_place.index_add_(0, bucket.places, weighted.flatten(0, 1))
     return out

@@ -49,7 +49,7 @@ Stacked = tuple[RowGroup, ...]
 def stack_parts(
     parts: Sequence[Part], names: Sequence[Hashable], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Stacked:
-    """Groups of the regions' ``parts`` (none of the rows' own contexts); ``names[i]`` says which context part i asks."""
+    """Groups of the regions' ``parts`` (none of the rows' own contexts); ``names[i]`` is the context of part i."""
     by_row: dict[int, list[int]] = {}
     for at, part in enumerate(parts):
         by_row.setdefault(part.row, []).append(at)
@@ -90,17 +90,17 @@ def attend_stacked(
     total, left = _attended(asked, own, scale), iter(pairs)
     for group in groups:
         here = asked[group.rows]
-        heard = [_ask(stack, here, next(left), scale) for stack in group.stacks]
-        if len(heard) == 1 and len(heard[0]) == 1:
-            total = _put(total, group.rows, heard[0][0], group.stacks[0].weights[0])
+        outputs = [_ask(stack, here, next(left), scale) for stack in group.stacks]
+        if len(outputs) == 1 and len(outputs[0]) == 1:
+            total = _put(total, group.rows, outputs[0][0], group.stacks[0].weights[0])
         else:
-            said = [(each * stack.weights).sum(0) for each, stack in zip(heard, group.stacks, strict=True)]
-            total = _put(total, group.rows, sum(said[1:], said[0]), None, group.own)
+            mixture = [(each * stack.weights).sum(0) for each, stack in zip(outputs, group.stacks, strict=True)]
+            total = _put(total, group.rows, sum(mixture[1:], mixture[0]), None, group.own)
     return total.flatten(2)
 
 
 def _ask(stack: Stack, q: Tensor, pair: KeysValues, scale: float | None) -> Tensor:
-    """q (R, L, heads, d) -> what each context says (n, R, L, heads, d)."""
+    """q (R, L, heads, d) -> the attention over each context (n, R, L, heads, d)."""
     rows, tokens = q.shape[:2]
     count = len(stack.weights)
     if stack.joined:
@@ -115,19 +115,19 @@ def _attended(q: Tensor, pair: KeysValues, scale: float | None) -> Tensor:
     return F.scaled_dot_product_attention(q.transpose(1, 2), *pair, scale=scale).transpose(1, 2)
 
 
-def _put(total: Tensor, rows: slice | Tensor, said: Tensor, share: Tensor | None, own: Tensor | None = None) -> Tensor:
-    """total (B, L, heads, d) with ``rows`` mixed: by ``share`` from theirs to ``said``, or theirs times ``own`` and ``said`` added.
+def _put(total: Tensor, rows: slice | Tensor, mixture: Tensor, share: Tensor | None, own: Tensor | None = None) -> Tensor:
+    """total (B, L, heads, d) with ``rows`` mixed: by ``share`` from theirs to ``mixture``, or theirs times ``own`` and ``mixture`` added.
 
     In place where nothing follows the gradient.
     """
     here = total[rows]
-    follows = total.requires_grad or said.requires_grad
+    follows = total.requires_grad or mixture.requires_grad
     into = here if isinstance(rows, slice) and not follows else None
     if share is not None:
-        mixed = torch.lerp(here, said, share, out=into)
+        mixed = torch.lerp(here, mixture, share, out=into)
     else:
         assert own is not None
-        mixed = torch.addcmul(said, here, own, out=into)
+        mixed = torch.addcmul(mixture, here, own, out=into)
     if into is not None or len(mixed) == len(total):
         return total if into is not None else mixed
     index = torch.arange(len(total), device=total.device)[rows] if isinstance(rows, slice) else rows

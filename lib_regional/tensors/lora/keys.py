@@ -17,7 +17,7 @@ from ...request.errors import RegionalError
 
 
 class NetworkError(RegionalError):
-    """A LoRA that cannot be used; the text says why, and whoever knows the file's name puts it in front."""
+    """A LoRA that cannot be used; the text gives the reason; callers that know the file's name put it in front."""
 
 
 @dataclass(frozen=True)

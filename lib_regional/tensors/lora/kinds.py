@@ -205,12 +205,12 @@ def _by_blocks(blocks: Tensor, weight: Tensor) -> Tensor:
 
 
 def _butterfly(blocks: Tensor, weight: Tensor) -> Tensor:
-    """BOFT: stages (m, blocks, n, n), each over channels dealt out anew."""
+    """BOFT: stages (m, blocks, n, n), each over channels shuffled anew."""
     flat, size = weight.flatten(1), blocks.shape[-1]
     for stage, block in enumerate(blocks):
         step = 2**stage * (size // 2)
-        dealt = flat.reshape(-1, 2, step, flat.shape[1]).transpose(1, 2).reshape(-1, size, flat.shape[1])
-        turned = torch.einsum("bij,bjc->bic", block, dealt)
+        shuffled = flat.reshape(-1, 2, step, flat.shape[1]).transpose(1, 2).reshape(-1, size, flat.shape[1])
+        turned = torch.einsum("bij,bjc->bic", block, shuffled)
         flat = turned.reshape(-1, step, 2, flat.shape[1]).transpose(1, 2).reshape(flat.shape)
     return flat.reshape(weight.shape)
 

@@ -1,4 +1,4 @@
-"""How a layer uses its weight, told by what it has rather than by its class: hosts bring classes of their own."""
+"""How a layer uses its weight, read from its attributes rather than from its class: hosts bring classes of their own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kind_of(module: nn.Module) -> LayerKind | None:
 
 
 def spatial_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Names and modules of a network's layers through which places hear of each other: group norms, and convolutions wider than a cell."""
+    """Names and modules of a network's layers that mix different positions: group norms, and convolutions wider than a cell."""
     for name, module in network.named_modules():
         kind = kind_of(module)
         wide = isinstance(module, nn.Conv2d) and tuple(module.kernel_size) != (1, 1)

@@ -52,15 +52,20 @@ def _down(delta: LayerDelta) -> Tensor:
 
 
 def rank_maps(strengths: Sequence[Tensor], ranks: Sequence[int]) -> Tensor:
-    """Strengths (…) of every LoRA -> (…, n), where n is their number, or of all their ranks if those differ."""
+    """Strengths (…) of every LoRA -> (…, n), where n is their number, or that of all their ranks if those differ."""
     stacked = torch.stack(list(strengths), -1)
     return stacked if len(set(ranks)) == 1 else stacked.repeat_interleave(torch.tensor(list(ranks)), -1)
 
 
+def token_maps(strengths: Sequence[Tensor], ranks: Sequence[int]) -> Tensor:
+    """Strengths (N,) of every LoRA -> (N, 1, n, 1), as `inner_tokens` takes them."""
+    return rank_maps(strengths, ranks)[:, None, :, None]
+
+
 def inner_tokens(x: Tensor, down: Tensor, maps: Tensor, members: int = 1) -> Tensor:
-    """x (…, in), ``down`` of ``members`` layers one after the other, maps (N, n) over all tokens N -> (N, members · Σr)."""
-    h = F.linear(in_type(x, down.dtype), down).view(len(maps), members, maps.shape[-1], -1)
-    return (h * maps[:, None, :, None]).flatten(1)
+    """x (…, in), ``down`` of ``members`` layers one after the other, maps (N, 1, n, 1) over all tokens N -> (N, members · Σr)."""
+    tokens, _, count, _ = maps.shape
+    return (F.linear(in_type(x, down.dtype), down).view(tokens, members, count, -1) * maps).flatten(1)
 
 
 def add_outer(y: Tensor, h: Tensor, up: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from lib_regional.tensors.lora.stacked import (
     rank_maps,
     stacking_convs_pays,
     stacking_loras_pays,
+    token_maps,
 )
 
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 8e-2}
@@ -67,7 +68,7 @@ def test_tokens(ranks, dtype):
     strengths[0, :, 5:] = 0
     factors = factors_of(deltas, y)
     flat = [one.flatten() for one in strengths]
-    maps, before = rank_maps(flat, factors.ranks).to(dtype), y.clone()
+    maps, before = token_maps(flat, factors.ranks).to(dtype), y.clone()
     expected = written_out(deltas, strengths[..., None], x, y)
     check(add_outer(y, inner_tokens(x, factors.down, maps), factors.up), expected, dtype)
     check(add_gathered(x, y, gathered(factors, flat)), expected, dtype)
@@ -78,7 +79,7 @@ def test_layers_that_read_the_same_tokens_share_the_first_product():
     layers = [[linear(4, 10 * layer + n) for n in range(2)] for layer in range(3)]
     x, strengths = drawn(2, 20, IN), drawn(2, 40)
     factors = [factors_of(deltas, x) for deltas in layers]
-    h = inner_tokens(x, torch.cat([one.down for one in factors]), rank_maps(list(strengths), (4, 4)), 3)
+    h = inner_tokens(x, torch.cat([one.down for one in factors]), token_maps(list(strengths), (4, 4)), 3)
     for layer, (deltas, one) in enumerate(zip(layers, factors, strict=True)):
         y = drawn(2, 20, OUT, seed=layer)
         got = add_outer(y, h[:, 8 * layer : 8 * layer + 8], one.up)

@@ -44,7 +44,7 @@ class Script(scripts.Script):
 
     def before_process_batch(self, p: Any, *_: Any, **__: Any) -> None:
         """Once per batch, before the host takes the tags out of its prompts."""
-        driver.deal_batch(p)
+        driver.scope_batch_tags(p)
 
     def process_batch(self, p: Any, *_: Any, **__: Any) -> None:
         """Once per batch, when its prompts are known and not yet encoded."""

@@ -5,16 +5,27 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "lib_regional"
-FUNCTION_LINES = 60
-FILE_LINES = 400
+FUNCTION_LINES = 45
+FILE_LINES = 300
+LONGER_FILES = {
+    "lib_regional/hosts/a1111/adapter.py": 340,
+    "lib_regional/hosts/diffusers/adapter.py": 360,
+    "lib_regional/methods/common/region_lora.py": 320,
+}
+"""Files that are still longer than FILE_LINES, and what they may have. Never add one; take one off when it is split."""
+FOLDER_FILES = 12
+FLAT_FOLDERS = {"lib_regional/standalone/webui/modules"}
+"""Folders whose file names another program decides: the WebUI's flat ``modules`` package."""
 UNTRACKED = {
     ".git", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", ".venv-matrix", "__pycache__", "build", "dist",
     "node_modules",
@@ -179,6 +190,63 @@ def test_a_right_import_is_left_alone(part: str, source: str) -> None:
     assert list(wrong_imports(part, ast.parse(source), (PACKAGE, part))) == []
 
 
+# ---------------------------------------------------------------- import circles
+
+
+def module_name(path: Path) -> str:
+    """lib_regional/engine/plan.py -> lib_regional.engine.plan; a package's ``__init__.py`` is the package."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def module_of(name: str, known: Iterable[str]) -> str | None:
+    """The known module that an imported dotted name lies in: itself, or the module whose attribute it is."""
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+def imported_modules(module: str, tree: ast.Module, package: tuple[str, ...], known: Iterable[str]) -> set[str]:
+    """Modules of the package that a module imports anywhere: at its top, under TYPE_CHECKING, and inside functions."""
+    found = {module_of(name, known) for _, name in imported_names(tree, package)}
+    return {name for name in found if name is not None and name != module}
+
+
+def import_graph() -> dict[str, set[str]]:
+    known = {module_name(path): path for path in sources(PACKAGE)}
+    packages = {name: path.relative_to(ROOT).parts[:-1] for name, path in known.items()}
+    return {name: imported_modules(name, parse(path), packages[name], known) for name, path in known.items()}
+
+
+def circle(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """The modules of one import circle, each imported by the one before it; empty when there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(reversed(error.args[1]))
+    return []
+
+
+def test_no_modules_import_each_other() -> None:
+    graph = import_graph()
+    assert {f"{PACKAGE}.standalone.host", f"{PACKAGE}.standalone.binding", f"{PACKAGE}.request.settings"} <= set(graph)
+    assert " -> ".join(circle(graph)) == ""
+
+
+CIRCULAR = {
+    "at the top": "from .b import thing",
+    "for types": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .b import Thing",
+    "in a function": "def late():\n    from . import b",
+}
+
+
+@pytest.mark.parametrize("source", CIRCULAR.values(), ids=CIRCULAR)
+def test_an_import_circle_is_found(source: str) -> None:
+    known = ["p.a", "p.b"]
+    graph = {"p.a": imported_modules("p.a", ast.parse(source), ("p",), known), "p.b": {"p.a"}}
+    assert set(circle(graph)) == {"p.a", "p.b"}
+    assert circle({**graph, "p.b": set()}) == []
+
+
 # ---------------------------------------------------------------- house rules
 
 
@@ -201,8 +269,16 @@ def test_functions_are_short() -> None:
 
 
 def test_files_are_short() -> None:
-    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in sources(PACKAGE, "scripts")}
-    assert {name: lines for name, lines in lengths.items() if lines > FILE_LINES} == {}
+    files = [*sources(PACKAGE, "scripts"), ROOT / "run.py", ROOT / "install.py"]
+    lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGER_FILES.get(name, FILE_LINES)} == {}
+
+
+def test_folders_are_small() -> None:
+    """Beside its ``__init__.py`` a folder has at most FOLDER_FILES source files."""
+    files = (path for path in sources(PACKAGE, "scripts") if path.name != "__init__.py")
+    counts = Counter(path.parent.relative_to(ROOT).as_posix() for path in files)
+    assert {folder: count for folder, count in counts.items() if count > FOLDER_FILES and folder not in FLAT_FOLDERS} == {}
 
 
 def test_no_bare_except_and_no_global() -> None:

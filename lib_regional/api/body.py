@@ -14,7 +14,7 @@ _SIZES = (8, 16384)
 
 
 class RequestRefused(Exception):
-    """A body that is not looked at: too large, or no JSON object."""
+    """A body that is refused unread: too large, or no JSON object."""
 
     def __init__(self, status: int, error: str, detail: str) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""What can be said about settings before a picture is made: the texts of every place, and what probably was not meant."""
+"""Checks of settings without sampling: the texts of base and regions, and warnings about likely mistakes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..sources.lasting import reduction
 from ..tensors.masks.weight_maps import WeightMaps, weight_maps
 
 _CELLS = 64
-"""Cells of the longer side of the grid on which coverage is looked at."""
+"""Cells of the longer side of the grid on which coverage is measured."""
 
 _SEEN = 0.05
 """A region whose largest share of any cell is below this does not show."""
@@ -43,7 +43,7 @@ def validate(settings: Settings, prompt: str, negative: str, size: tuple[int, in
 
 
 def find_warnings(settings: Settings, texts: ImageTexts, prompt: str, size: tuple[int, int]) -> Iterator[str]:
-    """Sentences about settings that work but hardly do what somebody wants."""
+    """Warnings about settings that are valid but probably not meant."""
     layout = settings.layout()
     if not any(region.enabled for region in layout.regions):
         yield "No region is on: the picture is made from the base prompt alone." if layout.regions else "There is no region yet."

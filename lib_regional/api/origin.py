@@ -31,7 +31,7 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the name means this machine, whatever a name server says."""
+        """Whether the name means this machine, without a look-up."""
         return self.name == "localhost" or (self.is_number and ipaddress.ip_address(self.name).is_loopback)
 
     @property
@@ -63,7 +63,7 @@ def _address(found: re.Match[str], port: int | None) -> Address:
 def is_own(origin: str, hosts: Iterable[str]) -> bool:
     """Whether ``origin`` is one of the servers that the ``hosts`` (values of Host headers) name.
 
-    Without a port in the Host the names alone are compared: a proxy has left it out, and which one it was nobody can say.
+    Without a port in the Host the names alone are compared: a proxy has left it out, so the port is unknown.
     """
     page = parse_origin(origin)
     if page is None:

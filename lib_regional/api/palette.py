@@ -10,7 +10,7 @@ _START, _GOLDEN_ANGLE = 262.0, 137.508
 _SATURATION, _LIGHTNESS = 0.68, 0.56
 
 BASE_COLOUR: RGB = (128, 128, 128)
-"""Where the base prompt speaks."""
+"""The colour of the base in pictures of the weight maps."""
 
 
 def region_colour(index: int) -> RGB:

@@ -37,7 +37,7 @@ def add_routes(
 ) -> None:
     """Add the routes to ``app``, in place of those of an earlier call.
 
-    ``count_tokens`` and ``trained_side`` (of the loaded model's latents, in cells) ask the host; None: nobody can.
+    ``count_tokens`` and ``trained_side`` (of the loaded model's latents, in cells) query the host; None where none runs.
     ``maps`` are the attention maps of finished pictures; None: there are none.
     """
     routes = app.router.routes
@@ -62,11 +62,11 @@ def _stateless(trained_side: Callable[[], int]) -> tuple[tuple[str, str, Answer]
         return JSONResponse(json_schema())
 
     async def layouts(_: Request) -> Response:
-        """Layouts that come along: places without texts."""
+        """Built-in layouts: shapes without texts."""
         return JSONResponse({"layouts": [{"name": name, "settings": settings} for name, settings in BUILTIN.items()]})
 
     async def check(request: Request) -> Response:
-        """Check settings, and show what every region is told."""
+        """Check settings, and return the texts of every region."""
         body = await read_body(request)
         return JSONResponse(await run_in_threadpool(_validated, body, trained_side))
 
@@ -117,7 +117,7 @@ def _presets(store: PresetStore) -> tuple[tuple[str, str, Answer], ...]:
 
 def _attention(maps: AttentionMaps) -> tuple[str, str, Answer]:
     async def attention(request: Request) -> Response:
-        """Where the words of the regions were looked at, for the pictures of the last generation of that name."""
+        """Attention maps of the regions' words, for the pictures of the last generation of that name."""
         name = request.path_params["name"]
         found = maps.of(name)
         if found is None:

@@ -1,4 +1,4 @@
-"""What a host hands to the hooks: rows, steps, and the calls of model, attention, layer, network and denoiser as frozen data."""
+"""The arguments of the hooks: rows, steps, and the calls of model, attention, layer, network and denoiser as frozen data."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ RowRoles = tuple[Row, ...]
 
 @dataclass(frozen=True)
 class StepInfo:
-    """Where sampling stands: step ``index`` of ``total`` (from 0), sigma, hires pass or not, CFG scale.
+    """The current step of sampling: step ``index`` of ``total`` (from 0), sigma, hires pass or not, CFG scale.
 
-    ``guided`` is False where the host leaves guidance out of this step (its scale is 1, whatever was asked for).
+    ``guided`` is False where the host leaves guidance out of this step (its scale is 1, whatever the request).
     """
 
     index: int
@@ -65,11 +65,11 @@ class ModelCall:
 
 @dataclass(frozen=True)
 class Site:
-    """One attention layer: its module name and kind. ``beside``: it belongs to a ControlNet, not to the UNet."""
+    """One attention layer: its module name and kind. ``controlnet``: it belongs to a ControlNet, not to the UNet."""
 
     name: str
     kind: Literal["cross", "self"]
-    beside: bool = False
+    controlnet: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class AttentionCall:
 
     ``x`` (B, L, C) hidden states with L = h·w of ``grid``, ``context`` (B, T, D). The projections are the host's own modules,
     called as modules, so that hooks of other extensions on them keep acting; ``out`` includes the output projection.
-    ``carried`` (B', L', n) are the per-token attributes where the host merged or tiled the tokens, x is (B', L', C) then: see `Hooks`.
+    ``token_attributes`` (B', L', n) are given where the host merged or tiled the tokens; x is (B', L', C) then: see `Hooks`.
     """
 
     site: Site
@@ -92,7 +92,7 @@ class AttentionCall:
     to_k: Callable[[Tensor], Tensor]
     to_v: Callable[[Tensor], Tensor]
     out: Callable[[Tensor], Tensor]
-    carried: Tensor | None = None
+    token_attributes: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ class LayerCall:
     """One linear, convolution or norm layer that has just run: module ``name``, input ``x`` and output ``y``.
 
     Token layers have x (B, L, C) with L = h·w of ``grid``; spatial ones (B, C, h, w); layers without a spatial axis (time embedding)
-    have ``grid`` None. A layer that reads the context (``attn2.to_k``, ``attn2.to_v``) has x (B, T, D) and ``grid`` None too. ``own`` holds
-    the layer's own weight and bias, for `Hooks.spatial` alone. ``carried`` as in `AttentionCall`.
+    have ``grid`` None. A layer that reads the context (``attn2.to_k``, ``attn2.to_v``) has x (B, T, D) and ``grid`` None too.
+    ``weights`` holds the layer's weight and bias, for `Hooks.spatial` alone. ``token_attributes`` as in `AttentionCall`.
     """
 
     name: str
@@ -109,8 +109,8 @@ class LayerCall:
     model: ModelCall
     x: Tensor
     y: Tensor
-    own: LayerDelta | None = None
-    carried: Tensor | None = None
+    weights: LayerDelta | None = None
+    token_attributes: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ ContextSchedule = tuple[tuple[int, Conditioning], ...]
 
 @dataclass(frozen=True)
 class UNetRow:
-    """One row that a method wants predicted: row ``source`` of the host's call with its timestep and its other inputs.
+    """One row to predict: row ``source`` of the host's call with its timestep and its other inputs.
 
     ``x`` (C, h, w) replaces its latent, ``conditioning`` its context; None keeps them. ``tag`` comes back in `ModelCall.tags`.
     """
@@ -161,8 +161,8 @@ class UNetCall:
 class DenoiserCall:
     """One guided prediction of the whole batch: ``x`` (B, C, H, W) = ``alpha`` · clean + ``beta`` · noise.
 
-    ``x`` is the sampler's own tensor: sampling goes on from what is written into it in place. ``run()`` gives the denoised
-    latent (B, C, H, W) after guidance, and sees what was written into ``x`` before. A hook calls it once: hosts count steps in it.
+    ``x`` is the sampler's own tensor: in-place changes of it stay in sampling. ``run()`` gives the denoised
+    latent (B, C, H, W) after guidance, of ``x`` with these changes. A hook calls it once: hosts count steps in it.
     ``noise`` (B, C, H, W), of unit variance, is the pass's initial noise: given at its first step, by hosts that know it.
     """
 

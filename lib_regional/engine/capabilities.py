@@ -1,4 +1,4 @@
-"""What some hosts can do and others cannot, as Protocols: asked for by name, refused with a message where it is missing."""
+"""Optional capabilities of hosts, as Protocols; a method that needs a missing one is refused with a message."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from ..tensors.latents.noise import Prediction
 
 GuidanceModel = Callable[["Tensor", Sequence[Sequence[str]]], "Tensor"]
-"""pictures (B, 3, H, W) in -1..1 and R lists of words -> maps (B, R, H, W) in 0..1 of where the words are seen; differentiable."""
+"""pictures (B, 3, H, W) in -1..1 and R lists of words -> segmentation maps (B, R, H, W) in 0..1 of the words; differentiable."""
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Facts of a model: side in cells of the latents it was trained on, what it predicts, whether it has cross-attention.
+    """Facts of a model: side in cells of the latents it was trained on, its parametrisation, whether it has cross-attention.
 
     Without ``cross_attention`` text and image tokens share one attention (Flux). ``flow`` is the velocity of a straight path (Flux), whose
     sigma is the share of noise: ``x = (1 − sigma) · clean + sigma · noise``.
@@ -46,12 +46,12 @@ class SeedingHost(Host, Protocol):
 
 
 class EditingHost(Host, Protocol):
-    """What edits ask of a host beyond `Host`; one that lacks it is refused with a message.
+    """The host interface of edits, beyond `Host`; a host without it is refused with a message.
 
-    A host whose `decode` has no gradient says so by an attribute ``differentiable`` that is False."""
+    A host whose `decode` has no gradient sets an attribute ``differentiable`` to False."""
 
     def tokens(self, text: str) -> list[Token]:
-        """The pieces of ``text`` as `Host.encode` lays them out, without specials and padding; of a schedule, those of its last text."""
+        """The tokens of ``text`` with their positions in its context, without specials and padding; of a schedule, its last text's."""
 
     def decode(self, latent: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 3, H, W) around -1..1, with a gradient where autograd is on and the host's weights allow it."""
@@ -60,14 +60,14 @@ class EditingHost(Host, Protocol):
         """(B, 3, H, W) in -1..1 -> (B, C, h, w), the mean of the posterior."""
 
     def guidance_model(self, name: str) -> GuidanceModel | None:
-        """The model that finds words in pictures: the host's own, by name, or ``clipseg:FOLDER``; None where there is none of that name."""
+        """The model that finds words in pictures: the host's own, by name, or ``clipseg:FOLDER``; None where no model has that name."""
 
 
 class InvertingHost(EditingHost, Protocol):
-    """What the inversion of a picture asks of a host: predictions outside of sampling.
+    """The host interface of picture inversion: predictions outside of sampling.
 
     It may have ``announce(text, done, total) -> bool``: shows progress before sampling, and returns whether to go on; and
-    ``levels() -> Sequence[int]``: the training steps that DDIM goes through in this pass, from the noisiest to the last."""
+    ``levels() -> Sequence[int]``: the training steps of DDIM in this pass, from the noisiest to the last."""
 
     alphas_cumprod: Tensor
     """ᾱ of every training step (N,)."""

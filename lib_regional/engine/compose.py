@@ -1,4 +1,4 @@
-"""The slots of `ports.Hooks` as a whole: which field is which kind of slot, and two sets of hooks composed into one.
+"""The slots of `Hooks`: how each field is composed, and two sets of hooks composed into one.
 
 Every field of `Hooks` has one row in `SLOTS`. A field without a row is an error as soon as anything is composed, so that a new slot
 cannot be lost.
@@ -29,7 +29,7 @@ class Slot:
 
 
 def _by_step(step: Callable[..., StepInfo]) -> Slot:
-    """A slot that is asked in calls of the model: the set that acts at the step answers; None leaves the call to the host."""
+    """A slot called during model calls: the set that acts at the step is called; None leaves the call to the host."""
 
     def compose(acts: First, first: Any, second: Any) -> Any:
         if first is None and second is None:
@@ -45,7 +45,7 @@ def _by_step(step: Callable[..., StepInfo]) -> Slot:
 
 
 def _denoiser(acts: First, first: Any, second: Any) -> Any:
-    """As `_by_step`, but the hook has to answer: a set without it runs the call as it is."""
+    """As `_by_step`, but the hook must return a latent: a set without one runs the call unchanged."""
     if first is None and second is None:
         return None
 
@@ -72,13 +72,13 @@ def _each(acts: First, first: Any, second: Any) -> Any:
     return hook if both else None
 
 
-def _told(acts: First, first: Any, second: Any) -> Any:
+def _infotext_fields(acts: First, first: Any, second: Any) -> Any:
     both = [hook for hook in (first, second) if hook is not None]
     return (lambda: {name: text for hook in both for name, text in hook().items()}) if both else None
 
 
 def _finish(acts: First, first: Any, second: Any) -> Any:
-    """The pictures pass through what either of them wants done, the first's before the second's."""
+    """Both picture hooks are applied, the first set's before the second's."""
     both = [hook for hook in (first, second) if hook is not None]
 
     def finish(latents: Any) -> PictureHook | None:
@@ -104,12 +104,12 @@ SLOTS: Mapping[str, Slot] = {
     "self_attention": _in_call,
     "layers": Slot(_layers, _in_call.step),
     "spatial": _in_call,
-    "carried": _of_model,
+    "token_attributes": _of_model,
     "unet": _in_call,
     "denoiser": Slot(_denoiser, lambda call: call.step),
     "renew": Slot(_each),
     "close": Slot(_each),
-    "told": Slot(_told),
+    "infotext_fields": Slot(_infotext_fields),
     "finish": Slot(_finish),
     "method": Slot(lambda _, first, second: first or second),
 }
@@ -117,12 +117,12 @@ SLOTS: Mapping[str, Slot] = {
 
 
 def switched(acts: First, first: Hooks, second: Hooks) -> Hooks:
-    """``first`` at steps where ``acts``, ``second`` at all others; what is asked outside of steps (renew, close, finish …) both do."""
+    """``first`` at steps where ``acts``, ``second`` at all others; slots outside of steps (renew, close, finish …) run both."""
     return Hooks(**{name: slot.compose(acts, getattr(first, name), getattr(second, name)) for name, slot in checked_slots().items()})
 
 
 def noting(hooks: Hooks, asked: Callable[[str], None]) -> Hooks:
-    """``hooks`` of which every slot that is asked in calls of the model first reports its name to ``asked``."""
+    """``hooks`` in which every slot called during model calls first reports its name to ``asked``."""
 
     def around(name: str, hook: Any) -> Any:
         def noted(*args: Any) -> Any:
@@ -143,5 +143,5 @@ def checked_slots() -> Mapping[str, Slot]:
     """`SLOTS`. Raises TypeError that names a field of `Hooks` without a row, or a row without a field."""
     odd = {one.name for one in fields(Hooks)} ^ set(SLOTS)
     if odd:
-        raise TypeError(f"hook_slots.SLOTS and the fields of ports.Hooks differ: {', '.join(sorted(odd))}.")
+        raise TypeError(f"compose.SLOTS and the fields of hooks.Hooks differ: {', '.join(sorted(odd))}.")
     return SLOTS

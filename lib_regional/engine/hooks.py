@@ -1,4 +1,4 @@
-"""The hook slots: what a method asks to be called for, one documented field per slot."""
+"""The hook slots: the callbacks of a method, one documented field per slot."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ AttentionHook = Callable[[AttentionCall], "Tensor | None"]
 """Returns the layer's output (B, L, C), or None to leave the layer to the host."""
 
 LayerHook = Callable[[LayerCall], "Tensor | None"]
-"""Returns what takes the place of ``y``, or None to leave it."""
+"""Returns the replacement of ``y``, or None to leave it."""
 
 UNetHook = Callable[[UNetCall], "Tensor | None"]
 """Returns the UNet's output (B, C, H, W), or None to leave the call to the host."""
 
 DenoiserHook = Callable[[DenoiserCall], "Tensor"]
-"""Returns the denoised latent (B, C, H, W) that the sampler goes on with."""
+"""Returns the denoised latent (B, C, H, W) for the sampler."""
 
 VectorHook = Callable[[ModelCall, "Tensor"], "Tensor | None"]
 """``(call, vectors (B, V))`` -> the rows' pooled texts (B, V) in place of the host's own, or None to leave them.
 
-Models with such a vector (SDXL, Flux) read it beside the context, everywhere at once; see `Conditioning.vector`.
+Models with such a vector (SDXL, Flux) use it besides the context, without spatial positions; see `Conditioning.vector`.
 """
 
 JointHook = Callable[[ModelCall, Grid], "Sequence[Sequence[TextShare]] | None"]
@@ -36,16 +36,16 @@ JointHook = Callable[[ModelCall, Grid], "Sequence[Sequence[TextShare]] | None"]
 The weights of a row's texts sum to 1 at every token. None leaves the call to the host.
 """
 
-CarriedHook = Callable[[ModelCall, Grid], "Tensor | None"]
+TokenAttributesHook = Callable[[ModelCall, Grid], "Tensor | None"]
 """Per-token attributes of a grid on its way into self-attention, (B, h·w, n); None for no attributes."""
 
 PictureHook = Callable[["Tensor"], "Tensor"]
-"""Decoded pictures (B, 3, H, W) in 0..1 -> the pictures that the host goes on with."""
+"""Decoded pictures (B, 3, H, W) in 0..1 -> the pictures (B, 3, H, W) that the host saves."""
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a method asks to be called for. A slot that is None or empty costs nothing."""
+    """The callbacks of a method. An unset or empty slot costs nothing."""
 
     cross_attention: AttentionHook | None = None
     """Called at every cross-attention layer, on models that have them."""
@@ -59,7 +59,7 @@ class Hooks:
     """Module name -> hook behind that linear, convolution or norm layer."""
     spatial: LayerHook | None = None
     """Called before `layers`, behind every group norm and every convolution wider than one cell."""
-    carried: CarriedHook | None = None
+    token_attributes: TokenAttributesHook | None = None
     """Called where the host merges or tiles tokens before self-attention: it merges or tiles these attributes in the same way."""
     unet: UNetHook | None = None
     """Called in place of the whole network."""
@@ -70,9 +70,9 @@ class Hooks:
     method without it cannot be followed by a host whose weights change."""
     close: Callable[[], None] | None = None
     """Called when the hooks are removed, however sampling ended."""
-    told: Callable[[], Mapping[str, str]] | None = None
+    infotext_fields: Callable[[], Mapping[str, str]] | None = None
     """Called after sampling: fields to add to the infotext."""
     finish: Callable[[Tensor], PictureHook | None] | None = None
-    """Called with the latents (B, C, H, W) that sampling ended with; may return what is then done with the decoded pictures."""
+    """Called with the final latents (B, C, H, W); may return a hook for the decoded pictures."""
     method: str = ""
     """The method's name, for messages."""

@@ -1,4 +1,4 @@
-"""Replacing a function in one place (on an object, in a table) and taking it back, whoever patched on top in the meantime."""
+"""Replacing a function in one place (on an object, in a table) and restoring it, whatever was patched on top meanwhile."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Patch:
     """
 
     def __init__(self, place: Place, name: str, around: Around, below: Callable[[], Forward] | None = None) -> None:
-        """``below`` finds what answers where the place has no entry of its own: the class' method, for ``vars`` of an instance."""
+        """``below`` finds the callable where the place has no entry of its own: the class's method, for ``vars`` of an instance."""
         self._place = place
         self._name = name
         self._around: Around | None = around
@@ -41,7 +41,7 @@ class Patch:
         functools.update_wrapper(self, self._inner(), updated=())
 
     def __deepcopy__(self, memo: object) -> Patch:
-        """Copies of a table share the patch, as they share functions: a copy of its own would never be taken back."""
+        """Copies of a table share the patch, as they share functions: a separate copy would never be restored."""
         return self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -52,7 +52,7 @@ class Patch:
         return around(inner, *args, **kwargs)
 
     def _inner(self) -> Forward:
-        """What lies below. The class attribute is looked up at each call: attention optimisers replace it while we are here."""
+        """The patched callable. A class attribute is looked up at each call: attention optimisers may replace it meanwhile."""
         if self._before is _NOTHING:
             assert self._below is not None
             return self._below()
@@ -60,11 +60,11 @@ class Patch:
         return self._before
 
     def install(self) -> None:
-        """Take the place."""
+        """Put the patch in its place."""
         self._place[self._name] = self
 
     def remove(self) -> None:
-        """Hand everything on from now, and leave the place if nobody lies on top. Twice is harmless."""
+        """Pass all calls on from now, and restore the place unless another patch lies on top. Idempotent."""
         self._around = None
         self._leave()
 
@@ -78,7 +78,7 @@ class Patch:
 
     @property
     def below(self) -> object:
-        """What an empty patch stands for; itself while it is in force."""
+        """The callable below an inactive patch; the patch itself while it is in force."""
         return self._before if self._around is None else self
 
 
@@ -90,9 +90,9 @@ def _living(forward: object) -> object:
 
 
 def foreign_forward(module: Any) -> object | None:
-    """What somebody else has put in place of ``module``'s own ``forward`` on the instance; None where its class answers.
+    """The replacement of ``module``'s ``forward`` that another extension set on the instance; None where the class's is in force.
 
-    Those who put the class's method back by assigning it (ControlNet) leave it bound on the instance: that is nobody's.
+    An extension that restores the class's method by assignment (ControlNet) leaves it bound on the instance: that is no replacement.
     """
     found = _living(vars(module).get("forward", _NOTHING))
     owner: Any = type(module)

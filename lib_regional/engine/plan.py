@@ -1,4 +1,4 @@
-"""Settings + prompts -> Plan: what every image is told where, and which regions are active at which step."""
+"""Settings + prompts -> Plan: the texts of every image and region, and which regions are active at which step."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class PassPlan:
 
 @dataclass(frozen=True)
 class Picture:
-    """What img2img starts from: the clean latents (B, C, h, w), and (width, height) of the picture that was given.
+    """The initial picture of img2img: its clean latents (B, C, h, w), and its (width, height) in pixels.
 
-    ``name`` tells pictures apart where latents cannot: hosts draw them from the encoder's posterior, anew each time.
+    ``name`` identifies the picture, since latents do not: hosts sample them from the encoder's posterior anew each time.
     """
 
     latent: Tensor
@@ -39,7 +39,7 @@ class Picture:
 class Plan:
     """The regional part of one batch. ``size`` is (width, height) in pixels of the first pass, ``sampler`` its label where known.
 
-    ``record`` is told what the regions' words are looked at, where somebody wants to know.
+    ``record`` collects the attention maps of the regions' words; None where they are not wanted.
     """
 
     settings: Settings
@@ -67,11 +67,11 @@ def plan_pass(settings: Settings, prompts: Sequence[str], negatives: Sequence[st
 
 
 def plan_hires(settings: Settings, first: PassPlan, prompts: Sequence[str], negatives: Sequence[str], steps: int) -> PassPlan:
-    """Texts of the hires pass. A hires prompt that does not split into the regions speaks for the base alone."""
+    """Texts of the hires pass. A hires prompt that does not split into the regions replaces the base text only."""
     texts = []
-    for told, prompt, negative in zip(first.texts, prompts, negatives, strict=True):
+    for image, prompt, negative in zip(first.texts, prompts, negatives, strict=True):
         try:
             texts.append(plan_texts(settings, prompt, negative))
         except SettingsError:
-            texts.append(replace(told, base=prompt, negative=negative))
+            texts.append(replace(image, base=prompt, negative=negative))
     return PassPlan(tuple(texts), steps)

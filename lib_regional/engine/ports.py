@@ -34,7 +34,7 @@ class Host(Protocol):
         """
 
     def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
-        """What each LoRA adds to the UNet's layers at strength 1 (``te`` and ``unet`` are for the caller, ``dyn`` is for the host).
+        """The deltas of each LoRA for the UNet's layers at strength 1 (``te`` and ``unet`` are for the caller, ``dyn`` is for the host).
 
         Deltas that depend on the layer's weight take the one without any LoRA. Raises `RegionalError` that names the file for one that is
         missing, damaged, refused or made for another model. Nothing of it stays loaded in the host's own list of networks.

@@ -31,12 +31,12 @@ class Session:
         self.close()
 
     def finish(self, latents: Any) -> PictureHook | None:
-        """What is to be done with the pictures of ``latents`` (B, C, H, W), with which sampling ended; None is nothing."""
+        """The hook for the decoded pictures of the final ``latents`` (B, C, H, W); None where there is no such hook."""
         return None if self._hooks.finish is None else self._hooks.finish(latents)
 
-    def told(self) -> Mapping[str, str]:
-        """What the infotext shall say of the sampling that has ended."""
-        return {} if self._hooks.told is None else self._hooks.told()
+    def infotext_fields(self) -> Mapping[str, str]:
+        """Fields to add to the infotext, known once sampling has ended."""
+        return {} if self._hooks.infotext_fields is None else self._hooks.infotext_fields()
 
     def close(self) -> None:
         """Undo every patch of this session."""

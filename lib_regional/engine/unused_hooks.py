@@ -1,4 +1,4 @@
-"""Whether a model asks for what a method wants to change: hooks that nothing ever calls would be left out in silence."""
+"""A check that the hooks of a method are called: without it a hook that the model never calls would be left out in silence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WANTED = {
     "spatial": "norms and convolutions",
     "unet": "calls of the whole network",
 }
-"""Slots that every prediction asks for where the model has what they change. The others have a reason of their own not to be asked: only
+"""Slots that every prediction calls where the model has the layers. The others may be uncalled with reason: only
 some models have a pooled text, and only some hosts move tokens."""
 
 
@@ -29,7 +29,7 @@ class AskedHooks:
         self.hooks = noting(hooks, self._names.add)
 
     def check(self, unet: Any, joint: bool = False) -> None:
-        """Raise `RegionalError` that names what the prediction that has just ended never asked for; later predictions are not looked at.
+        """Raise `RegionalError` naming the slots that the first prediction did not call; later predictions are not checked.
 
         ``joint``: text and picture share one attention in ``unet``, which takes the place of cross-attention.
         """

@@ -1,1 +1,1 @@
-"""Host adapters: the only place, beside the entry script and the standalone host, that knows a host."""
+"""Host adapters: the only modules, besides the entry script and the standalone host, that import a host."""

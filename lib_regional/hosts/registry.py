@@ -1,4 +1,4 @@
-"""Which adapter serves a generation: asked by capability, never by version."""
+"""The choice of the adapter for a generation: by capability, never by version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .forge.model import is_forge
 
 
 def is_diffusers(model: Any) -> bool:
-    """Whether ``model`` offers a diffusers UNet together with what its adapter asks of it."""
+    """Whether ``model`` offers a diffusers UNet with the attributes that its adapter needs."""
     return all(hasattr(model, name) for name in ("unet", "encode_schedules", "call_listeners"))
 
 

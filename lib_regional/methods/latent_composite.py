@@ -75,6 +75,7 @@ class Hidden:
         self._latents: dict[Owner, Tensor] = {}
         self._seen: dict[Owner, tuple[Tensor, StepInfo]] = {}
         self._said: dict[Owner, dict[tuple[Role, int], Tensor]] = {}
+        self._shows: dict[int, tuple[Voice, Tensor | None]] = {}
 
     def clear(self) -> None:
         """Forget all: a pass begins, or the regions are no longer alone."""
@@ -84,16 +85,23 @@ class Hidden:
 
     def see(self, x: Tensor, voice: Voice, window: Window, call: UNetCall, row: Row) -> Tensor | None:
         """The picture's latent where the voice shows, its own hidden one elsewhere; see `prediction.See`."""
-        shows = voice.views[0].weight > 0
-        if shows.all():
+        shows = self._shown(voice, x.device)
+        if shows is None:
             return None
         owner, sigma = (row.image, voice.region), call.model.step.sigma
         kind, channels = self._facts.prediction, latent_channels(x, self._facts.prediction)
         latent, rest = single(x[:channels]), x[channels:]
         hidden = self._latents.setdefault(owner, sampler_latent(latent, sigma, kind))
-        seen = torch.where(shows.to(x.device), latent, network_input(hidden, sigma, kind))
+        seen = torch.where(shows, latent, network_input(hidden, sigma, kind))
         self._seen[owner] = (seen, call.model.step)
         return torch.cat([seen.to(x.dtype), rest])
+
+    def _shown(self, voice: Voice, device: torch.device) -> Tensor | None:
+        """Where the voice shows, bool (h, w); None for everywhere. Voices are the same from step to step."""
+        if id(voice) not in self._shows:
+            shows = voice.views[0].weight > 0
+            self._shows[id(voice)] = (voice, None if bool(shows.all()) else shows.to(device))
+        return self._shows[id(voice)][1]
 
     def hear(self, call: UNetCall, row: Row, voice: Voice, said: Tensor) -> None:
         """See `prediction.Hear`."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..engine.calls import Row, StepInfo, UNetCall
+from ..engine.calls import ModelCall, Row, StepInfo, UNetCall
 from ..engine.capabilities import facts_of
 from ..engine.hooks import Hooks
 from ..engine.plan import Plan
@@ -81,21 +81,53 @@ class Bootstrap:
     def __init__(self, share: float, prediction: Prediction) -> None:
         self._share = share
         self._prediction = prediction
+        self._outside: dict[tuple[int, Window], tuple[Voice, Tensor | None]] = {}
+        self._behind: tuple[ModelCall, Tensor] | None = None
+        self._noise: dict[tuple[int, ...], Tensor] = {}
 
     def __call__(self, x: Tensor, voice: Voice, window: Window, call: UNetCall, row: Row) -> Tensor | None:
         """What the region sees: (C, h, w), see `prediction.See`."""
         step = call.model.step
         if voice.region is None or step.progress >= self._share:
             return None
-        heard = torch.zeros(window.grid)
-        for view in voice.views:
-            _add_shared(heard, view, window)
-        outside = heard <= NEGLIGIBLE
-        if not outside.any():
+        outside = self._outside_of(voice, window, x.device)
+        if outside is None:
             return None
         channels = latent_channels(x, self._prediction)
-        behind = window.of(_background(call, channels, self._prediction)).to(x)
-        return torch.cat([torch.where(outside.to(x.device), behind, x[:channels]), x[channels:]])
+        behind = window.of(self._background(call, channels, x.device)).to(x)
+        return torch.cat([torch.where(outside, behind, x[:channels]), x[channels:]])
+
+    def _outside_of(self, voice: Voice, window: Window, device: torch.device) -> Tensor | None:
+        """Where in ``window`` the region is not heard, bool (h, w); None for nowhere. Voices are the same from step to step."""
+        name = (id(voice), window)
+        if name not in self._outside:
+            heard = torch.zeros(window.grid)
+            for view in voice.views:
+                _add_shared(heard, view, window)
+            outside = heard <= NEGLIGIBLE
+            self._outside[name] = (voice, outside.to(device) if outside.any() else None)
+        return self._outside[name][1]
+
+    def _background(self, call: UNetCall, channels: int, device: torch.device) -> Tensor:
+        """A constant colour with noise as the UNet is given it (channels, H, W), one for all windows of a call.
+
+        The noise is the same in every step; it and the colours of all steps are drawn and brought to ``device`` once.
+        """
+        if self._behind is None or self._behind[0] is not call.model:
+            shape = (channels, *call.model.latent)
+            if shape not in self._noise:
+                self._noise[shape] = seeded_noise(shape, _COLOUR_SEED).to(device)
+            step, noise = call.model.step, self._noise[shape]
+            colour = self._colours(channels, max(step.total, step.index + 1), device)[step.index]
+            self._behind = (call.model, noised(colour.expand_as(noise), noise, call.model.step.sigma, self._prediction))
+        return self._behind[1]
+
+    def _colours(self, channels: int, steps: int, device: torch.device) -> Tensor:
+        """One colour for each step (steps, channels, 1, 1)."""
+        if (channels, steps) not in self._noise:
+            drawn = [seeded_noise((channels, 1, 1), _COLOUR_SEED + 1 + index) for index in range(steps)]
+            self._noise[channels, steps] = (torch.stack(drawn) * _COLOUR).to(device)
+        return self._noise[channels, steps]
 
 
 def _add_shared(heard: Tensor, view: View, window: Window) -> None:
@@ -106,13 +138,6 @@ def _add_shared(heard: Tensor, view: View, window: Window) -> None:
     if top < bottom and left < right:
         part = view.weight[top - other.top : bottom - other.top, left - other.left : right - other.left]
         heard[top - window.top : bottom - window.top, left - window.left : right - window.left] += part
-
-
-def _background(call: UNetCall, channels: int, prediction: Prediction) -> Tensor:
-    """A constant colour with noise as the UNet is given it (channels, H, W); the noise is the same in every step."""
-    colour = seeded_noise((channels, 1, 1), _COLOUR_SEED + 1 + call.model.step.index) * _COLOUR
-    noise = seeded_noise((channels, *call.model.latent), _COLOUR_SEED)
-    return noised(colour.expand_as(noise), noise, call.model.step.sigma, prediction)
 
 
 def multidiffusion(plan: Plan, host: Host) -> Hooks:

@@ -1,1 +1,1 @@
-"""What a regional picture is, without torch: geometry, settings, prompts, presets. Standard library only."""
+"""The request for a regional picture, without torch: geometry, settings, prompts, presets. Standard library only."""

@@ -18,7 +18,7 @@ MOST_IMAGES = 100
 
 @dataclass(frozen=True)
 class RegionMap:
-    """How much region ``region``'s words were looked at: ``levels`` are h·w bytes, 255 at the highest share, which is ``peak`` (0..1)."""
+    """Attention map of the words of region ``region``: ``levels`` are h·w bytes, 255 at the highest share, which is ``peak`` (0..1)."""
 
     region: int
     grid: tuple[int, int]

@@ -1,4 +1,4 @@
-"""What an X/Y/Z plot can vary: each axis reads one value of its list and says how it changes the settings (as JSON)."""
+"""The axes of X/Y/Z plots: each parses one value of its list and changes the settings (as JSON)."""
 
 from __future__ import annotations
 

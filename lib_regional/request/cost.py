@@ -1,4 +1,4 @@
-"""What a generation will cost, said before it is made: UNet work relative to the plain picture. Arithmetic on rectangles, no model.
+"""Estimate of a generation's cost: UNet work relative to the plain picture. Arithmetic on rectangles, no model.
 
 An estimate counts what every step predicts, as the methods do (`methods.work`).
 """
@@ -17,7 +17,7 @@ from .prompt.region_prompts import ImageTexts
 from .settings import Settings
 
 TRAINED = 64
-"""Side in cells of the latents that a model is trained on unless it says otherwise (SD1)."""
+"""Default side in cells of the latents that a model is trained on (SD1)."""
 
 
 @dataclass(frozen=True)

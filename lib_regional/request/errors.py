@@ -1,4 +1,4 @@
-"""Errors that say what is wrong, where, and what would be right."""
+"""Errors with the field, the value and what is allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of values: each says in one place what it accepts, what it makes of it, and how a JSON schema puts it."""
+"""Kinds of values: each declares in one place what it accepts, how it parses it, and its JSON schema."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Field:
     default: object = REQUIRED
 
     def fault(self, value: object) -> str | None:
-        """What would be allowed, where ``value`` is not; None for a good value."""
+        """The allowed values, where ``value`` is not one of them; None for a valid value."""
         raise NotImplementedError
 
     def read(self, value: object) -> object:
@@ -143,7 +143,7 @@ FRACTION = Number("a fraction")
 
 @dataclass(frozen=True)
 class Declaration:
-    """A field of a dataclass as a request knows it: what it accepts, its ``label``, and the name of its X/Y/Z axis ("" for none)."""
+    """The declaration of a dataclass field in a request: what it accepts, its ``label``, and the name of its X/Y/Z axis ("" for none)."""
 
     kind: Field
     label: str
@@ -171,7 +171,7 @@ def is_unicode(text: str) -> bool:
 
 
 def to_plain(value: object) -> object:
-    """Tuples as lists and whole floats as integers, so that JSON is short and the same whoever wrote it."""
+    """Tuples as lists and whole floats as integers, so that JSON is short and independent of its writer."""
     if isinstance(value, (tuple, list)):
         return [to_plain(part) for part in value]
     if isinstance(value, Mapping):
@@ -200,7 +200,7 @@ def settled(owner: object, fields: Mapping[str, Field]) -> None:
 def read_fields(
     data: Mapping[str, object], fields: Mapping[str, Field], others: Collection[str] = ()
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Values of the given keys in their held form, and the problems: wrong values, keys that lack, keys that nobody knows."""
+    """Values of the given keys in their held form, and the problems: wrong values, missing keys, unknown keys."""
     values: dict[str, Any] = {}
     problems = [unknown_key(key, data[key], [*fields, *others]) for key in data if key not in fields and key not in others]
     for name, field in fields.items():
@@ -218,7 +218,7 @@ def read_fields(
 
 
 def unknown_key(key: object, value: object, known: Collection[str]) -> Problem:
-    """The problem of a key that nobody knows, with the nearest known one."""
+    """The problem of an unknown key, with the nearest known one."""
     near = difflib.get_close_matches(str(key), known, n=1)
     hint = f'did you mean "{near[0]}"?' if near else f"known keys: {', '.join(known) or 'none'}."
     return Problem(str(key), value, f"one of {', '.join(known)}" if known else "left out", text=f'"{key}" is not a known key; {hint}')

@@ -22,7 +22,7 @@ _RUN = secrets.token_hex(4)
 
 
 def temporary_name(prefix: str = PREFIX, suffix: str = SUFFIX) -> str:
-    """A new name that says which machine, process and run made it, for `remove_leftovers`."""
+    """A new name with the machine, process and run that made it, for `remove_leftovers`."""
     return f"{prefix}{_MACHINE}-{os.getpid()}-{_RUN}-{secrets.token_hex(4)}{suffix}"
 
 
@@ -66,7 +66,7 @@ def remove_leftovers(folder: Path, prefix: str = PREFIX, suffix: str = SUFFIX, o
     """Remove temporary files and folders in ``folder`` whose process ended without removing them; how many were removed.
 
     What belongs to a living process, or to another machine that uses the same folder, stays until it is too old to be in use; so do
-    files whose name matches ``older``, a pattern of names that say nothing of their process.
+    files whose name matches ``older``, a pattern of names without a process id.
     """
     named = re.compile(rf"{re.escape(prefix)}([0-9a-f]{{8}})-(\d+)-([0-9a-f]{{8}})-\S*{re.escape(suffix)}")
     removed = 0

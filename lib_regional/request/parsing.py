@@ -70,7 +70,7 @@ def count_problems(regions: Sequence[object]) -> list[Problem]:
 
 
 def read_regions(data: object, has_grid: bool) -> tuple[tuple[RegionSettings, ...], list[Problem]]:
-    """A list of JSON objects -> (regions, problems); ``has_grid`` tells whether their places come from a grid."""
+    """A list of JSON objects -> (regions, problems); ``has_grid`` is whether their shapes come from a grid."""
     if not isinstance(data, (list, tuple)):
         return (), [Problem("regions", data, "a list of objects")]
     problems = count_problems(data)
@@ -103,7 +103,7 @@ def _read_region(data: object, at: int, has_grid: bool) -> tuple[RegionSettings 
 
 
 def place_problems(path: str, label: str, kinds: Sequence[str], has_grid: bool) -> list[Problem]:
-    """A region takes its place from exactly one shape, or from the grid."""
+    """A region has exactly one shape, or a cell of the grid."""
     names = ", ".join(SHAPES)
     if has_grid and kinds:
         text = f"has a place of its own ({', '.join(kinds)}) although there is a grid: remove one of them."

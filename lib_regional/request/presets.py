@@ -85,7 +85,7 @@ class PresetStore:
         return store
 
     def names(self) -> tuple[str, ...]:
-        """Names of all presets, sorted without regard to case; files that are none are passed over."""
+        """Names of all presets, sorted without regard to case; other files are left out."""
         try:
             files = [path for path in self.folder.iterdir() if path.suffix == _SUFFIX and path.is_file()]
         except FileNotFoundError:
@@ -109,20 +109,20 @@ class PresetStore:
         if not overwrite and path.exists():
             raise PresetExistsError(f"There is a preset {shown(name)} already.")
         text = json.dumps(Settings.parse(settings).to_json(), ensure_ascii=False, indent=1)
-        with _told(f"Preset {shown(name)} cannot be saved"):
+        with _naming(f"Preset {shown(name)} cannot be saved"):
             self.folder.mkdir(parents=True, exist_ok=True)
             files.write_bytes(path, (text + "\n").encode("utf-8"), sync=True)
 
     def delete(self, name: str) -> None:
         """Remove a preset. Raises PresetMissingError."""
         path = self._existing(name)
-        with _told(f"Preset {shown(name)} cannot be deleted"):
+        with _naming(f"Preset {shown(name)} cannot be deleted"):
             path.unlink()
 
     def rename(self, old: str, new: str) -> None:
         """Give a preset another name. Raises PresetMissingError, PresetExistsError."""
         source, target = self._existing(old), self._path(new)
-        with _told(f"Preset {shown(old)} cannot be renamed"):
+        with _naming(f"Preset {shown(old)} cannot be renamed"):
             if target.exists() and not target.samefile(source):
                 raise PresetExistsError(f"There is a preset {shown(new)} already.")
             source.replace(target)
@@ -139,8 +139,8 @@ class PresetStore:
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Turn what the file system refuses into a PresetError."""
+def _naming(what: str) -> Iterator[None]:
+    """Raise a PresetError that begins with ``what`` for errors of the file system."""
     try:
         yield
     except OSError as error:
@@ -148,5 +148,5 @@ def _told(what: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """The reason without the file's path, which is nobody's business on the other side of an API."""
+    """The reason without the file's path, which an API must not reveal."""
     return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)

@@ -98,7 +98,7 @@ class Settings:
     def parse(cls, data: object) -> Settings:
         """Settings from a dict, a JSON text or Settings; None, "" and {} are the disabled default.
 
-        Raises SettingsError with every problem found: unknown keys, wrong types, values out of range, shapes that are none.
+        Raises SettingsError with every problem found: unknown keys, wrong types, values out of range, invalid shapes.
         """
         if isinstance(data, Settings):
             return data
@@ -158,14 +158,14 @@ class Settings:
         return self.regions + (RegionSettings(),) * missing
 
     def layout(self) -> Layout:
-        """All regions with their places, those that are off too. Raises SettingsError (field ``grid``), see :meth:`filled_regions`."""
+        """All regions with their shapes, disabled ones too. Raises SettingsError (field ``grid``), see :meth:`filled_regions`."""
         regions = self.filled_regions()
         shapes = self.grid.boxes() if self.grid else [region.shape for region in regions]
         return Layout(tuple(_placed(region, shape) for region, shape in zip(regions, shapes, strict=True) if shape), self.overlap)
 
 
 def is_off(data: object) -> bool:
-    """Whether ``data`` asks for nothing at all: None, "", {}, or ``enabled`` false - then whatever else it holds is nobody's fault."""
+    """Whether ``data`` disables Regional: None, "", {}, or ``enabled`` false; its other keys are not checked then."""
     if isinstance(data, Settings):
         return not data.enabled
     found = read_json(data) if isinstance(data, str) else data
@@ -230,7 +230,7 @@ def _region_schemas() -> tuple[dict[str, Any], dict[str, Any]]:
 def json_schema() -> dict[str, Any]:
     """The settings as a JSON schema (draft 2020-12).
 
-    It accepts what :meth:`Settings.parse` accepts, up to what a schema cannot say: that numbers stand in order (x0 < x1, steps),
+    It accepts what :meth:`Settings.parse` accepts, except for what a schema cannot express: that numbers are ordered (x0 < x1, steps),
     that an area is not zero, that a mask's picture is whole, and the sizes of ratios.
     """
     region, condition = _region_schemas()

@@ -73,10 +73,10 @@ def channel_masks(picture: Image.Image) -> list[FoundMask]:
 
 
 def colour_masks(picture: Image.Image, fill_lowest: bool = False) -> list[FoundMask]:
-    """One mask per colour. White, black, grey and transparent pixels belong to nobody.
+    """One mask per colour. White, black, grey and transparent pixels belong to no region.
 
     Colours that are nearly alike (JPEG noise, soft brushes) are one. Regional Prompter's colours keep their order, others come in reading
-    order. ``fill_lowest`` gives the first one what belongs to nobody, as Regional Prompter does without a base.
+    order. ``fill_lowest`` assigns the pixels of no region to the first one, as Regional Prompter does without a base.
     Raises RegionalError for a picture without colours.
     """
     pixels = np.asarray(_shrunk(picture.convert("RGBA"), _LOOKED_AT * 2, Image.Resampling.NEAREST))
@@ -135,7 +135,7 @@ def _solid(rgb: NDArray[np.int32], colours: list[RGB]) -> list[RGB]:
 
 
 def _eroded(area: NDArray[np.bool_], radius: int = 2) -> NDArray[np.bool_]:
-    """What is left when ``radius`` pixels are taken off every border but that of the picture."""
+    """Erosion by ``radius`` pixels; the picture's own border is kept."""
     for axis in (0, 1):
         width = [(radius, radius) if each == axis else (0, 0) for each in (0, 1)]
         padded = np.pad(area, width, constant_values=True)
@@ -145,7 +145,7 @@ def _eroded(area: NDArray[np.bool_], radius: int = 2) -> NDArray[np.bool_]:
 
 
 def _reach(one: RGB, other: RGB) -> float:
-    """How far apart two colours may be and still be one: colours of the palette are told apart more finely."""
+    """The distance below which two colours count as one, smaller for two colours of the palette."""
     both = _palette_index(one), _palette_index(other)
     return 1.0 if min(both) >= 0 and both[0] != both[1] else _ALIKE
 

@@ -45,7 +45,7 @@ def find_clipseg(folder: str) -> GuidanceModel | None:
 
 
 class Clipseg:
-    """See `ports.GuidanceModel`. A region's words are asked for as one phrase."""
+    """See `capabilities.GuidanceModel`. A region's words are asked for as one phrase."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self._model = model
@@ -58,8 +58,8 @@ class Clipseg:
 
     def _maps(self, pictures: Tensor, words: Sequence[Sequence[str]]) -> Tensor:
         self._model.to(pictures.device)
-        told = self._tokenizer([" ".join(one) for one in words], padding=True, truncation=True, return_tensors="pt").to(pictures.device)
-        texts = self._model.clip.get_text_features(**told)
+        tokens = self._tokenizer([" ".join(one) for one in words], padding=True, truncation=True, return_tensors="pt").to(pictures.device)
+        texts = self._model.clip.get_text_features(**tokens)
         maps = torch.stack([self._asked(one[None], texts) for one in self._prepared(pictures)])
         return F.interpolate(maps, pictures.shape[-2:], mode="bilinear", align_corners=False)
 

@@ -1,4 +1,4 @@
-"""Masks as pictures carry them in their parameters: no larger than what they can show there."""
+"""Masks in the parameters of pictures: reduced to the resolution that has an effect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def lasting_size(data: str) -> tuple[int, int]:
 
 
 def reduction(shape: object) -> str:
-    """What becomes of a large mask, to follow a region's name; "" for any other shape."""
+    """The note on a reduced mask, to follow a region's name; "" for any other shape."""
     if not isinstance(shape, MaskImage) or (kept := lasting_size(shape.data)) == shape.size:
         return ""
     return "has a mask of {} × {} pixels: the picture's parameters keep it as {} × {}.".format(*shape.size, *kept)

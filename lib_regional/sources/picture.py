@@ -1,4 +1,4 @@
-"""Picture files that users bring: opened with care, or refused with a sentence that says what they are."""
+"""Picture files that users bring: opened with care, or refused with a message naming their format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..request.layout.png import MAX_TEXT, SIGNATURE, unpacked_text, without_pro
 
 _KINDS = "PNG, JPEG, WebP, BMP and TIFF work"
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF")
-"""What is opened at all: others start programs (EPS) or are no pictures of people's."""
+"""Accepted formats: others start programs (EPS) or are no photographs or drawings."""
 
 _USER_COMMENT, _EXIF = 0x9286, 0x8769
 
@@ -24,7 +24,7 @@ _USER_COMMENT, _EXIF = 0x9286, 0x8769
 def open_picture(text: str, field: str = "picture") -> Image.Image:
     """A data URL or bare base64 -> the decoded picture.
 
-    Raises RegionalError for what is none, cut off or animated, and SettingsError (``field``) for what is too large.
+    Raises RegionalError for data that is no picture, cut off or animated, and SettingsError (``field``) for one that is too large.
     """
     raw = _bytes_of(text)
     try:

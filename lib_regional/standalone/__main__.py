@@ -93,7 +93,7 @@ def run(options: argparse.Namespace, stopping: Stopping) -> int:
 
 
 def announce(running: uvicorn.Server, url: str, browser: bool) -> None:
-    """Say where the host is as soon as it answers, and show it."""
+    """Print the address as soon as the server responds, and open it."""
     while not running.started:
         time.sleep(0.05)
     print(f"Running on {url}  (Ctrl+C stops it)", flush=True)
@@ -102,7 +102,7 @@ def announce(running: uvicorn.Server, url: str, browser: bool) -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """End the process without Python's own end, which takes apart every loaded module and needs seconds for that."""
+    """End the process without Python's finalisation, which needs seconds for the loaded modules."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -37,7 +37,7 @@ OFFLINE = {
 
 
 class SetupError(Exception):
-    """Something the user has to know or do; the text says what."""
+    """A problem of the installation; the message names the cause and the remedy."""
 
 
 def say(text: str) -> None:
@@ -230,7 +230,7 @@ def try_lock(descriptor: int) -> bool:
 
 
 def advise_on_torch(python: Path) -> None:
-    """Say to a Linux user without an NVIDIA card how to avoid the CUDA libraries, unless pip's configuration says where to look."""
+    """Print how to avoid the CUDA libraries on Linux without an NVIDIA card, unless pip's configuration names an index."""
     if not sys.platform.startswith("linux") or shutil.which("nvidia-smi"):
         return
     command = [str(python), "-m", "pip", "config", "list"]

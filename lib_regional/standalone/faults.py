@@ -1,4 +1,4 @@
-"""What a caller can do wrong in a request to this host."""
+"""Errors of requests to this host."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..request.errors import RegionalError
 
 
 class RequestError(RegionalError):
-    """A request that cannot be served as it is; the text says what is wrong and what is allowed."""
+    """An invalid request; the message names the value and what is allowed."""
 
 
 class StoppedError(RegionalError):

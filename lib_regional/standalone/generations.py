@@ -1,4 +1,4 @@
-"""Generations that wait in one line and run one at a time in a thread of their own; each of them can be withdrawn."""
+"""A queue of generations, run one at a time in a thread of their own; each can be withdrawn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Generation(Generic[T]):
-    """One generation: waiting, running or over. ``future`` holds what it makes."""
+    """One generation: waiting, running or over. ``future`` is its result."""
 
     future: Future[T]
 
@@ -75,7 +75,7 @@ class Line:
         return generation
 
     def stop(self) -> None:
-        """Drop those that wait, and mark all as stopped. The one that runs has to be interrupted by who knows how."""
+        """Drop those that wait, and mark all as stopped. The running one has to be interrupted by the caller."""
         with self._lock:
             first, self._stopped = not self._stopped, True
             generations = list(self._open)

@@ -23,7 +23,8 @@ from .options import Options
 from .pipeline import preview
 from .pipeline.generate import process_images
 from .pipeline.img2img import StableDiffusionProcessingImg2Img
-from .pipeline.processing import Processed, StableDiffusionProcessing
+from .pipeline.processed import Processed
+from .pipeline.processing import StableDiffusionProcessing
 from .pipeline.txt2img import StableDiffusionProcessingTxt2Img
 from .scripts.callbacks import CallbackRegistry
 from .scripts.runner import ScriptClass, ScriptRunner, load_script
@@ -37,7 +38,7 @@ EXTENSION_ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 
 _generating = threading.RLock()
-"""One generation at a time in the whole process: the ``modules`` package speaks for one host."""
+"""One generation at a time in the whole process: the ``modules`` package has one bound host."""
 
 
 def _is_inside(folder: Path, name: object) -> bool:
@@ -50,7 +51,7 @@ def _is_inside(folder: Path, name: object) -> bool:
 
 @dataclass
 class Host:
-    """Everything that a generation needs."""
+    """One model with its scripts, options, state and generations."""
 
     model: StandaloneModel
     options: Options = field(default_factory=Options)
@@ -93,7 +94,7 @@ class Host:
             self.loading = None
 
     def build_controls(self) -> None:
-        """Make all scripts' controls where no page is built, so that their arguments have their places."""
+        """Make all scripts' controls where no page is built, so that their arguments have positions."""
         import gradio as gr
 
         with gr.Blocks():
@@ -112,7 +113,7 @@ class Host:
 
     @contextmanager
     def busy(self, job: str) -> Iterator[None]:
-        """Wait for the running generation to end, then be the one that runs. Raises `StoppedError` when the server is being stopped."""
+        """Wait for the running generation to end, then hold the lock. Raises `StoppedError` when the server is being stopped."""
         with _generating:
             binding.bind(self)
             try:
@@ -122,7 +123,7 @@ class Host:
                 self.state.end()
 
     def submit(self, job: str, make: Callable[[], T]) -> Generation[T]:
-        """Put a generation into the line, where it runs ``make`` in a thread of the line's. Raises `StoppedError` once the server stops."""
+        """Queue a generation, which runs ``make`` in the queue's thread. Raises `StoppedError` once the server stops."""
 
         def run(generation: Generation[T]) -> T:
             with self.busy(job), generation.running(self.state.interrupt):
@@ -136,12 +137,12 @@ class Host:
         self._line.stop()
 
     def run(self, p: StableDiffusionProcessing, job: str = "generation") -> Processed:
-        """Make pictures; whatever happens, nothing of it stays behind."""
+        """Run a generation; its resources are released on success, error and interrupt."""
         with self.busy(job):
             return self.run_busy(p)
 
     def run_busy(self, p: StableDiffusionProcessing) -> Processed:
-        """`run` for who already is the one that runs."""
+        """`run` within `busy`."""
         failed = True
         try:
             result = self._selected_script(p) or process_images(p)
@@ -149,7 +150,7 @@ class Host:
             return result
         finally:
             p.close()
-            if failed and not self.state.server_stops:  # the collector holds all threads up, also those that answer
+            if failed and not self.state.server_stops:  # garbage collection pauses all threads, also those of the server
                 self._free()
 
     def _selected_script(self, p: StableDiffusionProcessing) -> Processed | None:
@@ -196,7 +197,7 @@ class Host:
         return preview.picture(latent, self.model)
 
     def close(self) -> None:
-        """Stop what runs, wait for its end, and let the scripts go."""
+        """Stop the running generation, wait for its end, and unload the scripts."""
         self.stop()
         with _generating:
             self.callbacks.call("script_unloaded")

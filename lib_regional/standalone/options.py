@@ -32,11 +32,11 @@ class OptionInfo:
         return self
 
     def needs_reload_ui(self) -> OptionInfo:
-        """Say that the page must be reloaded."""
+        """Note that the page must be reloaded."""
         return self.info("requires Reload UI")
 
     def needs_restart(self) -> OptionInfo:
-        """Say that the host must be restarted."""
+        """Note that the host must be restarted."""
         return self.info("requires restart")
 
 

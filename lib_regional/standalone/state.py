@@ -1,4 +1,4 @@
-"""How far the running generation is, and whether it was asked to stop. Read by the progress API from another thread."""
+"""Progress of the running generation, and requests to stop it. Read by the progress API from another thread."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class State:
     interrupted: bool = False
     stopping_generation: bool = False
     server_stops: bool = False
-    """The server ends: no generation begins any more. Only `stop_server` sets it, and nothing takes it back."""
+    """The server ends: no generation begins any more. Set by `stop_server` and never reset."""
     job: str = ""
     job_no: int = 0
     job_count: int = 0
@@ -72,7 +72,7 @@ class State:
         self.current_image_sampling_step = 0
 
     def begin(self, job: str = "(unknown)") -> None:
-        """Forget the last generation: a new one starts. Raises `StoppedError` when the server is being stopped."""
+        """Reset for a new generation. Raises `StoppedError` when the server is being stopped."""
         self.skipped = self.interrupted = self.stopping_generation = self.processing_has_refined_job_count = False
         self.job, self.job_no, self.job_count = job, 0, -1
         self.job_timestamp = datetime.datetime.now().strftime("%Y%m%d%H%M%S")
@@ -82,7 +82,7 @@ class State:
         self.check_server()
 
     def end(self) -> None:
-        """The generation is over, however it ended. A stop that was asked for is over with it."""
+        """Reset after a generation, however it ended; requests to stop it are cleared."""
         self.job, self.job_no, self.job_count = "", 0, 0
         self.current_latent = self.time_start = None
         self.skipped = self.interrupted = self.stopping_generation = False

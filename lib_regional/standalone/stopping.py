@@ -1,4 +1,4 @@
-"""What Ctrl+C and SIGTERM do to the server's process: stop in order, within a limit of time, or at once on a second Ctrl+C."""
+"""Signals of the server's process: Ctrl+C and SIGTERM stop it in order within a time limit, a second Ctrl+C at once."""
 
 from __future__ import annotations
 

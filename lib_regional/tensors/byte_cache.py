@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 
 class ByteCache:
-    """Arrays by key, of ``largest`` bytes together. What is larger by itself is not kept. Threads may share it."""
+    """Arrays by key, of ``largest`` bytes together. A larger array is not kept. Threads may share it."""
 
     def __init__(self, largest: int) -> None:
         self.largest = largest

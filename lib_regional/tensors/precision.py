@@ -33,10 +33,15 @@ def autocasts(device: torch.device | str) -> bool:
 
 
 def full_precision(device: torch.device | str) -> AbstractContextManager[object]:
-    """What runs on ``device`` until exit is computed in the types of its inputs, whatever autocast is on; free where none is."""
+    """Disable autocast on ``device`` until exit, so that operations use the dtypes of their inputs; free where none is on."""
     return torch.autocast(torch.device(device).type, enabled=False) if autocasts(device) else nullcontext()
 
 
 def single(x: Tensor) -> Tensor:
     """``x`` in fp32 where it is in half (or narrower), as it is where it is wide enough."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def in_type(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """``x`` in ``dtype``; nothing is dispatched where it is so already."""
+    return x if x.dtype == dtype else x.to(dtype)

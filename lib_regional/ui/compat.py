@@ -1,4 +1,4 @@
-"""What differs between Gradio 3.41 and 4.40, found out by looking at the functions at hand, never at version numbers."""
+"""Differences between Gradio 3.41 and 4.40, detected from the signatures of functions, never from version numbers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def listen(
     js: str | None = None,
     **options: Any,
 ) -> Any:
-    """Attach a listener to a Gradio event. ``js`` is browser code to run before ``fn`` (alone if that is None); ``options`` that this
+    """Attach a listener to a Gradio event. ``js`` is browser code to run before ``fn`` (alone where ``fn`` is None); ``options`` that this
     Gradio does not know are left out."""
     script = {} if js is None else {"js" if accepts(event, "js") else "_js": js}
     return event(fn, inputs=list(inputs), outputs=list(outputs), **script, **supported(event, **options))

@@ -37,7 +37,7 @@ def build(is_img2img: bool, method: str = "") -> PanelParts:
 
 
 def mount_html(tab: str) -> str:
-    """The element into which the browser draws, with what it has to know from here."""
+    """The element into which the browser draws, with its data as attributes."""
     methods, schema = _attribute([(name, spec.label) for name, spec in METHODS.items()]), _attribute(json_schema())
     return f'<div id="regional_{tab}_panel" data-tab="{tab}" data-methods="{methods}" data-schema="{schema}"></div>'
 
@@ -48,10 +48,10 @@ def _attribute(value: object) -> str:
 
 
 class Pasted(str):
-    """The field's name, by which "Send to" asks for it, and a function of a pasted infotext's fields: hosts tell them by ``callable``.
+    """A field's name, for "Send to", and a function of a pasted infotext's fields: hosts distinguish the two uses by ``callable``.
 
-    The function gives the panel's text, "" (switch off) for a picture made without regions. For damaged settings the text says what is
-    wrong: the panel tells it and keeps its layout, and the rest of the infotext is pasted.
+    The function gives the panel's text, "" (switch off) for a picture made without regions. For damaged settings the text is the
+    error: the panel shows it and keeps its layout, and the rest of the infotext is pasted.
     """
 
     def __new__(cls, name: str, read: Callable[[Mapping[str, str]], Settings | None]) -> Pasted:

@@ -1,4 +1,4 @@
-"""Attention maps of a generation: where words stand for the host that runs, and what is kept of the record."""
+"""Attention maps of a generation: token positions of words in the running host, and the stored form of the record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .token_counts import CHUNK, count_tokens
 
 
 def word_positions(host: Any) -> WordPositions:
-    """Where words stand in a context of ``host``; of hosts that only count tokens, where any token stands."""
+    """Token positions of words in a context of ``host``; on hosts that only count tokens, the positions of all tokens."""
     tokens = getattr(host, "tokens", None)
     if tokens is None:
         return lambda text: token_places(count_tokens([text])[0][0])

@@ -28,7 +28,7 @@ def register() -> None:
 
 
 def values_of(p: Any) -> dict[str, str]:
-    """What the axes say for this generation: key of the axis -> text."""
+    """Values of the axes for this generation: key of the axis -> text."""
     found: dict[str, str] = getattr(p, ATTRIBUTE, None) or {}
     return found
 
@@ -77,7 +77,7 @@ def _faulty(argument: object) -> bool:
 
 
 def _argument_of(p: Any) -> object:
-    """What the always-on script will be given for ``p``; None where the host does not show it."""
+    """The argument of the always-on script for ``p``; None where the host does not show it."""
     for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", ()):
         if script.title() == "Regional":
             found: object = p.script_args[script.args_from]

@@ -1,7 +1,7 @@
 """A generation of a WebUI-like host (``p``, a ``StableDiffusionProcessing``) from settings to session.
 
-Everything of one generation hangs on ``p``: nothing is kept on the script, whose one object serves all tabs and requests.
-Errors are raised from ``p.sample``, the one place where the hosts let them through and where everything unwinds.
+All state of one generation is an attribute of ``p``; the script object serves all tabs and requests, and keeps none.
+Errors are raised from ``p.sample``, where the hosts pass them on and where all patches are undone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..request.attention_maps import AttentionMaps
 from ..request.axes import with_axes
 from ..request.errors import RegionalError
 from ..request.infotext import to_infotext
-from ..request.prompt.lora_scope import Dealt, deal_tags, with_dealt
+from ..request.prompt.lora_scope import ScopedTags, scope_tags, with_region_tags
 from ..request.settings import Settings, is_off
 from ..sources.lasting import lasting_mask, reduction
 from . import axes, options
@@ -53,8 +53,8 @@ class Generation:
         self._layout = settings.layout()
         self._batch: tuple[PassPlan, PassPlan | None] | None = None
         self._host: Any = None
-        self._dealt: list[Dealt] = []
-        self._dealt_hires: list[Dealt] = []
+        self._scoped: list[ScopedTags] = []
+        self._scoped_hires: list[ScopedTags] = []
         self._raw_hires: list[str] = []
         self._pictures: PictureHook | None = None
         self._checked = False
@@ -69,25 +69,25 @@ class Generation:
             plan_pass(self._settings, p.all_prompts, p.all_negative_prompts, p.steps)
             self._checked = True
 
-    def deal_batch(self, p: Any) -> None:
-        """Before the host reads its prompts' tags: keep the regions' LoRAs from it, and show it those of the base and common texts."""
-        self._dealt = [deal_tags(self._settings, prompt) for prompt in p.prompts]
-        p.prompts = _like(p.prompts, [dealt.prompt for dealt in self._dealt])
+    def scope_batch_tags(self, p: Any) -> None:
+        """Before the host parses the prompts: remove the regions' tags from ``p.prompts``, append those of the base and common texts."""
+        self._scoped = [scope_tags(self._settings, prompt) for prompt in p.prompts]
+        p.prompts = _like(p.prompts, [scoped.prompt for scoped in self._scoped])
         start = getattr(p, "iteration", 0) * len(p.prompts)
         hires = (getattr(p, "all_hr_prompts", None) or [])[start : start + len(p.prompts)] if getattr(p, "enable_hr", False) else []
-        self._dealt_hires = [deal_tags(self._settings, prompt) for prompt in hires]
+        self._scoped_hires = [scope_tags(self._settings, prompt) for prompt in hires]
         self._raw_hires = list(hires)
 
-    def _deal_hires(self, p: Any) -> None:
-        """The host took the hires prompts' tags for its own: give it those that are."""
-        if self._dealt_hires and [dealt.prompt for dealt in self._dealt_hires] != self._raw_hires:
+    def _scope_hires_tags(self, p: Any) -> None:
+        """The host parsed the tags of the raw hires prompts: replace them with those of the base and common texts."""
+        if self._scoped_hires and [scoped.prompt for scoped in self._scoped_hires] != self._raw_hires:
             from modules import extra_networks
 
-            p.hr_extra_network_data = extra_networks.parse_prompt(self._dealt_hires[0].prompt)[1]
+            p.hr_extra_network_data = extra_networks.parse_prompt(self._scoped_hires[0].prompt)[1]
 
     def begin_batch(self, p: Any) -> None:
-        """Plan the batch from its prompts, and leave in ``p`` only what the base is told."""
-        first = _with_tags(plan_pass(self._settings, p.prompts, p.negative_prompts, p.steps), self._dealt)
+        """Plan the batch from its prompts, and leave in ``p`` only the base texts."""
+        first = _with_tags(plan_pass(self._settings, p.prompts, p.negative_prompts, p.steps), self._scoped)
         hires = None
         if getattr(p, "enable_hr", False):
             steps = getattr(p, "hr_second_pass_steps", 0) or p.steps
@@ -95,8 +95,8 @@ class Generation:
                 getattr(p, "hr_prompts", None) or p.prompts,
                 getattr(p, "hr_negative_prompts", None) or p.negative_prompts,
             )
-            hires = _with_tags(plan_hires(self._settings, first, prompts, negatives, steps), self._dealt_hires)
-            self._deal_hires(p)
+            hires = _with_tags(plan_hires(self._settings, first, prompts, negatives, steps), self._scoped_hires)
+            self._scope_hires_tags(p)
             p.hr_prompts = _like(getattr(p, "hr_prompts", None), [t.base for t in hires.texts])
             p.hr_negative_prompts = _like(getattr(p, "hr_negative_prompts", None), [t.negative for t in hires.texts])
         p.prompts = _like(p.prompts, [t.base for t in first.texts])
@@ -125,41 +125,41 @@ class Generation:
             samples = inner(*args, **kwargs)
             self._pictures = session.finish(samples)
             if options.chosen(options.INFOTEXT):
-                p.extra_generation_params.update(session.told())
+                p.extra_generation_params.update(session.infotext_fields())
         self._keep_maps(p)
         return samples
 
     def finish(self, images: list[Tensor]) -> list[Tensor]:
-        """The batch' decoded pictures (3, H, W) in 0..1, as the method wants them."""
+        """The batch's decoded pictures (3, H, W) in 0..1, after the method's picture hook."""
         if self._pictures is None:
             return images
         return list(self._pictures(torch.stack(images)))
 
     def _keep_maps(self, p: Any) -> None:
-        """A batch is finished: keep what was recorded of it, where that was asked for."""
+        """Keep the attention maps of the finished batch, where the settings ask for them."""
         if self._maps is not None and self._record is not None:
             self._maps.add(self._settings.attention_maps, kept_maps(self._record.maps(), len(p.prompts)))
             self._record = None
 
     def begin_pass(self, p: Any, noise: Any = None) -> None:
-        """The sampler of the first or hires pass is ready: tell adapters that patch it, or that patch anew for each pass.
+        """The sampler of the first or hires pass is ready: call adapters that patch it, or that patch anew for each pass.
 
-        ``noise`` (B, C, H, W), of unit variance, is what the pass sets out with, if the host tells.
+        ``noise`` (B, C, H, W), of unit variance, is the initial noise of the pass, None where the host does not pass it.
         """
-        tell = getattr(self._host, "begin_pass", None)
-        if tell is not None:
-            tell(p, noise)
+        begin = getattr(self._host, "begin_pass", None)
+        if begin is not None:
+            begin(p, noise)
 
 
-def _with_tags(part: PassPlan, dealt: Sequence[Dealt]) -> PassPlan:
-    """A pass with the LoRA tags that `Generation.deal_batch` kept from the host."""
-    if len(dealt) != len(part.texts):
+def _with_tags(part: PassPlan, scoped: Sequence[ScopedTags]) -> PassPlan:
+    """A pass with the LoRA tags of the regions, which `Generation.scope_batch_tags` removed from the host's prompts."""
+    if len(scoped) != len(part.texts):
         return part
-    return replace(part, texts=tuple(with_dealt(texts, own.tags) for texts, own in zip(part.texts, dealt, strict=True)))
+    return replace(part, texts=tuple(with_region_tags(texts, one.tags) for texts, one in zip(part.texts, scoped, strict=True)))
 
 
 def _picture(p: Any) -> Picture | None:
-    """What an img2img generation starts from."""
+    """The initial picture of an img2img generation; None for txt2img."""
     latent, pictures = getattr(p, "init_latent", None), getattr(p, "init_images", None)
     if latent is None or not pictures:
         return None
@@ -184,7 +184,7 @@ def _like(before: Sequence[str] | None, texts: list[str]) -> list[str]:
 def begin(p: Any, argument: Any, maps: AttentionMaps | None = None) -> None:
     """Read the script's argument and prepare ``p``; call it once per generation, before anything is sampled.
 
-    Raises nothing: what is wrong is raised by ``p.sample``. ``maps`` is where attention maps are kept, if the settings ask for them.
+    Raises nothing: errors are raised by ``p.sample``. ``maps`` collects attention maps, if the settings ask for them.
     """
     forget(p)
     try:
@@ -206,12 +206,12 @@ def begin(p: Any, argument: Any, maps: AttentionMaps | None = None) -> None:
     _wrap(p, functools.partial(_sample, p, generation))
 
 
-def deal_batch(p: Any) -> None:
+def scope_batch_tags(p: Any) -> None:
     """Hook for ``before_process_batch``; does nothing when `begin` found nothing to do."""
     generation = getattr(p, ATTRIBUTE, None)
     if generation is not None:
         with suppress(RegionalError):  # which the host would only log: `sample` finds it again
-            generation.deal_batch(p)
+            generation.scope_batch_tags(p)
 
 
 def begin_batch(p: Any) -> None:
@@ -237,7 +237,7 @@ def finish_pictures(p: Any, batch: Any) -> None:
 
 
 def forget(p: Any) -> None:
-    """Take back what an earlier generation left on ``p`` (hosts reuse and copy it)."""
+    """Remove what an earlier generation left on ``p`` (hosts reuse and copy it)."""
     vars(p).pop(ATTRIBUTE, None)
     vars(p).pop(_ACTING, None)
     if getattr(vars(p).get("sample"), "regional", False):
@@ -249,7 +249,7 @@ def _wrap(p: Any, run: Callable[..., Any]) -> None:
 
     @functools.wraps(inner)
     def sample(*args: Any, **kwargs: Any) -> Any:
-        if vars(p).get(_ACTING) is not sample:  # of an earlier generation, left below somebody else's
+        if vars(p).get(_ACTING) is not sample:  # of an earlier generation, left below a wrapper of another extension
             return inner(*args, **kwargs)
         try:
             return run(inner, *args, **kwargs)
@@ -265,7 +265,7 @@ def _wrap(p: Any, run: Callable[..., Any]) -> None:
 
 
 def _forget_texts(p: Any) -> None:
-    """Let the host encode anew what it keeps for a next generation with the same prompts.
+    """Clear the host's cached conditionings, so that a next generation with the same prompts is encoded anew.
 
     ControlNet writes marks into these conditionings and takes them out when the UNet runs: where it never did, they would stay.
     """

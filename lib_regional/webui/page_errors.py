@@ -1,8 +1,8 @@
-"""Errors on the page of reForge and Forge Classic, whose main thread makes a page's pictures and loses what is raised there.
+"""Errors on the page of reForge and Forge Classic, whose main thread makes a page's pictures and drops exceptions.
 
-Their ``modules_forge.main_thread.Task`` keeps a result and no exception; what the page is given for a picture that failed is None, and
-what it says is that None cannot be iterated. So the running task is given a result that raises the error where the host takes it apart.
-Nothing is patched: the task is one picture's. Forge's tasks keep exceptions themselves, and the API has no tasks.
+Their ``modules_forge.main_thread.Task`` keeps a result and no exception; a failed picture has the result None, and the page's error is
+that None cannot be iterated. So the running task gets a result that raises the error when the host iterates it. Nothing is patched: the
+task belongs to one picture. Forge's tasks keep exceptions themselves, and the API has no tasks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _THREAD = "modules_forge.main_thread"
 
 
 class Failed:
-    """A result that is no result: iterating it raises the error. It keeps the text alone, since the error holds tensors by its frames."""
+    """A result that raises the error when it is iterated. It keeps the text alone, since the error holds tensors by its frames."""
 
     def __init__(self, error: RegionalError) -> None:
         self._text = str(error)
@@ -28,7 +28,7 @@ class Failed:
 
 
 def hand_on(error: RegionalError) -> None:
-    """Let the page say ``error``, which is about to be raised, on hosts that would lose it; does nothing elsewhere."""
+    """Show ``error``, which is about to be raised, on pages whose host would drop it; does nothing elsewhere."""
     task = _running_task(sys._getframe())
     if task is not None and not hasattr(task, "exception") and getattr(task, "result", error) is None:
         task.result = Failed(error)

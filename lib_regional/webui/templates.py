@@ -1,7 +1,7 @@
-"""Templates of the Dynamic Prompts extension where it does not look: in texts that are not the host's own prompts.
+"""Templates of the Dynamic Prompts extension in texts that it does not process: all but the host's own prompts.
 
-It draws ``{red|blue}`` and ``__colour__`` in the main prompt, also where that is split among regions, and knows nothing of texts that
-are written into regions. There the text encoder would hear the braces.
+It draws ``{red|blue}`` and ``__colour__`` in the main prompt, also where that is split among regions, but not in the texts of the
+settings. There the braces would be encoded as text.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def _is_enabled(p: Any) -> bool:
     """Whether its script is among those of ``p`` with its first argument, the checkbox, set."""
     for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", None) or ():
         if str(getattr(script, "title", str)()).startswith(_TITLE):
-            told = list(getattr(p, "script_args", None) or ())[script.args_from : script.args_to]
-            return bool(told and told[0])
+            arguments = list(getattr(p, "script_args", None) or ())[script.args_from : script.args_to]
+            return bool(arguments and arguments[0])
     return False
 
 
@@ -58,8 +58,8 @@ def _texts(settings: Settings) -> Iterator[tuple[str, str, str]]:
 
 def _problem(field: str, where: str, text: str, template: str) -> Problem:
     name = field.rpartition(".")[2] if where else field
-    told = (
+    message = (
         f"{name} has the template {shown(template)}, which Dynamic Prompts draws in the main prompt alone: write the regions' texts there "
         '("Region texts": main prompt, split at BREAK), or switch Dynamic Prompts off.'
     )
-    return Problem(field, text, _ALLOWED, where, told)
+    return Problem(field, text, _ALLOWED, where, message)

@@ -1,4 +1,4 @@
-"""How many tokens a prompt has, as the host that runs counts them."""
+"""Token counts of prompts, by the running host's own tokenizer."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _TAG = re.compile(r"<[^<>\n]*:[^<>\n]*>")
 def count_tokens(texts: Sequence[str]) -> list[tuple[int, int]]:
     """(tokens, limit) of each text without its ``<lora:…>`` tags; the limit is the next multiple of 75.
 
-    (0, 75) for every text while no model is loaded, which asking does not do.
+    (0, 75) for every text while no model is loaded; counting loads none.
     """
     counter = _counter(loaded())
     return [counter(_TAG.sub("", text)) for text in texts]
 
 
 def _counter(model: Any) -> Any:
-    """A function text -> (tokens, limit) for ``model``, found by what it offers."""
+    """A function text -> (tokens, limit) for ``model``, found by its attributes."""
     if hasattr(model, "get_prompt_lengths_on_ui"):
         return lambda text: _pair(model.get_prompt_lengths_on_ui(text))
     if hasattr(model, "tokenizers"):
@@ -32,8 +32,8 @@ def _counter(model: Any) -> Any:
         from modules.sd_hijack import model_hijack
 
         lengths = model_hijack.get_prompt_lengths
-        told = [model.cond_stage_model] if "cond_stage_model" in inspect.signature(lengths).parameters else []  # reForge, Forge Classic
-        return lambda text: _pair(lengths(text, *told))
+        extra = [model.cond_stage_model] if "cond_stage_model" in inspect.signature(lengths).parameters else []  # reForge, Forge Classic
+        return lambda text: _pair(lengths(text, *extra))
     return lambda text: (0, CHUNK)
 
 

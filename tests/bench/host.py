@@ -37,7 +37,7 @@ def disabled(rounds: int) -> dict[str, float]:
     from fastapi.testclient import TestClient
 
     from lib_regional.standalone import binding
-    from lib_regional.standalone.model.stable_diffusion import load_model
+    from lib_regional.standalone.model.loading import load_model
     from lib_regional.standalone.server.app import create
 
     model = load_model(None, None)

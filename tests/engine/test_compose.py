@@ -37,14 +37,14 @@ STEPPED = {
     "self_attention": attention,
     "joint": lambda index: (model(index), (2, 2)),
     "vector": lambda index: (model(index), ZERO),
-    "carried": lambda index: (model(index), (2, 2)),
+    "token_attributes": lambda index: (model(index), (2, 2)),
     "layers": layer,
     "spatial": layer,
     "unet": lambda index: (UNetCall(model(index), ZERO, lambda rows: ZERO, lambda: ZERO),),
     "denoiser": lambda index: (DenoiserCall(ZERO, StepInfo(index, 4), 1.0, 0.5, lambda: "as it is"),),
 }
 """Slot -> the arguments of its call at a step."""
-WHOLE = {"renew": (), "close": (), "told": (), "finish": (ZERO,)}
+WHOLE = {"renew": (), "close": (), "infotext_fields": (), "finish": (ZERO,)}
 """Slot -> the arguments of its call outside of steps."""
 
 
@@ -100,8 +100,8 @@ def test_both_sets_are_renewed_and_closed(name):
 
 
 def test_both_sets_say_what_the_infotext_shall_say():
-    both = switched(early, Hooks(told=lambda: {"a": "1"}), Hooks(told=lambda: {"b": "2"}))
-    assert both.told() == {"a": "1", "b": "2"}
+    both = switched(early, Hooks(infotext_fields=lambda: {"a": "1"}), Hooks(infotext_fields=lambda: {"b": "2"}))
+    assert both.infotext_fields() == {"a": "1", "b": "2"}
 
 
 def test_the_pictures_pass_through_both_sets():

@@ -48,7 +48,8 @@ def test_joint_attention_takes_the_place_of_cross_attention(joint, asks):
 
 
 def test_what_only_some_models_and_hosts_have_need_not_be_asked():
-    AskedHooks(Hooks(vector=lambda *_: None, carried=lambda *_: None, denoiser=lambda call: call.run(), joint=lambda *_: None)).check(None)
+    hooks = Hooks(vector=lambda *_: None, token_attributes=lambda *_: None, denoiser=lambda call: call.run(), joint=lambda *_: None)
+    AskedHooks(hooks).check(None)
 
 
 # ---------------------------------------------------------------- in the adapters

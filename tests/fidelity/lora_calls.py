@@ -28,7 +28,8 @@ from lib_regional.engine.plan import Plan, plan_pass  # noqa: E402
 from lib_regional.hosts.diffusers.adapter import DiffusersHost  # noqa: E402
 from lib_regional.methods import open_session  # noqa: E402
 from lib_regional.request.settings import Settings  # noqa: E402
-from lib_regional.standalone.model.stable_diffusion import StandaloneModel, load_model  # noqa: E402
+from lib_regional.standalone.model.loading import load_model  # noqa: E402
+from lib_regional.standalone.model.stable_diffusion import StandaloneModel  # noqa: E402
 from lib_regional.standalone.train.data.drawing import draw  # noqa: E402
 from lib_regional.standalone.train.data.scene import Scene, Thing  # noqa: E402
 from lib_regional.standalone.train.stages.autoencoder import to_tensor  # noqa: E402

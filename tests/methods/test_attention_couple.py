@@ -100,7 +100,9 @@ CASES = [
 
 @pytest.mark.parametrize("data", CASES)
 @pytest.mark.parametrize("size", [(8, 8), (9, 7)], ids=str)
-def test_equals_the_reference(model, data, size):
+@pytest.mark.parametrize("stacked", [False, True], ids=["in buckets", "stacked"])
+def test_equals_the_reference(model, data, size, stacked, monkeypatch):
+    monkeypatch.setattr("lib_regional.methods.couple.stacking_pays", lambda *_: stacked)
     plan = plan_of(data, ("main", "other"), ("bad", "worse"))
     order = rows(2)
     contexts = ["main", "other", "bad", "worse"]

@@ -203,7 +203,7 @@ def test_seeds_of_regions(case: Case) -> None:
     maps = weight_maps(plan.layout, 64, 64).regions.double()
     shares = torch.stack([1 - maps[1], maps[1]])
     expected = (shares[0] * noise + shares[1] * other) / shares.square().sum(0).sqrt()
-    write, x = region_noise(plan), case.of(noise[None].clone() * 2)
+    write, x = region_noise(plan, Texts()), case.of(noise[None].clone() * 2)
     assert write is not None
     with case.ambient():
         write(DenoiserCall(x, StepInfo(0, 10), 1.0, 2.0, lambda: x, case.of(noise[None])))

@@ -14,8 +14,7 @@ from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from lib_regional.standalone.model.checkpoints import CheckpointError, kind_of
-from lib_regional.standalone.model.loading import from_open_clip
-from lib_regional.standalone.model.stable_diffusion import CONFIGS, load_model
+from lib_regional.standalone.model.loading import CONFIGS, from_open_clip, load_model
 from lib_regional.standalone.train.ldm_keys import autoencoder_weights, text_weights, unet_weights
 
 UNET = "model.diffusion_model."

@@ -19,7 +19,7 @@ from lib_regional.methods.mrgd.trajectory import Source
 from lib_regional.methods.mrgd.windows import whole
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.settings import Settings
-from lib_regional.standalone.model.stable_diffusion import load_model
+from lib_regional.standalone.model.loading import load_model
 from lib_regional.standalone.sampling.noise_levels import ddim_timesteps
 from lib_regional.standalone.server.app import create
 

@@ -21,7 +21,7 @@ from safetensors.torch import save_file  # noqa: E402
 from lib_regional.request.errors import RegionalError, SettingsError  # noqa: E402
 from lib_regional.standalone import binding  # noqa: E402
 from lib_regional.standalone.host import Host  # noqa: E402
-from lib_regional.standalone.model.stable_diffusion import load_model  # noqa: E402
+from lib_regional.standalone.model.loading import load_model  # noqa: E402
 from lib_regional.standalone.server.app import create  # noqa: E402
 from tests.support.lora_folder import dotted, write  # noqa: E402
 

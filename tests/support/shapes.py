@@ -6,6 +6,7 @@ Steps are those of a WebUI: the batch of conditional and unconditional rows, ann
 from __future__ import annotations
 
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -41,9 +42,18 @@ SDXL = {
 CONFIGS: Mapping[str, Mapping[str, Any]] = {
     "sd15": {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
     "sdxl": SDXL,
+    "toy": {
+        "sample_size": 16,
+        "block_out_channels": (32, 64),
+        "layers_per_block": 1,
+        "cross_attention_dim": 16,
+        "attention_head_dim": 2,
+        "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+    },
 }
 """Name of a model -> what its UNet is built from."""
-SIDES = {"sd15": 512, "sdxl": 1024}
+SIDES = {"sd15": 512, "sdxl": 1024, "toy": 128}
 """Name of a model -> the side of its pictures in pixels."""
 
 
@@ -70,7 +80,6 @@ class ShapeModel:
         self.denoiser_hooks: list[Callable[[DenoiserCall], Tensor]] = []
         self.loras: ShapeLoras | None = None
         self.alphas_cumprod = torch.linspace(0.999, 0.005, 1000)
-        self.context = self._made(77, self.width)
         self.pair = self._made(2, 77, self.width)
         self.added = {"text_embeds": self._made(2, 1280), "time_ids": self._made(2, 6)} if kind == "sdxl" else None
 
@@ -174,6 +183,24 @@ class Launches(TorchDispatchMode):
             self.all[name] += 1
         if name.endswith("_") or not _of(done) <= _of((args, kwargs)):
             self.made[name] += 1
+        return done
+
+
+class Brought(TorchDispatchMode):
+    """Notes operators that make a tensor on ``device`` out of one on the CPU: copies, which wait for what is queued on a GPU."""
+
+    def __init__(self, device: str = "meta") -> None:
+        super().__init__()
+        self.device = device
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        done = func(*args, **(kwargs or {}))
+        leaves = torch.utils._pytree.tree_leaves
+        given = [value for value in leaves((args, kwargs)) if isinstance(value, Tensor) and value.device.type == "cpu" and value.dim()]
+        if given and any(isinstance(value, Tensor) and value.device.type == self.device for value in leaves(done)):
+            here = [frame for frame in traceback.extract_stack() if "lib_regional" in frame.filename]
+            self.found.append(f"{func} {tuple(given[0].shape)}" + (f" at {here[-1].filename}:{here[-1].lineno}" if here else ""))
         return done
 
 

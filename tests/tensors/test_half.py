@@ -99,7 +99,7 @@ def test_attention_couple(case: Case) -> None:
     q, contexts, weights, expected = coupled()
     q = case.of(q)
     parts = [Part(row, weight.float(), 77) for row in range(2) for weight in weights]
-    recipe = make_recipe(parts, 2, q.device, q.dtype)
+    recipe = make_recipe(parts, q.device, q.dtype)
     pairs = [
         tuple(split_heads(torch.stack([case.of(contexts[n % 3][side]) for n in bucket.members]), 8) for side in (0, 1))
         for bucket in recipe.buckets

@@ -24,8 +24,8 @@ from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
 from ...tensors.guidance.tokens import Token
 from ...tensors.lora.deltas import NetworkDeltas
-from ..ldm.sites import beside, check_shape, grid_hook, left_to_host, refuse_foreign_texts, run_hook, sites_of, transformer_of
-from ..ldm.tokens import CarriedTokens
+from ..ldm.sites import check_shape, grid_hook, left_to_host, refuse_foreign_texts, run_hook, sites_of, transformer_of, with_adapters
+from ..ldm.tokens import AttributedTokens
 from ..ldm.unet import around_unet, hook_spatial, layer_hook, layer_of, transformer_around
 from ..webui_family.host import WebUIHost
 from . import loras as a1111_loras
@@ -35,7 +35,7 @@ from .denoiser import around_denoiser
 from .model import facts_of_model, has_ended, identity_of, interrupt, loaded_model, refuse_replaced_unet
 from .rows import Announced, read_rows, read_step
 
-_UNHEARD = (
+_NOT_RUN = (
     "The UNet that makes this picture is not the one of the loaded checkpoint (another extension runs its own): "
     "the regions had no effect, so the picture was dropped."
 )
@@ -47,13 +47,13 @@ _NOT_BEGUN = "This WebUI does not announce its passes (AUTOMATIC1111 does since 
 
 
 class A1111Host(WebUIHost):
-    """A loaded checkpoint of ``ldm`` or ``sgm``, and the processing object ``p`` whose sampling is meant (None: any)."""
+    """A loaded checkpoint of ``ldm`` or ``sgm``, and the processing object ``p`` whose sampling is hooked (None: any)."""
 
     name = "a1111"
 
     @property
     def facts(self) -> ModelFacts:
-        """See `ports.facts_of`."""
+        """See `capabilities.facts_of`."""
         return facts_of_model(self._model)
 
     def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
@@ -64,31 +64,31 @@ class A1111Host(WebUIHost):
         return [a1111_loras.unet_deltas(loaded_model(), lora) for lora in loras]
 
     def tokens(self, text: str) -> list[Token]:
-        """See `ports.EditingHost.tokens`."""
+        """See `capabilities.EditingHost.tokens`."""
         return a1111_pictures.tokens_of(loaded_model(), text)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """See `ports.EditingHost.decode`."""
+        """See `capabilities.EditingHost.decode`."""
         return a1111_pictures.decode(loaded_model(), latent)
 
     def encode_picture(self, picture: Tensor) -> Tensor:
-        """See `ports.EditingHost.encode_picture`."""
+        """See `capabilities.EditingHost.encode_picture`."""
         return a1111_pictures.encode_picture(loaded_model(), picture)
 
     @property
     def alphas_cumprod(self) -> Tensor:
-        """See `ports.InvertingHost`."""
+        """See `capabilities.InvertingHost`."""
         levels: Tensor = loaded_model().alphas_cumprod
         return levels
 
     def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
-        """See `ports.InvertingHost.predict`."""
+        """See `capabilities.InvertingHost.predict`."""
         return a1111_pictures.predict(loaded_model(), x, step, conditionings)
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the UNet until exit; see `ports.Host.patched`. Raises `RegionalError` where the UNet cannot be hooked."""
         sampling = _Sampling(self._p, hooks)
-        return self._sampled(sampling, _listening(self._model, sampling))
+        return self._sampled(sampling, _installed_on(self._model, sampling))
 
     def begin_pass(self, p: Any, noise: Tensor | None = None) -> None:
         """The sampler of the next pass (first or hires) of ``p`` is made and about to run. Raises nothing: faults show in the pass."""
@@ -97,7 +97,7 @@ class A1111Host(WebUIHost):
 
 
 class _Sampling:
-    """What is hooked while one ``p.sample`` runs."""
+    """The installed hooks of one ``p.sample``."""
 
     def __init__(self, p: Any, hooks: Hooks) -> None:
         self._p = p
@@ -105,7 +105,7 @@ class _Sampling:
         self._hooks = hooks = self._asked.hooks
         self._grids: dict[str, Grid] = {}
         self._unasked: set[str] = set()
-        self._carried = None if hooks.carried is None else CarriedTokens(hooks.carried, self._call, self._grids)
+        self._attributes = None if hooks.token_attributes is None else AttributedTokens(hooks.token_attributes, self._call, self._grids)
         self._unet: nn.Module | None = None
         self._identity: tuple[Any, ...] = ()
         self._installed = ExitStack()
@@ -122,7 +122,7 @@ class _Sampling:
         self._hook(model.model.diffusion_model)
 
     def end(self) -> None:
-        """Take everything back."""
+        """Undo every patch."""
         self._pass.pop_all().close()
         self._installed.pop_all().close()
         self._announced = self._now = self._unet = self._denoiser = None
@@ -139,8 +139,8 @@ class _Sampling:
         return self._fault is not None or has_ended()
 
     def raise_fault(self) -> None:
-        """Raise what the callbacks found and nobody heard of."""
-        self._check_heard()
+        """Raise the error of a callback, which the host would only have logged."""
+        self._check_run()
         if self._fault is not None:
             raise self._fault
 
@@ -148,7 +148,7 @@ class _Sampling:
         """The host is about to call the UNet."""
         self._now = None
         try:
-            self._check_heard()
+            self._check_run()
             self._announced = None
             if self._p is None or params.denoiser.p is self._p:
                 self._follow()
@@ -160,8 +160,8 @@ class _Sampling:
             self._fail(error)
 
     def on_cfg_denoised(self, params: Any) -> None:
-        """The UNet has answered: calls that follow are not announced."""
-        self._check_heard()
+        """The UNet has run: calls that follow are not announced."""
+        self._check_run()
         if self._announced is not None and self._unasked:
             self._fail(RegionalError(_REPLACED))
         elif self._announced is not None and self._announced.taken:
@@ -171,17 +171,17 @@ class _Sampling:
                 self._fail(error)
         self._announced = self._now = None
 
-    def _check_heard(self) -> None:
+    def _check_run(self) -> None:
         if self._announced is not None and not self._announced.taken:
-            self._fail(RegionalError(_UNHEARD))
+            self._fail(RegionalError(_NOT_RUN))
 
     def _fail(self, error: Exception) -> None:
-        """Keep the first fault for the UNet's next call to raise, or for the end of sampling, which is called for."""
+        """Keep the first error for the UNet's next call or the end of sampling to raise, and interrupt."""
         self._fault = self._fault or error
         interrupt()
 
     def _follow(self) -> None:
-        """Hook the UNet that runs now, and renew what was made with the old weights, if a refiner or the hires pass changed them."""
+        """Hook the UNet that runs now, and renew what depends on the old weights, if a refiner or the hires pass changed them."""
         model = loaded_model()
         refuse_replaced_unet()
         identity = identity_of(model)
@@ -216,16 +216,16 @@ class _Sampling:
             if site.kind == "cross" and self._hooks.unet is not None:
                 refuse_foreign_texts(attn)
             hook = self._hooks.cross_attention if site.kind == "cross" else self._hooks.self_attention
-            if site.kind == "self" and self._carried is not None:
+            if site.kind == "self" and self._attributes is not None:
                 ask = None if hook is None else functools.partial(self._ask, site, attn, hook)
-                self._carried.install(unet, site, transformer_of(site), attn, ask, stack)
+                self._attributes.install(unet, site, transformer_of(site), attn, ask, stack)
             elif hook is not None:
                 stack.enter_context(patched_forward(attn, self._around(site, attn, hook)))
         if self._hooks.cross_attention is not None:
             self._hook_controls(self._hooks.cross_attention, stack)
 
     def _hook_grids(self, network: nn.Module, sites: Sequence[tuple[Site, Any]], prefix: str, stack: ExitStack) -> list[str]:
-        """Note which grid every transformer with one of ``sites`` sees; their names."""
+        """Record the grid of every transformer with one of ``sites``; returns their names."""
         transformers = list(dict.fromkeys(transformer_of(site) for site, _ in sites))
         for name in transformers:
             module = network.get_submodule(name.removeprefix(prefix))
@@ -233,7 +233,7 @@ class _Sampling:
         return transformers
 
     def _hook_controls(self, hook: AttentionHook, stack: ExitStack) -> None:
-        """ControlNets run within the UNet's call and hear its rows: the regions speak in their cross-attention too."""
+        """Hook the cross-attention of ControlNets as well: they run within the UNet's call, on its rows and contexts."""
         for n, network in enumerate(controls_of(self._p)):
             prefix = f"controlnet.{n}."
             sites = [(site, attn) for site, attn in sites_of(network, prefix) if site.kind == "cross"]
@@ -247,9 +247,9 @@ class _Sampling:
         for name, hook in self._hooks.layers.items():
             around = transformer_around(name, transformers)
             grid = functools.partial(self._grids.get, around or "")
-            carried = {} if self._carried is None else {"carried": self._carried.at}
-            told = layer_hook(name, hook, self._call, grid, **carried)
-            handle = layer_of(unet, name).register_forward_hook(told, with_kwargs=True)
+            token_attributes = {} if self._attributes is None else {"token_attributes": self._attributes.at}
+            forward_hook = layer_hook(name, hook, self._call, grid, **token_attributes)
+            handle = layer_of(unet, name).register_forward_hook(forward_hook, with_kwargs=True)
             stack.callback(handle.remove)
         if self._hooks.unet is not None:
             _refuse_foreign(unet)
@@ -280,8 +280,8 @@ class _Sampling:
         x = args[0] if args else kwargs["x"]
         self._grids.clear()
         self._now = self._announced.take(x.shape[0], (x.shape[-2], x.shape[-1]))
-        told = kwargs.get("y")
-        vectors = self._hooks.vector(self._now, told) if self._hooks.vector is not None and told is not None else None
+        pooled = kwargs.get("y")
+        vectors = self._hooks.vector(self._now, pooled) if self._hooks.vector is not None and pooled is not None else None
         return None if vectors is None else (args, {**kwargs, "y": vectors})
 
     def _around(self, site: Site, attn: Any, hook: AttentionHook) -> Callable[..., Tensor]:
@@ -290,7 +290,7 @@ class _Sampling:
         def around(inner: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
             self._unasked.discard(site.name)
             done = self._ask(site, attn, hook, *args, **kwargs)
-            return inner(*args, **kwargs) if done is None else beside(attn, inner, foreign, done, *args, **kwargs)
+            return inner(*args, **kwargs) if done is None else with_adapters(attn, inner, foreign, done, *args, **kwargs)
 
         return around
 
@@ -302,14 +302,14 @@ class _Sampling:
         x: Tensor,
         context: Tensor | None = None,
         mask: Any = None,
-        carried: Tensor | None = None,
+        token_attributes: Tensor | None = None,
         **rest: Any,
     ) -> Tensor | None:
         model, grid = self._now, self._grids.get(transformer_of(site))
-        if model is None or left_to_host(mask, rest) or not (carried is not None or check_shape(site, x, grid, model)):
+        if model is None or left_to_host(mask, rest) or not (token_attributes is not None or check_shape(site, x, grid, model)):
             return None
         assert grid is not None
-        return run_hook(hook, site, attn, grid, model, x, context, carried)
+        return run_hook(hook, site, attn, grid, model, x, context, token_attributes)
 
 
 def _refuse_foreign(unet: nn.Module) -> None:
@@ -322,7 +322,7 @@ def _refuse_foreign(unet: nn.Module) -> None:
 
 
 @contextmanager
-def _listening(model: Any, sampling: _Sampling) -> Iterator[None]:
+def _installed_on(model: Any, sampling: _Sampling) -> Iterator[None]:
     from modules import script_callbacks
 
     with ExitStack() as stack:

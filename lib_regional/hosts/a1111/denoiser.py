@@ -1,6 +1,6 @@
-"""The guided prediction of AUTOMATIC1111's samplers: what ``CFGDenoiser`` answers, as a clean latent whichever way the sampler counts.
+"""The guided prediction of AUTOMATIC1111's samplers: the output of ``CFGDenoiser`` as a clean latent, for every parametrisation.
 
-k-diffusion's samplers are told the clean latent. The timestep samplers (DDIM, PLMS, UniPC) are told the noise, and their latent is
+k-diffusion's samplers expect the clean latent. The timestep samplers (DDIM, PLMS, UniPC) expect the noise, and their latent is
 variance-preserving: ``x = √ᾱ · clean + √(1−ᾱ) · noise``.
 """
 
@@ -17,7 +17,7 @@ from ...engine.hooks import DenoiserHook
 
 
 def noise_shares(denoiser: Any, level: float) -> tuple[float, float]:
-    """``alpha``, ``beta`` of ``x = alpha · clean + beta · noise`` at the ``level`` that the sampler names (sigma or timestep)."""
+    """``alpha``, ``beta`` of ``x = alpha · clean + beta · noise`` at the sampler's ``level`` (sigma or timestep)."""
     alphas = getattr(denoiser, "alphas", None)
     if alphas is None:
         return 1.0, level
@@ -26,15 +26,15 @@ def noise_shares(denoiser: Any, level: float) -> tuple[float, float]:
 
 
 def _cumprod_at(alphas: Tensor, timestep: float) -> float:
-    """ᾱ between two training steps is linear in its logarithm, as UniPC's own schedule has it."""
-    place = min(max(timestep, 0.0), len(alphas) - 1.0)
-    below = int(place)
+    """ᾱ between two training steps is linear in its logarithm, as in UniPC's schedule."""
+    position = min(max(timestep, 0.0), len(alphas) - 1.0)
+    below = int(position)
     low, high = float(alphas[below]), float(alphas[min(below + 1, len(alphas) - 1)])
-    return math.exp(math.log(low) + (place - below) * (math.log(high) - math.log(low)))
+    return math.exp(math.log(low) + (position - below) * (math.log(high) - math.log(low)))
 
 
 def step_of(denoiser: Any, level: float) -> StepInfo:
-    """Where sampling stands. Adaptive samplers call more often than they announce; their total grows with them."""
+    """The current step. Adaptive samplers make more calls than they announce; their total grows with the calls."""
     alpha, beta = noise_shares(denoiser, level)
     total = max(int(denoiser.total_steps), denoiser.step + 1)
     scale = float(denoiser.sampler.sampler_extra_args.get("cond_scale", 1.0)) * float(getattr(denoiser, "cond_scale_miltiplier", 1.0))
@@ -42,9 +42,9 @@ def step_of(denoiser: Any, level: float) -> StepInfo:
 
 
 def around_denoiser(denoiser: Any, hook: DenoiserHook, ended: Callable[[], bool], noise: Tensor | None = None) -> Callable[..., Tensor]:
-    """What to patch around ``denoiser.forward`` (`patching.patched_forward`). Where sampling has ``ended`` the host is asked alone.
+    """Wrapper for ``denoiser.forward`` (`patching.patched_forward`). Once sampling has ``ended`` the hook is not called.
 
-    ``noise`` is what the pass sets out with; the hook is told of it at the first step.
+    ``noise`` is the initial noise of the pass; the hook gets it at the first step.
     """
 
     def around(inner: Callable[..., Tensor], x: Tensor, sigma: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -52,14 +52,14 @@ def around_denoiser(denoiser: Any, hook: DenoiserHook, ended: Callable[[], bool]
             return inner(x, sigma, *args, **kwargs)
         level = float(sigma[0])
         alpha, beta = noise_shares(denoiser, level)
-        tells_noise = getattr(denoiser, "alphas", None) is not None
+        predicts_noise = getattr(denoiser, "alphas", None) is not None
 
         def run() -> Tensor:
-            told = inner(x, sigma, *args, **kwargs)
-            return (x - beta * told) / alpha if tells_noise else told
+            output = inner(x, sigma, *args, **kwargs)
+            return (x - beta * output) / alpha if predicts_noise else output
 
         step = step_of(denoiser, level)
         clean = hook(DenoiserCall(x, step, alpha, beta, run, noise if step.index == 0 else None))
-        return (x - alpha * clean) / beta if tells_noise else clean
+        return (x - alpha * clean) / beta if predicts_noise else clean
 
     return around

@@ -1,6 +1,6 @@
 """LoRAs of regions under AUTOMATIC1111: read by the built-in extension's own classes, never among its loaded networks while sampling.
 
-Its classes patch Linear, Conv2d and the norms for the whole picture; here they are only asked what they would add to a weight.
+Its classes patch Linear, Conv2d and the norms for the whole picture; here they only compute the delta of a weight.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def unet_deltas(model: Any, lora: LoraTag) -> NetworkDeltas:
 
 @contextmanager
 def on_texts(loras: Sequence[LoraTag]) -> Iterator[None]:
-    """The text encoders with ``loras`` beside the host's own; its layers merge what is listed when they next run, and un-merge it after.
+    """The text encoders with ``loras`` added until exit; layers merge the listed LoRAs at their next run, and un-merge them after.
 
     Only text encoders may run inside the block. Raises `RegionalError` for a LoRA that does not fit them.
     """
@@ -80,7 +80,7 @@ def _network(lora: LoraTag) -> tuple[Any, Any]:
         network = networks.load_network(lora.name, entry)
     except RegionalError:
         raise
-    except Exception as error:  # whatever the host's reader raises: the user must hear which file it was
+    except Exception as error:  # whatever the host's reader raises: the error must name the file
         raise unreadable(entry, error) from error
     check_family(entry, len(network.modules), layers)
     network.te_multiplier = network.unet_multiplier = 1.0

@@ -30,7 +30,7 @@ def loaded_model() -> Any:
 
 
 def identity_of(model: Any) -> tuple[Any, ...]:
-    """What contexts and projections depend on; equal means that both may be kept.
+    """Identity of the weights that contexts and projections depend on; cached ones are valid while it is equal.
 
     The host often loads another file into the same objects, so the file counts, and so do LoRAs and hypernetworks with their strengths.
     """
@@ -42,13 +42,13 @@ def identity_of(model: Any) -> tuple[Any, ...]:
 
 
 def _loras() -> tuple[tuple[Any, ...], ...]:
-    """Loaded networks of the built-in Lora extension, as it tells them apart itself; empty without it."""
+    """Loaded networks of the built-in Lora extension, by the keys that it compares itself; empty without it."""
     loaded = getattr(sys.modules.get("networks"), "loaded_networks", ())
     return tuple(tuple(getattr(n, key, None) for key in ("name", "te_multiplier", "unet_multiplier", "dyn_dim")) for n in loaded)
 
 
 def facts_of_model(model: Any) -> ModelFacts:
-    """What the checkpoint tells: its kind, the size in its configuration, and whether it predicts noise or velocity.
+    """Facts of the checkpoint: its kind, the size in its configuration, and whether it predicts noise or velocity.
 
     Configurations of SD2 (768²) and of editing models (``edit``) name a size that is not the one they were trained on.
     """

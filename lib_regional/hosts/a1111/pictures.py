@@ -1,4 +1,4 @@
-"""What edits ask of AUTOMATIC1111 beside sampling: the pieces of a prompt, the autoencoder, predictions of single latents."""
+"""What edits need of AUTOMATIC1111 besides sampling: tokens of a prompt, the autoencoder, predictions of single latents."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _END_OF_WORD = "</w>"
 
 
 def tokens_of(model: Any, text: str) -> list[Token]:
-    """Pieces of ``text`` where the host's own tokeniser lays them out; of a schedule, those of its last text.
+    """Tokens of ``text`` at their positions by the host's own tokenizer; of a schedule, those of its last text.
 
-    A textual inversion is one word, its name, however many places it takes.
+    A textual inversion is one word, its name, however many tokens it takes.
     """
     from modules import prompt_parser
 
@@ -29,13 +29,13 @@ def tokens_of(model: Any, text: str) -> list[Token]:
 
 
 def _embedder(model: Any) -> Any:
-    """The text encoder whose places the contexts have; SDXL's two share theirs."""
+    """The text encoder whose token positions the contexts have; SDXL's two share theirs."""
     conditioner = getattr(model, "conditioner", None)
     found = [model.cond_stage_model] if conditioner is None else list(conditioner.embedders)
     for embedder in found:
         if hasattr(embedder, "tokenize_line"):
             return embedder
-    raise RegionalError("Edits need a text encoder whose tokens can be told apart, which this model does not have.")
+    raise RegionalError("Edits need a text encoder whose tokens can be distinguished, which this model does not have.")
 
 
 def _letters(embedder: Any) -> Callable[[int], str]:
@@ -68,7 +68,7 @@ def numbered(chunks: Sequence[Any], letters: Callable[[int], str], marks: set[in
 
 
 def decode(model: Any, latent: Tensor) -> Tensor:
-    """See `ports.EditingHost.decode`. The host's own ``decode_first_stage`` has no gradient."""
+    """See `capabilities.EditingHost.decode`. The host's own ``decode_first_stage`` has no gradient."""
     stage = model.first_stage_model
     picture: Tensor = stage.decode((latent / model.scale_factor).to(next(stage.parameters()).dtype))
     return picture
@@ -76,7 +76,7 @@ def decode(model: Any, latent: Tensor) -> Tensor:
 
 @torch.no_grad()
 def encode_picture(model: Any, picture: Tensor) -> Tensor:
-    """See `ports.EditingHost.encode_picture`; ``sgm`` answers with a draw from the posterior, which is narrow, in place of its mean."""
+    """See `capabilities.EditingHost.encode_picture`; ``sgm`` returns a sample of the posterior, which is narrow, not its mean."""
     stage = model.first_stage_model
     found = stage.encode(picture.to(next(stage.parameters())))
     latent: Tensor = found if isinstance(found, Tensor) else found.mode()
@@ -84,14 +84,14 @@ def encode_picture(model: Any, picture: Tensor) -> Tensor:
 
 
 def predict(model: Any, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
-    """See `ports.InvertingHost.predict`. Raises `RegionalError` for a UNet that wants more than a latent (inpainting models)."""
+    """See `capabilities.InvertingHost.predict`. Raises `RegionalError` for a UNet with further inputs (inpainting models)."""
     unet = model.model.diffusion_model
     check_channels(unet, x)
     context = torch.stack([one.crossattn for one in conditionings])
     vectors = [one.vector for one in conditionings if one.vector is not None]
-    seen = x.to(_network_type(x))
-    told = {"y": torch.stack(vectors).to(seen)} if vectors else {}
-    output: Tensor = unet(seen, x.new_full((len(x),), float(step)), context=context.to(seen), **told).to(x)
+    latent = x.to(_network_type(x))
+    pooled = {"y": torch.stack(vectors).to(latent)} if vectors else {}
+    output: Tensor = unet(latent, x.new_full((len(x),), float(step)), context=context.to(latent), **pooled).to(x)
     if getattr(model, "parameterization", "eps") != "v":
         return output
     kept = float(model.alphas_cumprod[step])
@@ -99,7 +99,7 @@ def predict(model: Any, x: Tensor, step: int, conditionings: Sequence[Conditioni
 
 
 def _network_type(x: Tensor) -> torch.dtype:
-    """The type in which the host gives its UNet a latent."""
+    """The dtype of the UNet's input."""
     from modules import devices
 
     found: torch.dtype = getattr(devices, "dtype_unet", x.dtype)
@@ -107,7 +107,7 @@ def _network_type(x: Tensor) -> torch.dtype:
 
 
 def check_channels(unet: Any, x: Tensor) -> None:
-    """Raise where ``unet`` wants more than a latent x (B, C, h, w)."""
+    """Raise `RegionalError` where ``unet`` takes more channels than a latent x (B, C, h, w) has."""
     wanted = int(getattr(unet, "in_channels", x.shape[1]))
     if wanted != x.shape[1]:
         raise RegionalError(f"This model's UNet takes {wanted} channels (an inpainting model?): pictures cannot be inverted with it.")

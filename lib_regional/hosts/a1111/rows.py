@@ -1,4 +1,4 @@
-"""Which row of the UNet's batch is what in AUTOMATIC1111: read from the sampler's conditioning, never guessed from sizes.
+"""The role of every row of the UNet's batch in AUTOMATIC1111: read from the sampler's conditioning, never guessed from sizes.
 
 The whole batch of one denoiser call is image 0's ``AND`` parts, image 1's, …, then one negative row per image (twice for
 InstructPix2Pix). The host may run it in several UNet calls, in this order, and may leave out the negative rows.
@@ -26,19 +26,19 @@ def rows_of(parts: Sequence[int], total: int) -> RowRoles:
 def read_rows(params: Any) -> RowRoles:
     """Roles of a denoiser call from its ``CFGDenoiserParams``."""
     parts = [len(image) for image in params.denoiser.sampler.sampler_extra_args["cond"].batch]
-    told = len(params.text_cond["crossattn"] if isinstance(params.text_cond, dict) else params.text_cond)
-    if sum(parts) != told:
-        raise RegionalError(f"Another extension changed this batch's prompts ({told} instead of {sum(parts)}); Regional cannot follow it.")
+    found = len(params.text_cond["crossattn"] if isinstance(params.text_cond, dict) else params.text_cond)
+    if sum(parts) != found:
+        raise RegionalError(f"Another extension changed this batch's prompts ({found} instead of {sum(parts)}); Regional cannot follow it.")
     return rows_of(parts, len(params.x))
 
 
 def read_step(params: Any) -> StepInfo:
-    """Where sampling stands, from ``CFGDenoiserParams``."""
+    """The current step, from ``CFGDenoiserParams``."""
     return step_of(params.denoiser, float(params.sigma[0]))
 
 
 class Announced:
-    """One denoiser call and the UNet calls that it is carried out in."""
+    """One denoiser call and the UNet calls that it consists of."""
 
     def __init__(self, rows: RowRoles, step: StepInfo, latent: Grid) -> None:
         self._rows = rows
@@ -53,8 +53,8 @@ class Announced:
         self.taken += count
         if latent != self._latent:
             raise RegionalError(
-                f"The UNet runs {latent[0]}×{latent[1]} cells where the sampler told of {self._latent[0]}×{self._latent[1]}: {_TILED}"
+                f"The UNet runs {latent[0]}×{latent[1]} cells where the sampler announced {self._latent[0]}×{self._latent[1]}: {_TILED}"
             )
         if len(rows) != count:
-            raise RegionalError(f"The UNet runs {self.taken} rows where the sampler told of {len(self._rows)}: {_TILED}")
+            raise RegionalError(f"The UNet runs {self.taken} rows where the sampler announced {len(self._rows)}: {_TILED}")
         return ModelCall(rows, self._step, latent)

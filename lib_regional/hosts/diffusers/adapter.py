@@ -40,7 +40,7 @@ class DiffusersHost:
     name = "diffusers"
 
     def __init__(self, model: Any, p: Any = None) -> None:
-        """``p`` may say how often steps call the model (``model_calls``): prompt schedules count calls."""
+        """``p.model_calls``, where given, maps steps to calls of the model: prompt schedules count calls."""
         self._model = model
         self._calls = getattr(p, "model_calls", lambda steps, hires: steps)
         self._grids: dict[str, Grid] = {}
@@ -50,7 +50,7 @@ class DiffusersHost:
 
     @property
     def facts(self) -> ModelFacts:
-        """See `ports.ModelFacts`; only models that predict the noise are served."""
+        """See `capabilities.ModelFacts`; only models that predict the noise are served."""
         return ModelFacts(int(self._model.unet.config.sample_size or 64))
 
     def encode(
@@ -80,42 +80,42 @@ class DiffusersHost:
         return store
 
     def tokens(self, text: str) -> list[Token]:
-        """See `ports.EditingHost.tokens`."""
+        """See `capabilities.EditingHost.tokens`."""
         return [Token(*piece) for piece in self._model.token_pieces(text)]
 
     def decode(self, latent: Tensor) -> Tensor:
-        """See `ports.EditingHost.decode`."""
+        """See `capabilities.EditingHost.decode`."""
         pictures: Tensor = self._model.decode_latents(latent)
         return pictures
 
     def encode_picture(self, picture: Tensor) -> Tensor:
-        """See `ports.EditingHost.encode_picture`."""
+        """See `capabilities.EditingHost.encode_picture`."""
         latents: Tensor = self._model.encode_images(picture)
         return latents
 
     def guidance_model(self, name: str) -> GuidanceModel | None:
-        """See `ports.EditingHost.guidance_model`."""
+        """See `capabilities.EditingHost.guidance_model`."""
         models: dict[str, GuidanceModel] = getattr(self._model, "guidance_models", {})
         return models.get(name) or named_clipseg(name)
 
     @property
     def alphas_cumprod(self) -> Tensor:
-        """See `ports.InvertingHost`."""
+        """See `capabilities.InvertingHost`."""
         levels: Tensor = self._model.alphas_cumprod
         return levels
 
     def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
-        """See `ports.InvertingHost.predict`."""
-        told = torch.stack([one.crossattn for one in conditionings])
-        noise: Tensor = self._model.predict_noise(x, x.new_full((len(x),), float(step)), told)
+        """See `capabilities.InvertingHost.predict`."""
+        contexts = torch.stack([one.crossattn for one in conditionings])
+        noise: Tensor = self._model.predict_noise(x, x.new_full((len(x),), float(step)), contexts)
         return noise
 
     def announce(self, text: str, done: int, total: int) -> bool:
-        """See `ports.InvertingHost`."""
+        """See `capabilities.InvertingHost`."""
         return announce(text, done, total)
 
     def grid_of(self, site: Site) -> Grid | None:
-        """Token grid that ``site`` sees in the running call."""
+        """Token grid of ``site`` in the running call."""
         return self._grids.get(_transformer(site.name))
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
@@ -129,7 +129,7 @@ class DiffusersHost:
         with ExitStack() as stack:
             stack.callback(unet.register_forward_hook(self._check_hook(asked)).remove)
             self._renew, self._version = hooks.renew, self._weights()
-            stack.enter_context(_listening(self._model.call_listeners, self._heard))
+            stack.enter_context(_listening(self._model.call_listeners, self._announced))
             transformers = {_transformer(name): unet.get_submodule(_transformer(name)) for name, _ in _sites(unet)}
             for name, transformer in transformers.items():
                 stack.callback(transformer.register_forward_pre_hook(self._grid_hook(name), with_kwargs=True).remove)
@@ -157,7 +157,7 @@ class DiffusersHost:
         return check
 
     def _around_site(self, site: Site, hook: AttentionHook) -> Callable[..., Tensor]:
-        """Asks the hook first and leaves to the processor that was there what the hook does not want."""
+        """Calls the hook first; where it returns None, the previous processor."""
 
         def around(
             inner: Callable[..., Tensor],
@@ -180,15 +180,15 @@ class DiffusersHost:
         if model is None or grid is None:
             return None
         if len(model.rows) != x.shape[0]:
-            raise RegionalError(f"Regional was told of {len(model.rows)} rows, but the UNet runs {x.shape[0]}; the picture was stopped.")
-        told = x if context is None else context
+            raise RegionalError(f"Regional expected {len(model.rows)} rows, but the UNet runs {x.shape[0]}; the picture was stopped.")
+        source = x if context is None else context
         return AttentionCall(
-            site, grid, model, x, told, attn.heads, attn.scale, attn.to_q, attn.to_k, attn.to_v,
+            site, grid, model, x, source, attn.heads, attn.scale, attn.to_q, attn.to_k, attn.to_v,
             lambda y: attn.to_out[1](attn.to_out[0](y)),
         )  # fmt: skip
 
-    def _heard(self, call: ModelCall) -> None:
-        """Begin a call; renew what was made with other weights if LoRAs on the whole picture have changed."""
+    def _announced(self, call: ModelCall) -> None:
+        """Begin a call; renew what depends on other weights if LoRAs on the whole picture have changed."""
         if self._weights() != self._version:
             self._version = self._weights()
             if self._renew is None:
@@ -211,13 +211,13 @@ class DiffusersHost:
         return remember
 
     def _layer_hook(self, name: str, hook: LayerHook) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
-        transformer = name[: within.end()] if (within := _IN_TRANSFORMER.match(name)) else None
+        within = None if name.endswith(_CONTEXT_LAYERS) else _IN_TRANSFORMER.match(name)
+        transformer = name[: within.end()] if within else None
 
         def answer(_: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
             if self.now is None:
                 return None
-            reads_context = name.endswith(_CONTEXT_LAYERS)
-            grid = None if transformer is None or reads_context else self._grids.get(transformer)
+            grid = None if transformer is None else self._grids.get(transformer)
             return hook(LayerCall(name, grid, self.now, args[0], y))
 
         return answer
@@ -230,14 +230,14 @@ class DiffusersHost:
 
     def _unet_hook(self, hook: UNetHook | None, vector: VectorHook | None) -> Callable[..., Any]:
         def around(inner: Callable[..., Any], x: Tensor, steps: Tensor | float, context: Tensor | None = None, **rest: Any) -> Any:
-            told = rest.pop("encoder_hidden_states", context)
+            context = rest.pop("encoder_hidden_states", context)
             outer = self.now
-            if outer is None or told is None:
-                return inner(x, steps, encoder_hidden_states=told, **rest)
+            if outer is None or context is None:
+                return inner(x, steps, encoder_hidden_states=context, **rest)
             rest = rest if vector is None else _with_vectors(rest, outer, vector)
             if hook is None:
-                return inner(x, steps, encoder_hidden_states=told, **rest)
-            batch = _Batch(x, torch.as_tensor(steps, device=x.device).expand(len(x)), told, rest)
+                return inner(x, steps, encoder_hidden_states=context, **rest)
+            batch = _Batch(x, torch.as_tensor(steps, device=x.device).expand(len(x)), context, rest)
 
             def run(rows: Sequence[UNetRow]) -> Tensor:
                 part = batch.rows(rows)
@@ -249,18 +249,18 @@ class DiffusersHost:
                     self._begin(outer)
 
             def native() -> Tensor:
-                return _sample(inner(x, steps, encoder_hidden_states=told, **rest))
+                return _sample(inner(x, steps, encoder_hidden_states=context, **rest))
 
-            done = hook(UNetCall(outer, x, run, native, told.shape[1]))
+            done = hook(UNetCall(outer, x, run, native, context.shape[1]))
             if done is None:
-                return inner(x, steps, encoder_hidden_states=told, **rest)
+                return inner(x, steps, encoder_hidden_states=context, **rest)
             return _output(done) if rest.get("return_dict", True) else (done,)
 
         return around
 
 
 def _output(sample: Tensor) -> Any:
-    """What a UNet answers with; whoever runs one has diffusers, which not every host does."""
+    """The output type of a UNet of diffusers, imported only where one runs."""
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
     return UNet2DConditionOutput(sample)
@@ -285,7 +285,7 @@ class _Batch:
     rest: dict[str, Any]
 
     def rows(self, rows: Sequence[UNetRow]) -> _Batch:
-        """The call of other rows: each takes from its source what it does not bring itself."""
+        """The call of other rows: inputs that a row does not replace come from its source row."""
         sources = [row.source for row in rows]
         x = torch.stack([self.x[row.source] if row.x is None else row.x.to(self.x) for row in rows])
         given = [self.context[row.source] if row.conditioning is None else row.conditioning.crossattn.to(self.context) for row in rows]
@@ -306,7 +306,7 @@ def _added(added: dict[str, Tensor], rows: Sequence[UNetRow]) -> dict[str, Tenso
 
 
 def _with_vectors(rest: dict[str, Any], call: ModelCall, hook: VectorHook) -> dict[str, Any]:
-    """The arguments of a call with what ``hook`` makes of SDXL's pooled texts and sizes; see `_added`."""
+    """The arguments of a call after ``hook`` on SDXL's pooled texts and sizes; see `_added`."""
     added = rest.get("added_cond_kwargs")
     if not added or "text_embeds" not in added:
         return rest

@@ -34,12 +34,12 @@ class ForgeHost(WebUIHost):
 
     @property
     def differentiable(self) -> bool:
-        """See `ports.EditingHost`."""
+        """See `capabilities.EditingHost`."""
         return pictures.decodes_with_gradient(self._model)
 
     @property
     def facts(self) -> ModelFacts:
-        """See `ports.facts_of`."""
+        """See `capabilities.facts_of`."""
         return facts_of_model(self._model)
 
     def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
@@ -50,32 +50,32 @@ class ForgeHost(WebUIHost):
         return [unet_deltas(loaded_model(), lora) for lora in loras]
 
     def tokens(self, text: str) -> list[Token]:
-        """See `ports.EditingHost.tokens`."""
+        """See `capabilities.EditingHost.tokens`."""
         return pictures.tokens_of(loaded_model(), text)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """See `ports.EditingHost.decode`."""
+        """See `capabilities.EditingHost.decode`."""
         return pictures.decode(loaded_model(), latent)
 
     def encode_picture(self, picture: Tensor) -> Tensor:
-        """See `ports.EditingHost.encode_picture`."""
+        """See `capabilities.EditingHost.encode_picture`."""
         return pictures.encode_picture(loaded_model(), picture)
 
     @property
     def alphas_cumprod(self) -> Tensor:
-        """See `ports.InvertingHost`."""
+        """See `capabilities.InvertingHost`."""
         return training_levels(loaded_model())
 
     def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
-        """See `ports.InvertingHost.predict`."""
+        """See `capabilities.InvertingHost.predict`."""
         return pictures.predict(loaded_model(), x, step, conditionings)
 
     def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
         """Hook the loaded model until exit; see `ports.Host.patched`. Raises `RegionalError` where it cannot serve ``hooks``."""
         sampling = Sampling(self._p, hooks)
-        return self._sampled(sampling, sampling.listening(self._model))
+        return self._sampled(sampling, sampling.installed(self._model))
 
     def begin_pass(self, p: Any, noise: Any = None) -> None:
-        """The sampler of the next pass of ``p`` is made and about to run; Forge says so twice before the hires pass. Raises nothing."""
+        """The sampler of the next pass of ``p`` is made and about to run; Forge calls this twice before the hires pass. Raises nothing."""
         if self._sampling is not None:
             self._sampling.begin_pass(p.sampler.model_wrap_cfg)

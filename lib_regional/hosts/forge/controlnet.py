@@ -1,7 +1,7 @@
-"""ControlNet under Forge: an encoder of its own that hears the texts too, and whose residuals depend on what it heard.
+"""ControlNet under Forge: an encoder with cross-attention of its own, whose residuals depend on the contexts.
 
-The host runs it before the network, on the rows that the network is about to run. So methods that share one prediction among texts
-are asked at its cross-attention as at the network's, and methods that call the network for rows of their own have it run for these.
+The host runs it before the network, on the same rows. So cross-attention hooks are called in it as in the network, and for methods that
+call the network on rows of their own it is run again on these rows.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from ..ldm.sites import check_shape, grid_hook, sites_of, transformer_of
 from .network.attention import attention_call, check_values
 from .rows import ROWS
 
-Tell = Callable[[RowRoles, Grid], "ModelCall | None"]
-"""The call that is about to happen on these rows and latents of this size, None for somebody else's."""
+CallOf = Callable[[RowRoles, Grid], "ModelCall | None"]
+"""The call that is about to happen on these rows and latents of this size, None for calls of others."""
 
 
 @contextmanager
-def listening(patcher: Any, hooks: Hooks, tell: Tell) -> Iterator[None]:
-    """Let ``hooks`` answer the cross-attention of every ControlNet of ``patcher`` until exit, in the host's calls; see `heard_anew`."""
+def hooked_controlnets(patcher: Any, hooks: Hooks, call_of: CallOf) -> Iterator[None]:
+    """Hook the cross-attention of every ControlNet of ``patcher`` until exit, in the host's calls; see `residuals_of`."""
     with ExitStack() as stack:
         if hooks.cross_attention is not None:
             for number, net in enumerate(patcher.list_controlnets()):
                 if isinstance(getattr(net, "control_model", None), nn.Module):
-                    stack.enter_context(_Encoder(f"controlnet.{number}.", net, hooks, tell).hooked())
+                    stack.enter_context(_Encoder(f"controlnet.{number}.", net, hooks, call_of).hooked())
         yield
 
 
 class _Encoder:
-    """One ControlNet under ``hooks``. Its sites have names of their own: what is kept by name is not the network's."""
+    """One ControlNet under ``hooks``. The prefix keeps the names of its sites apart from the network's."""
 
-    def __init__(self, prefix: str, net: Any, hooks: Hooks, tell: Tell) -> None:
-        self._prefix, self._net, self._hooks, self._tell = prefix, net, hooks, tell
+    def __init__(self, prefix: str, net: Any, hooks: Hooks, call_of: CallOf) -> None:
+        self._prefix, self._net, self._hooks, self._call_of = prefix, net, hooks, call_of
         self._grids: dict[str, Grid] = {}
         self._now: ModelCall | None = None
 
@@ -61,7 +61,7 @@ class _Encoder:
     def _around(self, inner: Callable[..., Any], x: Tensor, t: Tensor, cond: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         rows: RowRoles | None = cond.get(ROWS)
         before = self._now
-        self._now = None if rows is None else self._tell(rows, (x.shape[-2], x.shape[-1]))
+        self._now = None if rows is None else self._call_of(rows, (x.shape[-2], x.shape[-1]))
         if self._now is not None and self._hooks.vector is not None and cond.get("y") is not None:
             changed = self._hooks.vector(self._now, cond["y"])
             cond = cond if changed is None else {**cond, "y": changed}
@@ -71,7 +71,7 @@ class _Encoder:
             self._now = before
 
     def _around_site(self, site: Site, attn: Any, hook: AttentionHook) -> Callable[..., Tensor]:
-        own, transformer = Site(self._prefix + site.name, "cross", beside=True), transformer_of(site)
+        own, transformer = Site(self._prefix + site.name, "cross", controlnet=True), transformer_of(site)
 
         def around(inner: Callable[..., Tensor], x: Tensor, context: Any = None, value: Any = None, *args: Any, **kwargs: Any) -> Tensor:
             model, grid, done = self._now, self._grids.get(transformer), None
@@ -84,12 +84,12 @@ class _Encoder:
         return around
 
 
-def heard_anew(rest: Mapping[str, Any], x: Tensor, context: Tensor, last: Any = None) -> dict[str, list[Any]] | None:
+def residuals_of(rest: Mapping[str, Any], x: Tensor, context: Tensor, last: Any = None) -> dict[str, list[Any]] | None:
     """Residuals for rows x (N, C, h, w), scaled as the network's input, with contexts (N, T, D) of their own.
 
-    ``rest`` are the network's other arguments for these rows; the ``last`` net is asked where they do not name it (reForge, whose nets
-    are given the options with the question). None where the nets cannot be run again: T2I adapters, which hear no text, other pictures
-    for each image of a batch, and rows of another size than the picture that controls.
+    ``rest`` are the network's other arguments for these rows; the ``last`` net is run where they do not name one (reForge, whose nets get
+    the options as an argument). None where the nets cannot be run again: T2I adapters, which read no text, another control picture for
+    each image of a batch, and rows of another size than the control picture.
     """
     named, options = rest.get("control_model"), rest["transformer_options"]
     top, nets = last if named is None else named, []

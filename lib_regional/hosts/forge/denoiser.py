@@ -1,6 +1,6 @@
-"""The guided prediction of Forge's samplers: what ``CFGDenoiser`` answers, as a clean latent whichever way the sampler counts.
+"""The guided prediction of Forge's samplers: the output of ``CFGDenoiser`` as a clean latent, for every parametrisation.
 
-k-diffusion's samplers name sigma and are told the clean latent; timestep samplers (DDIM, PLMS, UniPC) name a timestep, are told the noise,
+k-diffusion's samplers pass sigma and expect the clean latent; timestep samplers (DDIM, PLMS, UniPC) pass a timestep and expect the noise,
 and their latent is variance-preserving. Flux mixes linearly: ``x = (1 − sigma) · clean + sigma · noise``.
 """
 
@@ -16,14 +16,14 @@ from ...engine.calls import DenoiserCall, StepInfo
 from ...engine.hooks import DenoiserHook
 
 
-def tells_noise(denoiser: Any) -> bool:
-    """Whether the sampler is one of those that count in timesteps and are told the noise."""
+def predicts_noise(denoiser: Any) -> bool:
+    """Whether the sampler passes timesteps and expects the noise."""
     return bool(getattr(denoiser, "classic_ddim_eps_estimation", False))
 
 
 def level_of(denoiser: Any, level: float) -> float:
-    """Sigma of what the sampler names."""
-    if not tells_noise(denoiser):
+    """Sigma of the sampler's ``level`` (sigma or timestep)."""
+    if not predicts_noise(denoiser):
         return level
     kept = _cumprod(denoiser, level)
     return math.sqrt((1.0 - kept) / kept)
@@ -37,7 +37,7 @@ def _cumprod(denoiser: Any, timestep: float) -> float:
 
 def noise_shares(denoiser: Any, level: float) -> tuple[float, float]:
     """``alpha``, ``beta`` of ``x = alpha · clean + beta · noise``."""
-    if tells_noise(denoiser):
+    if predicts_noise(denoiser):
         kept = _cumprod(denoiser, level)
         return math.sqrt(kept), math.sqrt(1.0 - kept)
     predictor = getattr(denoiser.inner_model, "predictor", None)
@@ -45,19 +45,19 @@ def noise_shares(denoiser: Any, level: float) -> tuple[float, float]:
 
 
 def _noise(denoiser: Any, x: Tensor, alpha: float, beta: float) -> Tensor:
-    """What the pass set out with: its latent less the picture that it began from (none in txt2img), both at this noise level."""
+    """The initial noise of the pass: (x − alpha · initial latent) / beta; txt2img has no initial latent."""
     begun = getattr(denoiser, "init_latent", None)
     return x / beta if begun is None else (x - alpha * begun.to(x)) / beta
 
 
 def guided(denoiser: Any, hook: DenoiserHook, x: Tensor, level: float, step: StepInfo, ask: Callable[[], Tensor]) -> Tensor:
-    """What ``denoiser`` answers with ``hook`` around its own answer ``ask()``, in the terms that its sampler expects."""
+    """The output of ``denoiser`` with ``hook`` around its own output ``ask()``, in the parametrisation that its sampler expects."""
     alpha, beta = noise_shares(denoiser, level)
-    noisy = tells_noise(denoiser)
+    noisy = predicts_noise(denoiser)
 
     def run() -> Tensor:
-        told = ask()
-        return (x - beta * told) / alpha if noisy else told
+        output = ask()
+        return (x - beta * output) / alpha if noisy else output
 
     noise = _noise(denoiser, x, alpha, beta) if step.index == 0 and beta > 0 else None
     clean = hook(DenoiserCall(x, step, alpha, beta, run, noise))

@@ -1,4 +1,4 @@
-"""What reading a LoRA asks of the program that runs: Forge's own loader and patchers."""
+"""The host functions that reading a LoRA needs: Forge's loader and patchers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Patches = Mapping[Any, Any]
 
 
 class LoraTools(Protocol):
-    """A loader of LoRA files and the patchers that it feeds."""
+    """A loader of LoRA files and the patchers of its weights."""
 
     def read(self, filename: str) -> Any:
         """Tensors of a file by key. Raises whatever the host's reader raises."""
 
     def unet_patches(self, engine: Any, weights: Any) -> Patches:
-        """What of ``weights`` the network of ``engine`` takes."""
+        """The part of ``weights`` for the network of ``engine``."""
 
     def text_patches(self, engine: Any, weights: Any) -> Patches:
-        """What of ``weights`` its text encoders take."""
+        """The part of ``weights`` for its text encoders."""
 
     def low_rank(self, patch: Any) -> tuple[Tensor, Tensor, float | None, Tensor | None] | None:
         """(up, down, alpha, mid) of a patch that is nothing but their product; None for all others."""
@@ -85,8 +85,8 @@ class ForgeTools:
         """See `LoraTools`."""
         before = engine.forge_objects
         clip = before.clip.clone()
-        for name, told, strength in patches:
-            clip.add_patches(filename=name, patches=told, strength_patch=strength, online_mode=False)
+        for name, weights, strength in patches:
+            clip.add_patches(filename=name, patches=weights, strength_patch=strength, online_mode=False)
         inside = before.shallow_copy()
         inside.clip = clip
         engine.forge_objects = inside

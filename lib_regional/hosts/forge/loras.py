@@ -48,7 +48,7 @@ def _file(tools: LoraTools, lora: LoraTag) -> tuple[Any, Any, Mapping[LayerName,
         return entry, weights, checked(entry, weights)
     except RegionalError:
         raise
-    except Exception as error:  # whatever the host's reader raises: the user must hear which file it was
+    except Exception as error:  # whatever the host's reader raises: the error must name the file
         raise unreadable(entry, error) from error
 
 
@@ -72,7 +72,7 @@ class _Network:
     @torch.inference_mode(False)
     @torch.no_grad()
     def difference(self, key: str, patch: Any) -> Tensor:
-        """What the host's own merge makes of one weight, less the weight."""
+        """The delta of one weight: the host's own merge minus the weight."""
         weight = self.weight(key).detach().float()
         with full_precision(weight.device):
             merged = self.tools.merged(self.patcher, weight.clone(), patch, key)
@@ -129,15 +129,15 @@ def _with_biases(deltas: dict[str, LayerDelta], biases: Mapping[str, Tensor], ne
 
 @contextmanager
 def on_texts(engine: Any, loras: Sequence[LoraTag]) -> Iterator[None]:
-    """The text encoders with ``loras`` beside the host's own, on a clone of their patcher that the block alone sees."""
+    """The text encoders with ``loras`` added to the host's own until exit, on a clone of their patcher."""
     if not loras:
         yield
         return
     extension()
     tools = tools_of(engine)
-    told = []
+    patches = []
     for number, lora in enumerate(loras):
         entry, weights, _ = _file(tools, lora)
-        told.append((f"{entry.filename}#region{number}", tools.text_patches(engine, weights), lora.te))
-    with tools.texts_with(engine, told):
+        patches.append((f"{entry.filename}#region{number}", tools.text_patches(engine, weights), lora.te))
+    with tools.texts_with(engine, patches):
         yield

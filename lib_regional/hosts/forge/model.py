@@ -27,7 +27,7 @@ def diffusion_model_of(model: Any) -> nn.Module:
 
 
 def identity_of(model: Any) -> tuple[Any, ...]:
-    """What contexts and projections depend on; equal means that both may be kept. Forge compiles its LoRAs into a hash."""
+    """Identity of the weights behind contexts and projections: cached ones are valid while it is equal. Forge keeps a hash of its LoRAs."""
     checkpoint = getattr(getattr(model, "sd_checkpoint_info", None), "filename", None)
     return (id(diffusion_model_of(model)), checkpoint, getattr(model, "current_lora_hash", None))
 
@@ -36,7 +36,7 @@ _TRAINED = {"is_sdxl": 128, "is_sd3": 128, "is_sd2": 96, "is_sd1": 64}
 
 
 def facts_of_model(model: Any) -> ModelFacts:
-    """What the engine and its predictor tell; an engine of no such kind is one of the newer ones (Flux), trained on 1024² pixels."""
+    """Facts of the engine and its predictor; an engine of unknown kind is one of the newer ones (Flux), trained on 1024² pixels."""
     trained = next((size for kind, size in _TRAINED.items() if getattr(model, kind, False)), 128)
     network = model.forge_objects.unet.model
     return ModelFacts(trained, _prediction(network), kind_of(network.diffusion_model) != "joint")
@@ -47,8 +47,8 @@ _PREDICTIONS: Mapping[str, Prediction] = {"v_prediction": "v", "V_PREDICTION": "
 
 def _prediction(network: Any) -> Prediction:
     """Forge names it in its predictor; reForge and Forge Classic in the classes that their ``model_sampling`` is made of."""
-    said = getattr(getattr(network, "predictor", None), "prediction_type", "")
-    names = (said, *(kind.__name__ for kind in type(getattr(network, "model_sampling", None)).__mro__))
+    found = getattr(getattr(network, "predictor", None), "prediction_type", "")
+    names = (found, *(kind.__name__ for kind in type(getattr(network, "model_sampling", None)).__mro__))
     return next((_PREDICTIONS[name] for name in names if name in _PREDICTIONS), "epsilon")
 
 
@@ -60,11 +60,11 @@ def training_levels(model: Any) -> Tensor:
 
 
 def dtype_of(model: Any) -> torch.dtype:
-    """What the network computes in; what its weights are kept in may be narrower."""
+    """The dtype of the network's computation; its weights may be stored in a narrower one."""
     network = model.forge_objects.unet.model
-    told = getattr(network, "computation_dtype", None) or getattr(network, "manual_cast_dtype", None)
-    found: torch.dtype = told or network.get_dtype()
-    return found
+    found = getattr(network, "computation_dtype", None) or getattr(network, "manual_cast_dtype", None)
+    dtype: torch.dtype = found or network.get_dtype()
+    return dtype
 
 
 _SAMPLING = ("backend.sampling.sampling_function", "modules_forge.forge_sampler")

@@ -1,4 +1,4 @@
-"""What edits ask of Forge beside sampling: the pieces of a prompt, the autoencoder (which may push the UNet out of memory), predictions."""
+"""What edits need of Forge besides sampling: tokens of a prompt, the autoencoder (which may move the UNet out of memory), predictions."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .model import diffusion_model_of, dtype_of, facts_of_model, prepare_again, 
 from .network.gradient import with_gradient
 
 _ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
-"""Where an engine keeps what lays its prompts out; SDXL's two share their places."""
+"""Attributes of an engine with its tokenizing text encoder; SDXL's two share their token positions."""
 
 
 def tokens_of(model: Any, text: str) -> list[Token]:
-    """See `ports.EditingHost.tokens`. Raises `RegionalError` for models whose prompts are not laid out in chunks (T5).
+    """See `capabilities.EditingHost.tokens`. Raises `RegionalError` for models whose prompts are not laid out in chunks (T5).
 
     reForge and Forge Classic kept the text encoders of AUTOMATIC1111.
     """
@@ -32,7 +32,7 @@ def tokens_of(model: Any, text: str) -> list[Token]:
     last = prompt_parser.get_learned_conditioning_prompt_schedules([text], 1)[0][-1][1]
     engine = next((found for name in _ENGINES if hasattr(found := getattr(model, name, None), "tokenize_line")), None)
     if engine is None:
-        raise RegionalError("Edits need a text encoder whose tokens can be told apart, which this model does not have.")
+        raise RegionalError("Edits need a text encoder whose tokens can be distinguished, which this model does not have.")
     chunks, _ = engine.tokenize_line(last)
     marks = {engine.id_start, engine.id_end, engine.id_pad}
     return list(a1111_pictures.numbered(chunks, lambda token: str(engine.tokenizer.convert_ids_to_tokens(token)), marks))
@@ -53,7 +53,7 @@ def decodes_with_gradient(model: Any) -> bool:
 
 
 def _decode_with_gradient(model: Any, latent: Tensor) -> Tensor:
-    """What the host's ``decode_first_stage`` does, without its inference mode."""
+    """The host's ``decode_first_stage``, without its inference mode."""
     from backend import memory_management
 
     vae = model.forge_objects.vae
@@ -72,18 +72,18 @@ def encode_picture(model: Any, picture: Tensor) -> Tensor:
 
 
 def predict(model: Any, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
-    """See `ports.InvertingHost.predict`: the network alone, without what other extensions hang on its sampling.
+    """See `capabilities.InvertingHost.predict`: the network alone, without the sampling patches of other extensions.
 
-    Raises `RegionalError` for a network that wants more than a latent (inpainting models).
+    Raises `RegionalError` for a network with further inputs (inpainting models).
     """
     unet, dtype = diffusion_model_of(model), dtype_of(model)
     a1111_pictures.check_channels(unet, x)
     context = torch.stack([one.crossattn for one in conditionings])
     vectors = [one.vector for one in conditionings if one.vector is not None]
-    told = {"y": torch.stack(vectors).to(x.device, dtype)} if vectors else {}
+    pooled = {"y": torch.stack(vectors).to(x.device, dtype)} if vectors else {}
     times = x.new_full((len(x),), float(step), dtype=torch.float32)
     with with_gradient(unet) if torch.is_grad_enabled() else nullcontext():
-        output = unet(x.to(dtype), times, context=context.to(x.device, dtype), transformer_options={}, **told).to(x)
+        output = unet(x.to(dtype), times, context=context.to(x.device, dtype), transformer_options={}, **pooled).to(x)
     if facts_of_model(model).prediction != "v":
         return output
     kept = float(training_levels(model)[step])

@@ -1,9 +1,9 @@
-"""Which row of Forge's batch is what, as data that travels with the rows.
+"""The role of every row of Forge's batch, as data that travels with the rows.
 
 Forge cuts one guided prediction into conditions (one for each ``AND`` part and one for the negative, each of as many rows as there are
-images), runs those together whose shapes agree and whose memory is there, in an order of its own, and tells the UNet only whether a chunk
-is negative. So every condition is given one entry more, `RowTag`, which the host splits and joins with the rest. Nothing is counted and
-nothing is inferred from sizes.
+images), runs those together whose shapes agree and for which memory suffices, in an order of its own, and passes to the UNet only whether a
+chunk is negative. So every condition gets one more entry, `RowTag`, which the host splits and joins with the rest. Nothing is counted
+and nothing is inferred from sizes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ...request.errors import RegionalError
 from .denoiser import level_of
 
 ROWS = "regional_rows"
-"""Keyword under which the UNet is given the rows' roles; Forge's networks let unknown keywords pass."""
+"""Keyword argument of the UNet with the rows' roles; Forge's networks accept unknown keywords."""
 
 
 class RowTag:
@@ -27,15 +27,15 @@ class RowTag:
         self.cond = rows
 
     def process_cond(self, batch_size: int, device: Any = None, **_: Any) -> RowTag:
-        """The host asks for ``batch_size`` rows on its device."""
+        """Called by the host for ``batch_size`` rows on its device."""
         if batch_size != len(self.cond):
             raise RegionalError(
-                f"Regional was told of {len(self.cond)} images, but {batch_size} are made: another extension changes the batch."
+                f"Regional expected {len(self.cond)} images, but {batch_size} are made: another extension changes the batch."
             )
         return self
 
     def size(self) -> list[int]:
-        """What reForge reckons the memory of a call with."""
+        """The size from which reForge estimates the memory of a call."""
         return [len(self.cond)]
 
     def can_concat(self, other: Any) -> bool:
@@ -43,7 +43,7 @@ class RowTag:
         return isinstance(other, RowTag)
 
     def concat(self, others: Sequence[RowTag]) -> RowRoles:
-        """What the UNet is given for the conditions that run together, in this order."""
+        """The roles of conditions that run in one call, in this order."""
         return (*self.cond, *(row for other in others for row in other.cond))
 
 
@@ -52,10 +52,10 @@ def tagged(condition: dict[str, Any], rows: RowRoles) -> dict[str, Any]:
     return {**condition, "model_conds": {**condition["model_conds"], ROWS: RowTag(rows)}}
 
 
-def tag_conditions(denoiser: Any, said: Callable[[StepInfo], None]) -> Callable[..., tuple[Any, ...]]:
+def tag_conditions(denoiser: Any, announce: Callable[[StepInfo], None]) -> Callable[..., tuple[Any, ...]]:
     """A ``conditioning_modifiers`` function: positive conditions are the ``AND`` parts in order, for all images each.
 
-    ``said`` is told where sampling stands, with the CFG scale that this prediction is made with.
+    ``announce`` is called with the step, whose CFG scale is the one of this prediction.
     """
 
     def modify(
@@ -66,24 +66,24 @@ def tag_conditions(denoiser: Any, said: Callable[[StepInfo], None]) -> Callable[
             raise RegionalError(
                 f"Another extension changed this batch's prompts ({len(cond)} instead of {parts}); Regional cannot follow it."
             )
-        told = [tagged(c, tuple(Row(image, "cond", part) for image in images)) for part, c in enumerate(cond)]
+        positive = [tagged(c, tuple(Row(image, "cond", part) for image in images)) for part, c in enumerate(cond)]
         negative = tuple(Row(image, "uncond") for image in images)
-        said(step_of(denoiser, float(timestep[0]), float(cond_scale), _scale(denoiser)))
+        announce(step_of(denoiser, float(timestep[0]), float(cond_scale), _scale(denoiser)))
         left = None if uncond is None else [tagged(c, negative) for c in uncond]
-        return model, x, timestep, left, told, cond_scale, model_options, seed
+        return model, x, timestep, left, positive, cond_scale, model_options, seed
 
     return modify
 
 
 def _parts(denoiser: Any) -> int:
-    """``AND`` parts that the host runs: images with more of them than another lose theirs (the host transposes with ``zip``)."""
+    """Number of ``AND`` parts that the host runs: the smallest of all images (the host transposes with ``zip``)."""
     return min(len(image) for image in denoiser.sampler.sampler_extra_args["cond"].batch)
 
 
 def step_of(denoiser: Any, sigma: float, scale: float, asked: float) -> StepInfo:
-    """Where sampling stands. Adaptive samplers call more often than they announce; their total grows with them.
+    """The current step. Adaptive samplers make more calls than they announce; their total grows with the calls.
 
-    A host that leaves guidance out of a step says so by a ``scale`` of 1 where another was ``asked`` for.
+    A host that leaves guidance out of a step passes a ``scale`` of 1 where another was ``asked`` for.
     """
     total = max(int(denoiser.total_steps or 0), denoiser.step + 1)
     left_out = math.isclose(scale, 1.0) and not math.isclose(asked, 1.0)
@@ -91,15 +91,15 @@ def step_of(denoiser: Any, sigma: float, scale: float, asked: float) -> StepInfo
 
 
 def step_before(denoiser: Any, level: float) -> StepInfo:
-    """The same before the host has begun its prediction; ``level`` is what the sampler names (sigma or timestep)."""
+    """The same before the host has begun its prediction; ``level`` is the sampler's (sigma or timestep)."""
     scale = _scale(denoiser)
     return step_of(denoiser, level_of(denoiser, level), scale, scale)
 
 
 def _scale(denoiser: Any) -> float:
     """The CFG scale that the pass was asked for."""
-    p, told = denoiser.p, getattr(denoiser.sampler, "sampler_extra_args", None) or {}
+    p, arguments = denoiser.p, getattr(denoiser.sampler, "sampler_extra_args", None) or {}
     hires = bool(getattr(p, "is_hr_pass", False))
     own = getattr(p, "hr_cfg", None) if hires else None
-    scale = told.get("cond_scale") if own is None else own
+    scale = arguments.get("cond_scale") if own is None else own
     return 1.0 if scale is None else float(scale)

@@ -1,4 +1,4 @@
-"""One ``p.sample`` of Forge under a method's hooks: what is patched when, and what the pieces are told."""
+"""One ``p.sample`` of Forge under a method's hooks: what is patched when."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ...engine.hooks import Hooks
 from ...engine.patching import patched_forward
 from ...request.errors import RegionalError
 from ..a1111.model import loaded_model
-from .controlnet import listening
+from .controlnet import hooked_controlnets
 from .denoiser import guided
 from .model import diffusion_model_of, identity_of, prepare_again
 from .network.network import Network
 from .rows import step_before, tag_conditions
-from .tiles import told_tiles
+from .tiles import tracked_tiles
 
-_UNHEARD = (
+_NOT_RUN = (
     "The network that makes this picture is not the one of the loaded checkpoint, or another extension runs it without saying which row "
     "is which: the regions had no effect, so the picture was dropped."
 )
@@ -29,7 +29,7 @@ _MODIFIERS = "conditioning_modifiers"
 
 
 class Sampling:
-    """The hooks of one generation: on the network from `listening`, on each pass' denoiser from `begin_pass`."""
+    """The hooks of one generation: on the network from `installed`, on each pass' denoiser from `begin_pass`."""
 
     def __init__(self, p: Any, hooks: Hooks) -> None:
         self._p = p
@@ -44,8 +44,8 @@ class Sampling:
         self._fault: Exception | None = None
 
     @contextmanager
-    def listening(self, model: Any) -> Iterator[None]:
-        """Hook ``model``, and hear of every denoiser call until exit."""
+    def installed(self, model: Any) -> Iterator[None]:
+        """Hook ``model`` and the host's denoiser callback until exit."""
         from modules import script_callbacks
 
         with ExitStack() as stack:
@@ -69,7 +69,7 @@ class Sampling:
         self._network = self._unet = self._denoiser = None
 
     def _hook(self, model: Any) -> None:
-        """Hook the model's network unless it is hooked, and remember what its contexts depend on."""
+        """Hook the model's network unless it is hooked, and remember the identity of its weights."""
         self._identity, unet = identity_of(model), diffusion_model_of(model)
         if unet is self._unet:
             return
@@ -99,7 +99,7 @@ class Sampling:
 
     def _predict(self, inner: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         assert self._network is not None
-        self._network.silence()
+        self._network.reset()
         self._inside = True
         try:
             found = inner(*args, **kwargs)
@@ -108,13 +108,13 @@ class Sampling:
             self._call.pop_all().close()
         if self._fault is not None:
             raise self._fault
-        if not self._network.heard:
-            raise RegionalError(_UNHEARD)
+        if not self._network.ran:
+            raise RegionalError(_NOT_RUN)
         self._network.check()
         return found
 
     def _on_cfg_denoiser(self, params: Any) -> None:
-        """The host is about to ask the network, and has followed the refiner by now. What is raised here it would log and go on without."""
+        """Called before the network runs, after a refiner's switch. The host would log an error raised here and go on."""
         if self._p is not None and getattr(params.denoiser, "p", None) is not self._p:
             return
         try:
@@ -126,8 +126,8 @@ class Sampling:
             options = model.forge_objects.unet.model_options
             self._call.enter_context(_first_in_list(options, _MODIFIERS, tag_conditions(params.denoiser, self._tell)))
             assert self._network is not None
-            self._call.enter_context(listening(model.forge_objects.unet, self._hooks, self._network.call_of))
-            self._call.enter_context(told_tiles(options, self._network.tile, self._hooks.method, self._hooks.unet is None))
+            self._call.enter_context(hooked_controlnets(model.forge_objects.unet, self._hooks, self._network.call_of))
+            self._call.enter_context(tracked_tiles(options, self._network.tile, self._hooks.method, self._hooks.unet is None))
         except Exception as error:  # raised by `_predict`, once the host has answered
             self._fault = self._fault or error
 
@@ -136,7 +136,7 @@ class Sampling:
         self._network.announce(step, self._latent, getattr(loaded_model().forge_objects.unet, "controlnet_linked_list", None))
 
     def _follow(self, model: Any, x: Tensor) -> None:
-        """Hook the network that runs now, and renew what was made with the old weights, if a refiner or the hires pass changed them."""
+        """Hook the network that runs now, and renew what depends on the old weights, if a refiner or the hires pass changed them."""
         if identity_of(model) == self._identity:
             return
         self._hook(model)

@@ -1,7 +1,7 @@
-"""Tiled wrappers on Forge (MultiDiffusion Integrated): every tile is run by itself, and told which piece of the picture it is.
+"""Tiled wrappers on Forge (MultiDiffusion Integrated): every tile is run by itself, with its window of the picture known.
 
-Such a wrapper names itself in the model's options, passes on whatever conditions it does not know, and tells nobody where it cuts. So it is
-asked first to cut a picture of coordinates, without running the network, and each piece of the real one is compared with the place found.
+Such a wrapper sets a flag in the model's options, passes on unknown conditions, and does not publish its windows. So it is first run on a
+tensor of coordinates, without the network, and each tile of the real latent is compared with the window found.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Inside = Callable[[Tile], AbstractContextManager[None]]
 
 
 @contextmanager
-def told_tiles(options: dict[str, Any], inside: Inside, method: str, pieces: bool) -> Iterator[None]:
-    """``options`` of the patcher that samples, with a tiled wrapper in them made to say where its tiles lie.
+def tracked_tiles(options: dict[str, Any], inside: Inside, method: str, pieces: bool) -> Iterator[None]:
+    """Patch a tiled wrapper in ``options`` of the sampling patcher until exit, so that ``inside`` surrounds each of its tiles.
 
     Raises `RegionalError` where there is one and ``pieces`` is False: the method predicts the picture as a whole.
     """
@@ -47,9 +47,9 @@ def told_tiles(options: dict[str, Any], inside: Inside, method: str, pieces: boo
 
 
 def _around(inside: Inside) -> Callable[..., Tensor]:
-    def tiled(wrapper: Callable[..., Tensor], apply: Callable[..., Tensor], told: dict[str, Any]) -> Tensor:
-        x: Tensor = told["input"]
-        calls = iter(places_of(wrapper, told))
+    def tiled(wrapper: Callable[..., Tensor], apply: Callable[..., Tensor], arguments: dict[str, Any]) -> Tensor:
+        x: Tensor = arguments["input"]
+        calls = iter(places_of(wrapper, arguments))
 
         def run(tiles: Tensor, timesteps: Tensor, **entries: Any) -> Tensor:
             size, done = (tiles.shape[-2], tiles.shape[-1]), []
@@ -63,7 +63,7 @@ def _around(inside: Inside) -> Callable[..., Tensor]:
                 raise RegionalError(_UNKNOWN)
             return torch.cat(done)
 
-        return wrapper(run, told)
+        return wrapper(run, arguments)
 
     return tiled
 
@@ -71,18 +71,18 @@ def _around(inside: Inside) -> Callable[..., Tensor]:
 _UNKNOWN = "Another extension runs the picture in tiles that Regional cannot follow: disable one of the two."
 
 
-def places_of(wrapper: Callable[..., Tensor], told: dict[str, Any]) -> list[list[Place]]:
-    """Where the tiles of each of the wrapper's calls lie; ControlNet is left out of the question, since nothing is predicted."""
+def places_of(wrapper: Callable[..., Tensor], arguments: dict[str, Any]) -> list[list[Place]]:
+    """Top left corners of the tiles in each of the wrapper's calls; ControlNet's entries are left out, since nothing is predicted."""
     found: list[list[Place]] = []
-    images = len(told["input"])
+    images = len(arguments["input"])
 
     def look(tiles: Tensor, *_: Any, **__: Any) -> Tensor:
         corners = tiles[::images, :4, 0, 0].round().int().tolist()
         found.append([(a * _BASE + b, c * _BASE + d) for a, b, c, d in corners])
         return torch.zeros_like(tiles)
 
-    entries = {key: value for key, value in told["c"].items() if key not in ("control", "control_model")}
-    wrapper(look, {**told, "input": coordinates(told["input"]), "c": entries})
+    entries = {key: value for key, value in arguments["c"].items() if key not in ("control", "control_model")}
+    wrapper(look, {**arguments, "input": coordinates(arguments["input"]), "c": entries})
     return found
 
 
@@ -91,13 +91,13 @@ def coordinates(like: Tensor) -> Tensor:
     height, width = like.shape[-2:]
     rows, columns = torch.arange(height)[:, None].expand(height, width), torch.arange(width).expand(height, width)
     digits = torch.stack([rows // _BASE, rows % _BASE, columns // _BASE, columns % _BASE])
-    told = torch.zeros_like(like)
-    told[:, :4] = digits.to(told)
-    return told
+    found = torch.zeros_like(like)
+    found[:, :4] = digits.to(found)
+    return found
 
 
 def _of_rows(entries: dict[str, Any], rows: slice, before: int) -> dict[str, Any]:
-    """Conditions of the tiles' call (of ``before`` rows) for the rows of one tile; what is told once for all stays."""
+    """Conditions of the tiles' call (of ``before`` rows) for the rows of one tile; entries without a row axis stay."""
     return {key: _control(value, rows, before) if key == "control" else _sliced(value, rows, before) for key, value in entries.items()}
 
 

@@ -1,4 +1,4 @@
-"""The weight that a layer of Forge's family computes with, which is not always the one that it holds.
+"""The weight that a layer of Forge's family applies, which may differ from its parameter.
 
 With "Diffusion in Low Bits" and automatic LoRAs Forge adds LoRAs whenever the layer runs, and scales fp8 weights then; reForge and Forge
 Classic, short of memory, patch a weight on its way to the GPU (``weight_function``).
@@ -17,13 +17,13 @@ from ...tensors.lora.layers import own_weights
 
 
 def applied_weights(module: nn.Module, like: Tensor) -> LayerDelta:
-    """As `own_weights`, with what the host adds whenever the layer runs, in the type of ``like``, its output, as the host has it then."""
+    """As `own_weights`, including what the host adds at each run of the layer, in the dtype of ``like``, the layer's output."""
     own = own_weights(module, like)
     if getattr(module, "forge_online_loras", None) is not None or getattr(module, "scale_weight", None) is not None:
         from backend.operations import get_weight_and_bias
 
-        told = {"device": like.device, "dtype": like.dtype}
-        weight, bias = get_weight_and_bias(module, told, told)
+        place = {"device": like.device, "dtype": like.dtype}
+        weight, bias = get_weight_and_bias(module, place, place)
         return replace(own, weight=weight, bias=bias)
     return replace(own, weight=_patched(module, "weight", own.weight, like), bias=_patched(module, "bias", own.bias, like))
 

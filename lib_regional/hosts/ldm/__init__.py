@@ -1,1 +1,1 @@
-"""What every ``ldm`` or ``sgm`` UNet has: attention sites, the UNet call, merged tokens."""
+"""Parts of every ``ldm`` or ``sgm`` UNet: attention sites, the UNet call, merged tokens."""

@@ -27,12 +27,12 @@ def sites_of(unet: nn.Module, prefix: str = "") -> list[tuple[Site, Any]]:
 
 
 def transformer_of(site: Site) -> str:
-    """``input_blocks.1.1.transformer_blocks.0.attn2`` -> ``input_blocks.1.1``, the module that sees the picture's rows and columns."""
+    """``input_blocks.1.1.transformer_blocks.0.attn2`` -> ``input_blocks.1.1``, whose input has the picture's rows and columns."""
     return site.name.rsplit(".transformer_blocks.", 1)[0]
 
 
 def grid_hook(grids: dict[str, Grid], name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
-    """A forward pre-hook (with keywords) that notes in ``grids`` which grid the transformer ``name`` sees."""
+    """A forward pre-hook (with keywords) that notes in ``grids`` the grid of the transformer ``name``."""
 
     def remember(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         x = args[0] if args else kwargs["x"]
@@ -42,19 +42,19 @@ def grid_hook(grids: dict[str, Grid], name: str) -> Callable[[nn.Module, tuple[A
 
 
 def left_to_host(mask: Any, rest: dict[str, Any]) -> bool:
-    """Whether a call carries what only the host's own attention knows: a mask, ``additional_tokens``, cross-frame attention."""
+    """Whether a call has arguments that only the host's own attention supports: a mask, ``additional_tokens``, cross-frame attention."""
     return mask is not None or any(value is not None and not (isinstance(value, int) and value == 0) for value in rest.values())
 
 
 def check_shape(site: Site, x: Tensor, grid: Grid | None, model: ModelCall) -> bool:
-    """Whether ``x`` (B, L, C) is the whole layer's input. Self-attention may see pieces of it (Hypertile, token merging)."""
+    """Whether ``x`` (B, L, C) is the whole layer's input. Self-attention may get parts of it (Hypertile, token merging)."""
     if grid is not None and x.shape[:2] == (len(model.rows), grid[0] * grid[1]):
         return True
     if site.kind == "self":
         return False
-    told = "an unknown grid" if grid is None else f"{len(model.rows)} rows of {grid[0]}×{grid[1]} tokens"
+    expected = "an unknown grid" if grid is None else f"{len(model.rows)} rows of {grid[0]}×{grid[1]} tokens"
     raise RegionalError(
-        f"Regional was told of {told}, but {site.name} runs {x.shape[0]} rows of {x.shape[1]} tokens: another extension changes "
+        f"Regional expected {expected}, but {site.name} runs {x.shape[0]} rows of {x.shape[1]} tokens: another extension changes "
         "cross-attention in a way that Regional cannot follow."
     )
 
@@ -67,9 +67,9 @@ def run_hook(
     model: ModelCall,
     x: Tensor,
     context: Tensor | None,
-    carried: Tensor | None = None,
+    token_attributes: Tensor | None = None,
 ) -> Tensor | None:
-    """Ask ``hook`` in the host's own numeric precision, with its hypernetworks on the contexts."""
+    """Call ``hook`` in the host's numeric precision, with its hypernetworks applied to the contexts."""
     from modules import devices, shared
 
     wide = bool(getattr(shared.opts, "upcast_attn", False))
@@ -81,17 +81,19 @@ def run_hook(
             done: Tensor = attn.to_out(y.to(x.dtype))
         return done
 
-    call = AttentionCall(site, grid, model, x, x if context is None else context, attn.heads, _scale(attn), to_q, to_k, to_v, out, carried)
+    call = AttentionCall(
+        site, grid, model, x, x if context is None else context, attn.heads, _scale(attn), to_q, to_k, to_v, out, token_attributes
+    )
     with full_precision(x.device) if wide else nullcontext():
         return hook(call)
 
 
-def beside(attn: Any, inner: Project, foreign: object | None, done: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """``done``, the hook's answer, with what a ``foreign`` forward below it adds to this layer.
+def with_adapters(attn: Any, inner: Project, foreign: object | None, done: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """``done``, the hook's output, plus what a ``foreign`` forward below it adds to this layer.
 
-    IP-Adapters (ControlNet's list them on the layer) add an image's attention before the output projection, which is linear: the layer
-    with the list and with it empty differ by that alone. Raises `RegionalError` for a replacement of another kind, which the hook's
-    answer would undo.
+    IP-Adapters (ControlNet's list them on the layer) add an image's attention before the output projection, which is linear: their
+    contribution is the layer's output with the list minus its output without it. Raises `RegionalError` for a replacement of another
+    kind, whose contribution the hook's output would drop.
     """
     if foreign is None:
         return done
@@ -108,7 +110,7 @@ def beside(attn: Any, inner: Project, foreign: object | None, done: Tensor, *arg
 
 
 def undone(foreign: object) -> RegionalError:
-    """What to raise where a layer's answer would take the place of the one of a ``foreign`` forward."""
+    """The error for a hook's output that would replace the output of a ``foreign`` forward."""
     return RegionalError(
         f"Another extension ({owner_of(foreign)}) has its own cross-attention, which Regional would undo: disable one of the two."
     )
@@ -117,8 +119,8 @@ def undone(foreign: object) -> RegionalError:
 def refuse_foreign_texts(attn: Any) -> None:
     """Raise `RegionalError` for a replaced cross-attention where the regions' texts are rows of their own.
 
-    Such a replacement (NegPip's) knows which tokens of the host's own texts it means, and would take the regions' for those. IP-Adapters
-    mean a picture, not a text.
+    Such a replacement (NegPip's) selects tokens by their positions in the host's own texts, and would select the same positions in the
+    regions' texts. IP-Adapters do not depend on the text.
     """
     foreign = foreign_forward(attn)
     if foreign is not None and not getattr(attn, "ipadapter_hacks", None):
@@ -155,7 +157,7 @@ def _hypernetworks() -> Sequence[Any]:
 
 
 def _through_hypernetworks(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Contexts for keys and for values, as the host's attention makes them."""
+    """Contexts for keys and for values after the host's hypernetworks."""
     from modules.hypernetworks import hypernetwork
 
     keys, values = hypernetwork.apply_hypernetworks(_hypernetworks(), tokens)

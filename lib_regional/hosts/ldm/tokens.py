@@ -1,9 +1,9 @@
-"""Self-attention whose tokens AUTOMATIC1111 merges (tomesd) or tiles (Hypertile): what every token carries is merged and tiled with it.
+"""Self-attention whose tokens AUTOMATIC1111 merges (tomesd) or tiles (Hypertile): per-token attributes are merged and tiled with them.
 
-Both take the block's first norm as it is and gather, average or rearrange its tokens, whatever channels they have. So the norm appends what
-a method wants carried as channels (`ports.Hooks.carried`), and the attention below both takes it off again before it projects anything:
-it then has, for every token that it runs, what became of it. Hooks and patches are the instances' own; blocks whose tokens stay as they
-are carry nothing.
+Both take the block's first norm as it is and gather, average or rearrange its tokens, whatever channels they have. So a hook on the norm
+appends the attributes (`Hooks.token_attributes`) as channels, and the attention's own forward, below both, removes them before any
+projection: it then has the merged or tiled attributes of every token. Only instances are patched; blocks whose tokens are neither merged
+nor tiled get no attributes.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any
 from torch import Tensor, cat, nn
 
 from ...engine.calls import ModelCall, Site
-from ...engine.hooks import CarriedHook
+from ...engine.hooks import TokenAttributesHook
 from ...engine.patching import patched_forward
 from ...request.layout.windows import Grid
 
 _HYPERTILE = "__webui_hypertile_params"
-"""What the host's Hypertile hangs on an attention; its attribute ``forward`` is what the wrapper calls with the tiles."""
+"""The attribute that the host's Hypertile sets on an attention; its ``forward`` is what the wrapper calls with the tiles."""
 
 Ask = Callable[..., Tensor | None]
-"""``ask(x, context, **rest, carried)``: the method's own self-attention, None to leave it to the host."""
+"""``ask(x, context, **rest, token_attributes)``: the method's self-attention, None to leave it to the host."""
 
 
 def moves_tokens(block: Any, attn: Any) -> bool:
-    """Whether ``attn`` of the transformer's ``block`` is given other tokens than the block's."""
+    """Whether ``attn`` of the transformer's ``block`` runs on merged or tiled tokens."""
     return type(block).__name__ == "ToMeBlock" or bool(getattr(getattr(attn, _HYPERTILE, None), "enabled", False))
 
 
@@ -37,10 +37,10 @@ def innermost(attn: Any) -> Any:
     return params if callable(getattr(params, "forward", None)) else attn
 
 
-class CarriedTokens:
-    """What the tokens of one UNet carry, from the norm before a self-attention to its layers."""
+class AttributedTokens:
+    """Per-token attributes in one UNet, from the norm before a self-attention to its layers."""
 
-    def __init__(self, hook: CarriedHook, now: Callable[[], ModelCall | None], grids: Mapping[str, Grid]) -> None:
+    def __init__(self, hook: TokenAttributesHook, now: Callable[[], ModelCall | None], grids: Mapping[str, Grid]) -> None:
         self._hook = hook
         self._now = now
         self._grids = grids
@@ -48,11 +48,11 @@ class CarriedTokens:
         self._here: dict[str, Tensor] = {}
 
     def at(self, layer: str) -> Tensor | None:
-        """(B', L', n) while the self-attention that ``layer`` belongs to runs with tokens that carry anything."""
+        """Attributes (B', L', n) while the self-attention of ``layer`` runs on merged or tiled tokens, else None."""
         return self._here.get(layer.partition(".attn1.")[0] + ".attn1")
 
     def install(self, unet: nn.Module, site: Site, transformer: str, attn: Any, ask: Ask | None, stack: ExitStack) -> None:
-        """Let ``site``'s tokens carry what the hook says until ``stack`` is closed; ``ask`` is asked with it."""
+        """Append the hook's attributes to ``site``'s tokens until ``stack`` is closed; ``ask`` is called with them."""
         block = unet.get_submodule(site.name.rpartition(".")[0])
         stack.enter_context(patched_forward(innermost(attn), self._around(site.name, ask)))
         stack.callback(block.get_submodule("norm1").register_forward_hook(self._load(site.name, transformer, block, attn)).remove)
@@ -74,17 +74,17 @@ class CarriedTokens:
         return load
 
     def _around(self, name: str, ask: Ask | None) -> Callable[..., Tensor]:
-        """What lies around the attention itself, below whoever merges or tiles."""
+        """Wrapper around the attention's forward, below merging and tiling."""
 
         def around(inner: Callable[..., Tensor], x: Tensor, context: Tensor | None = None, *args: Any, **kwargs: Any) -> Tensor:
             width = self._width.get(name, x.shape[-1])
-            carried = x[..., width:] if x.shape[-1] > width else None
-            if carried is not None:
+            token_attributes = x[..., width:] if x.shape[-1] > width else None
+            if token_attributes is not None:
                 x = x[..., :width].contiguous()
                 context = context if context is None or context.shape[-1] == width else context[..., :width]
-                self._here[name] = carried
+                self._here[name] = token_attributes
             try:
-                done = None if ask is None else ask(x, context, *args, **kwargs, carried=carried)
+                done = None if ask is None else ask(x, context, *args, **kwargs, token_attributes=token_attributes)
                 return inner(x, context, *args, **kwargs) if done is None else done
             finally:
                 self._here.pop(name, None)

@@ -18,15 +18,15 @@ from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.layers import own_weights, spatial_layers
 
 _CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
-"""Layers that read the context, which has no place in the picture."""
+"""Layers whose input is the context: their tokens have no position in the picture."""
 
 Nested = Callable[[Sequence[UNetRow], Grid], Any]
-"""``nested(rows, latent)``: context manager within which attention and layers are told of these rows."""
+"""``nested(rows, latent)``: context manager within which the calls of attention and layers have these rows."""
 
 
 @dataclass(frozen=True)
 class UNetArguments:
-    """One call: x (B, C, H, W), timesteps (B,), context (B, T, D), y (B, V) of SDXL, and whatever else the host passes."""
+    """One call: x (B, C, H, W), timesteps (B,), context (B, T, D), y (B, V) of SDXL, and the host's other arguments."""
 
     x: Tensor
     timesteps: Tensor
@@ -39,15 +39,15 @@ class UNetArguments:
         return {"context": self.context, **({} if self.y is None else {"y": self.y}), **self.rest}
 
     def rows(self, rows: Sequence[UNetRow]) -> UNetArguments:
-        """The call of other rows: each takes from its source what it does not bring itself. Raises `RegionalError` for mixed sizes."""
+        """The call of other rows: inputs that a row does not replace come from its source row. Raises `RegionalError` for mixed sizes."""
         sources = [row.source for row in rows]
         x = [self.x[row.source] if row.x is None else row.x.to(self.x) for row in rows]
-        told = [self.context[row.source] if row.conditioning is None else row.conditioning.crossattn.to(self.context) for row in rows]
-        for what, shapes in (("latent", {t.shape for t in x}), ("context", {t.shape for t in told})):
+        contexts = [self.context[row.source] if row.conditioning is None else row.conditioning.crossattn.to(self.context) for row in rows]
+        for what, shapes in (("latent", {t.shape for t in x}), ("context", {t.shape for t in contexts})):
             if len(shapes) > 1:
                 raise RegionalError(f"Rows of one UNet call must share one {what} size, got {sorted(map(tuple, shapes))}.")
         rest = {key: self._of_rows(value, sources) for key, value in self.rest.items()}
-        return UNetArguments(torch.stack(x), self.timesteps[sources], torch.stack(told), self._vectors(rows), rest)
+        return UNetArguments(torch.stack(x), self.timesteps[sources], torch.stack(contexts), self._vectors(rows), rest)
 
     def _vectors(self, rows: Sequence[UNetRow]) -> Tensor | None:
         if self.y is None:
@@ -63,7 +63,7 @@ class UNetArguments:
 
 
 def around_unet(unet: nn.Module, hook: UNetHook, now: Callable[[], ModelCall | None], nested: Nested) -> Callable[..., Tensor]:
-    """What to patch around ``unet.forward`` (`patching.patched_forward`); ``now`` is the announced call, None for somebody else's."""
+    """Wrapper for ``unet.forward`` (`patching.patched_forward`); ``now`` is the announced call, None for calls of others."""
 
     def around(
         inner: Callable[..., Tensor], x: Tensor, timesteps: Any = None, context: Tensor | None = None, *args: Any, **kwargs: Any
@@ -77,7 +77,7 @@ def around_unet(unet: nn.Module, hook: UNetHook, now: Callable[[], ModelCall | N
         def run(rows: Sequence[UNetRow]) -> Tensor:
             part = call.rows(rows)
             latent = (part.x.shape[-2], part.x.shape[-1])
-            with nested(rows, latent), _token_merging_sees(unet, latent):
+            with nested(rows, latent), _token_merging_size(unet, latent):
                 return inner(part.x, part.timesteps, **part.keywords())
 
         def native() -> Tensor:
@@ -90,8 +90,8 @@ def around_unet(unet: nn.Module, hook: UNetHook, now: Callable[[], ModelCall | N
 
 
 @contextmanager
-def _token_merging_sees(unet: nn.Module, latent: Grid) -> Iterator[None]:
-    """Token merging notes the latent's size when the UNet is called from outside; a nested call has its own."""
+def _token_merging_size(unet: nn.Module, latent: Grid) -> Iterator[None]:
+    """Set the latent size that token merging stored at the host's call to the one of a nested call, until exit."""
     info = getattr(unet, "_tome_info", None)
     if not isinstance(info, dict) or "size" not in info:
         yield
@@ -113,7 +113,7 @@ def layer_of(unet: nn.Module, name: str) -> nn.Module:
 
 
 def transformer_around(name: str, transformers: Sequence[str]) -> str | None:
-    """The spatial transformer that the layer ``name`` lies in, if it works on tokens with a place."""
+    """The spatial transformer that contains the layer ``name``; None for layers whose tokens have no position."""
     if name.endswith(_CONTEXT_LAYERS):
         return None
     return next((found for found in transformers if name.startswith(found + ".")), None)
@@ -124,16 +124,16 @@ def layer_hook(
     hook: LayerHook,
     now: Callable[[], ModelCall | None],
     grid: Callable[[], Grid | None],
-    carried: Callable[[str], Tensor | None] = lambda _: None,
+    token_attributes: Callable[[str], Tensor | None] = lambda _: None,
 ) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], Tensor | None]:
-    """A forward hook (with keyword arguments) for the layer ``name``; ``carried(name)`` is what its tokens carry."""
+    """A forward hook (with keyword arguments) for the layer ``name``; ``token_attributes(name)`` (B', L', n) or None."""
 
     def answer(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], y: Tensor) -> Tensor | None:
         model = now()
         if model is None:
             return None
         x = args[0] if args else next(iter(kwargs.values()))
-        return hook(LayerCall(name, grid() if x.ndim == 3 else None, model, x, y, carried=carried(name)))
+        return hook(LayerCall(name, grid() if x.ndim == 3 else None, model, x, y, token_attributes=token_attributes(name)))
 
     return answer
 
@@ -145,12 +145,12 @@ def hook_spatial(
     stack: ExitStack,
     weights: Callable[[nn.Module, Tensor], LayerDelta] = own_weights,
 ) -> None:
-    """Ask ``hook`` of every layer through which places hear of each other, until ``stack`` is closed; see `ports.Hooks`.
+    """Install ``hook`` behind every layer that mixes cells (norms, convolutions) until ``stack`` is closed; see `Hooks.spatial`.
 
-    ``weights(module, y)`` is what a layer with the output ``y`` has just computed with.
+    ``weights(module, y)`` are the weights that a layer with the output ``y`` has just used.
     """
 
-    def told(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
+    def forward_hook(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
         def answer(module: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
             model = now()
             return None if model is None or not args else hook(LayerCall(name, None, model, args[0], y, weights(module, y)))
@@ -158,4 +158,4 @@ def hook_spatial(
         return answer
 
     for name, module in spatial_layers(unet):
-        stack.callback(module.register_forward_hook(told(name)).remove)
+        stack.callback(module.register_forward_hook(forward_hook(name)).remove)

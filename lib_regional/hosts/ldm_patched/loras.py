@@ -1,4 +1,4 @@
-"""What reading a LoRA asks of reForge and Forge Classic: ``ldm_patched``, whose patchers merge when a model is loaded.
+"""The host functions that reading a LoRA needs in reForge and Forge Classic: ``ldm_patched``, whose patchers merge when a model is loaded.
 
 The two differ in age. reForge's patches are objects with ``name`` and ``weights``, its merge is a function of ``modules.lora`` and all
 clones of a patcher share one backup; Classic's patches are tuples, its merge is a method of the patcher, and each clone keeps what it
@@ -18,7 +18,7 @@ from ..forge.lora_tools import Patches
 
 
 class LdmPatchedTools:
-    """See `forge_lora_tools.LoraTools`."""
+    """See `forge.lora_tools.LoraTools`."""
 
     def read(self, filename: str) -> Any:
         """See `LoraTools`."""
@@ -74,8 +74,8 @@ class LdmPatchedTools:
 
         before = engine.forge_objects
         clip = before.clip.clone()
-        for _, told, strength in patches:
-            clip.add_patches(told, strength)
+        for _, weights, strength in patches:
+            clip.add_patches(weights, strength)
         inside = before.shallow_copy()
         inside.clip = clip
         engine.forge_objects = inside
@@ -87,7 +87,7 @@ class LdmPatchedTools:
 
 
 def _patches(weights: Any, keys: dict[Any, Any]) -> Patches:
-    """Classic tells beside the patches what it has no use for; reForge converts what other tools have named, and logs the rest."""
+    """Classic also returns the unused weights; reForge converts the key names of other tools, and logs the unused ones."""
     from ldm_patched.modules import lora
 
     try:

@@ -1,1 +1,1 @@
-"""What the adapters of AUTOMATIC1111 and its descendants share."""
+"""Shared parts of the adapters of AUTOMATIC1111 and its descendants."""

@@ -1,4 +1,4 @@
-"""What the adapters of AUTOMATIC1111 and of its descendants share: the prompt parser and the places where a generation is shown."""
+"""Shared parts of the adapters of AUTOMATIC1111 and its descendants: the prompt parser and the display of progress."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class WebUIHost:
         raise NotImplementedError
 
     def noise(self, shape: Sequence[int], seed: int) -> Tensor:
-        """See `ports.SeedingHost`: by the user's ``randn_source`` (GPU, CPU or NV), as the host draws a picture's first noise.
+        """See `capabilities.SeedingHost`: by the user's ``randn_source`` (GPU, CPU or NV), as for the host's initial noise of a picture.
 
         ``eta_noise_seed_delta`` is for the noises after it. Raises `RegionalError` for a host without ``modules.rng``.
         """
@@ -63,24 +63,24 @@ class WebUIHost:
         return drawn
 
     def guidance_model(self, name: str) -> GuidanceModel | None:
-        """See `ports.EditingHost.guidance_model`: the host has none of its own."""
+        """See `capabilities.EditingHost.guidance_model`: the host has none of its own."""
         return named_clipseg(name)
 
     def announce(self, text: str, done: int, total: int) -> bool:
-        """See `ports.InvertingHost`."""
+        """See `capabilities.InvertingHost`."""
         return announce(text, done, total)
 
     def levels(self) -> list[int]:
-        """See `ports.InvertingHost`: what the host's DDIM does in img2img, which leaves out the noisiest level and stops at the last."""
+        """See `capabilities.InvertingHost`: the steps of the host's DDIM in img2img, which leaves out the noisiest level."""
         from modules import sd_samplers_common
 
         steps, kept = sd_samplers_common.setup_img2img_steps(self._p)
         return [int(step) for step in reversed(self._p.sampler.get_timesteps(self._p, steps)[:kept].tolist())]
 
     @contextmanager
-    def _sampled(self, sampling: Any, listening: AbstractContextManager[None]) -> Iterator[None]:
+    def _sampled(self, sampling: Any, installed: AbstractContextManager[None]) -> Iterator[None]:
         """``sampling`` is the one that passes are announced to, while it listens."""
-        with listening:
+        with installed:
             before, self._sampling = self._sampling, sampling
             try:
                 yield

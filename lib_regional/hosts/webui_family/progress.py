@@ -1,4 +1,4 @@
-"""What the host's page shows while something runs before sampling."""
+"""Progress in the host's page for work before sampling."""
 
 from __future__ import annotations
 

@@ -23,15 +23,15 @@ def encode(
     """Conditionings of ``texts`` for schedules that refer to ``steps`` (first pass, hires pass or None)."""
     from modules import devices, prompt_parser, shared
 
-    told = prompt_parser.SdConditioning(_without_tags(texts), is_negative_prompt=negative, width=size[0], height=size[1])
+    prompts = prompt_parser.SdConditioning(_without_tags(texts), is_negative_prompt=negative, width=size[0], height=size[1])
     old = bool(getattr(shared.opts, "use_old_scheduling", False))
     with torch.no_grad(), devices.autocast():
-        found = prompt_parser.get_learned_conditioning(model, told, *steps, old)
+        found = prompt_parser.get_learned_conditioning(model, prompts, *steps, old)
     return [_schedule(entries) for entries in found]
 
 
 def _without_tags(texts: Sequence[str]) -> list[str]:
-    """``texts`` without extra network tags, which the host takes out of its own prompts before it encodes them."""
+    """``texts`` without extra network tags, which the host removes from its own prompts before it encodes them."""
     from modules import extra_networks
 
     parsed = [extra_networks.parse_prompt(text) for text in texts]
@@ -52,7 +52,7 @@ def schedule_steps(p: Any, steps: int, hires_steps: int | None = None) -> tuple[
 
 
 def hires_size(p: Any, size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) of the hires pass, which SDXL is told of; ``size`` where the host does not say."""
+    """(width, height) of the hires pass, part of SDXL's conditioning; ``size`` where the host has none."""
     return (getattr(p, "hr_upscale_to_x", 0) or size[0], getattr(p, "hr_upscale_to_y", 0) or size[1])
 
 

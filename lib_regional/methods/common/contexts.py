@@ -86,7 +86,9 @@ class Contexts:
 
 
 def fingerprint(tensor: Tensor) -> Hashable:
-    """Equal for tensors of equal shape, precision and bits."""
+    """Equal for tensors of equal shape, precision and bits; shapes alone (the meta device) are equal to themselves."""
+    if tensor.is_meta:
+        return id(tensor)
     data = tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
     return tuple(tensor.shape), tensor.dtype, hashlib.blake2b(data, digest_size=16).digest()
 

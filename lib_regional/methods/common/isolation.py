@@ -10,6 +10,7 @@ have one set, nothing is changed.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,7 @@ from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
 from ...request.prompt.region_prompts import ImageTexts
 from ...tensors.attention.isolation import Border, Parts, attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
+from ...tensors.attention.isolation_mask import attend_masked, attention_mask, masking_pays
 from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.low_rank import added, whole
 from ...tensors.masks.pyramid import Pyramid
@@ -30,6 +32,16 @@ LEVELS = ("nothing", "attention", "norms", "all")
 """Each keeps apart what the one before does, and more: self-attention, group norms, convolutions."""
 _LEVEL_OF = {"group_norm": 2, "conv": 3}
 """Kind of layer -> the level from which it is kept apart."""
+
+
+@dataclass
+class _Stage:
+    """Calls with the same labels: what was prepared of them, by grid and by layer."""
+
+    parts: dict[Grid, Parts | None] = field(default_factory=dict)
+    masks: dict[tuple[Grid, int, torch.dtype], Tensor | None] = field(default_factory=dict)
+    borders: dict[Hashable, Border] = field(default_factory=dict)
+    marks: dict[Grid, Tensor | None] = field(default_factory=dict)
 
 
 class Separation:
@@ -42,9 +54,8 @@ class Separation:
         self._level = LEVELS.index(level) if until > 0 else 0
         self._until = until
         self._border_share = border
-        self._parts: dict[Hashable, Parts | None] = {}
-        self._borders: dict[Hashable, Border] = {}
-        self._marks: dict[Hashable, Tensor | None] = {}
+        self._stages: dict[Hashable, _Stage] = {}
+        self._now: tuple[ModelCall, _Stage] | None = None
 
     @property
     def wanted(self) -> bool:
@@ -63,43 +74,59 @@ class Separation:
 
         Tokens that were merged or tiled belong to the part that most of what they carry is of, and have no borders.
         """
-        parts = self._at(call.model, call.grid, call.x.device) if call.carried is None else self._of_carried(call)
+        parts = self._at(call.model, call.grid, call.x.device) if call.token_attributes is None else self._of_attributes(call)
         if parts is None:
             return None
         q, k, v = call.to_q(call.x), call.to_k(call.context), call.to_v(call.context)
+        mask = self._mask(call, parts, q) if call.token_attributes is None else None
+        if mask is not None:
+            return call.out(attend_masked(q, k, v, mask, call.heads, call.scale))
         return call.out(attend_apart(q, k, v, parts, call.heads, call.scale))
 
-    def carried(self, model: ModelCall, grid: Grid) -> Tensor | None:
-        """One column for each part, 1 where a token is of it, see `ports.Hooks.carried`; the last columns of what is carried."""
+    def _mask(self, call: AttentionCall, parts: Parts, q: Tensor) -> Tensor | None:
+        """What is added to the scores of q (B, L, C); None where a call for each group of places is cheaper."""
+        masks, name = self._stage(call.model).masks, (call.grid, q.shape[-1], q.dtype)
+        if name not in masks:
+            labels = self._labels(call.model, call.grid)
+            pays = masking_pays(parts, len(q), q.shape[1], q.shape[-1], q.device.type, q.element_size())
+            known = (mask for (grid, _, dtype), mask in masks.items() if (grid, dtype) == (call.grid, q.dtype) and mask is not None)
+            made = next(known, None)
+            if pays and made is None:
+                made = attention_mask(labels, self._reach(call.grid), q.device, q.dtype)
+            masks[name] = made if pays else None
+        return masks[name]
+
+    def token_attributes(self, model: ModelCall, grid: Grid) -> Tensor | None:
+        """One column for each part, 1 where a token is of it, see `ports.Hooks.token_attributes`; the last columns of what is carried."""
         if model.step.progress >= self._until:
             return None
-        name = (self._state(model), grid)
-        if name not in self._marks:
+        marks = self._stage(model).marks
+        if grid not in marks:
             labels = self._labels(model, grid)
-            self._marks[name] = F.one_hot(labels.flatten(1)).float() if divided(labels) else None
-        return self._marks[name]
+            marks[grid] = F.one_hot(labels.flatten(1)).float() if divided(labels) else None
+        return marks[grid]
 
-    def _of_carried(self, call: AttentionCall) -> Parts | None:
-        own = self.carried(call.model, call.grid)
-        if own is None or call.carried is None:
+    def _of_attributes(self, call: AttentionCall) -> Parts | None:
+        own = self.token_attributes(call.model, call.grid)
+        if own is None or call.token_attributes is None:
             return None
-        labels = call.carried[..., -own.shape[-1] :].float().argmax(-1)[:, None].cpu()
+        labels = call.token_attributes[..., -own.shape[-1] :].float().argmax(-1)[:, None].cpu()
         return parts_of(labels, call.x.device) if divided(labels) else None
 
     def spatial(self, call: LayerCall) -> Tensor | None:
         """Norms with numbers of each part's own, convolutions that see zeros beyond their part."""
-        own, outputs = call.own, (call.y.shape[-2], call.y.shape[-1])
+        own, outputs = call.weights, (call.y.shape[-2], call.y.shape[-1])
         if own is None or not self._divides(own.layer.kind):
             return None
         parts = self._at(call.model, outputs, call.x.device)
         if parts is None:
             return None
         if own.layer.kind != "conv":
-            return norm_apart(call.x, own, parts)
+            return norm_apart(call.x, own, parts, call.y)
         return conv_apart(call.x, call.y, own, self._border(call, own, outputs))
 
     def delta(self, call: LayerCall, delta: LayerDelta) -> Tensor | None:
-        """What a LoRA's delta gives in a norm or a convolution within the parts, see `region_lora.Within`."""
+        """What a LoRA's delta gives in a norm or a convolution within the parts, see `lora_work.Isolation`."""
         kind, outputs = delta.layer.kind, (call.y.shape[-2], call.y.shape[-1])
         if call.x.dim() != 4 or not self._divides(kind):
             return None
@@ -111,17 +138,28 @@ class Separation:
         own = whole(delta)
         return conv_apart(call.x, added(delta, call.x), own, self._border(call, own, outputs))
 
-    def _border(self, call: LayerCall, own: LayerDelta, outputs: Grid) -> Border:
-        inputs = (call.x.shape[-2], call.x.shape[-1])
-        assert own.weight is not None
-        name = (self._state(call.model), inputs, outputs, own.layer, tuple(own.weight.shape[2:]), call.x.device)
-        if name not in self._borders:
-            before, after = (self._labels(call.model, grid) for grid in (inputs, outputs))
-            self._borders[name] = border_of(own, before, after, call.x.device)
-        return self._borders[name]
+    def conv(self, call: LayerCall, own: LayerDelta, y: Tensor) -> Tensor:
+        """See `lora_work.Isolation`: y (B, out, h, w) of the layer's convolution with another weight."""
+        if not self._divides("conv") or self._at(call.model, (y.shape[-2], y.shape[-1]), y.device) is None:
+            return y
+        return conv_apart(call.x, y, own, self._border(call, own, (y.shape[-2], y.shape[-1])))
 
-    def _state(self, model: ModelCall) -> Hashable:
-        return (self._plan.active(model.step), model.step.hires, model.latent, tuple(row.image for row in model.rows))
+    def _border(self, call: LayerCall, own: LayerDelta, outputs: Grid) -> Border:
+        assert own.weight is not None
+        inputs, kernel = (call.x.shape[-2], call.x.shape[-1]), own.weight.shape[2:]
+        borders, layer = self._stage(call.model).borders, own.layer
+        name = (inputs, outputs, kernel, layer.stride, layer.padding, layer.dilation, call.x.dtype)
+        if name not in borders:
+            before, after = self._labels(call.model, inputs), self._labels(call.model, outputs)
+            borders[name] = border_of(own, before, after, call.x.device, call.x.dtype)
+        return borders[name]
+
+    def _stage(self, model: ModelCall) -> _Stage:
+        if self._now is None or self._now[0] is not model:
+            active, images = self._plan.active(model.step), tuple(row.image for row in model.rows)
+            state = (active, model.step.hires, model.latent, model.tile, images)
+            self._now = (model, self._stages.setdefault(state, _Stage()))
+        return self._now[1]
 
     def _divides(self, kind: str) -> bool:
         return kind in _LEVEL_OF and self._level >= _LEVEL_OF[kind]
@@ -130,12 +168,14 @@ class Separation:
         """The parts of the rows on ``grid``; None where they are all one, or no longer apart."""
         if model.step.progress >= self._until:
             return None
-        name = (self._state(model), grid, device)
-        if name not in self._parts:
+        parts = self._stage(model).parts
+        if grid not in parts:
             labels = self._labels(model, grid)
-            reach = max(1, round(self._border_share * min(grid))) if self._border_share else 0
-            self._parts[name] = parts_of(labels, device, reach) if divided(labels) else None
-        return self._parts[name]
+            parts[grid] = parts_of(labels, device, self._reach(grid)) if divided(labels) else None
+        return parts[grid]
+
+    def _reach(self, grid: Grid) -> int:
+        return max(1, round(self._border_share * min(grid))) if self._border_share else 0
 
     def _labels(self, model: ModelCall, grid: Grid) -> Tensor:
         """(B, h, w) on the CPU."""
@@ -144,7 +184,7 @@ class Separation:
     def _of_image(self, model: ModelCall, image: int, grid: Grid) -> Tensor:
         """Labels (h, w) of one image: `COMMON` is the base, the others number the sets of LoRAs, whatever the order of the regions."""
         active, texts = self._plan.active(model.step), self._plan.pass_of(model.step).texts[image]
-        share = self._pyramid.at(active, model.latent, grid, texts.weights).share
+        share = self._pyramid.at(active, model.latent, grid, texts.weights, model.tile).share
         sets: dict[tuple[LoraTag, ...], Tensor] = {}
         for region in active:
             loras = _acting(texts, region)

@@ -8,7 +8,6 @@ where a *placement* says: `ByPlace` by the regions' maps (one pass for all), `By
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -21,11 +20,11 @@ from ...engine.ports import Host
 from ...request.errors import RegionalError, SettingsError, settings_error
 from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
-from ...tensors.attention.regional import SUPPORT
 from ...tensors.lora.deltas import LayerDelta, NetworkDeltas
-from ...tensors.lora.low_rank import Box, add_everywhere, add_in_box, add_on_tokens, added, moved
+from ...tensors.lora.low_rank import added, moved
 from ...tensors.masks.pyramid import Pyramid
 from .contexts import region_loras
+from .lora_work import Isolation, LoraWork
 
 NetworkKey = tuple[str, int | None]
 """(name, ranks used): LoRAs of one key have the same deltas."""
@@ -47,6 +46,8 @@ class Networks:
     def __init__(self, deltas: dict[NetworkKey, NetworkDeltas]) -> None:
         self._deltas = deltas
         self._moved: dict[tuple[NetworkKey, str, torch.device, torch.dtype], LayerDelta] = {}
+        self.version = 0
+        """Another number after each `renew`."""
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -60,6 +61,11 @@ class Networks:
             raise RegionalError("The model was exchanged during sampling for one of another build: the regions' LoRAs cannot follow.")
         self._deltas = deltas
         self._moved.clear()
+        self.version += 1
+
+    def raw(self, key: NetworkKey, layer: str) -> LayerDelta | None:
+        """The delta of one LoRA for one layer, as the host gave it."""
+        return self._deltas[key].get(layer)
 
     def at(self, key: NetworkKey, layer: str, like: Tensor) -> LayerDelta | None:
         """The delta of one LoRA for one layer, on the device and in the precision of ``like``."""
@@ -117,7 +123,9 @@ def _named(plan: Plan) -> Iterator[tuple[int, LoraTag]]:
 
 
 class Placement(Protocol):
-    """Says how strong every LoRA is where."""
+    """Says how strong every LoRA is where; ``whole_rows``: the same at all places of a row."""
+
+    whole_rows: bool
 
     def state(self, model: ModelCall) -> Hashable:
         """What the strengths depend on besides the grid: equal states, equal strengths."""
@@ -130,6 +138,8 @@ class Placement(Protocol):
 
 class ByPlace:
     """Regions' LoRAs in the regions' places, on conditional and unconditional rows alike, as hosts mean LoRAs."""
+
+    whole_rows = False
 
     def __init__(self, plan: Plan, pyramid: Pyramid) -> None:
         self._plan = plan
@@ -163,6 +173,8 @@ LorasOf = Callable[[Hashable, Row, StepInfo], Sequence[LoraTag]]
 class ByTag:
     """LoRA sets on whole rows, by the mark that a method gave each row (`ports.UNetRow.tag`)."""
 
+    whole_rows = True
+
     def __init__(self, loras_of: LorasOf) -> None:
         self._loras_of = loras_of
 
@@ -190,101 +202,32 @@ def loras_of_regions(plan: Plan) -> LorasOf:
     return loras_of
 
 
-@dataclass(frozen=True)
-class _Spot:
-    """Where one LoRA acts in one kind of layer: ``strengths`` (B,) or (B, h, w); ``add`` adds its delta to an output in place."""
-
-    key: NetworkKey
-    strengths: Tensor
-    add: Callable[[LayerDelta, Tensor, Tensor], None]
-
-
-class _Spots:
-    """Spots of a placement, made once per state, grid and kind of input, and looked up per layer."""
-
-    def __init__(self, placement: Placement) -> None:
-        self._placement = placement
-        self._known: dict[Hashable, tuple[_Spot, ...]] = {}
-        self._carried: tuple[Tensor, torch.dtype, tuple[_Spot, ...]] | None = None
-
-    def of(self, call: LayerCall) -> tuple[_Spot, ...]:
-        if _carries(call):
-            return self._of_carried(call)
-        flat = call.x.dim() != 4
-        grid = call.grid if flat else (call.y.shape[-2], call.y.shape[-1])
-        name = (self._placement.state(call.model), grid, flat, call.y.device, call.y.dtype)
-        if name not in self._known:
-            strengths = self._placement.strengths(call.model, grid)
-            self._known[name] = tuple(spot for key, map_ in strengths.items() if (spot := _spot(key, map_, flat, call.y)) is not None)
-        return self._known[name]
-
-    def _of_carried(self, call: LayerCall) -> tuple[_Spot, ...]:
-        """Strengths that the tokens brought along (`methods.common.token_attributes`), made once for the layers of one attention."""
-        assert call.carried is not None
-        if self._carried is None or self._carried[0] is not call.carried or self._carried[1] != call.y.dtype:
-            keys = self._placement.strengths(call.model, call.grid)
-            found = (_spot(key, map_, True, call.y) for key, map_ in zip(keys, call.carried.unbind(-1), strict=False))
-            self._carried = (call.carried, call.y.dtype, tuple(spot for spot in found if spot is not None))
-        return self._carried[2]
-
-
 def _carries(call: LayerCall) -> bool:
     """Whether the layer's tokens are not those of its grid, and say themselves what they carry."""
-    return call.carried is not None and call.x.shape[:2] == call.carried.shape[:2]
+    return call.token_attributes is not None and call.x.shape[:2] == call.token_attributes.shape[:2]
 
 
-def _spot(key: NetworkKey, strengths: Tensor, flat: bool, like: Tensor) -> _Spot | None:
-    """Strengths (B,) or (B, h, w) prepared for layers like ``like``; None where there are none."""
-    if not bool((strengths.abs() > SUPPORT).any()):
-        return None
-    if strengths.dim() == 1:
-        rows = strengths.to(like.device)
-        return _Spot(key, rows, lambda delta, x, y: add_everywhere(delta, x, y, rows))
-    if flat:
-        support = torch.nonzero(strengths.flatten().abs() > SUPPORT)[:, 0]
-        values = strengths.flatten()[support].to(like.device, like.dtype)
-        places = support.to(like.device)
-        return _Spot(key, strengths, lambda delta, x, y: add_on_tokens(delta, x, y, places, values))
-    chosen, box = _bounds(strengths)
-    inside = strengths[chosen, None, box[0] : box[2], box[1] : box[3]].to(like.device, like.dtype)
-    index = chosen.to(like.device)
-    everywhere = strengths.to(like.device, like.dtype)
-    return _Spot(key, everywhere, lambda delta, x, y: add_in_box(delta, x, y, index, box, inside))
-
-
-def _bounds(strengths: Tensor) -> tuple[Tensor, Box]:
-    """Rows of (B, h, w) in which anything is, and the box that holds all of it."""
-    here = strengths.abs() > SUPPORT
-    rows, columns = torch.nonzero(here.any(0).any(1))[:, 0], torch.nonzero(here.any(0).any(0))[:, 0]
-    box = (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
-    return torch.nonzero(here.flatten(1).any(1))[:, 0], box
-
-
-Within = Callable[[LayerCall, LayerDelta], Tensor | None]
-"""What a delta gives in a layer whose places hear of each other, where parts of the canvas are kept apart; None: as ever."""
-
-
-def layer_hooks(networks: Networks, placement: Placement, *, contexts: bool = True, within: Within | None = None) -> dict[str, LayerHook]:
+def layer_hooks(
+    networks: Networks, placement: Placement, *, contexts: bool = True, isolation: Isolation | None = None
+) -> dict[str, LayerHook]:
     """Hooks for `ports.Hooks.layers` that add the LoRAs' deltas where ``placement`` says.
 
     ``contexts`` False leaves out the layers that read the context, for methods that project their contexts themselves
     (`Networks.on_pieces`).
     """
-    spots = _Spots(placement)
+    prepared = LoraWork(networks, placement, isolation)
 
     def hook(call: LayerCall) -> Tensor | None:
-        done: Tensor | None = None
-        for spot in spots.of(call):
-            delta = networks.at(spot.key, call.name, call.y)
-            if delta is not None:
-                done = call.y.clone(memory_format=torch.contiguous_format) if done is None else done
-                _check_shape(call, spot)
-                part = within(call, delta) if within is not None else None
-                if part is None:
-                    spot.add(delta, call.x, done)
-                else:
-                    done += part * spot.strengths[:, None]
-        return done
+        carries = _carries(call)
+        work = prepared.of(call, carries)
+        if not work:
+            return None
+        if not carries:
+            _check_shape(call, placement.whole_rows)
+        y = call.y
+        for one in work:
+            y = one(call, y)
+        return y
 
     return {name: hook for name in networks.layers if contexts or not name.endswith(CONTEXT_LAYERS)}
 
@@ -299,17 +242,15 @@ def tagged_hooks(networks: Networks, loras_of: LorasOf) -> dict[str, LayerHook]:
     return layer_hooks(networks, ByTag(loras_of))
 
 
-def _check_shape(call: LayerCall, spot: _Spot) -> None:
+def _check_shape(call: LayerCall, whole_rows: bool) -> None:
     """Raise `RegionalError` where a layer does not run the rows and tokens that the host told of; sets on whole rows need no tokens."""
-    if _carries(call):
-        return
     told, runs = len(call.model.rows), call.x.shape[0]
     if runs != told:
         raise RegionalError(
             f"Regional was told of {told} rows, but the layer {call.name} runs {runs} (Hypertile does so), where a region's LoRA finds no "
             "place; the picture was stopped. Switch that off, or leave LoRAs out of the regions."
         )
-    if call.grid is None or call.x.dim() != 3 or spot.strengths.dim() == 1:
+    if call.grid is None or call.x.dim() != 3 or whole_rows:
         return
     tokens = call.grid[0] * call.grid[1]
     if call.x.shape[1] != tokens:

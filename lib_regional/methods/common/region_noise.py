@@ -24,11 +24,11 @@ _SAME = 0.1
 
 
 Noise = Callable[[Sequence[int], int], Tensor]
-"""``(shape, seed)`` -> unit noise, see `ports.SeedingHost.noise`."""
+"""``(shape, seed)`` -> unit noise, see `capabilities.SeedingHost.noise`."""
 
 
 def noise_of(host: Host) -> Noise:
-    """How ``host`` draws noise: its own way, or PyTorch's CPU generator where it has none (`ports.SeedingHost`)."""
+    """How ``host`` draws noise: its own way, or PyTorch's CPU generator where it has none (`capabilities.SeedingHost`)."""
     own: Noise | None = getattr(host, "noise", None)
     return seeded_noise if own is None else own
 
@@ -51,23 +51,27 @@ def region_noise(plan: Plan, host: Host) -> DenoiserHook | None:
             for image, texts in enumerate(plan.pass_of(call.step).texts):
                 maps = pyramid.at(active, grid, grid, texts.weights)
                 noise = call.noise[image].to(call.x.device, torch.float32)
-                own = {r: draw(noise.shape, seed).to(noise) for r, seed in seeds.items() if r in active}
-                joined = _joined(noise, {r: maps.regions[r].to(noise) for r in own}, own)
+                weights: dict[int, Tensor] = {}
+                for region, seed in seeds.items():
+                    if region in active:
+                        here = maps.regions[region].to(noise)
+                        weights[seed] = weights[seed] + here if seed in weights else here
+                joined = _joined(noise, weights, {seed: draw(noise.shape, seed).to(noise) for seed in weights})
                 call.x[image].add_((call.beta * (joined - noise)).to(call.x.dtype))
         return call.run()
 
     return write
 
 
-def _joined(noise: Tensor, weights: dict[int, Tensor], noises_of: dict[int, Tensor]) -> Tensor:
-    """noise (C, H, W) of the picture, weights (H, W) and noises (C, H, W) by region -> noise (C, H, W)."""
+def _joined(noise: Tensor, weights: dict[int, Tensor], seeded: dict[int, Tensor]) -> Tensor:
+    """noise (C, H, W) of the picture, weights (H, W) and noises (C, H, W) by seed -> noise (C, H, W).
+
+    A seed that is the picture's own shares its noise: the device is asked whether it is, and not waited for.
+    """
     noises, shares = [noise], [1 - sum(weights.values(), torch.zeros_like(noise[0]))]
-    for region, weight in weights.items():
-        own = noises_of[region]
-        same = next((at for at, other in enumerate(noises) if float((own - other).abs().max()) < _SAME), None)
-        if same is None:
-            noises.append(own)
-            shares.append(weight)
-        else:
-            shares[same] = shares[same] + weight
+    for seed, weight in weights.items():
+        same = ((seeded[seed] - noise).abs().amax() < _SAME).to(noise)
+        shares[0] = shares[0] + weight * same
+        noises.append(seeded[seed])
+        shares.append(weight * (1 - same))
     return joined_noise(torch.stack(noises), torch.stack(shares).clamp_min(0))

@@ -34,7 +34,7 @@ from .prepared import Prepared
 from .region_lora import ByTag, loras_of_regions, row_hooks
 from .region_noise import region_noise
 from .rows import Passes
-from .token_attributes import carried_strengths
+from .token_attributes import strength_attributes
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ class RegionalPrediction:
         self._see = see
         self._hear = hear
         self._always = always
+        self._weights: dict[tuple[int, float], tuple[View, Tensor]] = {}
 
     @property
     def contexts(self) -> Contexts:
@@ -189,11 +190,18 @@ class RegionalPrediction:
                 total = torch.zeros(len(call.x), made.shape[0], *call.model.latent, device=made.device)
                 kind = made.dtype
             for use in jobs[at].uses:
-                use.view.window.of(total[use.at]).add_(made.float() * (use.view.weight * use.factor).to(made.device))
+                use.view.window.of(total[use.at]).add_(made.float() * self._weight(use, made.device))
                 if self._hear is not None:
                     row = call.model.rows[use.at]
                     self._hear(call, replace(row, role=use.role), use.voice, made)
         return None if total is None else total.to(kind)
+
+    def _weight(self, use: _Use, device: torch.device) -> Tensor:
+        """What a use counts for at each cell, brought to the device once for each view; views are the same from step to step."""
+        name = (id(use.view), use.factor)
+        if name not in self._weights:
+            self._weights[name] = (use.view, (use.view.weight * use.factor).to(device))
+        return self._weights[name][1]
 
 
 def together(texts: ImageTexts) -> str:
@@ -248,6 +256,6 @@ def prepared_hooks(
         cross_attention=row_recorder(plan),
         unet=RegionalPrediction(plan, prepared, voices, Passes(memory), see, hear, always),
         layers=row_hooks(prepared.networks, plan),
-        carried=carried_strengths(ByTag(loras_of_regions(plan))) if prepared.networks.layers else None,
+        token_attributes=strength_attributes(ByTag(loras_of_regions(plan))) if prepared.networks.layers else None,
         denoiser=region_noise(plan, prepared.host),
     )

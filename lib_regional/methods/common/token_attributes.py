@@ -1,4 +1,4 @@
-"""Strengths of LoRAs where the host merges or tiles the tokens of self-attention (`ports.Hooks.carried`).
+"""Strengths of LoRAs where the host merges or tiles the tokens of self-attention (`Hooks.token_attributes`).
 
 Every token carries the strength of each LoRA at its place. A token merged from several then has the mean of theirs, a tiled one its own.
 """
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from ...engine.calls import ModelCall
-from ...engine.hooks import CarriedHook
+from ...engine.hooks import TokenAttributesHook
 from ...request.layout.windows import Grid
 from .region_lora import Placement
 
 
-def carried_strengths(placement: Placement) -> CarriedHook:
+def strength_attributes(placement: Placement) -> TokenAttributesHook:
     """The strengths of `Placement.strengths` side by side, (B, h·w, number of LoRAs)."""
 
     def told(model: ModelCall, grid: Grid) -> Tensor | None:
@@ -26,7 +26,7 @@ def carried_strengths(placement: Placement) -> CarriedHook:
     return told
 
 
-def side_by_side(*hooks: CarriedHook | None) -> CarriedHook:
+def side_by_side(*hooks: TokenAttributesHook | None) -> TokenAttributesHook:
     """What several carry, in the order of ``hooks``."""
 
     def told(model: ModelCall, grid: Grid) -> Tensor | None:

@@ -16,7 +16,9 @@ from torch import Tensor
 from ...engine.calls import AttentionCall, StepInfo
 from ...request.layout.windows import Grid
 from ...tensors.attention.maps import attended, kssa_bias, marked_half, probabilities
+from ...tensors.device_copies import Moved
 from ...tensors.guidance.alignment import ColumnEdit
+from .choice import Positions
 from .sides import TOTAL, Key, Tag
 
 LARGEST = 32 * 32
@@ -36,12 +38,13 @@ class Rule:
     cross: Columns | None
     copies_self: bool
     where: Callable[[Grid], Tensor] | None = None
+    moved: Moved = field(default_factory=Moved, compare=False)
 
     def blend(self, taken: Tensor, own: Tensor, grid: Grid) -> Tensor:
         """taken, own (heads, L, T): the one where the rule acts, the other elsewhere."""
         if self.where is None:
             return taken
-        share = self.where(grid).flatten()[:, None].to(own)
+        share = self.moved(self.where(grid), own).flatten()[:, None]
         return taken * share + own * (1 - share)
 
 
@@ -85,9 +88,10 @@ class Control:
     gain: float = 1.0
     wants_maps: bool = False
     rules: Mapping[Key, Rule] = field(default_factory=dict)
-    keywords: Callable[[Tag], list[int]] = lambda tag: []
+    keywords: Callable[[Tag], list[int] | Positions] = lambda tag: []
     scales: Callable[[Tag, int], Tensor | None] = lambda tag, length: None
     maps: MapStore = field(default_factory=MapStore)
+    moved: Moved = field(default_factory=Moved)
     _kept: dict[tuple[str, Key, int], Tensor] = field(default_factory=dict)
     _marks: dict[tuple[str, Tag], Tensor] = field(default_factory=dict)
 
@@ -155,7 +159,7 @@ class Control:
     def _scale(self, p: Tensor, at: int, tag: Tag) -> None:
         scale = self.scales(tag, p.shape[-1])
         if scale is not None:
-            p[at] = p[at] * scale.to(p)
+            p[at] = p[at] * self.moved(scale, p)
 
     def _note(self, call: AttentionCall, tag: Tag, p: Tensor) -> None:
         """p (heads, L, T) of one row: maps of the joined prediction, marks of the regions' keywords."""
@@ -163,7 +167,9 @@ class Control:
             if self.wants_maps:
                 self.maps.add(tag.side, tag.image, call.grid, p.float().mean(0).T.unflatten(1, call.grid))
         elif self._gains and (positions := self.keywords(tag)):
-            self._marks[_block(call.site.name), tag] = marked_half(p.float().mean(0)[:, positions].sum(1))
+            seen = p.float().mean(0)
+            scores = seen[:, positions] if isinstance(positions, list) else seen * positions.weights(seen.shape[1]).to(seen)
+            self._marks[_block(call.site.name), tag] = marked_half(scores.sum(1))
 
     def _bias(self, call: AttentionCall) -> Tensor | None:
         """Keyword-selected self-attention (B, L): the block's own cross-attention comes after it, so the last step's marks count."""

@@ -15,9 +15,11 @@ from ...engine.hooks import Hooks, PictureHook
 from ...engine.plan import Plan
 from ...request.edit.pairing import INHERENT, Pair, edited_shapes
 from ...request.layout.windows import Grid
+from ...tensors.device_copies import Moved
 from ...tensors.guidance.alignment import reweight
 from ...tensors.guidance.metrics import inherent_area
 from ...tensors.masks.weight_maps import raster_scale, region_mask
+from .choice import Positions
 from .control import Control, Rule
 from .guide import Guidance, Weights, differentiable
 from .inversion import Inverted
@@ -85,6 +87,8 @@ class Edit:
         self._convert: Conversion | None = None
         self._areas: dict[Grid, Tensor] = {}
         self._held: dict[Grid, Tensor] = {}
+        self._moved = Moved()
+        self._scales: dict[tuple[str, int], Tensor] = {}
         self._steady: dict[Grid, Tensor] = {}
         until = options.tau, options.tau_own, options.self_until
         self._rules = Rules(source or target, target, pairs, texts, self.steady_area, *until)
@@ -99,13 +103,13 @@ class Edit:
             unet=self._unet,
             denoiser=self._denoise,
             close=self.control.close,
-            told=self._told,
+            infotext_fields=self._infotext_fields,
             finish=self._finish if self._source is not None and self._options.lock and self._options.lock_picture else None,
         )
 
-    def _told(self) -> dict[str, str]:
+    def _infotext_fields(self) -> dict[str, str]:
         """The keywords of the target's regions, those of the first image; and where guidance ended early."""
-        ended = {} if self._guidance is None else self._guidance.told()
+        ended = {} if self._guidance is None else self._guidance.infotext_fields()
         ours = next((words for words in self._keywords if words.side is self._target), None)
         if ours is None or not self._options.uses_keywords:
             return ended
@@ -151,7 +155,7 @@ class Edit:
         left = None if self._inverted is None else self._inverted.leftover(call.step.index)
         if left is None:
             return source, clean
-        area = self.area((clean.shape[-2], clean.shape[-1])).to(clean)
+        area = self._moved(self.area((clean.shape[-2], clean.shape[-1])), clean)
         return source + left.to(source), clean + left.to(clean) * area
 
     def _unconditional(self, side: str, key: Key, image: int, step: int) -> Tensor | None:
@@ -191,10 +195,10 @@ class Edit:
         guidance = self._guidance
         if guidance is None or self._scenes is None or not guidance.acts(call.step):
             return clean
-        area, done = self.area((clean.shape[-2], clean.shape[-1])), []
+        area, done = self._moved(self.area((clean.shape[-2], clean.shape[-1])), clean), []
         with differentiable():
             for image, (ours, theirs) in enumerate(zip(clean.clone(), source.clone(), strict=True)):
-                scene = self._scenes.scene(image, ours, theirs, area.to(ours).clone(), self.control.maps, call.step)
+                scene = self._scenes.scene(image, ours, theirs, area.clone(), self.control.maps, call.step)
                 done.append(guidance.step(ours, scene, call.alpha, call.beta, call.step))
         return torch.stack(done)
 
@@ -202,7 +206,7 @@ class Edit:
         if not self._options.lock:
             return clean
         held = self._locked_cells((clean.shape[-2], clean.shape[-1]))
-        return torch.where(held.to(clean.device), source, clean)
+        return torch.where(self._moved(held, clean) > 0, source, clean)
 
     def _locked_cells(self, latent: Grid) -> Tensor:
         if latent not in self._held:
@@ -238,7 +242,7 @@ class Edit:
             self._steady[grid] = area_of(moved, self._source.plan, self._target.plan, grid, texts=False)
         return self._steady[grid]
 
-    def _keyword_positions(self, tag: Tag) -> list[int]:
+    def _keyword_positions(self, tag: Tag) -> list[int] | Positions:
         """Of the keywords that self-attention follows. What comes out of an inversion has to be predicted as the inversion did: without."""
         if self._inverted is not None and (tag.side == "source" or self._partner(tag.key) is not None):
             return []
@@ -251,7 +255,9 @@ class Edit:
             return None
         told = self._target.plan.pass_of(self._step).texts[tag.image]
         text = told.base if tag.key == BASE else told.regions[tag.key] if isinstance(tag.key, int) else total_text(told, self._active(tag))
-        return reweight(self._texts.tokens(text), factors, length)
+        if (text, length) not in self._scales:
+            self._scales[text, length] = reweight(self._texts.tokens(text), factors, length)
+        return self._scales[text, length]
 
     def _active(self, tag: Tag) -> tuple[int, ...]:
         return self._target.active(tag.image, self._step)

@@ -20,6 +20,7 @@ from ...engine.calls import StepInfo
 from ...tensors.attention.maps import normalised
 from ...tensors.guidance.losses import inherent, inter_image, posterior_variance, region_specific
 from ..common.rows import is_out_of_memory
+from .choice import Positions
 
 ENDED = "Regional guidance"
 """Of the infotext."""
@@ -115,8 +116,8 @@ def guided(latent: Tensor, scene: Scene, weights: Weights, alpha: float, beta: f
         z = latent.detach().float().requires_grad_(True)
         (gradient,) = torch.autograd.grad(total_loss(z, scene, weights) * scale, z)
     step = gradient * (SCALE * PIXELS * posterior_variance(alpha, beta))
-    size = float(step.square().mean().sqrt())
-    return latent - (step * min(1.0, LONGEST / max(size, 1e-12))).to(latent)
+    size = step.square().mean().sqrt()
+    return latent - (step * (LONGEST / size.clamp_min(1e-12)).clamp_max(1.0)).to(latent)
 
 
 @dataclass
@@ -144,7 +145,7 @@ class Guidance:
             self._save_memory(step)
         return latent
 
-    def told(self) -> dict[str, str]:
+    def infotext_fields(self) -> dict[str, str]:
         """What the infotext says of it: nothing unless it ended early."""
         return {} if self.ended is None else {ENDED: f"ended at step {self.ended.index + 1} of {self.ended.total} (out of memory)"}
 
@@ -166,9 +167,17 @@ def _checkpointed(scene: Scene) -> Scene:
     return replace(scene, maps=twice(scene.maps), picture=twice(scene.picture))
 
 
-def keyword_maps(total: Tensor, positions: Sequence[Sequence[int]], grid: tuple[int, int]) -> Tensor:
+def keyword_maps(total: Tensor, positions: Sequence[Sequence[int] | Positions], grid: tuple[int, int]) -> Tensor:
     """The `attention` guidance model: maps (T, h, w) -> per region the mean of its keywords' maps, 0..1, (R, H, W)."""
     if not positions:
         return total.new_zeros(0, *grid)
-    chosen = torch.stack([total[list(where)].mean(0) if where else total.new_zeros(total.shape[1:]) for where in positions])
+    chosen = torch.stack([_mean_map(total, where) for where in positions])
     return torch.nn.functional.interpolate(normalised(chosen)[None], grid, mode="bilinear", align_corners=False)[0]
+
+
+def _mean_map(total: Tensor, where: Sequence[int] | Positions) -> Tensor:
+    """Maps (T, h, w) -> the mean of some (h, w), zeros of none."""
+    if isinstance(where, Positions):
+        weights = where.weights(len(total)).to(total)
+        return (total * weights[:, None, None]).sum(0) / weights.sum().clamp_min(1)
+    return total[list(where)].mean(0) if where else total.new_zeros(total.shape[1:])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import torch
 
 from ...engine.calls import StepInfo
 from ...request.errors import Problem, raise_any
 from ...request.layout.regions import region_label
-from ...tensors.attention.maps import choose_keywords, histogram_entropy, word_maps
+from ...tensors.attention.maps import histogram_entropy, word_maps
+from .choice import Choice, Positions
 from .control import MapStore
 from .sides import TOTAL, Side, Tag, total_text
 from .texts import Texts
@@ -47,21 +50,27 @@ class Keywords:
     chooses: bool = True
     given: Words = ()
     _seen: MapStore = field(default_factory=MapStore)
-    _chosen: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
+    _chosen: dict[tuple[int, int], Choice] = field(default_factory=dict)
 
     def of(self, image: int, region: int, step: StepInfo) -> tuple[str, ...]:
         """Keywords in force."""
         if (image, region) in self._chosen:
-            return self._chosen[image, region]
+            return self._chosen[image, region].names()
         given = self._given(region)
         return given or tuple(self.texts.positions(self.side.plan.pass_of(step).texts[image].regions[region]))
 
-    def own_positions(self, tag: Tag, step: StepInfo) -> list[int]:
+    def own_positions(self, tag: Tag, step: StepInfo) -> list[int] | Positions:
         """Where the keywords stand in the text of a region's own row; none for other rows."""
         if not isinstance(tag.key, int):
             return []
-        places = self.texts.positions(self.side.plan.pass_of(step).texts[tag.image].regions[tag.key])
-        return [position for word in self.of(tag.image, tag.key, step) for position in places.get(word, ())]
+        return self.within(tag.image, tag.key, step, self.texts.positions(self.side.plan.pass_of(step).texts[tag.image].regions[tag.key]))
+
+    def within(self, image: int, region: int, step: StepInfo, places: Mapping[str, tuple[int, ...]]) -> list[int] | Positions:
+        """Where a region's keywords stand among ``places``, those of the words of a text."""
+        choice = self._chosen.get((image, region))
+        if choice is not None:
+            return Positions(choice, places)
+        return [position for word in self.of(image, region, step) for position in places.get(word, ())]
 
     def total_positions(self, image: int, step: StepInfo) -> dict[int, dict[str, tuple[int, ...]]]:
         """Per active region, where its words stand in the joined prompt."""
@@ -81,9 +90,10 @@ class Keywords:
             if seen is None:
                 continue
             for region, places in self.total_positions(image, step).items():
-                found = word_maps(seen, places)
-                entropy = {word: float(histogram_entropy(one[None])[0]) for word, one in found.items()}
-                self._chosen[image, region] = choose_keywords(entropy, self.number, self._given(region))
+                given = tuple(dict.fromkeys(self._given(region)))
+                found = word_maps(seen, {word: where for word, where in sorted(places.items()) if word not in given})
+                entropy = histogram_entropy(torch.stack(list(found.values()))) if found else seen.new_zeros(0)
+                self._chosen[image, region] = Choice(tuple(found), entropy, given, self.number)
 
     def _given(self, region: int) -> tuple[str, ...]:
         return self.given[region] if region < len(self.given) else ()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...engine.calls import Conditioning, Role, Row, UNetCall, UNetRow
 from ...request.layout.windows import Grid
+from ...tensors.device_copies import Moved
 from ..common.rows import is_out_of_memory
 from .sides import Job, Key, Side, Tag, fuse
 from .texts import Texts
@@ -39,6 +40,7 @@ class RegionWise:
         self._sides = sides
         self._texts = texts
         self._override = override
+        self._moved = Moved()
         self.latents: dict[str, Tensor] = {}
         """Latents (B, C, H, W) of the sides whose latent is not the host's own, scaled as the UNet's input."""
         self.noise: dict[tuple[str, int, Role], Tensor] = {}
@@ -53,7 +55,7 @@ class RegionWise:
             for request, y in zip(group, _predicted(call, group, latent), strict=True):
                 for side, n, job in request.serves:
                     answers.setdefault((side, n), []).append((job, y))
-        fused = {place: fuse(parts, latent) for place, parts in answers.items()}
+        fused = {place: fuse(parts, latent, self._moved) for place, parts in answers.items()}
         for (side, n), y in fused.items():
             row = call.model.rows[n]
             self.noise[side, row.image, row.role] = y.float()

@@ -12,6 +12,7 @@ from ...engine.calls import StepInfo
 from ...engine.capabilities import EditingHost, GuidanceModel
 from ...request.edit.pairing import INHERENT, Pair
 from ...request.layout.windows import Grid
+from ...tensors.device_copies import Moved
 from ...tensors.guidance.segmentation import FittedMaps, LinearPictures
 from .control import MapStore
 from .guide import Scene, keyword_maps
@@ -35,12 +36,13 @@ class Scenes:
     decodes: bool = False
     uses_maps: bool = True
     _linear: LinearPictures | None = field(default=None)
+    moved: Moved = field(default_factory=Moved)
 
     def scene(self, image: int, ours: Tensor, theirs: Tensor, area: Tensor, maps: MapStore, step: StepInfo) -> Scene:
         """ours, theirs (C, H, W): the target's and the source's clean prediction; area (H, W)."""
         grid = (ours.shape[-2], ours.shape[-1])
         source, target = self.source.active(image, step), self.target.active(image, step)
-        masks = self.target.maps(image, step, grid)[0].share[list(target)].to(ours).clone()
+        masks = self.moved(self.target.maps(image, step, grid)[0].share, ours)[list(target)].clone()
         pairs = [(source.index(p.source), target.index(p.target)) for p in self.pairs if p.source in source and p.target in target]
         kept = {pair.target for pair in self.pairs if pair.kind == INHERENT}
         changed = [at for at, region in enumerate(target) if region not in kept]
@@ -75,10 +77,7 @@ class Scenes:
         total = maps.mean(side, image)
         if total is None:
             return None
-        positions = [
-            [place for word in words.of(image, region, step) for place in places.get(word, ())]
-            for region, places in words.total_positions(image, step).items()
-        ]
+        positions = [words.within(image, region, step, places) for region, places in words.total_positions(image, step).items()]
         return keyword_maps(total, positions, grid)
 
     def _model_maps(self, image: int, theirs: Tensor, grid: Grid, step: StepInfo, picture: Maps) -> tuple[Maps, Tensor]:

@@ -16,6 +16,7 @@ from ...request.layout.regions import Layout
 from ...request.layout.windows import Grid, Window, canvas_of
 from ...request.prompt.region_prompts import ImageTexts
 from ...request.prompt.splitting import join_texts
+from ...tensors.device_copies import Moved
 from ...tensors.masks.weight_maps import WeightMaps, weight_maps
 from ...tensors.precision import single
 from .windows import window_of
@@ -59,6 +60,7 @@ class Side:
     halo: int = 0
     total: float | None = None
     _maps: dict[tuple[object, ...], tuple[WeightMaps, dict[int, Window]]] = field(default_factory=dict)
+    _jobs: dict[tuple[object, ...], list[Job]] = field(default_factory=dict)
 
     def active(self, image: int, step: StepInfo) -> tuple[int, ...]:
         """Regions that take part and have something to say."""
@@ -67,6 +69,13 @@ class Side:
 
     def jobs(self, image: int, role: Role, step: StepInfo, latent: Grid) -> list[Job]:
         """What is predicted for ``image``. Weights are positive somewhere, or the joined prediction's before it counts."""
+        joined = self.total is not None and step.progress >= self.total
+        name = (image, role, step.hires, self.active(image, step), latent, joined)
+        if name not in self._jobs:
+            self._jobs[name] = self._made_jobs(image, role, step, latent)
+        return self._jobs[name]
+
+    def _made_jobs(self, image: int, role: Role, step: StepInfo, latent: Grid) -> list[Job]:
         texts, active = self.plan.pass_of(step).texts[image], self.active(image, step)
         maps, windows = self.maps(image, step, latent)
         base = texts.base if role == "cond" else texts.negative
@@ -104,13 +113,13 @@ def _weighted(plan: Plan, factors: tuple[float, ...]) -> Layout:
     return replace(plan.layout, regions=tuple(regions))
 
 
-def fuse(parts: list[tuple[Job, Tensor]], latent: Grid) -> Tensor:
+def fuse(parts: list[tuple[Job, Tensor]], latent: Grid, moved: Moved | None = None) -> Tensor:
     """``Σ w_i ⊗ F_i⁻¹(y_i) / Σ w_j`` of predictions y (C, h, w) -> (C, H, W), summed in fp32 at least."""
     first = single(parts[0][1])
     total = first.new_zeros(first.shape[0], *latent)
     weight = first.new_zeros(latent)
     for job, y in parts:
-        w = job.weight.to(total)
+        w = job.weight.to(total) if moved is None else moved(job.weight, total)
         job.window.of(total).add_(w * single(y))
         job.window.of(weight).add_(w)
     return (total / weight.clamp_min(1e-6)).to(parts[0][1].dtype)

@@ -13,7 +13,7 @@ GRADIENTS = ("linear", "decoder")
 
 @dataclass(frozen=True)
 class Given(Field):
-    """A JSON object or null; what is in it is checked by who uses it."""
+    """A JSON object or null; its content is checked where it is used."""
 
     def fault(self, value: object) -> str | None:
         return None if value is None or isinstance(value, Mapping) else "an object or null"

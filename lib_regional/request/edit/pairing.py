@@ -13,7 +13,7 @@ from ..methods.specs import METHODS
 from ..settings import Settings
 
 SOURCE_KEYS = ("regions", "grid", "base", "common", "overlap")
-"""What a source layout may say; all else is the same in both."""
+"""Settings that a source layout may have; all others are the same in both."""
 
 INHERENT, ADDED, REMOVED, REWORDED = "inherent", "added", "removed", "reworded"
 
@@ -31,7 +31,7 @@ class Pair:
 
 
 def read_source(target: Settings, data: Mapping[str, Any], method: str = "mrgd") -> Settings:
-    """The source as whole settings: what ``data`` does not say is as in ``target``. Raises SettingsError with the option's path.
+    """The source as whole settings: missing keys of ``data`` are taken from ``target``. Raises SettingsError with the option's path.
 
     A source without ``base`` has the target's base, one without ``regions`` has none.
     """
@@ -55,10 +55,10 @@ def pair_regions(
     explicit: Sequence[Sequence[int | None]] | None = None,
     method: str = "mrgd",
 ) -> tuple[Pair, ...]:
-    """Which region of ``source`` is which of ``target``. Regions that are off or say nothing take no part.
+    """Pairs of regions of ``source`` and ``target``. Disabled regions and those without text are left out.
 
-    Found by place, then by text: equal text in the same place is inherent, another text there is re-worded, what has no partner was
-    removed or added (a region that moved is both). ``explicit`` pairs ``[s, t]`` (null for none) go before what is found.
+    Paired by area, then by text: equal text in the same area is inherent, another text there is re-worded, regions without a partner are
+    removed or added (a region that moved is both). ``explicit`` pairs ``[s, t]`` (null for none) have precedence.
     Raises SettingsError where they do not fit the layouts.
     """
     fixed = _explicit_pairs(explicit or (), source, target, f"options.{method}.pairs")
@@ -71,7 +71,7 @@ def pair_regions(
 
 
 def edited_shapes(pairs: Sequence[Pair], source: Sequence[RegionSettings], target: Sequence[RegionSettings]) -> list[RegionSettings]:
-    """The regions in whose places the picture is to change: the added, the removed and the re-worded, each side's own."""
+    """The regions within which the picture changes: added, removed and re-worded, with the shapes of both sides."""
     changed = [pair for pair in pairs if pair.kind != INHERENT]
     before = [source[pair.source] for pair in changed if pair.source is not None]
     return [*before, *(target[pair.target] for pair in changed if pair.target is not None)]
@@ -148,12 +148,12 @@ def _explicit_pairs(
 
 
 def layout_regions(settings: Settings) -> tuple[RegionSettings, ...]:
-    """The regions with their places, also where a grid gives them."""
+    """The regions with their shapes, also those from a grid."""
     return tuple(settings.layout().regions)
 
 
 def edit_of(settings: Settings) -> list[dict[str, Any]] | None:
-    """What an edit changes: ``{"source", "target"}`` positions or null, and the ``kind``. None for settings that edit nothing.
+    """The changes of an edit: ``{"source", "target"}`` positions or null, and the ``kind``. None for settings that edit nothing.
 
     Raises SettingsError for a source that cannot be read or does not pair.
     """
@@ -166,6 +166,6 @@ def edit_of(settings: Settings) -> list[dict[str, Any]] | None:
 
 
 def as_source(settings: Settings) -> dict[str, Any]:
-    """What ``options.….source`` must hold for the picture that ``settings`` made to be the source."""
+    """The value of ``options.….source`` that makes the picture of ``settings`` the source."""
     plain = replace(settings, options={}).to_json()
     return {key: plain[key] for key in SOURCE_KEYS if key in plain}

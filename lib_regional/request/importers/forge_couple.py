@@ -30,7 +30,7 @@ def names_of(arguments: Sequence[object]) -> Sequence[str]:
 
 
 def build(source: Source) -> Imported:
-    """Settings of a Forge Couple layout. Raises SettingsError for a mapping that is none."""
+    """Settings of a Forge Couple layout. Raises SettingsError for an invalid mapping."""
     report = Report()
     lines = _lines(source, report)
     mode = source.text("mode", "Basic").lower()
@@ -57,7 +57,7 @@ def _lines(source: Source, report: Report) -> list[str]:
 
 
 def _expand(source: Source, report: Report) -> str:
-    """``{key:text}`` says a text and keeps it, ``{key}`` repeats it."""
+    """``{key:text}`` expands to its text and stores it, ``{key}`` repeats it."""
     pattern = _MACROS.get(source.text("common", "off"))
     if not pattern:
         return source.prompt

@@ -1,4 +1,4 @@
-"""Regional Prompter: a prompt with keys and a ratio string, a colour-coded mask, or places that follow a word's attention."""
+"""Regional Prompter: a prompt with keys and a ratio string, a colour-coded mask, or regions that follow a word's attention."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class _Parts:
 
 
 def _split(source: Source, *, with_base_first: bool = False) -> _Parts:
-    """Pieces of the main prompt. ADDCOMM and ADDBASE say themselves what they end; else the flags take the first pieces."""
+    """Pieces of the main prompt. ADDCOMM and ADDBASE end the common and base parts; without them the flags take the first pieces."""
     return _divide(source.prompt, use_common=source.flag("use_common"), use_base=source.flag("use_base") or with_base_first)
 
 
@@ -107,7 +107,7 @@ def _masks(source: Source, parts: _Parts, report: Report) -> dict[str, Any]:
 
 
 def _by_words(source: Source, parts: _Parts, report: Report) -> dict[str, Any]:
-    """Prompt mode has no places: its regions are there, switched off, until somebody draws them."""
+    """Prompt mode has no shapes: its regions are imported disabled, to be drawn."""
     for text in parts.regions:
         effect, _, target = text.rpartition(",")
         what = f"{quoted(effect or text)} belongs where {quoted(target)} is"
@@ -137,7 +137,7 @@ def _texts(source: Source, parts: _Parts, regions: list[dict[str, Any]], report:
     for region, text in zip(regions, negative.regions, strict=False):
         region["negative"] = text
     result["base"]["negative"] = main
-    report.taken.append(f"{count(len(negative.regions), 'negative prompt')} dealt to the regions.")
+    report.taken.append(f"{count(len(negative.regions), 'negative prompt')} assigned to the regions.")
     if len(negative.regions) > len(regions):
         report.lost.extend(f"Negative part {quoted(text)} has no region." for text in negative.regions[len(regions) :])
     return result

@@ -1,4 +1,4 @@
-"""What an importer is given, and what it gives back."""
+"""The input and the result of an importer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Source:
     """A layout of another tool: its ``options`` by name, and the prompts and the picture that it belongs to.
 
     ``size`` is (width, height) in pixels, ``steps`` the number of sampling steps (0: not known), ``read_masks`` reads mask pictures
-    (None: nobody can).
+    (None: they cannot be read).
     """
 
     options: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Imported:
-    """Settings and the report on them: ``taken`` says what became what, ``lost`` what could not be kept."""
+    """Settings and the report on them: ``taken`` lists what was converted, ``lost`` what could not be kept."""
 
     settings: Settings
     format: str
@@ -61,7 +61,7 @@ class Report:
         return Imported(Settings.parse({"enabled": True, **settings}), name, tuple(self.taken), tuple(self.lost))
 
     def method(self, name: str, asked: str) -> dict[str, str]:
-        """The method ``name`` where this Regional has it; else the default, which is said."""
+        """The method ``name`` where this Regional has it; else the default, which is reported."""
         if name in METHODS:
             self.taken.append(f"{asked}: method {METHODS[name].label}.")
             return {"method": name}

@@ -168,7 +168,7 @@ def _prompts(text: str) -> tuple[str, str]:
 
 
 def _from_prompt(text: str, name: str, given: Mapping[str, Any], read_masks: MaskReader | None, size: tuple[int, int]) -> Imported:
-    """A prompt on its own; what it does not say itself comes from ``given``."""
+    """A prompt on its own; missing values come from ``given``."""
     main, negative = str(given.get("prompt") or ""), str(given.get("negative") or "")
     couple = latent_couple.options_of(text)
     if couple:

@@ -1,4 +1,4 @@
-"""Layouts that come along: places without texts, to begin with."""
+"""Built-in layouts: shapes without texts."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ def _error(data: object, text: str) -> SettingsError:
 def check_mask(data: str) -> tuple[int, int]:
     """(width, height) in pixels of a mask text.
 
-    Of a PNG only the frame is looked at (signature, IHDR, chunk lengths up to IEND), of a run-length mask every run.
-    Raises SettingsError (field ``mask``) that says what the text is instead.
+    Of a PNG only the frame is checked (signature, IHDR, chunk lengths up to IEND), of a run-length mask every run.
+    Raises SettingsError (field ``mask``) naming the likely format of the text.
     """
     if not isinstance(data, str):
         raise settings_error("mask", data, _ALLOWED)
@@ -64,7 +64,7 @@ def _from_base64(data: str, text: str) -> bytes:
 
 
 def _what_else(data: str) -> str:
-    """What a text that is no mask is, as far as one can tell."""
+    """The likely format of a text that is not a mask, for the error message."""
     if data.startswith("iVBORw0KGgo"):
         return f"is a bare base64 PNG: put {PNG_PREFIX} in front of it."
     mime = re.match(r"data:image/([\w+.-]+)", data)

@@ -17,7 +17,7 @@ def check_pixels(field: str, width: int, height: int, name: str = "") -> None:
 
 
 def too_many_pixels(field: str, pixels: int, value: str, name: str = "") -> SettingsError:
-    """The error for ``pixels``; ``value`` says what has them (``13000x13000``)."""
+    """The error for ``pixels``; ``value`` is the size for the message (``13000x13000``)."""
     size = f"{pixels / 1e6:.{0 if pixels >= 1e8 else 1}f} megapixels"
     text = f"{name or field} is too large: {value} is {size}, {ALLOWED} are allowed."
     return settings_error(field, value, ALLOWED, text=text)

@@ -1,4 +1,4 @@
-"""Regions and layouts: what is where, with which strength, and for which steps."""
+"""Regions and layouts: shapes, texts, weights and step ranges."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .shapes import Box, Ellipse, MaskImage, Polygon, Shape
 
 OVERLAPS = ("blend", "over")
 MAX_REGIONS = 256
+
 
 @dataclass(frozen=True)
 class RegionSettings:
@@ -85,7 +86,7 @@ REGION_FIELDS: Mapping[str, Field] = declarations(RegionSettings)
 
 @dataclass(frozen=True)
 class Region(RegionSettings):
-    """A region with its place."""
+    """A region with its shape."""
 
     shape: Shape = field()
 

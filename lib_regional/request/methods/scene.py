@@ -6,19 +6,15 @@ Masks that are pictures count as the whole canvas.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from ..layout.containment import contains
-from ..layout.regions import Region
+from ..layout.regions import Layout, Region
 from ..layout.windows import Grid, Window, canvas_of, fitted
 from ..prompt.lora_tags import raw_tags
-
-if TYPE_CHECKING:
-    from ..prompt.region_prompts import ImageTexts
-    from ..settings import Settings
 
 _LINEAR, _QUADRATIC, _FIXED = 0.1655, 7.3e-6, 3.0
 """GFLOP of one row of a UNet of SD1.5's dimensions by latent cells n: fixed + linear·n + quadratic·n² (counted for 8² to 128²)."""
@@ -28,6 +24,30 @@ _GRAIN = 48
 
 _ROUNDING = 1e-6
 """Cells that floating point may be off."""
+
+
+class MethodSettings(Protocol):
+    """What the cost of a step needs of the settings, which read the table of methods themselves; `settings.Settings` is one."""
+
+    @property
+    def method(self) -> str: ...
+
+    def option(self, name: str) -> Any: ...
+
+    def option_of(self, method: str) -> Callable[[str], Any]: ...
+
+    def layout(self) -> Layout: ...
+
+
+class RegionTexts(Protocol):
+    """Per region its text and its own negative (None: the main one); `region_prompts.ImageTexts` is one."""
+
+    @property
+    def regions(self) -> tuple[str, ...]: ...
+
+    @property
+    def region_negatives(self) -> tuple[str | None, ...]: ...
+
 
 Job = tuple[Window, str, object]
 """One prediction: window, cond or uncond, and a key of its text."""
@@ -64,14 +84,14 @@ class Scene:
     cells of the latents that the model was trained on. ``source``: the layout that an edit starts from.
     """
 
-    settings: Settings
+    settings: MethodSettings
     canvas: Grid
-    texts: ImageTexts | None
+    texts: RegionTexts | None
     trained: int
     progress: float
     active: tuple[tuple[int, Region], ...]
     base: BaseCover
-    source: Settings | None = None
+    source: MethodSettings | None = None
 
     @property
     def whole(self) -> Window:
@@ -115,7 +135,7 @@ def _points(first: int, last: int, size: int) -> tuple[int, int]:
     return begin, max(end, begin + 1)
 
 
-def base_cover(settings: Settings, active: Iterable[tuple[int, Region]]) -> BaseCover:
+def base_cover(settings: MethodSettings, active: Iterable[tuple[int, Region]]) -> BaseCover:
     """Where the base contributes: through a base share, in a hole, or by a strength of its own."""
     regions = [region for _, region in active]
     everywhere = not regions or (settings.method == "mask_conditioning" and settings.option("base_strength") > 0)

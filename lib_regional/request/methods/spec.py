@@ -1,15 +1,12 @@
-"""What the settings, the panel, the axes, the cost line and the docs need to know of a method: one row per method."""
+"""The declaration of a method for settings, panel, axes, cost and docs: one row per method."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from ..fields import Field
-
-if TYPE_CHECKING:
-    from .scene import Scene
+from .scene import Scene
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def _window_jobs(scene: Scene) -> Iterator[Job]:
         if option("crop") == "window":
             area = widened(area, scene.canvas, side)
         for window in region_tiles(area, side, option("overlap")):
-            bootstrapped = scene.progress < option("bootstrap")  # then no two regions see the same latent
+            bootstrapped = scene.progress < option("bootstrap")  # then no two regions share a latent
             yield from ((window, role, (at, text) if bootstrapped else text) for window, role, text in scene.jobs(at, window))
     joined = option("total") > 0 and scene.progress >= option("total_from")
     for window in tiles(canvas_of(scene.canvas), side, option("overlap")):

@@ -1,4 +1,4 @@
-"""``<lora:name:te:unet:dyn>`` in prompts: what the tags mean, and texts without them, as AUTOMATIC1111 reads them."""
+"""``<lora:name:te:unet:dyn>`` in prompts: parsed tags, and texts without them, in the syntax of AUTOMATIC1111."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def with_tags(text: str, loras: Iterable[LoraTag]) -> str:
 
 
 def without_tags(text: str) -> str:
-    """``text`` without its LoRA tags, whatever they say."""
+    """``text`` without its LoRA tags, valid or not."""
     return _TAG.sub(lambda match: "" if match[1] in KINDS else match[0], text)
 
 
@@ -81,12 +81,12 @@ def _read(tag: str, arguments: str, where: str, path: str) -> LoraTag:
     if not placed or not placed[0].strip():
         raise settings_error(path, tag, "<lora:name:strength>", where=where, text=f"{tag} names no LoRA.")
 
-    def told(key: str, place: int) -> str | None:
+    def argument(key: str, place: int) -> str | None:
         return named.get(key, placed[place] if len(placed) > place else None)
 
-    te = _number(told("te", 1), 1.0, tag, where, path)
-    unet = _number(told("unet", 2), te, tag, where, path)
-    return LoraTag(placed[0], te, unet, _whole(told("dyn", 3), tag, where, path))
+    te = _number(argument("te", 1), 1.0, tag, where, path)
+    unet = _number(argument("unet", 2), te, tag, where, path)
+    return LoraTag(placed[0], te, unet, _whole(argument("dyn", 3), tag, where, path))
 
 
 def _number(text: str | None, default: float, tag: str, where: str, path: str) -> float:

@@ -1,4 +1,4 @@
-"""What each place of one picture is told."""
+"""The base and region texts of one picture, from the settings and the host's prompts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .splitting import PromptParts, join_texts, joined, split_prompt
 
 @dataclass(frozen=True)
 class ImageTexts:
-    """Texts of one picture: base, negative of the base, and per region its text and its own negative (None: the main one).
+    """Texts of one picture: base, negative of the base, and per region its text and its negative (None: the main one).
 
-    Regions' texts keep their own LoRA tags. Base and common texts have none: their LoRAs act on the whole picture, through the host.
+    Regions' texts keep their LoRA tags. Base and common texts have none: the host applies their LoRAs to the whole picture.
 
     ``weights`` are factors for the regions' weights that the prompt itself gave (``a AND b:0.5``), 1.0 elsewhere.
     """
@@ -49,9 +49,8 @@ def _plan_texts(settings: Settings, prompt: str, negative: str) -> ImageTexts:
     parts = split_prompt(prompt, settings.text_from)
     _check_count(settings.text_from, "prompt", len(parts.regions), len(regions))
     _check_weights(parts)
-    dealt = zip(parts.regions, regions, strict=True)
     shared = without_tags(parts.common or "")
-    texts = tuple(join_texts(shared, common, text, region.prompt) for text, region in dealt)
+    texts = tuple(join_texts(shared, common, text, region.prompt) for text, region in zip(parts.regions, regions, strict=True))
     main, negatives = _split_negatives(settings, negative, regions)
     return ImageTexts(_base_text(settings, parts), main, texts, negatives, parts.weights)
 
@@ -67,15 +66,15 @@ def _own_negatives(main: str, regions: tuple[RegionSettings, ...]) -> tuple[str 
 
 
 def _split_negatives(settings: Settings, negative: str, regions: tuple[RegionSettings, ...]) -> tuple[str, tuple[str | None, ...]]:
-    """(main negative, negatives of the regions): one part is everyone's, as many parts as regions are dealt to them."""
+    """(main negative, negatives of the regions): a single part applies to all regions, as many parts as regions to one each."""
     parts = split_prompt(negative, settings.text_from)
     whole = joined(parts) if parts.base is None or len(parts.regions) == 1 else join_texts(parts.common, parts.base)
     main = settings.base.negative if settings.base.negative is not None else whole
     if len(parts.regions) == 1:
         return main, _own_negatives(main, regions)
     _check_count(settings.text_from, "negative prompt", len(parts.regions), len(regions))
-    dealt = (join_texts(parts.common, text, region.negative) for text, region in zip(parts.regions, regions, strict=True))
-    return main, tuple(None if text == main else text for text in dealt)
+    negatives = (join_texts(parts.common, text, region.negative) for text, region in zip(parts.regions, regions, strict=True))
+    return main, tuple(None if text == main else text for text in negatives)
 
 
 def _check_count(mode: str, what: str, parts: int, regions: int) -> None:

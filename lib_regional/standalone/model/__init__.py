@@ -22,6 +22,9 @@ DIFFUSERS = FOLDER / "diffusers"
 """Configuration folder for `StableDiffusionPipeline.from_single_file(install(…), config=DIFFUSERS, local_files_only=True)`."""
 TOKENIZER = DIFFUSERS / "tokenizer"
 
+WIDE_NAME = "regional-wide.safetensors"
+LORAS = FOLDER / "loras"
+
 PLACEHOLDER = "TOKENIZER_FOLDER"
 """Stands in the shipped yaml for the absolute path that a WebUI needs."""
 
@@ -45,13 +48,46 @@ def webui_config(tokenizer: Path = TOKENIZER) -> str:
 
 def install(models: Path) -> Path:
     """Writes the checkpoint and its yaml into a WebUI's folder `models/Stable-diffusion`. Returns the checkpoint's path."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
-    models.mkdir(parents=True, exist_ok=True)
-    target = models / CHECKPOINT.name
-    files.remove_leftovers(models)
+    target = _write(whole(load_file(CHECKPOINT)), models / CHECKPOINT.name)
     files.write_bytes(target.with_suffix(".yaml"), webui_config().encode("utf-8"))
-    with files.replacing(target) as beside:
-        save_file(whole(load_file(CHECKPOINT)), beside, metadata={"format": "pt", "model": "regional-small"})
-        beside.chmod(0o644)  # safetensors keeps it to its owner, which a shared installation cannot use
+    return target
+
+
+def install_wide(models: Path) -> Path:
+    """Writes the model in SD 1.5's widths (0.7 GB), which programs recognise that read no yaml. Returns the checkpoint's path."""
+    from safetensors.torch import load_file
+
+    from .wide import wide_weights
+
+    return _write(wide_weights(whole(load_file(CHECKPOINT))), models / WIDE_NAME)
+
+
+def install_loras(folder: Path, wide: bool = False) -> list[Path]:
+    """Writes the shipped LoRAs into a WebUI's folder `models/Lora`; those of the wide model are named `…-wide`. Returns their paths."""
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    from .wide import wide_lora
+
+    written = []
+    for source in sorted(LORAS.glob("*.safetensors")):
+        weights, target = load_file(source), folder / source.name
+        with safe_open(source, "pt") as file:
+            metadata = file.metadata()
+        if wide:
+            weights, target = wide_lora(weights), target.with_stem(f"{target.stem}-wide")
+        written.append(_write(weights, target, metadata))
+    return written
+
+
+def _write(weights: Mapping[str, Tensor], target: Path, metadata: Mapping[str, str] | None = None) -> Path:
+    from safetensors.torch import save_file
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    files.remove_leftovers(target.parent)
+    with files.replacing(target) as written:
+        save_file(dict(weights), written, metadata=dict(metadata or {"format": "pt", "model": target.stem}))
+        written.chmod(0o644)  # safetensors keeps it to its owner, which a shared installation cannot use
     return target

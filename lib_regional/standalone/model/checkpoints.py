@@ -1,4 +1,4 @@
-"""Checkpoint files: reading them safely, and telling which kind of model is inside."""
+"""Checkpoint files: safe reading, and detection of the kind of model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUPPORTED = {"sd1": "Stable Diffusion 1", "sdxl": "Stable Diffusion XL"}
 
 
 class CheckpointError(RegionalError):
-    """A checkpoint file that this host cannot use; the text says which and why."""
+    """A checkpoint file that this host cannot use; the message names the file and the reason."""
 
 
 _SDXL_TEXT = "conditioner.embedders.1.model.ln_final.weight"
@@ -55,8 +55,8 @@ def kind_of(shapes: Mapping[str, tuple[int, ...]], name: str = "The checkpoint")
     found = next((kind for kind, fits in _KINDS if fits(shapes)), None)
     if found in SUPPORTED:
         return str(found)
-    told = f"is {found}" if found else "holds no model that is known here"
-    raise CheckpointError(f"{name} {told}. The standalone host runs {_listed(SUPPORTED.values())} checkpoints only.")
+    what = f"is {found}" if found else "holds no model that is known here"
+    raise CheckpointError(f"{name} {what}. The standalone host runs {_listed(SUPPORTED.values())} checkpoints only.")
 
 
 def _listed(names: Iterable[str]) -> str:

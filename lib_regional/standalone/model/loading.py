@@ -1,9 +1,11 @@
-"""Checkpoint file -> `StandaloneModel`, with diffusers' converters for UNet and autoencoder. Never asks a network."""
+"""Checkpoint file -> `StandaloneModel`, with diffusers' converters for UNet and autoencoder. Opens no connection."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,45 @@ import torch
 from torch import Tensor, nn
 
 from ..sampling.noise_levels import NoiseLevels
-from . import TOKENIZER, whole
+from . import CHECKPOINT, DIFFUSERS, TOKENIZER, whole
 from .checkpoints import CheckpointError, kind_of, read
 from .clip_text import Chunker, ClipTower
-from .stable_diffusion import CONFIGS, StandaloneModel
+from .stable_diffusion import StandaloneModel
+
+CONFIGS = Path(__file__).parent / "configs"
+"""Folders of diffusers configurations, one per kind of checkpoint."""
 
 Weights = Mapping[str, Tensor]
+
+
+def best_device() -> torch.device:
+    """CUDA where there is one, otherwise the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_model(checkpoint: Path | None = None, device: torch.device | str | None = None) -> StandaloneModel:
+    """Load a checkpoint file, or the small model that comes with the project.
+
+    A folder ``<name>.config`` beside the checkpoint gives its configuration (``unet``, ``vae``, ``text_encoder``, ``scheduler``,
+    as diffusers lays them out); otherwise the kind decides. Raises `CheckpointError`.
+    """
+    place = torch.device(device) if device is not None else best_device()
+    with _quiet():
+        if checkpoint is None:
+            return load(CHECKPOINT, DIFFUSERS, place)
+        return load(Path(checkpoint), _config_beside(Path(checkpoint)), place)
+
+
+def _config_beside(checkpoint: Path) -> Path | None:
+    folder = checkpoint.with_suffix(".config")
+    return folder if folder.is_dir() else None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def load(path: Path, config: Path | None, device: torch.device) -> StandaloneModel:
@@ -114,7 +149,7 @@ _OPEN_CLIP_LAYER = (
 
 
 def from_open_clip(weights: Weights) -> dict[str, Tensor]:
-    """OpenCLIP's text weights under the names of transformers: q, k and v taken apart, the projection transposed."""
+    """OpenCLIP's text weights under the names of transformers: the joint q, k, v weights split, the projection transposed."""
     done: dict[str, Tensor] = {}
     for key, value in weights.items():
         if key in _OPEN_CLIP:

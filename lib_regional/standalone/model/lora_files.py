@@ -1,4 +1,4 @@
-"""LoRA files of the host: which there are, under which names, and reading one safely."""
+"""LoRA files of the host: listing, lookup by name, and safe reading."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _PICKLES = (".pt", ".ckpt", ".pth", ".bin")
 
 
 class LoraError(NetworkError):
-    """A LoRA file that cannot be used; the text names it."""
+    """A LoRA file that cannot be used; the message names it."""
 
 
 @dataclass(frozen=True)
 class LoraFile:
-    """One file. ``name`` is what a prompt calls it: the file's name without its ending."""
+    """One file. ``name`` is its name in prompts: the file's name without the ending."""
 
     path: Path
 
@@ -81,18 +81,18 @@ class LoraFile:
 
 @dataclass
 class LoraShelf:
-    """The folders that LoRAs are looked for in; of two files with one name the first folder's counts."""
+    """LoRA files of some folders; of two files with one name, the first folder's is used."""
 
     folders: tuple[Path, ...] = (SHIPPED,)
     _known: dict[str, LoraFile] | None = field(default=None, repr=False)
 
     def refresh(self) -> None:
-        """Look anew."""
+        """List the folders again."""
         self._known = None
 
     @property
     def files(self) -> dict[str, LoraFile]:
-        """Files by name; pickles are listed so that asking for one can be answered."""
+        """Files by name; pickles are listed so that a request for one gets its error."""
         if self._known is None:
             self._known = {}
             for file in _walk(self.folders):
@@ -100,7 +100,7 @@ class LoraShelf:
         return self._known
 
     def find(self, name: str) -> LoraFile | None:
-        """A file by name or alias; None where there is none, after looking anew."""
+        """A file by name or alias; the folders are listed again before None is returned."""
         for _ in range(2):
             found = self.files.get(name) or next((file for file in self.files.values() if file.alias == name), None)
             if found is not None and found.path.is_file():
@@ -109,7 +109,7 @@ class LoraShelf:
         return None
 
     def get(self, name: str) -> LoraFile:
-        """`find`, with an error that says what there is."""
+        """`find`, with an error that lists the available files."""
         found = self.find(name)
         if found is None:
             there = ", ".join(sorted(self.files)) or "none"

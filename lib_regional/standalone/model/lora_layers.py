@@ -1,4 +1,4 @@
-"""From a LoRA file to deltas of this host's layers, whichever way the file names them."""
+"""LoRA file -> deltas of this host's layers, for every naming scheme of the files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LABELS = {"add_embedding.linear_1": "label_emb_0_0", "add_embedding.linear_2": 
 
 
 class LayerIndex:
-    """Layers of a model by every name that files have for them."""
+    """Layers of a model by every name that LoRA files use."""
 
     def __init__(self, unet: nn.Module, text_encoders: tuple[nn.Module, ...]) -> None:
         self.modules: dict[Place, nn.Module] = {}

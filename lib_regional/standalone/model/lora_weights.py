@@ -1,4 +1,4 @@
-"""The LoRAs of this host at work: merged into the weights while a generation uses them on the whole picture, or handed out as deltas."""
+"""Active LoRAs: merged into the weights while a generation uses them on the whole picture, or returned as deltas for regions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger("regional.standalone")
 
 
 class Loras:
-    """What a model's prompts ask for. ``version`` counts the changes of what is merged."""
+    """LoRAs of a model. ``version`` counts the changes of the merged set."""
 
     def __init__(self, unet: nn.Module, text_encoders: tuple[nn.Module, ...], shelf: LoraShelf | None = None) -> None:
         self.shelf = shelf or LoraShelf()
@@ -31,7 +31,7 @@ class Loras:
         self._read: dict[tuple[str, float, int | None], Deltas] = {}
 
     def deltas(self, lora: LoraTag) -> Deltas:
-        """All that ``lora`` adds to any layer at strength 1. Raises `LoraError`."""
+        """Deltas of ``lora`` for all layers at strength 1. Raises `LoraError`."""
         file = self.shelf.get(lora.name)
         key = (str(file.path), file.path.stat().st_mtime, lora.dyn)
         if key not in self._read:
@@ -40,11 +40,11 @@ class Loras:
         return self._read[key]
 
     def unet_deltas(self, lora: LoraTag) -> NetworkDeltas:
-        """What ``lora`` adds to the UNet at strength 1, by module name."""
+        """Deltas of ``lora`` for the UNet at strength 1, by module name."""
         return {name: delta for (component, name), delta in self.deltas(lora).items() if component == "unet"}
 
     def activate(self, loras: Sequence[LoraTag]) -> None:
-        """Merge these LoRAs into the whole model in place of those that are. Names that nobody knows are left out with a warning."""
+        """Merge these LoRAs into the weights in place of the merged ones. Unknown names are left out with a warning."""
         known = tuple(lora for lora in loras if self._known(lora))
         if known == self._active:
             return
@@ -59,14 +59,14 @@ class Loras:
         self._active = known
 
     def deactivate(self) -> None:
-        """Give the model its own weights back, and forget what was read and used."""
+        """Restore the original weights, and clear the cache and the record of used LoRAs."""
         self.activate(())
         self._read.clear()
         self.used = {}
 
     @contextmanager
     def on_texts(self, loras: Sequence[LoraTag]) -> Iterator[None]:
-        """The text encoders with these LoRAs beside those that act on the whole picture, for the time of the block."""
+        """Within the block the text encoders also have these LoRAs, in addition to those of the whole picture."""
         held: dict[Place, tuple[Tensor, Tensor | None]] = {}
         try:
             for lora in loras:

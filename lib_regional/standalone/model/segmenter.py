@@ -1,7 +1,7 @@
-"""The small model's own guidance model: finds words in pictures by saturation and hue, with a gradient and without a network.
+"""The small model's guidance model: locates words in pictures by saturation and hue, differentiably and without a network.
 
-The small model's objects are saturated and its backgrounds are not. A colour word is seen where that hue is, a shape word where any
-object is, every other word where there is none.
+The small model's objects are saturated and its backgrounds are not. A colour word is located where that hue is, a shape word
+where any object is, every other word on the background.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def hue(pictures: Tensor) -> Tensor:
 
 
 def segment(pictures: Tensor, words: Sequence[Sequence[str]]) -> Tensor:
-    """pictures (B, 3, H, W) in -1..1 and R lists of words -> (B, R, H, W) in 0..1; see `ports.GuidanceModel`."""
+    """pictures (B, 3, H, W) in -1..1 and R lists of words -> (B, R, H, W) in 0..1; see `capabilities.GuidanceModel`."""
     scaled = (pictures + 1) / 2
     chroma = scaled.amax(-3) - scaled.amin(-3)
     thing = torch.sigmoid((chroma - CHROMA) * SHARPNESS)
     hues = hue(scaled)
-    return torch.stack([_seen(thing, hues, [word.lower() for word in told]) for told in words], 1)
+    return torch.stack([_located(thing, hues, [word.lower() for word in region]) for region in words], 1)
 
 
-def _seen(thing: Tensor, hues: Tensor, words: Sequence[str]) -> Tensor:
+def _located(thing: Tensor, hues: Tensor, words: Sequence[str]) -> Tensor:
     colours = [word for word in words if word in COLOURS]
     if colours:
         return thing * torch.stack([_closeness(hues, colour) for colour in colours]).amax(0)

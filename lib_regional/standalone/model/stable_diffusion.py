@@ -1,11 +1,9 @@
-"""The model of this host: UNet, autoencoder and text encoders, and what they are asked for."""
+"""The model of this host: UNet, autoencoder, text encoders and LoRAs, with encoding, noise prediction and decoding."""
 
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +19,7 @@ from ...request.prompt.schedules import prompt_schedule
 from ..pipeline import extra_networks
 from ..sampling.conditioning import Cond, CondValue, crossattn_of
 from ..sampling.noise_levels import NoiseLevels
-from . import CHECKPOINT, DIFFUSERS
+from . import CHECKPOINT
 from .clip_text import ClipTower
 from .lora_files import LoraShelf
 from .lora_weights import Loras
@@ -48,9 +46,9 @@ class StandaloneModel:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     call_listeners: list[Callable[[ModelCall], None]] = field(default_factory=list)
-    """Each is called before every UNet call with the rows of that very call."""
+    """Called before every UNet call with the roles of its rows."""
     denoiser_hooks: list[DenoiserHook] = field(default_factory=list)
-    """Each is asked around every guided prediction; the last one is asked first."""
+    """Wrap every guided prediction; the last one is the outermost."""
     lora_shelf: LoraShelf = field(default_factory=LoraShelf)
 
     @cached_property
@@ -60,7 +58,7 @@ class StandaloneModel:
 
     @property
     def guidance_models(self) -> dict[str, GuidanceModel]:
-        """Models that find words in pictures, by name: the small model has its own."""
+        """Models that locate words in pictures, by name; only the small model has one."""
         return {"segmenter": segment} if self.path == CHECKPOINT else {}
 
     @property
@@ -197,38 +195,3 @@ class StandaloneModel:
 
 def _lengthened(context: Tensor, length: int) -> Tensor:
     return torch.cat([context, context[-1:].expand(length - len(context), -1)])
-
-
-CONFIGS = Path(__file__).parent / "configs"
-
-
-def best_device() -> torch.device:
-    """CUDA where there is one, otherwise the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def load_model(checkpoint: Path | None = None, device: torch.device | str | None = None) -> StandaloneModel:
-    """Load a checkpoint file, or the small model that comes with the project.
-
-    A folder ``<name>.config`` beside the checkpoint gives its configuration (``unet``, ``vae``, ``text_encoder``, ``scheduler``,
-    as diffusers lays them out); otherwise the kind tells it. Raises `CheckpointError`.
-    """
-    from .loading import load
-
-    place = torch.device(device) if device is not None else best_device()
-    with _quiet():
-        if checkpoint is None:
-            return load(CHECKPOINT, DIFFUSERS, place)
-        return load(Path(checkpoint), _config_beside(Path(checkpoint)), place)
-
-
-def _config_beside(checkpoint: Path) -> Path | None:
-    folder = checkpoint.with_suffix(".config")
-    return folder if folder.is_dir() else None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        yield

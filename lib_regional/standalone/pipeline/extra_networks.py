@@ -1,4 +1,4 @@
-"""``<name:arguments>`` in prompts: LoRAs are put to work, tags of other kinds are taken out and said aloud."""
+"""``<name:arguments>`` tags in prompts: LoRAs are activated, tags of other kinds are removed with a warning."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def parse_prompts(prompts: Iterable[str]) -> tuple[list[str], NetworkData]:
 
 
 def warn(networks: NetworkData) -> None:
-    """Say which tags have no effect here."""
+    """Log the tags that have no effect here."""
     for kind, uses in networks.items():
         if kind in KINDS:
             continue
@@ -46,7 +46,7 @@ def loras(networks: NetworkData) -> tuple[LoraTag, ...]:
 
 
 def strip(prompt: str) -> str:
-    """A text for the encoder without tags, with a warning if there are any: those of a prompt have been taken out before."""
+    """A text for the encoder without tags, with a warning if there are any: tags of prompts have been removed before."""
     text, networks = parse_prompt(prompt)
     warn(networks)
     if any(kind in networks for kind in KINDS):

@@ -12,11 +12,12 @@ from torch import Tensor
 from ..scripts.script import PostprocessBatchListArgs, PostprocessImageArgs, PostprocessMaskOverlayArgs, PostSampleArgs
 from . import pictures
 from .infotext import create_infotext
-from .processing import Processed, StableDiffusionProcessing
+from .processed import Processed
+from .processing import StableDiffusionProcessing
 
 
 def process_images(p: StableDiffusionProcessing) -> Processed:
-    """Make the pictures that ``p`` asks for. Raises what sampling raises; what scripts raise in their methods is only logged."""
+    """Generate the pictures of ``p``. Errors of sampling are raised; errors of script methods are only logged."""
     if p.scripts is not None:
         p.scripts.before_process(p)
     overrides = p.override_settings or {}
@@ -69,24 +70,24 @@ def _processed(p: StableDiffusionProcessing, images: list[Image.Image], infotext
 def _batch(p: StableDiffusionProcessing, number: int) -> list[tuple[Image.Image, str]]:
     """Pictures and infotexts of one batch."""
     p.setup_batch(number)
-    told: dict[str, Any] = {"batch_number": number, "prompts": p.prompts, "seeds": p.seeds, "subseeds": p.subseeds}
+    batch: dict[str, Any] = {"batch_number": number, "prompts": p.prompts, "seeds": p.seeds, "subseeds": p.subseeds}
     if p.scripts is not None:
-        p.scripts.before_process_batch(p, **told)
+        p.scripts.before_process_batch(p, **batch)
     if not p.prompts:
         return []
     p.parse_extra_network_prompts()
     try:
-        return _with_networks(p, number, told)
+        return _with_networks(p, number, batch)
     finally:
         p.model.loras.deactivate()
 
 
-def _with_networks(p: StableDiffusionProcessing, number: int, told: dict[str, Any]) -> list[tuple[Image.Image, str]]:
+def _with_networks(p: StableDiffusionProcessing, number: int, batch: dict[str, Any]) -> list[tuple[Image.Image, str]]:
     p.activate_networks(p.extra_network_data)
-    told["prompts"] = p.prompts
+    batch["prompts"] = p.prompts
     if p.scripts is not None:
-        p.scripts.after_extra_networks_activate(p, **told, extra_network_data=p.extra_network_data)
-        p.scripts.process_batch(p, **told)
+        p.scripts.after_extra_networks_activate(p, **batch, extra_network_data=p.extra_network_data)
+        p.scripts.process_batch(p, **batch)
     p.setup_conds()
     if p.n_iter > 1:
         p.host.state.job = f"Batch {number + 1} out of {p.n_iter}"
@@ -137,7 +138,7 @@ def _finished(p: StableDiffusionProcessing, decoded: Tensor, number: int) -> lis
 
 
 def _composited(p: StableDiffusionProcessing, image: Image.Image, index: int) -> Image.Image:
-    """One picture through the scripts, and with what inpainting leaves alone laid over it."""
+    """One picture after the scripts, with inpainting's untouched area composited over it."""
     original = p.overlay_images[index] if p.overlay_images and index < len(p.overlay_images) else None
     if p.scripts is None:
         return pictures.overlay(image, original, p.paste_to)

@@ -1,4 +1,4 @@
-"""Pictures from pictures, with inpainting."""
+"""img2img: generation from pictures, with inpainting."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
             self._set_latent_mask(self.latent_mask or mask)
 
     def _prepare_mask(self) -> Image.Image | None:
-        """The mask in the size of the generation; notes in the infotext what was done to it."""
+        """The mask in the size of the generation; writes its treatment into the infotext fields."""
         if self.image_mask is None or not self.init_images:
             return None
         assert self.extra_generation_params is not None
@@ -103,7 +103,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         return pictures.resize_image(pictures.FILL, mask.crop(self.paste_to), self.width, self.height)
 
     def _prepare(self, image: Image.Image, mask: Image.Image | None) -> Image.Image:
-        """One picture in the size of the generation, with the masked area as ``inpainting_fill`` says."""
+        """One picture in the size of the generation, with the masked area filled by ``inpainting_fill``."""
         image = pictures.flatten(image, str(self.host.options.img2img_background_color))
         if self.paste_to is None and self.resize_mode != pictures.LATENT:
             image = pictures.resize_image(self.resize_mode, image, self.width, self.height)
@@ -125,7 +125,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         self.mask = 1 - self.nmask
 
     def _filled(self, latent: Tensor) -> Tensor:
-        """The clean latents to start from, with noise or nothing under the mask if ``inpainting_fill`` says so."""
+        """The clean latents to start from, with noise or zeros under the mask where ``inpainting_fill`` is one of these."""
         if self.mask is None or self.nmask is None or self.inpainting_fill not in (LATENT_NOISE, LATENT_NOTHING):
             return latent
         kept = latent * self.mask
@@ -142,7 +142,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         subseed_strength: float,
         prompts: Sequence[str],
     ) -> Tensor:
-        """Latents (B,4,H,W) of a batch; outside the mask they stay the picture's own."""
+        """Latents (B,4,H,W) of a batch; outside the mask, those of the input picture."""
         assert self.rng is not None and self.init_latent is not None and self.extra_generation_params is not None
         noise = self.rng.next()
         multiplier = float(self.initial_noise_multiplier or 1.0)

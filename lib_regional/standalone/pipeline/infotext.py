@@ -31,10 +31,10 @@ def unquote(text: str) -> str:
 
 
 def assemble(prompt: str, negative: str, params: Mapping[str, Any]) -> str:
-    """The whole infotext; parameters that are None are left out."""
-    told = ", ".join(key if key == value else f"{key}: {quote(value)}" for key, value in params.items() if value is not None)
+    """The whole infotext; parameters without a value are left out."""
+    fields = ", ".join(key if key == value else f"{key}: {quote(value)}" for key, value in params.items() if value is not None)
     below = f"\nNegative prompt: {negative}" if negative else ""
-    return f"{prompt}{below}\n{told}".strip()
+    return f"{prompt}{below}\n{fields}".strip()
 
 
 def create_infotext(

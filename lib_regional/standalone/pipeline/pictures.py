@@ -93,7 +93,7 @@ def _fill_edges(result: Image.Image, inner: Image.Image, left: int, top: int) ->
 
 
 def binary_mask(image: Image.Image) -> Image.Image:
-    """A mask picture as grey levels; a transparent one speaks through its alpha channel."""
+    """A mask picture as grey levels; of one with transparency, its alpha channel."""
     if image.mode == "RGBA" and image.getchannel("A").getextrema() != (255, 255):
         return image.getchannel("A").convert("L").point(lambda value: 255 if value > 128 else 0)
     return image.convert("L")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from torch import Tensor
 
-from ..binding import current
+from ..binding import BoundHost, current
 from ..model.stable_diffusion import CELL, StandaloneModel
 from ..sampling.conditioning import (
     MulticondLearnedConditioning,
@@ -23,11 +22,9 @@ from ..sampling.noise import ImageNoise
 from ..sampling.run import Sampler
 from ..sampling.samplers import find_sampler, split_name
 from . import extra_networks
-from .infotext import VERSION, create_infotext
 from .pictures import Crop
 
 if TYPE_CHECKING:
-    from ..host import Host
     from ..scripts.runner import ScriptRunner
 
 
@@ -40,7 +37,7 @@ def fixed_seed(seed: Any) -> int:
 
 @dataclass(repr=False)
 class StableDiffusionProcessing:
-    """What a picture is asked for, under the WebUI's names. ``prompt`` and ``seed`` may be lists, one entry per image."""
+    """The parameters of a generation under the WebUI's names. ``prompt`` and ``seed`` may be lists, one entry per image."""
 
     sd_model: StandaloneModel | None = None
     outpath_samples: str | None = None
@@ -116,7 +113,7 @@ class StableDiffusionProcessing:
     main_negative_prompt: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        self.host: Host = current()
+        self.host: BoundHost = current()
         self.sd_model = self.sd_model or self.host.model
         self.styles = list(self.styles or [])
         self.extra_generation_params = dict(self.extra_generation_params or {})
@@ -155,7 +152,7 @@ class StableDiffusionProcessing:
 
     @property
     def model(self) -> StandaloneModel:
-        """The model, which is always there."""
+        """The model; set from the host where none was given."""
         assert self.sd_model is not None
         return self.sd_model
 
@@ -201,7 +198,7 @@ class StableDiffusionProcessing:
         self.rng = self.noise_for((self.model.latent_channels, self.height // CELL, self.width // CELL))
 
     def restore_prompts(self, number: int) -> None:
-        """The batch's prompts as they were asked for, tags and all: the infotext tells these, whatever scripts told the encoder."""
+        """Restore the batch's prompts as requested, with tags: the infotext shows these, whatever scripts encoded instead."""
         part = slice(number * self.batch_size, (number + 1) * self.batch_size)
         self.prompts, self.negative_prompts = self.all_prompts[part], self.all_negative_prompts[part]
 
@@ -214,12 +211,12 @@ class StableDiffusionProcessing:
         self.prompts, self.extra_network_data = extra_networks.parse_prompts(self.prompts)
 
     def activate_networks(self, found: extra_networks.NetworkData) -> None:
-        """Put the LoRAs of a pass to work on the whole picture, and say which tags have no effect."""
+        """Activate the LoRAs of a pass on the whole picture, and log which tags have no effect."""
         extra_networks.warn(found)
         self.model.loras.activate(() if self.disable_extra_networks else extra_networks.loras(found))
 
     def note_loras(self) -> None:
-        """Write the hashes of the LoRAs that were used, by anyone, for the infotext."""
+        """Write the hashes of all LoRAs used, by prompts or scripts, for the infotext."""
         assert self.extra_generation_params is not None
         used = self.model.loras.used
         if used:
@@ -238,10 +235,10 @@ class StableDiffusionProcessing:
         self, prompts: Sequence[str], negatives: Sequence[str], steps: int, size: tuple[int, int]
     ) -> tuple[Any, MulticondLearnedConditioning]:
         """(uncond, cond) of some prompts over ``steps`` model calls; ``size`` is (width, height)."""
-        told = SdConditioning(prompts, width=size[0], height=size[1])
-        against = SdConditioning(negatives, is_negative_prompt=True, width=size[0], height=size[1])
-        uncond = get_learned_conditioning(self.model, against, steps)
-        return uncond, get_multicond_learned_conditioning(self.model, told, steps)
+        positive = SdConditioning(prompts, width=size[0], height=size[1])
+        negative = SdConditioning(negatives, is_negative_prompt=True, width=size[0], height=size[1])
+        uncond = get_learned_conditioning(self.model, negative, steps)
+        return uncond, get_multicond_learned_conditioning(self.model, positive, steps)
 
     def get_conds(self) -> tuple[Any, Any]:
         """(cond, uncond) of the running pass."""
@@ -253,7 +250,7 @@ class StableDiffusionProcessing:
         return Sampler(find_sampler(label), kind, self.model)
 
     def before_sampling(self, **kwargs: Any) -> None:
-        """Tell the scripts that a pass begins."""
+        """Call the scripts' ``process_before_every_sampling`` at the start of a pass."""
         if self.scripts is not None:
             self.scripts.process_before_every_sampling(self, **kwargs)
 
@@ -273,11 +270,11 @@ class StableDiffusionProcessing:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of everything large."""
+        """Release everything large."""
         self.sampler = self.c = self.uc = self.rng = None
 
     def txt2img_image_conditioning(self, x: Tensor, width: int | None = None, height: int | None = None) -> Tensor:
-        """No model here looks at a picture besides its latent: zeros."""
+        """Zeros (B,5,1,1): no model here has image conditioning."""
         return x.new_zeros(x.shape[0], 5, 1, 1)
 
 
@@ -290,84 +287,3 @@ def _seeds(seed: Any, count: int, *, moving: bool) -> list[int]:
         return [fixed_seed(entry) for entry in seed]
     first = fixed_seed(seed)
     return [first + index * moving for index in range(count)]
-
-
-class Processed:
-    """What a generation gave: pictures, their infotexts, and everything a client may ask about them."""
-
-    def __init__(
-        self,
-        p: StableDiffusionProcessing,
-        images_list: list[Image.Image],
-        seed: int = -1,
-        info: str = "",
-        subseed: int | None = None,
-        all_prompts: list[str] | None = None,
-        all_negative_prompts: list[str] | None = None,
-        all_seeds: list[int] | None = None,
-        all_subseeds: list[int] | None = None,
-        index_of_first_image: int = 0,
-        infotexts: list[str] | None = None,
-        comments: str = "",
-    ) -> None:
-        self.images = images_list
-        self.prompt, self.negative_prompt = p.main_prompt, p.main_negative_prompt
-        self.all_prompts = all_prompts or p.all_prompts or [self.prompt]
-        self.all_negative_prompts = all_negative_prompts or p.all_negative_prompts or [self.negative_prompt]
-        self.all_seeds = all_seeds or p.all_seeds or [seed]
-        self.all_subseeds = all_subseeds or p.all_subseeds or [subseed or -1]
-        self.seed, self.subseed, self.subseed_strength = self.all_seeds[0], self.all_subseeds[0], p.subseed_strength
-        self.info, self.comments = info, comments
-        self.infotexts = infotexts or [info] * len(images_list)
-        self.index_of_first_image = index_of_first_image
-        self.width, self.height, self.steps, self.cfg_scale = p.width, p.height, p.steps, p.cfg_scale
-        self.sampler_name, self.batch_size = p.sampler_name, p.batch_size
-        self.sd_model_name, self.sd_model_hash = p.sd_model_name, p.sd_model_hash
-        self.denoising_strength = getattr(p, "denoising_strength", None)
-        self.extra_generation_params = p.extra_generation_params or {}
-        self.styles = p.styles
-        self.job_timestamp = p.host.state.job_timestamp
-        self.extra_images: list[Image.Image] = []
-        self.images_list = images_list
-
-    def js(self) -> str:
-        """The JSON text that a client reads under ``info``."""
-        told = {
-            "prompt": self.all_prompts[0],
-            "all_prompts": self.all_prompts,
-            "negative_prompt": self.all_negative_prompts[0],
-            "all_negative_prompts": self.all_negative_prompts,
-            "seed": self.seed,
-            "all_seeds": self.all_seeds,
-            "subseed": self.subseed,
-            "all_subseeds": self.all_subseeds,
-            "subseed_strength": self.subseed_strength,
-            "width": self.width,
-            "height": self.height,
-            "sampler_name": self.sampler_name,
-            "cfg_scale": self.cfg_scale,
-            "steps": self.steps,
-            "batch_size": self.batch_size,
-            "restore_faces": False,
-            "face_restoration_model": None,
-            "sd_model_name": self.sd_model_name,
-            "sd_model_hash": self.sd_model_hash,
-            "sd_vae_name": None,
-            "sd_vae_hash": None,
-            "seed_resize_from_w": -1,
-            "seed_resize_from_h": -1,
-            "denoising_strength": self.denoising_strength,
-            "extra_generation_params": self.extra_generation_params,
-            "index_of_first_image": self.index_of_first_image,
-            "infotexts": self.infotexts,
-            "styles": self.styles,
-            "job_timestamp": self.job_timestamp,
-            "clip_skip": 1,
-            "is_using_inpainting_conditioning": False,
-            "version": VERSION,
-        }
-        return json.dumps(told, default=lambda value: None)
-
-    def infotext(self, p: StableDiffusionProcessing, index: int) -> str:
-        """The infotext of one image."""
-        return create_infotext(p, self.all_prompts, self.all_seeds, self.all_subseeds, index=index)

@@ -1,4 +1,4 @@
-"""Pictures from noise, with the hires pass."""
+"""txt2img: generation from noise, with the hires pass."""
 
 from __future__ import annotations
 

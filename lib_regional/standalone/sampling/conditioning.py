@@ -1,4 +1,4 @@
-"""What the model is told, over the steps: scheduled conditionings in the WebUI's structures, and how batches are built of them."""
+"""Conditionings over the steps: schedules in the WebUI's structures, and the batches built from them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class MulticondLearnedConditioning:
 
 
 class SdConditioning(list[str]):
-    """Prompts with the picture's size and whether they are negative, as the WebUI hands them to the text encoder."""
+    """Prompts with the picture's size and whether they are negative, as the WebUI passes them to the text encoder."""
 
     def __init__(
         self,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,126 +23,7 @@ from .conditioning import (
     reconstruct_multicond_batch,
     rows_of,
 )
-from .noise_levels import NoiseLevels
-
-
-class Space(Protocol):
-    """How a sampler writes its latents: what a noise level means, and what the model's prediction becomes."""
-
-    mask_before: bool
-
-    def inputs(self, x: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """The UNet's input and training steps (B,)."""
-        ...
-
-    def output(self, x: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        """What the sampler is given for predicted noise."""
-        ...
-
-    def denoised(self, x: Tensor, output: Tensor, level: Tensor) -> Tensor:
-        """The predicted clean latent."""
-        ...
-
-    def prediction(self, x: Tensor, clean: Tensor, level: Tensor) -> Tensor:
-        """What the sampler is given for a predicted clean latent; the inverse of ``denoised``."""
-        ...
-
-    def noised(self, clean: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        """A clean latent with noise of this level."""
-        ...
-
-    def shares(self, level: float) -> tuple[float, float]:
-        """(alpha, beta) of x = alpha · clean + beta · noise."""
-        ...
-
-    def sigma(self, level: float) -> float:
-        """Standard deviation of the noise over a clean latent of unit variance."""
-        ...
-
-
-def _wide(level: Tensor) -> Tensor:
-    return level[:, None, None, None]
-
-
-class SigmaSpace:
-    """k-diffusion: x = clean + sigma · noise; levels are sigmas; the sampler is given the clean prediction."""
-
-    mask_before = False
-
-    def __init__(self, levels: NoiseLevels) -> None:
-        self.levels = levels
-
-    def inputs(self, x: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Space`."""
-        return x / _wide((level**2 + 1).sqrt()), self.levels.sigma_to_t(level.cpu()).to(x.device)
-
-    def output(self, x: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        """See `Space`."""
-        return x - _wide(level) * noise
-
-    def denoised(self, x: Tensor, output: Tensor, level: Tensor) -> Tensor:
-        """See `Space`."""
-        return output
-
-    def prediction(self, x: Tensor, clean: Tensor, level: Tensor) -> Tensor:
-        """See `Space`."""
-        return clean
-
-    def noised(self, clean: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        """See `Space`."""
-        return clean + _wide(level) * noise
-
-    def shares(self, level: float) -> tuple[float, float]:
-        """See `Space`."""
-        return 1.0, level
-
-    def sigma(self, level: float) -> float:
-        """See `Space`."""
-        return level
-
-
-class TimestepSpace:
-    """DDIM: x = sqrt(ᾱ) clean + sqrt(1 − ᾱ) noise; levels are training steps; the sampler is given the noise."""
-
-    mask_before = True
-
-    def __init__(self, levels: NoiseLevels) -> None:
-        self.levels = levels
-
-    def _alpha(self, level: Tensor) -> Tensor:
-        return _wide(self.levels.alphas_cumprod[level.long().cpu()].to(level.device))
-
-    def inputs(self, x: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Space`."""
-        return x, level
-
-    def output(self, x: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        """See `Space`."""
-        return noise
-
-    def denoised(self, x: Tensor, output: Tensor, level: Tensor) -> Tensor:
-        """See `Space`."""
-        alpha = self._alpha(level)
-        return (x - (1 - alpha).sqrt() * output) / alpha.sqrt()
-
-    def prediction(self, x: Tensor, clean: Tensor, level: Tensor) -> Tensor:
-        """See `Space`."""
-        alpha = self._alpha(level)
-        return (x - alpha.sqrt() * clean) / (1 - alpha).sqrt()
-
-    def noised(self, clean: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        """See `Space`."""
-        alpha = self._alpha(level)
-        return alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
-
-    def shares(self, level: float) -> tuple[float, float]:
-        """See `Space`."""
-        alpha = float(self.levels.alphas_cumprod[int(level)])
-        return math.sqrt(alpha), math.sqrt(1 - alpha)
-
-    def sigma(self, level: float) -> float:
-        """See `Space`."""
-        return float(self.levels.sigmas[int(level)])
+from .spaces import Space
 
 
 def row_roles(parts: Sequence[int], uncond: int) -> RowRoles:
@@ -153,7 +33,7 @@ def row_roles(parts: Sequence[int], uncond: int) -> RowRoles:
 
 
 def runs(cond: int, uncond: int, together: bool, same_length: bool) -> Iterator[slice]:
-    """The rows of each UNet call, as the WebUI splits them: all at once, or in chunks of the batch, or cond and uncond apart."""
+    """The rows of each UNet call, as the WebUI splits them: all at once, or in chunks of the batch, or cond and uncond separately."""
     if same_length and together:
         yield slice(0, cond + uncond)
         return
@@ -170,7 +50,7 @@ def _chunks(start: int, stop: int, size: int) -> Iterator[slice]:
 
 
 class CFGDenoiser:
-    """Predicts with guidance. ``step`` counts model calls of the pass from 0; ``total_steps`` is how many there will be."""
+    """Prediction with classifier-free guidance. ``step`` counts model calls of the pass from 0 to ``total_steps``."""
 
     def __init__(self, sampler: Any, p: Any, model: StandaloneModel, space: Space, total_steps: int) -> None:
         self.sampler = sampler
@@ -241,6 +121,7 @@ class CFGDenoiser:
     def _predicted(
         self, x: Tensor, levels: Tensor, level: float, images: list[list[tuple[int, float]]], cond: CondValue, uncond: CondValue
     ) -> tuple[Tensor, RowRoles, CondValue, CondValue]:
+        """Predictions (rows,4,H,W) of all rows, their roles, and the cond and uncond that were used, in as many UNet calls as needed."""
         host = self.p.host
         repeats = torch.tensor([len(parts) for parts in images], device=x.device)
         x_in, level_in = (torch.cat([t.repeat_interleave(repeats, 0), t]) for t in (x, levels))
@@ -253,8 +134,8 @@ class CFGDenoiser:
         step = self._step_info(level)
         done = []
         for part in runs(n_cond, len(x), bool(host.options.batch_cond_uncond), same):
-            told = rows_of(both, part) if both is not None else _apart(cond, uncond, part, n_cond)
-            done.append(self._call(params.x[part], params.sigma[part], told, rows[part], step))
+            context = rows_of(both, part) if both is not None else _separate_rows(cond, uncond, part, n_cond)
+            done.append(self._call(params.x[part], params.sigma[part], context, rows[part], step))
         return torch.cat(done), rows, cond, uncond
 
     def _call(self, x: Tensor, level: Tensor, cond: CondValue, rows: RowRoles, step: StepInfo) -> Tensor:
@@ -265,7 +146,7 @@ class CFGDenoiser:
         return self.space.output(x, self.model.predict_noise(scaled, timesteps, cond), level)
 
     def _padded(self, cond: CondValue, uncond: CondValue) -> tuple[CondValue, CondValue]:
-        """Equally long contexts if the option ``pad_cond_uncond`` asks for it: the shorter gets empty prompts appended."""
+        """Equally long contexts with the option ``pad_cond_uncond``: the shorter one gets empty prompts appended."""
         longer = crossattn_of(cond).shape[1] - crossattn_of(uncond).shape[1]
         if longer == 0 or not self.p.host.options.pad_cond_uncond:
             return cond, uncond
@@ -285,7 +166,7 @@ class CFGDenoiser:
         return cast(Tensor, mba.blended_latent)
 
     def report(self, index: int, denoised: Tensor) -> None:
-        """The sampler finished predicting for its step ``index``."""
+        """Record the step ``index`` that the sampler has predicted."""
         self.p.host.state.sampling_step = index
 
     def noise(self) -> Tensor:
@@ -293,7 +174,7 @@ class CFGDenoiser:
         return cast(Tensor, self.p.rng.next()).to(self.model.device)
 
 
-def _apart(cond: CondValue, uncond: CondValue, part: slice, n_cond: int) -> CondValue:
+def _separate_rows(cond: CondValue, uncond: CondValue, part: slice, n_cond: int) -> CondValue:
     return rows_of(cond, part) if part.start < n_cond else rows_of(uncond, slice(part.start - n_cond, part.stop - n_cond))
 
 

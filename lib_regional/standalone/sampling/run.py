@@ -10,9 +10,10 @@ from torch import Tensor
 from ..model.stable_diffusion import StandaloneModel
 from ..scripts.callbacks import ExtraNoiseParams
 from ..state import Interrupted
-from .denoiser import CFGDenoiser, SigmaSpace, TimestepSpace
+from .denoiser import CFGDenoiser
 from .noise_levels import SCHEDULES, ddim_timesteps
 from .samplers import SamplerSpec
+from .spaces import SigmaSpace, TimestepSpace
 
 
 def img2img_steps(strength: float, steps: int, *, exact: bool = False) -> tuple[int, int]:
@@ -49,7 +50,7 @@ class Sampler:
     def sample_img2img(
         self, p: Any, x: Tensor, noise: Tensor, conditioning: Any, unconditional_conditioning: Any, steps: int | None = None, **_: Any
     ) -> Tensor:
-        """From a clean latent x and unit noise (B,4,H,W), noised as ``p.denoising_strength`` says; ``steps`` makes them exact (hires)."""
+        """From a clean latent x and unit noise (B,4,H,W), noised by ``p.denoising_strength``; ``steps`` makes them exact (hires)."""
         exact = steps is not None or bool(p.host.options.img2img_fix_steps)
         total, count = img2img_steps(p.denoising_strength, steps or p.steps, exact=exact)
         levels = self._levels(max(total, 1))

@@ -1,6 +1,6 @@
 """The update formulas of the samplers, in the notation of their papers, and the table of their names.
 
-Every function takes a ``Model``, which predicts and is told of each step, and the list of noise levels, highest first.
+Every function takes a ``Model``, which predicts and receives a report of each step, and the list of noise levels, highest first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .noise_levels import SCHEDULES
 
 
 class Model(Protocol):
-    """What a sampler asks of the model: a prediction, an ear for each finished step, and fresh noise."""
+    """What a sampler needs: a prediction, a callback for each finished step, and fresh noise."""
 
     def __call__(self, x: Tensor, level: float) -> Tensor: ...
 
@@ -147,7 +147,7 @@ _BY_NAME = {alias.lower(): spec for spec in ALL_SAMPLERS for alias in (spec.name
 
 
 def split_name(name: str | None, schedule: str | None = None) -> tuple[str, str]:
-    """Sampler and schedule labels; an old joint label such as ``DPM++ 2M Karras`` is taken apart, as the WebUI does."""
+    """Sampler and schedule labels; an old joint label such as ``DPM++ 2M Karras`` is split, as the WebUI does."""
     name, schedule = name or "Euler", schedule or "Automatic"
     for label in SCHEDULES:
         alone = name.lower().removesuffix(" " + label.lower())

@@ -48,7 +48,7 @@ class Callback:
 
 @dataclass
 class CallbackRegistry:
-    """Who is to be called for what."""
+    """Registered callbacks by event."""
 
     _callbacks: dict[str, list[Callback]] = field(default_factory=lambda: {event: [] for event in EVENTS})
 
@@ -57,11 +57,11 @@ class CallbackRegistry:
         self._callbacks[event].append(Callback(function, script, name))
 
     def has(self, event: str) -> bool:
-        """Whether anybody wants to be called."""
+        """Whether a callback is registered for the event."""
         return bool(self._callbacks[event])
 
     def call(self, event: str, *args: Any, **kwargs: Any) -> list[Any]:
-        """Call everybody; what they return, without those that failed."""
+        """Call all callbacks of the event; returns their results without those that failed."""
         results = []
         order = reversed if event in REVERSED else iter
         for callback in order(list(self._callbacks[event])):
@@ -72,16 +72,16 @@ class CallbackRegistry:
         return results
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all."""
         for callbacks in self._callbacks.values():
             callbacks.clear()
 
     def remove_script(self, script: str) -> None:
-        """Forget what one script file registered."""
+        """Remove the callbacks of one script file."""
         self._drop(lambda callback: callback.script == script)
 
     def remove_function(self, function: Callable[..., Any]) -> None:
-        """Forget one function wherever it is registered."""
+        """Remove one function from all events."""
         self._drop(lambda callback: callback.function == function)
 
     def _drop(self, unwanted: Callable[[Callback], bool]) -> None:

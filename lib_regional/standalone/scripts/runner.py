@@ -65,7 +65,7 @@ def load_script(path: Path) -> list[ScriptClass]:
 
 @dataclass(frozen=True)
 class ScriptArgInfo:
-    """What the API tells of one argument."""
+    """The description of one argument in the API."""
 
     label: str | None
     value: Any
@@ -77,7 +77,7 @@ class ScriptArgInfo:
 
 @dataclass(frozen=True)
 class ScriptApiInfo:
-    """What the API tells of one script."""
+    """The description of one script in the API."""
 
     name: str
     is_alwayson: bool
@@ -100,7 +100,7 @@ def _argument_info(control: Any) -> ScriptArgInfo:
 
 @dataclass
 class ScriptRunner:
-    """The scripts of one tab. Whatever a script's method raises is logged, and the generation goes on."""
+    """The scripts of one tab. Exceptions of a script's method are logged, and the generation goes on."""
 
     is_img2img: bool
     scripts: list[Script] = field(default_factory=list)
@@ -284,7 +284,7 @@ class ScriptRunner:
 
 
 def paste_values(fields: Sequence[Any], params: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """(component, value) of every infotext field that ``params`` speaks of; a callable key computes its value."""
+    """(component, value) of every infotext field that ``params`` contains; a callable key computes its value."""
     for entry in fields:
         component, key = (entry[0], entry[1]) if isinstance(entry, tuple) else (entry.component, entry.label)
         value = key(params) if callable(key) else params.get(key)

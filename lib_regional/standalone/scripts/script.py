@@ -1,4 +1,4 @@
-"""What a script is: the base class, and what its methods are given."""
+"""The base class of scripts, and the arguments of its methods."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PostprocessImageArgs:
 
 
 class PostprocessMaskOverlayArgs:
-    """Inpainting's pieces before they are laid over one another."""
+    """Mask and overlay of inpainting, before compositing."""
 
     def __init__(self, index: int, mask_for_overlay: Any, overlay_image: Any) -> None:
         self.index = index
@@ -42,7 +42,7 @@ class PostprocessBatchListArgs:
 
 
 class PostSampleArgs:
-    """What sampling gave; ``samples`` may be replaced."""
+    """The sampled latents; ``samples`` may be replaced."""
 
     def __init__(self, samples: Any) -> None:
         self.samples = samples
@@ -73,7 +73,7 @@ class MaskBlendArgs:
 
 @dataclass
 class OnComponent:
-    """A component that a script waits for."""
+    """A callback for a component, by element id."""
 
     component: Any
 

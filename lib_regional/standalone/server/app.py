@@ -1,4 +1,4 @@
-"""Putting the host together: model, scripts, API and page in one application, and a server for it."""
+"""Assembly of the host: model, scripts, API and page in one application, and a server for it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def create(
     """
     from ...request.files import remove_leftovers
     from ..host import Host
-    from ..model.stable_diffusion import load_model
+    from ..model.loading import load_model
 
     put_modules_on_path()
     loaded = model or load_model(Path(checkpoint) if checkpoint else None, device)
@@ -101,7 +101,7 @@ def _application(host: Host, nowebui: bool, access: Access | None) -> FastAPI:
         host.default_args(is_img2img)
     host.callbacks.call("model_loaded", host.model)
     _before_page(app, lambda: host.callbacks.call("app_started", demo, app))
-    app.add_middleware(GuardMiddleware, access=access)  # the last one is asked first
+    app.add_middleware(GuardMiddleware, access=access)  # the last one added runs first
     return app
 
 

@@ -138,7 +138,7 @@ def has_body(headers: Headers) -> bool:
 
 
 class _Limited:
-    """One request whose body is counted while it is read: not all of them say how long they are."""
+    """One request whose body is counted while it is read: not all declare their length."""
 
     def __init__(self, guard: GuardMiddleware, receive: Receive, send: Send) -> None:
         self._guard = guard
@@ -152,7 +152,7 @@ class _Limited:
         return self._size > self._guard.largest
 
     async def run(self, scope: Scope) -> None:
-        """Call the application; a body that grows beyond the limit ends in a 413, whatever the application makes of it."""
+        """Call the application; a body that grows beyond the limit ends in a 413, whatever the application responds."""
         try:
             await self._guard.app(scope, self._read, self._answer)
         except Exception:
@@ -177,7 +177,7 @@ class _Limited:
 
 
 async def _refuse(scope: Scope, refusal: Refusal, receive: Receive, send: Send, largest: int) -> None:
-    """Answer; the rest of the body, up to some times ``largest``, is read and dropped: who still sends it would not see the answer."""
+    """Answer; the rest of the body, up to some times ``largest``, is read and dropped: a client that is still sending would not see it."""
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": refusal.error})  # before it is accepted: a 403

@@ -131,7 +131,7 @@ def _buttons(tab: str) -> Any:
 
 
 def _results(tab: str) -> dict[str, Any]:
-    """Gallery and what lies below it."""
+    """The gallery and the buttons below it."""
     log = gr.HTML("", elem_id=f"html_log_{tab}", elem_classes=["html-log"])
     with gr.Group(elem_id=f"{tab}_gallery_container"):
         gallery = gr.Gallery(

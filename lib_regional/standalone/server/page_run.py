@@ -1,4 +1,4 @@
-"""What the page's buttons do on the server: make pictures, read infotexts, carry things from tab to tab."""
+"""The server side of the page's buttons: generation, infotexts, and transfer between tabs."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _cells(pixels: Any) -> int:
 
 
 def error_html(error: Exception) -> str:
-    """A red box: every problem of settings on its own line, otherwise what the error says."""
+    """A red box: every problem of settings on its own line, otherwise the error's message."""
     if isinstance(error, SettingsError):
         lines = [escape(problem.message) for problem in error.problems]
     elif isinstance(error, RegionalError):
@@ -150,7 +150,7 @@ def error_html(error: Exception) -> str:
 
 
 def info_html(infotext: str, size: tuple[int, int] | None = None) -> str:
-    """An infotext as the WebUI shows it, and how large the picture really is."""
+    """An infotext as the WebUI shows it, and the size of the picture."""
     note = f'<p class="page-size">{size[0]} × {size[1]} pixels, shown enlarged.</p>' if size and max(size) <= 320 else ""
     lines = "<br>\n".join(escape(line) for line in _LONG_DATA.sub(_shortened, infotext).split("\n"))
     return f'{note}<div class="infotext"><p>{lines}</p></div>' if infotext else note
@@ -205,7 +205,7 @@ class Paste:
         return [name for name in self.fields if name in READERS]
 
     def values(self, infotext: str) -> list[Any]:
-        """One update per component; what the infotext does not speak of stays as it is."""
+        """One update per component; controls without a field in the infotext stay as they are."""
         if not infotext.strip():
             return [gr.update() for _ in self.targets]
         return [gr.update() if value is None else gr.update(value=value) for value in self._read(parse_generation_parameters(infotext))]

@@ -29,7 +29,7 @@ _ATTENTION = (("group_norm", "norm"), ("to_q", "q"), ("to_k", "k"), ("to_v", "v"
 
 
 def unet_key(key: str, layers: int, attention: tuple[bool, ...]) -> str:
-    """One UNet key; `layers` per block, `attention` says per level from the top whether it has transformers."""
+    """One UNet key; `layers` per block, `attention`: per level from the top, whether it has transformers."""
     for ours, theirs in _UNET_ENDS:
         if key.startswith(ours + "."):
             return theirs + key[len(ours) :]

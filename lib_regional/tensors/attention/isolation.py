@@ -1,25 +1,25 @@
-"""Places that do not hear of each other: self-attention, norms and convolutions within the parts of a labelled canvas.
+"""Isolated parts of a labelled canvas: self-attention, group norms and convolutions in which places see their own part alone.
 
 A LoRA's deltas stay in their region, but what they change travels on: group norms share one mean and one variance over the canvas,
 self-attention looks everywhere, convolutions look at their neighbours. Each function here is a layer whose places see those of their own
 label and of label `COMMON`, as if the rest were not there; places of `COMMON` see everything. With one label it is the layer itself.
+Everything that depends on labels alone is prepared on the CPU, once for many layers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..lora.deltas import LayerDelta
-from ..precision import full_precision
+from ..precision import in_type
+from .isolation_labels import COMMON, divided, near_labels, sees
+from .isolation_norm import Gather, gather_of, norm_gathered, norm_summed
 from .regional import split_heads
-
-COMMON = 0
-"""Label of places that belong to nobody: all see them, and they see all."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,14 @@ class Parts:
     """A labelled canvas made ready, once for many layers: ``labels`` (B, h, w) from 0 on.
 
     ``inside`` and ``seen`` (B, h·w, n) are 1 where a place has a label, and where places of a label look; ``groups`` are (rows (b, 1),
-    places (1, l), places they see (1, k)) of each label in rows that are alike.
+    places (1, l), places they see (1, k)) of each label in rows that are alike; ``gather`` as in `apart_norm`.
     """
 
     labels: Tensor
     inside: Tensor
     seen: Tensor
     groups: tuple[tuple[Tensor, Tensor, Tensor], ...]
-
-
-def divided(labels: Tensor) -> bool:
-    """Whether in any row of labels (B, h, w) places of two labels do not see each other."""
-    return any(len(row[row != COMMON].unique()) > 1 for row in labels)
+    gather: Gather | None = None
 
 
 def parts_of(labels: Tensor, device: torch.device | str = "cpu", reach: int = 0) -> Parts:
@@ -46,7 +42,7 @@ def parts_of(labels: Tensor, device: torch.device | str = "cpu", reach: int = 0)
 
     In ``groups``, places of two labels see each other where each lies within ``reach`` cells (of a square's side) of the other's label.
     """
-    flat, near = labels.flatten(1), _near(labels, reach)
+    flat, near = labels.flatten(1), near_labels(labels, reach)
     _, kinds = flat.unique(dim=0, return_inverse=True)
     groups = []
     for kind in kinds.unique():
@@ -54,16 +50,8 @@ def parts_of(labels: Tensor, device: torch.device | str = "cpu", reach: int = 0)
         for places, seen in _groups(flat[rows[0]], near[rows[0]]):
             groups.append((rows[:, None].to(device), places[None].to(device), seen[None].to(device)))
     inside = F.one_hot(flat)
-    seen = _sees(torch.arange(inside.shape[-1]), flat[..., None])
-    return Parts(labels.to(device), inside.float().to(device), seen.float().to(device), tuple(groups))
-
-
-def _near(labels: Tensor, reach: int) -> Tensor:
-    """(B, h·w, n) bool: whether a place of a label lies within ``reach`` of a place; none with a reach of 0."""
-    places = F.one_hot(labels).movedim(-1, 1).float()
-    if not reach:
-        return torch.zeros_like(places, dtype=torch.bool).flatten(2).mT
-    return F.max_pool2d(places, 2 * reach + 1, 1, reach).bool().flatten(2).mT
+    seen = sees(torch.arange(inside.shape[-1]), flat[..., None])
+    return Parts(labels.to(device), inside.float().to(device), seen.float().to(device), tuple(groups), gather_of(labels, device))
 
 
 def _groups(row: Tensor, near: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -71,17 +59,12 @@ def _groups(row: Tensor, near: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     marks, group = torch.cat([row[:, None], near], -1).unique(dim=0, return_inverse=True)
     for number, mark in enumerate(marks):
         label, reached = mark[0], mark[1:].bool()
-        seen = _sees(label, row) | (reached[row] & near[:, label])
+        seen = sees(label, row) | (reached[row] & near[:, label])
         yield torch.nonzero(group == number)[:, 0], torch.nonzero(seen)[:, 0]
 
 
-def _sees(mine: Tensor, other: Tensor) -> Tensor:
-    """Whether places labelled ``mine`` see those labelled ``other``."""
-    return (mine == other) | (mine == COMMON) | (other == COMMON)
-
-
 def attend_apart(q: Tensor, k: Tensor, v: Tensor, parts: Parts, heads: int, scale: float | None = None) -> Tensor:
-    """q, k, v (B, L, C) -> (B, L, C): softmax(q Kᵀ/√d) V over the tokens that a token's label sees."""
+    """q, k, v (B, L, C) -> (B, L, C): softmax(q Kᵀ/√d) V over the tokens that a token's label sees, group by group."""
     out = torch.empty_like(q)
     for rows, places, seen in parts.groups:
         asked, keys, values = (split_heads(z[rows, at], heads) for z, at in ((q, places), (k, seen), (v, seen)))
@@ -90,69 +73,88 @@ def attend_apart(q: Tensor, k: Tensor, v: Tensor, parts: Parts, heads: int, scal
     return out
 
 
-def norm_apart(x: Tensor, own: LayerDelta, parts: Parts) -> Tensor:
-    """Group norm of x (B, C, h, w) with a mean and a variance of what each label sees; ``own`` is the layer (weight, bias (C,))."""
-    with full_precision(x.device):
-        done = _normalised(x.float(), own, parts).reshape(x.shape)
-    if own.weight is not None:
-        done = done * own.weight.to(done)[:, None, None]
-    if own.bias is not None:
-        done = done + own.bias.to(done)[:, None, None]
-    return done.to(x.dtype)
+def norm_apart(x: Tensor, own: LayerDelta, parts: Parts, y: Tensor | None = None) -> Tensor:
+    """Group norm of x (B, C, h, w) with a mean and a variance of what each label sees; ``own`` is the layer (weight, bias (C,)).
 
-
-def _normalised(x: Tensor, own: LayerDelta, parts: Parts) -> Tensor:
-    """x (B, C, h, w) -> (B, groups, C / groups, h·w) of mean 0 and variance 1 over what each label sees."""
-    batch, channels, height, width = x.shape
-    groups, inside, seen = own.layer.groups, parts.inside, parts.seen
-    values = x.reshape(batch, groups, channels // groups, height * width)
-    values = values - values.mean((2, 3), keepdim=True)  # so that the difference of moments loses no digits
-    count = seen.sum(1)[:, None].clamp_min(1) * (channels // groups)
-    mean = (values.sum(2) @ seen) / count
-    variance = ((values.square().sum(2) @ seen) / count - mean.square()).clamp_min(0)
-    return (values - (mean @ inside.mT)[:, :, None]) * ((variance + own.layer.eps).rsqrt() @ inside.mT)[:, :, None]
+    ``y`` is the layer's own result where it is at hand.
+    """
+    if parts.gather is None:
+        return norm_summed(x, own, parts.inside, parts.seen)
+    return norm_gathered(x, y, own, parts.gather)
 
 
 @dataclass(frozen=True)
 class Border:
-    """Where a convolution's kernel reaches what its output's label does not see.
+    """Where a convolution's kernel reaches what its output's label does not see: n outputs in all rows together.
 
-    ``taps``: for each place of the kernel that does so anywhere its number, and (n,) each the row, the flat output and the flat input.
+    ``rows`` and ``targets`` (n,) say which, ``sources`` (n, 1, taps) are the flat inputs under the kernel, and ``foreign`` (n, 1, taps) is
+    1 for those that lie on the canvas and are not seen.
     """
 
-    taps: tuple[tuple[int, Tensor, Tensor, Tensor], ...]
+    rows: Tensor
+    targets: Tensor
+    sources: Tensor
+    foreign: Tensor
+    channels: dict[int, Tensor] = field(default_factory=dict)
+    """Number of channels -> (1, C, 1) of their numbers."""
+
+    def patches(self, x: Tensor) -> Tensor:
+        """x (B, C, H·W) -> what each output should not see, (n, C, taps), zeros elsewhere."""
+        count = x.shape[1]
+        if count not in self.channels:
+            self.channels[count] = torch.arange(count, device=x.device)[None, :, None]
+        return x[self.rows[:, None, None], self.channels[count], self.sources] * in_type(self.foreign, x.dtype)
 
 
-def border_of(own: LayerDelta, inputs: Tensor, outputs: Tensor, device: torch.device | str = "cpu") -> Border:
+def border_of(
+    own: LayerDelta, inputs: Tensor, outputs: Tensor, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> Border:
     """The border of a convolution between labels of its input (B, H, W) and of its output (B, h, w), both on the CPU, for ``device``."""
     assert own.weight is not None
+    flat, within = _under_kernel(own, (inputs.shape[1], inputs.shape[2]), (outputs.shape[1], outputs.shape[2]))
+    foreign = ~sees(outputs.flatten(1)[..., None], inputs.flatten(1)[:, flat]) & within
+    rows, targets = torch.nonzero(foreign.any(-1), as_tuple=True)
+    masks = foreign[rows, targets][:, None]
+    return Border(rows.to(device), targets.to(device), flat[targets][:, None].to(device), masks.to(device, dtype))
+
+
+def _under_kernel(own: LayerDelta, inputs: tuple[int, int], outputs: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """The flat inputs (h·w, taps) that each output of a convolution is made of, and which of them lie on the canvas."""
+    assert own.weight is not None
     layer, kernel = own.layer, own.weight.shape[2:]
-    spots, steps = [], []
-    for axis in (0, 1):
-        start = torch.arange(outputs.shape[1 + axis]) * layer.stride[axis] - layer.padding[axis]
-        spots.append(start)
-        steps.append(torch.arange(kernel[axis]) * layer.dilation[axis])
-    rows = spots[0][:, None, None, None] + steps[0][None, None, :, None]
-    columns = spots[1][None, :, None, None] + steps[1][None, None, None, :]
-    height, width = inputs.shape[1:]
-    within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    flat = (rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)).flatten(2).flatten(0, 1)  # (h·w, k)
-    foreign = ~_sees(outputs.flatten(1)[..., None], inputs.flatten(1)[:, flat]) & within.flatten(2).flatten(0, 1)
-    taps: list[tuple[int, Tensor, Tensor, Tensor]] = []
-    for tap in range(flat.shape[-1]):
-        row, target = torch.nonzero(foreign[..., tap], as_tuple=True)
-        if len(row):
-            taps.append((tap, row.to(device), target.to(device), flat[target, tap].to(device)))
-    return Border(tuple(taps))
+    at = [
+        (torch.arange(outputs[axis]) * layer.stride[axis] - layer.padding[axis])[:, None]
+        + torch.arange(kernel[axis]) * layer.dilation[axis]
+        for axis in (0, 1)
+    ]
+    rows, columns = at[0][:, None, :, None], at[1][None, :, None, :]
+    within = (rows >= 0) & (rows < inputs[0]) & (columns >= 0) & (columns < inputs[1])
+    flat = rows.clamp(0, inputs[0] - 1) * inputs[1] + columns.clamp(0, inputs[1] - 1)
+    return flat.flatten(2).flatten(0, 1), within.flatten(2).flatten(0, 1)
 
 
 def conv_apart(x: Tensor, y: Tensor, own: LayerDelta, border: Border) -> Tensor:
-    """y (B, out, h, w) of a convolution of x (B, in, H, W) without what its places see beyond their ``border``, as if 0 were there."""
+    """y (B, out, h, w) of a convolution of x (B, in, H, W) without what its places see beyond their ``border``, as if 0 were there.
+
+    One gather of what the outputs at the border should not see, one product with the weight, and its difference written once.
+    """
     assert own.weight is not None
-    if not border.taps:
+    if not len(border.rows):
         return y
-    kernel, seen = own.weight.flatten(2).to(x), x.flatten(2)
-    foreign = torch.zeros_like(y, dtype=torch.float32, memory_format=torch.contiguous_format)
-    for tap, row, target, source in border.taps:
-        foreign.flatten(2)[row, :, target] += F.linear(seen[row, :, source], kernel[..., tap]).to(foreign.dtype)
-    return y - foreign.to(y.dtype)
+    patches = border.patches(x.flatten(2))
+    made = F.conv2d(patches.unflatten(2, own.weight.shape[2:]), in_type(own.weight, x.dtype), groups=own.layer.groups).flatten(1)
+    by_place, here = y.flatten(2).transpose(1, 2), (border.rows, border.targets)
+    return torch.index_put(by_place, here, by_place[here] - in_type(made, y.dtype)).transpose(1, 2).view(y.shape)
+
+
+__all__ = [
+    "COMMON",
+    "Border",
+    "Parts",
+    "attend_apart",
+    "border_of",
+    "conv_apart",
+    "divided",
+    "norm_apart",
+    "parts_of",
+]

@@ -37,14 +37,13 @@ class Part:
 class Bucket:
     """Parts answered in one call: ``members`` are positions in the list of parts.
 
-    ``source`` (n·S,) and ``target`` (n·S,) index the flattened queries (B·L) and outputs (B·L + 1, the last row takes padding);
-    both None when every member covers its whole row (then ``rows`` (n,) says which). ``weights`` (n, S, 1).
+    ``places`` (n·S,) indexes the flattened queries and outputs (B·L); None when every member covers its whole row (then ``rows`` (n,) says
+    which). ``weights`` (n, S, 1) are 0 where a member is padded, by its own first place.
     """
 
     members: tuple[int, ...]
     rows: Tensor
-    source: Tensor | None
-    target: Tensor | None
+    places: Tensor | None
     weights: Tensor
 
 
@@ -55,8 +54,8 @@ class Recipe:
     buckets: tuple[Bucket, ...]
 
 
-def make_recipe(parts: Sequence[Part], rows: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Recipe:
-    """Group ``parts`` over a batch of ``rows`` rows into buckets of equal context length and like support."""
+def make_recipe(parts: Sequence[Part], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Recipe:
+    """Group ``parts`` into buckets of equal context length and like support."""
     supports = [torch.nonzero(part.weights > SUPPORT)[:, 0] for part in parts]
     order = sorted((i for i in range(len(parts)) if len(supports[i])), key=lambda i: (parts[i].kind, parts[i].length, len(supports[i])))
     groups: list[list[int]] = []
@@ -66,7 +65,7 @@ def make_recipe(parts: Sequence[Part], rows: int, device: torch.device | str = "
             groups.append([i])
         else:
             home.append(i)
-    return Recipe(tuple(_bucket(group, parts, supports, rows, device, dtype) for group in groups))
+    return Recipe(tuple(_bucket(group, parts, supports, device, dtype) for group in groups))
 
 
 def _fits(group: list[int], i: int, parts: Sequence[Part], supports: Sequence[Tensor]) -> bool:
@@ -78,24 +77,21 @@ def _fits(group: list[int], i: int, parts: Sequence[Part], supports: Sequence[Te
     return not any(parts[j].row == parts[i].row and torch.isin(supports[i], supports[j]).any() for j in group)
 
 
-def _bucket(
-    group: list[int], parts: Sequence[Part], supports: Sequence[Tensor], rows: int, device: torch.device | str, dtype: torch.dtype
-) -> Bucket:
+def _bucket(group: list[int], parts: Sequence[Part], supports: Sequence[Tensor], device: torch.device | str, dtype: torch.dtype) -> Bucket:
     tokens = len(parts[group[0]].weights)
     row_index = torch.tensor([parts[i].row for i in group], device=device)
     size = max(len(supports[i]) for i in group)
     if size == tokens:
         weights = torch.stack([parts[i].weights for i in group])
-        return Bucket(tuple(group), row_index, None, None, weights[..., None].to(device, dtype))
-    source = torch.zeros(len(group), size, dtype=torch.long)
-    target = torch.full((len(group), size), rows * tokens)
+        return Bucket(tuple(group), row_index, None, weights[..., None].to(device, dtype))
+    places = torch.empty(len(group), size, dtype=torch.long)
     weights = torch.zeros(len(group), size)
     for n, i in enumerate(group):
-        here, offset = supports[i], parts[i].row * tokens
-        source[n, : len(here)] = here + offset
-        target[n, : len(here)] = here + offset
-        weights[n, : len(here)] = parts[i].weights[here]
-    return Bucket(tuple(group), row_index, source.flatten().to(device), target.flatten().to(device), weights[..., None].to(device, dtype))
+        here = supports[i] + parts[i].row * tokens
+        places[n] = here[0]
+        places[n, : len(here)] = here
+        weights[n, : len(here)] = parts[i].weights[supports[i]]
+    return Bucket(tuple(group), row_index, places.flatten().to(device), weights[..., None].to(device, dtype))
 
 
 def split_heads(tensor: Tensor, heads: int) -> Tensor:
@@ -104,17 +100,24 @@ def split_heads(tensor: Tensor, heads: int) -> Tensor:
     return tensor.view(count, length, heads, channels // heads).transpose(1, 2)
 
 
-def attend(recipe: Recipe, q: Tensor, keys: Sequence[tuple[Tensor, Tensor]], heads: int, scale: float | None = None) -> Tensor:
-    """q (B, L, C), per bucket K and V (n, heads, T, d) -> (B, L, C), before the output projection."""
+def attend(
+    recipe: Recipe,
+    q: Tensor,
+    keys: Sequence[tuple[Tensor, Tensor]],
+    heads: int,
+    scale: float | None = None,
+    onto: Tensor | None = None,
+) -> Tensor:
+    """q (B, L, C), per bucket K and V (n, heads, T, d) -> (B, L, C), before the output projection; added to ``onto``, in place."""
     rows, tokens, channels = q.shape
-    out = q.new_zeros(rows * tokens + 1, channels)
-    flat = q.reshape(rows * tokens, channels)
+    out = torch.zeros_like(q) if onto is None else onto
+    by_place, flat = out.view(rows * tokens, channels), q.reshape(rows * tokens, channels)
     for bucket, (k, v) in zip(recipe.buckets, keys, strict=True):
-        asked = q[bucket.rows] if bucket.source is None else flat[bucket.source].view(len(bucket.members), -1, channels)
+        asked = q[bucket.rows] if bucket.places is None else flat[bucket.places].view(len(bucket.members), -1, channels)
         heard = F.scaled_dot_product_attention(split_heads(asked, heads), k, v, scale=scale)
         said = heard.transpose(1, 2).flatten(2) * bucket.weights
-        if bucket.target is None:
-            out[:-1].view(rows, tokens, channels)[bucket.rows] += said
+        if bucket.places is None:
+            out.index_add_(0, bucket.rows, said)
         else:
-            out[bucket.target] += said.flatten(0, 1)
-    return out[:-1].view(rows, tokens, channels)
+            by_place.index_add_(0, bucket.places, said.flatten(0, 1))
+    return out

@@ -6,6 +6,7 @@ Positions that hold no token of the text (marks, padding) correspond to themselv
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -13,6 +14,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from ..device_copies import Moved
 from ..precision import full_precision, single
 from .tokens import Token
 
@@ -27,35 +29,48 @@ _WORTH_SAME, _WORTH_OTHER, _WORTH_GAP = 1, -1, 0
 class ColumnEdit:
     """Target maps from source maps: ``A' = f(A_0)·α + A·(1 − α)`` with f(A_0) = A_0 M, M (T_s, T_t), α (T_t,).
 
-    ``swapped`` are the columns in which another word stands than in the source: they take the place, but not the loudness; see `levelled`.
+    ``swapped`` are the columns whose word differs from the source's: they take its distribution, but not its level; see `levelled`.
     """
 
     matrix: Tensor
     alpha: Tensor
     swapped: tuple[int, ...] = field(default=())
+    moved: Moved = field(default_factory=Moved, compare=False)
+
+    @functools.cached_property
+    def _marked(self) -> Tensor:
+        """1 in the columns ``swapped`` (T_t,)."""
+        marked = torch.zeros(self.matrix.shape[1])
+        marked[list(self.swapped)] = 1
+        return marked
 
     def apply(self, source: Tensor, target: Tensor, strength: float = 1.0) -> Tensor:
         """source (heads, L, T_s), target (heads, L, T_t) -> (heads, L, T_t); ``strength`` 0 gives the target back."""
         theirs, own = single(source), single(target)
-        alpha = (self.alpha * strength).to(own)
+        alpha = self.moved(self.alpha, own) * strength
         with full_precision(own.device):
-            taken = levelled(theirs @ self.matrix.to(theirs), own, self.swapped)
+            taken = theirs @ self.moved(self.matrix, theirs)
+            taken = _levelled(taken, own, self.moved(self._marked, taken)) if self.swapped else taken
         return (taken * alpha + own * (1 - alpha)).to(target.dtype)
 
 
 def levelled(taken: Tensor, own: Tensor, swapped: Sequence[int]) -> Tensor:
     """taken, own (…, L, T): the columns ``swapped`` of ``taken`` scaled to the mean over the L image tokens that they have in ``own``.
 
-    A word's map says where it acts and, head by head, how much. Where is what a swap is to hand on; how much belongs to the word: heads
-    that are loud for one colour are quiet for another, and with the old word's loudness the new one comes out as neither (*choice*; in
-    Prompt-to-Prompt the map is taken whole). The other columns share what is left as they did: rows keep their sum.
+    A word's map has a distribution over positions and, in each head, a level. A swap transfers the distribution and keeps the word's own
+    level: heads with a high level for one colour have a low one for another, and with the old word's level the new one comes out as
+    neither (*choice*; in Prompt-to-Prompt the map is taken whole). The other columns share what is left as they did: rows keep their sum.
     """
     if not swapped:
         return taken
-    marked = torch.zeros(taken.shape[-1], dtype=torch.bool, device=taken.device)
+    marked = torch.zeros(taken.shape[-1], dtype=torch.bool)
     marked[list(swapped)] = True
+    return _levelled(taken, own, marked.to(taken))
+
+
+def _levelled(taken: Tensor, own: Tensor, marked: Tensor) -> Tensor:
     level = own.mean(-2, keepdim=True) / taken.mean(-2, keepdim=True).clamp_min(_TINY)
-    words, others, whole = taken * level * marked, taken * ~marked, taken.sum(-1, keepdim=True)
+    words, others, whole = taken * level * marked, taken * (1 - marked), taken.sum(-1, keepdim=True)
     left = (whole - words.sum(-1, keepdim=True)).clamp_min(0)
     made = words + others * (left / others.sum(-1, keepdim=True).clamp_min(_TINY))
     return made * (whole / made.sum(-1, keepdim=True).clamp_min(_TINY))
@@ -160,7 +175,7 @@ def _swapped(old: Sequence[Token], new: Sequence[Token]) -> list[tuple[Positions
 
 
 def _other_words(old: Sequence[Token], new: Sequence[Token]) -> Positions:
-    """Where the words of ``new`` stand that are not the word of ``old`` in their place."""
+    """Positions of the words of ``new`` that differ from the word of ``old`` at the same index."""
     both = zip(words(old), words(new), strict=True)
     return tuple(position for (word, _), (other, places) in both if word != other for position in places)
 

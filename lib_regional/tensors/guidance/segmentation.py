@@ -27,11 +27,12 @@ def fit(features: Tensor, values: Tensor, ridge: float = RIDGE) -> Tensor:
     known, wanted = single(features), single(values)
     with full_precision(known.device):
         gram = known.T @ known + ridge * len(known) * torch.eye(known.shape[1], device=known.device, dtype=known.dtype)
-        return torch.linalg.solve(gram, known.T @ wanted)
+        solution: Tensor = torch.linalg.solve_ex(gram, known.T @ wanted)[0]  # without asking the device whether it could be solved
+        return solution
 
 
 def _predicted(features: Tensor, weights: Tensor) -> Tensor:
-    """What a fit says of features (N, F): (N, R), in fp32."""
+    """Prediction of a linear fit, ``features @ weights``: (N, F) @ (F, R) -> (N, R), in fp32."""
     with full_precision(features.device):
         return single(features) @ weights
 

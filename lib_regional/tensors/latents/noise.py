@@ -12,7 +12,7 @@ from torch import Tensor
 from ..precision import single
 
 Prediction = Literal["epsilon", "v", "flow"]
-"""What a network predicts: the noise; v (see `noise_slope`); or, on a straight path, the velocity noise − clean."""
+"""The parametrisation of a network's prediction: the noise; v (see `noise_slope`); or, on a straight path, the velocity noise − clean."""
 
 _LATENT_CHANNELS = 4
 

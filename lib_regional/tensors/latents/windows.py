@@ -14,9 +14,9 @@ NEGLIGIBLE = 1e-4
 
 
 def support(weight: Tensor) -> Window | None:
-    """The smallest window around the cells of ``weight`` (H, W) that are not negligible; None where there is none."""
-    loud = weight > NEGLIGIBLE
-    rows, columns = torch.nonzero(loud.any(1))[:, 0], torch.nonzero(loud.any(0))[:, 0]
+    """The smallest window around the cells of ``weight`` (H, W) that are not negligible; None where all are."""
+    kept = weight > NEGLIGIBLE
+    rows, columns = torch.nonzero(kept.any(1))[:, 0], torch.nonzero(kept.any(0))[:, 0]
     if not len(rows):
         return None
     return Window(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)

@@ -54,7 +54,8 @@ def _parameter(module: nn.Module, name: str, like: Tensor) -> Tensor | None:
         return None
     if value.is_meta and not like.is_meta:
         value = _offloaded(module, name)
-    return value.detach().to(like.device)
+    found = value.detach()
+    return found if found.device == like.device else found.to(like.device)
 
 
 def _offloaded(module: nn.Module, name: str) -> Tensor:

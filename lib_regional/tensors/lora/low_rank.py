@@ -100,11 +100,10 @@ _ADDED: dict[str, Callable[[LayerDelta, Tensor], Tensor]] = {
 }
 
 
-def add_everywhere(delta: LayerDelta, x: Tensor, y: Tensor, strengths: Tensor) -> None:
-    """Adds to ``y`` (B, …), in place, the delta on whole rows, ``strengths`` (B,) each; rows at strength 0 are not computed."""
-    rows = torch.nonzero(strengths)[:, 0]
+def add_everywhere(delta: LayerDelta, x: Tensor, y: Tensor, strengths: Tensor, rows: Tensor) -> None:
+    """Adds to ``y`` (B, …), in place, the delta on whole ``rows``, ``strengths`` (B,) each; the others are not computed."""
     if len(rows) == len(x):
-        y += added(delta, x) * _beside(strengths, y)
+        y += (added(delta, x) * _beside(strengths, y)).to(y.dtype)
     elif len(rows):
         y.index_add_(0, rows, (added(delta, x[rows]) * _beside(strengths[rows], y)).to(y.dtype))
 

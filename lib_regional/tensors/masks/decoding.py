@@ -44,7 +44,7 @@ _reading_large = threading.Lock()
 def mask_at(data: str, height: int, width: int) -> Tensor:
     """Mask string -> (height, width) float in [0, 1]: luminance times alpha, resampled linearly with antialiasing.
 
-    Raises `request.errors.SettingsError` for what is no mask.
+    Raises `request.errors.SettingsError` for an invalid mask.
     """
     name = hashlib.sha256(data.encode("utf-8", "surrogatepass")).digest()
     used = _kept.get((name, height, width))
@@ -64,7 +64,7 @@ def mask_at(data: str, height: int, width: int) -> Tensor:
 
 
 def decode_mask(data: str) -> Tensor:
-    """Mask string -> (H, W) float in [0, 1] of its own size. Raises `request.errors.SettingsError` for what is no mask."""
+    """Mask string -> (H, W) float in [0, 1] of its own size. Raises `request.errors.SettingsError` for an invalid mask."""
     with _alone(check_mask(data)):
         levels = _whole(data)
         return torch.from_numpy(levels.astype(np.float32)) / _full(levels)
@@ -129,7 +129,7 @@ def _spans(width: int, height: int) -> Iterator[tuple[int, int]]:
 
 
 def _luminance(picture: Image.Image) -> Levels:
-    """(rows, W): luminance times alpha; 16-bit greys stay what they are."""
+    """(rows, W): luminance times alpha; 16-bit greys are unchanged."""
     if picture.mode.startswith("I"):
         return np.asarray(picture).clip(0, 65535).astype(np.uint16)
     if picture.mode in ("1", "L") and "transparency" not in picture.info:

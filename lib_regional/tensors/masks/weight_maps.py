@@ -1,4 +1,4 @@
-"""From a layout to weight maps: who speaks at which cell, and how loud.
+"""From a layout to weight maps: the weight of every region's contribution at every cell.
 
 Notation of the design, section 0: masks ``m_r``, cover ``c = min(1, Σ m_r)``, relative share ``u_r = c · w_r m_r / Σ w_s m_s``,
 weight maps ``ŵ_r = (1 − b_r) · u_r`` and ``ŵ_base = 1 − Σ ŵ_r``: never negative, sum 1 everywhere.
@@ -45,8 +45,8 @@ def weight_maps(layout: Layout, height: int, width: int, active: Sequence[int] |
     ``active`` are the positions of the regions that take part (default: the enabled ones); the others get weight 0.
     """
     full = _shares(layout, height, width, active, relative_shares)
-    loud = 1 - torch.tensor([region.base_share for region in layout.regions])
-    weights = full * loud[:, None, None]
+    kept = 1 - torch.tensor([region.base_share for region in layout.regions])
+    weights = full * kept[:, None, None]
     return WeightMaps(weights, (1 - weights.sum(0)).clamp_min(0), full)
 
 
@@ -57,15 +57,15 @@ def strength_maps(layout: Layout, height: int, width: int, active: Sequence[int]
     ``base_strength`` 1 this is the sum that hosts with masks for conditionings form natively. A base share moves strength to the base.
     """
     shares = _shares(layout, height, width, active, functools.partial(_strengths, base_strength=base_strength))
-    loud = 1 - torch.tensor([region.base_share for region in layout.regions])
-    weights = shares * loud[:, None, None]
+    kept = 1 - torch.tensor([region.base_share for region in layout.regions])
+    weights = shares * kept[:, None, None]
     return WeightMaps(weights, (1 - weights.sum(0)).clamp_min(0), shares)
 
 
 def _strengths(masks: Tensor, strengths: Tensor, base_strength: float) -> Tensor:
     cover = masks[strengths > 0].sum(0).clamp_max(1)
-    told = masks * strengths[:, None, None]
-    return told / (1 - cover + base_strength * cover + told.sum(0)).clamp_min(1e-12)
+    weighted = masks * strengths[:, None, None]
+    return weighted / (1 - cover + base_strength * cover + weighted.sum(0)).clamp_min(1e-12)
 
 
 def _shares(layout: Layout, height: int, width: int, active: Sequence[int] | None, rule: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -105,7 +105,7 @@ def test_attention_of_another_kind_is_refused(webui, layers):
     for layer in layers:
         layer.forward = negative_tokens_forward(layer)
     before = snapshot(webui)
-    with pytest.raises(RegionalError, match="test_a1111_conflicts.*own cross-attention"):
+    with pytest.raises(RegionalError, match="test_conflicts.*own cross-attention"):
         generate(Processing(webui), *TWO)
     assert snapshot(webui) == before
 
@@ -115,7 +115,7 @@ def test_it_is_refused_to_methods_whose_regions_are_rows_of_their_own(webui, lay
     for layer in layers:
         layer.forward = negative_tokens_forward(layer)
     before = snapshot(webui)
-    with pytest.raises(RegionalError, match="test_a1111_conflicts.*nothing of the regions' texts"):
+    with pytest.raises(RegionalError, match="test_conflicts.*nothing of the regions' texts"):
         with A1111Host(webui.model).patched(Hooks(unet=lambda call: None)):
             pytest.fail("patched")
     assert snapshot(webui) == before

@@ -91,7 +91,7 @@ def test_rows_that_were_not_announced_stop_the_picture(webui, monkeypatch):
     monkeypatch.setattr(
         Denoiser, "_run", lambda self, rows, *told: torch.cat([self.unet(rows, torch.zeros(2, 77, WIDTH)) for _ in range(2)])[:2]
     )
-    with pytest.raises(RegionalError, match="4 rows where the sampler told of 2"), hooked(webui, p, cross_attention=lambda call: None):
+    with pytest.raises(RegionalError, match="4 rows where the sampler announced 2"), hooked(webui, p, cross_attention=lambda call: None):
         p.sample()
 
 

@@ -53,12 +53,12 @@ def test_layers_are_told_what_became_of_the_tokens(webui, kind):
     p, seen = Processing(webui, ["a", "b"], ["n", "m"]), {}
     with MOVED[kind](UNET):
         plain = p.sample()
-        with hooked(webui, p, carried=places, layers={name: lambda call: seen.update({call.name: call}) for name in NAMES}):
+        with hooked(webui, p, token_attributes=places, layers={name: lambda call: seen.update({call.name: call}) for name in NAMES}):
             assert torch.equal(p.sample(), plain)
     for name in NAMES:
         call = seen[name]
-        assert call.grid == (10, 8) and call.x.shape[:2] == call.carried.shape[:2] and call.x.shape[2] == 32
-        torch.testing.assert_close(call.carried, moved(kind, places(call.model, call.grid)))
+        assert call.grid == (10, 8) and call.x.shape[:2] == call.token_attributes.shape[:2] and call.x.shape[2] == 32
+        torch.testing.assert_close(call.token_attributes, moved(kind, places(call.model, call.grid)))
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
@@ -68,7 +68,7 @@ def test_carrying_changes_nothing_under_any_optimiser(webui, monkeypatch, kind, 
     p, asked = Processing(webui), []
     with MOVED[kind](UNET):
         plain = p.sample()
-        with hooked(webui, p, carried=lambda *call: asked.append(call) or places(*call), self_attention=lambda call: None):
+        with hooked(webui, p, token_attributes=lambda *call: asked.append(call) or places(*call), self_attention=lambda call: None):
             assert torch.equal(p.sample(), plain)
     assert len(asked) == 7 and {grid for _, grid in asked} == set(GRIDS.values())
 
@@ -78,12 +78,12 @@ def test_self_attention_is_asked_with_the_tokens_that_run(webui, kind):
     p, seen = Processing(webui), []
     with MOVED[kind](UNET):
         plain = p.sample()
-        with hooked(webui, p, carried=places, self_attention=lambda call: seen.append(call) or rebuilt(call)):
+        with hooked(webui, p, token_attributes=places, self_attention=lambda call: seen.append(call) or rebuilt(call)):
             torch.testing.assert_close(p.sample(), plain, atol=1e-5, rtol=1e-4)
     assert {call.grid for call in seen} == set(GRIDS.values()) and len(seen) == 7
     for call in seen:
-        torch.testing.assert_close(call.carried, moved(kind, places(call.model, call.grid)))
-        assert call.x.shape[:2] == call.carried.shape[:2]
+        torch.testing.assert_close(call.token_attributes, moved(kind, places(call.model, call.grid)))
+        assert call.x.shape[:2] == call.token_attributes.shape[:2]
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_self_attention_is_asked_with_the_tokens_that_run(webui, kind):
 )
 def test_tokens_that_stay_carry_nothing(webui, switch):
     p, seen = Processing(webui), []
-    with switch(UNET), hooked(webui, p, carried=lambda *_: pytest.fail("asked"), self_attention=seen.append):
+    with switch(UNET), hooked(webui, p, token_attributes=lambda *_: pytest.fail("asked"), self_attention=seen.append):
         p.sample()
-    assert len(seen) == 7 and not any(call.carried is not None for call in seen)
+    assert len(seen) == 7 and not any(call.token_attributes is not None for call in seen)
 
 
 def test_merged_and_tiled_at_once(webui):
@@ -101,20 +101,20 @@ def test_merged_and_tiled_at_once(webui):
     p, seen = Processing(webui), []
     GRIDS[60], GRIDS[16] = (10, 6), (4, 4)
     try:
-        with merging(UNET), tiling(UNET), hooked(webui, p, carried=places, layers={NAMES[0]: seen.append}):
+        with merging(UNET), tiling(UNET), hooked(webui, p, token_attributes=places, layers={NAMES[0]: seen.append}):
             p.sample()
     finally:
         del GRIDS[60], GRIDS[16]
     torch.testing.assert_close(
-        seen[0].carried.sum((0, 1)), (merge_of(2, 80) @ places(seen[0].model, (10, 8))).sum((0, 1)), atol=1e-2, rtol=1e-5
+        seen[0].token_attributes.sum((0, 1)), (merge_of(2, 80) @ places(seen[0].model, (10, 8))).sum((0, 1)), atol=1e-2, rtol=1e-5
     )
-    assert seen[0].carried.shape == (4, 30, 2)
+    assert seen[0].token_attributes.shape == (4, 30, 2)
 
 
 def test_tiles_that_come_while_sampling_are_followed(webui):
     """Hypertile for the hires pass alone hangs its wrapper over what is there by then."""
     p, seen = Processing(webui), []
-    with hooked(webui, p, carried=places, layers={NAMES[0]: seen.append}):
+    with hooked(webui, p, token_attributes=places, layers={NAMES[0]: seen.append}):
         p.sample()
         attn = UNET.get_submodule(ATTENTION)
         inner, params = attn.forward, SimpleNamespace(forward=attn.forward, enabled=True)
@@ -123,8 +123,8 @@ def test_tiles_that_come_while_sampling_are_followed(webui):
         p.sample()
         attn.forward = inner
         delattr(attn, HYPERTILE)
-    assert seen[0].carried is None and seen[0].x.shape[:2] == (2, 80)
-    torch.testing.assert_close(seen[1].carried, tiles_of(places(seen[1].model, (10, 8))))
+    assert seen[0].token_attributes is None and seen[0].x.shape[:2] == (2, 80)
+    torch.testing.assert_close(seen[1].token_attributes, tiles_of(places(seen[1].model, (10, 8))))
 
 
 def tiles_back(y):
@@ -146,7 +146,7 @@ def test_nothing_stays_behind(webui, kind, fault):
         plain, before = p.sample(2), snapshot(webui)
         params = [dict(vars(getattr(block.attn1, HYPERTILE))) for block in blocks_of(UNET) if kind == "tiling"]
         try:
-            with hooked(webui, p, carried=places, layers={NAMES[0]: answer}, self_attention=lambda call: None):
+            with hooked(webui, p, token_attributes=places, layers={NAMES[0]: answer}, self_attention=lambda call: None):
                 p.sample(2)
         except BaseException as error:
             assert type(error) is fault

@@ -68,7 +68,7 @@ def test_the_net_hears_each_region_in_its_place(webui):
     net, p, heard = nets_of(webui), Processing(webui), []
 
     def look(call):
-        heard.append((call.site.name, call.site.beside, call.grid, call.model.rows))
+        heard.append((call.site.name, call.site.controlnet, call.grid, call.model.rows))
 
     with hooked(webui, p, cross_attention=look):
         p.before_sampling.append(controlled(net))
@@ -91,7 +91,7 @@ def test_nothing_is_left_on_the_net(webui, fault, kind):
     before = snapshot(webui), {**vars(net)}, [{k: dict(v) if isinstance(v, dict) else v for k, v in vars(m).items()} for m in modules]
 
     def hook(call):
-        if fault is not None and call.site.beside:
+        if fault is not None and call.site.controlnet:
             raise fault
 
     try:
@@ -145,7 +145,7 @@ def test_a_method_of_a_net_that_somebody_replaced_on_top_stays_and_ours_is_silen
             found = net.get_control
             net.get_control = lambda *args, **kwargs: called.append(1) or found(*args, **kwargs)
 
-    with hooked(webui, p, cross_attention=lambda call: asked.append(call.site.beside)):
+    with hooked(webui, p, cross_attention=lambda call: asked.append(call.site.controlnet)):
         p.before_sampling.append(controlled(net))
         webui.callbacks.on_cfg_denoiser(patch)
         p.sample(1)

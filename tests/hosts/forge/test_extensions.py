@@ -39,7 +39,7 @@ def test_a_wrapper_that_cuts_the_picture_is_refused(webui):
         cut = [apply_model(part, told["timestep"], **told["c"]) for part in x.split(5, dim=-2)]
         return torch.cat(cut, -2)
 
-    with pytest.raises(RegionalError, match=r"2 rows of 5×8 cells where Forge told of 2 rows of 10×8.*in pieces"):
+    with pytest.raises(RegionalError, match=r"2 rows of 5×8 cells where Forge announced 2 rows of 10×8.*in pieces"):
         patched_sample(webui, lambda patcher: patcher.set_model_unet_function_wrapper(tiles), [{**FULL, "prompt": "a"}])
 
 
@@ -112,7 +112,7 @@ def own_attention(webui):
 
 def test_cross_attention_of_another_kind_is_refused(webui, own_attention):
     before = [vars(layer)["forward"] for layer in own_attention]
-    with pytest.raises(RegionalError, match=r"test_forge_extensions\) has its own cross-attention, which Regional would undo"):
+    with pytest.raises(RegionalError, match=r"test_extensions\) has its own cross-attention, which Regional would undo"):
         patched_sample(webui, lambda patcher: None, [{**FULL, "prompt": "a"}])
     assert [vars(layer)["forward"] for layer in own_attention] == before
 

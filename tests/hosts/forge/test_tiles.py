@@ -159,12 +159,12 @@ def test_a_wrapper_that_somebody_set_on_top_stays_and_ours_is_silent(webui):
             found = options["model_function_wrapper"]
             options["model_function_wrapper"] = lambda apply, told: called.append(1) or found(apply, told)
 
-    with hooked(webui, p, cross_attention=lambda call: seen.append(call.model.window)):
+    with hooked(webui, p, cross_attention=lambda call: seen.append(call.model.tile)):
         p.before_sampling.append(tile(webui, Tiled()))
         webui.callbacks.on_cfg_denoiser(patch)
         p.sample(1)
         options = webui.engine.forge_objects.unet.model_options
-    assert called and all(window is not None for window in seen)
+    assert called and all(piece is not None for piece in seen)
     calls = []
 
     def apply(x, *args, **kwargs):

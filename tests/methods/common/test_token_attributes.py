@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lib_regional.engine.calls import AttentionCall, LayerCall, ModelCall, Site, StepInfo
+from lib_regional.engine.calls import AttentionCall, LayerCall, ModelCall, Site, StepInfo, Window
 from lib_regional.methods.common.isolation import Separation
 from lib_regional.methods.common.region_lora import ByPlace, ByTag, layer_hooks, load_networks, loras_of_regions
-from lib_regional.methods.common.token_attributes import carried_strengths, side_by_side
+from lib_regional.methods.common.token_attributes import side_by_side, strength_attributes
 from lib_regional.request.errors import RegionalError
 from lib_regional.tensors.masks.pyramid import Pyramid
 from tests.methods.common.test_region_lora import LATENT, ROWS, Files, plan_of, whole
@@ -43,14 +43,14 @@ def test_deltas_act_by_what_the_tokens_carry(kind):
     plan, host = plan_of(), Files()
     placement, model = placements(plan)[kind]
     strengths = placement.strengths(model, GRID)
-    carried = carried_strengths(placement)(model, GRID)
-    assert carried.shape == (2, 24, len(strengths)) and len(strengths) == 2
-    for column, map_ in zip(carried.unbind(-1), strengths.values(), strict=True):
+    token_attributes = strength_attributes(placement)(model, GRID)
+    assert token_attributes.shape == (2, 24, len(strengths)) and len(strengths) == 2
+    for column, map_ in zip(token_attributes.unbind(-1), strengths.values(), strict=True):
         assert torch.equal(column, map_.flatten(1) if map_.dim() > 1 else map_[:, None].expand(-1, 24))
     merge, x = merges(), torch.randn(2, 24, 12)
     x, y = merge @ x, torch.randn(2, 15, 16)
     hook = layer_hooks(load_networks(plan, host), placement)[NAME]
-    got = hook(LayerCall(NAME, GRID, model, x, y, carried=torch.cat([merge @ carried, torch.rand(2, 15, 3)], -1)))
+    got = hook(LayerCall(NAME, GRID, model, x, y, token_attributes=torch.cat([merge @ token_attributes, torch.rand(2, 15, 3)], -1)))
     expected = y.clone()
     for (name, _), map_ in strengths.items():
         here = map_.flatten(1) if map_.dim() > 1 else map_[:, None].expand(-1, 24)
@@ -62,12 +62,12 @@ def test_deltas_act_by_what_the_tokens_carry(kind):
 def test_tiles_are_rows_of_their_own():
     plan, host = plan_of(), Files()
     placement, model = placements(plan)["places"]
-    carried = carried_strengths(placement)(model, GRID)
+    token_attributes = strength_attributes(placement)(model, GRID)
     x, y = torch.randn(2, 24, 12), torch.randn(2, 24, 16)
     hook = layer_hooks(load_networks(plan, host), placement)[NAME]
     untouched = hook(LayerCall(NAME, GRID, model, x, y))
-    tiled = [values.reshape(8, 6, -1) for values in (x, y, carried)]
-    got = hook(LayerCall(NAME, GRID, model, *tiled[:2], carried=tiled[2]))
+    tiled = [values.reshape(8, 6, -1) for values in (x, y, token_attributes)]
+    got = hook(LayerCall(NAME, GRID, model, *tiled[:2], token_attributes=tiled[2]))
     torch.testing.assert_close(got.reshape(2, 24, 16), untouched)
 
 
@@ -77,25 +77,25 @@ def test_tokens_that_carry_nothing_are_refused_still():
     placement, model = placements(plan)["places"]
     hook = layer_hooks(load_networks(plan, Files()), placement)[NAME]
     with pytest.raises(RegionalError, match="token merging"):
-        hook(LayerCall(NAME, GRID, model, torch.randn(2, 20, 12), torch.randn(2, 20, 16), carried=torch.rand(2, 15, 2)))
+        hook(LayerCall(NAME, GRID, model, torch.randn(2, 20, 12), torch.randn(2, 20, 16), token_attributes=torch.rand(2, 15, 2)))
 
 
 # ---------------------------------------------------------------- kept apart
 
 
-def attention(carried, x, projected):
+def attention(token_attributes, x, projected):
     parts = [lambda t, w=w: t @ w for w in projected]
-    return AttentionCall(Site("a.attn1", "self"), GRID, MODEL, x, x, 2, 0.5, *parts[:3], lambda y: y, carried)
+    return AttentionCall(Site("a.attn1", "self"), GRID, MODEL, x, x, 2, 0.5, *parts[:3], lambda y: y, token_attributes)
 
 
 def test_merged_tokens_are_of_the_part_that_most_of_them_is_of():
     plan = plan_of(HALVES)
     apart = Separation(plan, Pyramid(plan.layout), "attention", 0.5, 0.0)
-    hook = side_by_side(carried_strengths(ByPlace(plan, Pyramid(plan.layout))), apart.carried)
+    hook = side_by_side(strength_attributes(ByPlace(plan, Pyramid(plan.layout))), apart.token_attributes)
     merge = merges()
-    carried = merge @ hook(MODEL, GRID)
+    token_attributes = merge @ hook(MODEL, GRID)
     x, projected = torch.randn(2, 15, 16), [torch.randn(16, 16) for _ in range(3)]
-    got = apart.self_attention(attention(carried, x, projected))
+    got = apart.self_attention(attention(token_attributes, x, projected))
     left = torch.einsum("bkl,l->bk", merge, (torch.arange(24) % 6 < 3).float())  # share of the left half in each token
     mine = left >= 0.5  # of two equal shares the first has it
     sees = mine[:, :, None] == mine[:, None]
@@ -109,9 +109,19 @@ def test_later_they_carry_no_parts_and_hear_each_other():
     plan = plan_of(HALVES)
     apart = Separation(plan, Pyramid(plan.layout), "attention", 0.5, 0.0)
     late = ModelCall(ROWS, StepInfo(5, 10), LATENT)
-    assert apart.carried(MODEL, GRID).shape[-1] == 3 and apart.carried(late, GRID) is None
-    strengths = carried_strengths(ByPlace(plan, Pyramid(plan.layout)))
-    assert torch.equal(side_by_side(strengths, apart.carried)(late, GRID), strengths(late, GRID))
+    assert apart.token_attributes(MODEL, GRID).shape[-1] == 3 and apart.token_attributes(late, GRID) is None
+    strengths = strength_attributes(ByPlace(plan, Pyramid(plan.layout)))
+    assert torch.equal(side_by_side(strengths, apart.token_attributes)(late, GRID), strengths(late, GRID))
     assert side_by_side(None, lambda *_: None)(MODEL, GRID) is None
     one = plan_of([{**half, "prompt": "a <lora:one:0.5>"} for half in HALVES])
-    assert Separation(one, Pyramid(one.layout), "all", 1.0, 0.0).carried(MODEL, GRID) is None
+    assert Separation(one, Pyramid(one.layout), "all", 1.0, 0.0).token_attributes(MODEL, GRID) is None
+
+
+def test_the_parts_of_a_tile_are_those_of_its_piece_of_the_picture():
+    """Hosts that run the picture in tiles: the left one sees the left half alone, which is one part."""
+    plan = plan_of(HALVES)
+    apart = Separation(plan, Pyramid(plan.layout), "attention", 1.0, 0.0)
+    left, middle = (ModelCall(ROWS, StepInfo(0, 10), (8, 6), window=Window(LATENT, 0, column)) for column in (0, 3))
+    assert apart.token_attributes(left, (8, 6)) is None
+    marks = apart.token_attributes(middle, (8, 6))
+    assert torch.equal(marks[0].argmax(-1).view(8, 6), torch.tensor([1, 1, 1, 2, 2, 2]).expand(8, 6))

@@ -175,11 +175,11 @@ def test_out_of_memory_is_met_by_checkpoints_then_by_fewer_guided_steps(caplog):
         expected = guided(latent, memory_scene(Full(0)), weights, 0.8, 0.6)
         once = Guidance(weights)
         assert torch.allclose(once.step(latent, memory_scene(Full(2)), 0.8, 0.6, StepInfo(3, 20)), expected, atol=1e-6)
-    assert once.checkpoints and once.acts(StepInfo(4, 20)) and once.told() == {} and "checkpoints" in caplog.text
+    assert once.checkpoints and once.acts(StepInfo(4, 20)) and once.infotext_fields() == {} and "checkpoints" in caplog.text
     maps = Full(100)
     assert torch.equal(once.step(latent, memory_scene(maps), 0.8, 0.6, StepInfo(7, 20)), latent)
     assert maps.tries == 1 and not once.acts(StepInfo(8, 20))
-    assert once.told() == {"Regional guidance": "ended at step 8 of 20 (out of memory)"} and "not guided" in caplog.text
+    assert once.infotext_fields() == {"Regional guidance": "ended at step 8 of 20 (out of memory)"} and "not guided" in caplog.text
 
 
 def test_checkpoints_give_the_same_gradient():

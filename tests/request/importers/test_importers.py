@@ -138,7 +138,7 @@ def test_flip_swaps_the_separators():
     check_rects(import_text(payload("regional prompter", *given)).settings, [[0, 0, 1 / 3, 1], [1 / 3, 0, 1, 1]])
 
 
-def test_negatives_are_dealt_out():
+def test_negatives_are_assigned_to_the_regions():
     settings = import_text(payload("Regional Prompter", *RP, negative_prompt="n1 BREAK n2")).settings
     assert [region.negative for region in settings.regions] == ["n1", "n2"]
     assert settings.base.negative == ""

@@ -1,4 +1,4 @@
-"""What each place of a picture is told."""
+"""The base and region texts of one picture."""
 
 from __future__ import annotations
 

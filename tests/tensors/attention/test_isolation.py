@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lib_regional.tensors.attention.isolation import attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
+from lib_regional.tensors.attention.isolation_mask import attend_masked, attention_mask, masking_pays
 from lib_regional.tensors.lora.layers import own_weights, spatial_layers
 
 
@@ -81,6 +82,63 @@ def test_norms_have_numbers_of_each_part() -> None:
             expected[:, seen] = layer(x[row][:, seen][None])[0]
             torch.testing.assert_close(got[row][:, here], expected[:, here], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(norm_apart(x, own_weights(layer, x), parts_of(torch.zeros_like(labels))), layer(x), atol=1e-5, rtol=1e-4)
+
+
+STRIPES = torch.tensor([1, 1, 2, 2, 3, 3]).expand(1, 4, 6)
+CANVASES = {
+    "parts of one size": torch.cat([STRIPES, STRIPES.flip(-1)]),
+    "with common ground": torch.cat([STRIPES * (STRIPES != 2), STRIPES.flip(-1) * (STRIPES != 2)]),
+    "parts of several sizes": torch.tensor([1, 1, 1, 2, 0, 3]).expand(2, 4, 6),
+    "too many sizes, or rows that differ": labels_of(2, 4, 6),
+}
+
+
+@pytest.mark.parametrize("name", CANVASES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("given", [False, True], ids=["", "the layer's own result is at hand"])
+def test_norms_of_every_way(name: str, dtype: torch.dtype, given: bool) -> None:
+    torch.manual_seed(4)
+    layer, labels = nn.GroupNorm(2, 8, eps=1e-3), CANVASES[name]
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    x = (torch.randn(2, 8, 4, 6) * 3 + 1 + labels[:, None]).to(dtype)
+    expected = torch.zeros(x.shape)
+    for row in range(2):
+        for label in labels[row].unique():
+            seen, here = in_sight(int(label), labels[row]), labels[row] == label
+            alone = torch.zeros(x.shape[1:])
+            alone[:, seen] = layer(x[row].float()[:, seen][None])[0]
+            expected[row] = torch.where(here, alone, expected[row])
+    made = layer.to(dtype)
+    parts = parts_of(labels)
+    assert (parts.gather is None) == name.startswith("too many")
+    got = norm_apart(x, own_weights(made, x), parts, made(x) if given else None)
+    assert got.dtype == dtype
+    tolerance = {torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 6e-2}[dtype]
+    torch.testing.assert_close(got.float(), expected, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("reach", [0, 1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_one_masked_call_is_the_groups_one_by_one(reach: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(5)
+    for labels in (labels_of(2, 4, 6), STRIPES.expand(2, -1, -1)):
+        q, k, v = torch.randn(3, 2, 24, 8).to(dtype)
+        mask = attention_mask(labels, reach, q.device, dtype)
+        assert mask.shape == (1 if torch.equal(labels[0], labels[1]) else 2, 1, 24, 24)
+        expected = attend_apart(q.float(), k.float(), v.float(), parts_of(labels, reach=reach), 2, 0.4)
+        got = attend_masked(q, k, v, mask, 2, 0.4)
+        tolerance = {torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 6e-2}[dtype]
+        assert got.dtype == dtype
+        torch.testing.assert_close(got.float(), expected, atol=tolerance, rtol=tolerance)
+
+
+def test_masks_are_for_gpus_and_not_too_large() -> None:
+    halves = (torch.arange(32) // 16 + 1).expand(2, 32, 32)
+    parts = parts_of(halves, reach=4)
+    assert masking_pays(parts, 2, 1024, 640, "cuda", 2)
+    assert not masking_pays(parts, 2, 1024, 640, "cpu", 4)
+    assert not masking_pays(parts, 2, 16384, 640, "cuda", 2)
 
 
 @pytest.mark.parametrize("more", [{"padding": 1}, {"padding": 1, "stride": 2}, {"padding": 2, "dilation": 2}, {"padding": (0, 1)}], ids=str)

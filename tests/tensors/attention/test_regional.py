@@ -23,7 +23,7 @@ def naive(q, contexts, weights, heads):
 
 
 def fused(q, parts, keys, heads):
-    recipe = make_recipe(parts, q.shape[0], q.device, q.dtype)
+    recipe = make_recipe(parts, q.device, q.dtype)
     stacked = [
         (torch.stack([split_heads(keys[i][0][None], heads)[0] for i in b.members]),
          torch.stack([split_heads(keys[i][1][None], heads)[0] for i in b.members]))
@@ -62,24 +62,24 @@ def test_disjoint_regions_of_equal_size_are_one_call_over_their_own_tokens():
     maps = torch.zeros(4, 64)
     for r in range(4):
         maps[r, 16 * r : 16 * (r + 1)] = 1
-    recipe = make_recipe([Part(0, m, 77) for m in maps], 1)
+    recipe = make_recipe([Part(0, m, 77) for m in maps])
     assert len(recipe.buckets) == 1
     assert recipe.buckets[0].weights.shape == (4, 16, 1)
 
 
 def test_overlapping_parts_never_share_a_call_so_that_sums_have_one_order():
     parts = [Part(0, torch.full((8,), 0.25), 77) for _ in range(4)]
-    assert [b.members for b in make_recipe(parts, 1).buckets] == [(0,), (1,), (2,), (3,)]
+    assert [b.members for b in make_recipe(parts).buckets] == [(0,), (1,), (2,), (3,)]
 
 
 def test_kinds_and_context_lengths_are_kept_apart():
     one = torch.ones(8)
     parts = [Part(0, one, 77, "own"), Part(1, one, 77, "own"), Part(2, one, 77, "region"), Part(3, one, 154, "region")]
-    assert sorted(b.members for b in make_recipe(parts, 4).buckets) == [(0, 1), (2,), (3,)]
+    assert sorted(b.members for b in make_recipe(parts).buckets) == [(0, 1), (2,), (3,)]
 
 
 def test_a_part_without_support_costs_nothing():
-    assert make_recipe([Part(0, torch.zeros(8), 77)], 1).buckets == ()
+    assert make_recipe([Part(0, torch.zeros(8), 77)]).buckets == ()
 
 
 @pytest.mark.parametrize("lengths", [(10, 11, 12), (10, 20, 40)], ids=["padded", "apart"])

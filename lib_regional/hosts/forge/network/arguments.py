@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ....engine.calls import UNetRow
 from ....request.errors import RegionalError
-from ..controlnet import heard_anew
+from ..controlnet import residuals_of
 
 
 def nested_arguments(
@@ -18,21 +18,21 @@ def nested_arguments(
 ) -> dict[str, Any]:
     """Keyword arguments ``rest`` of a call of ``before`` rows for a call of ``rows``, that is of x (N, C, h, w) with context (N, T, D).
 
-    ``transformer_options`` is a copy, since the UNet writes into it, and says of every row that it is a chunk of its own. ControlNet
-    (``last_net``, where ``rest`` does not name it) is run again where rows have latents or texts of their own; otherwise its residuals are
-    taken by row.
+    ``transformer_options`` is a copy, since the UNet writes into it, in which every row is a chunk of its own. ControlNet
+    (``last_net``, where ``rest`` does not name it) is run again where rows have latents or contexts of their own; otherwise its residuals
+    are indexed by source row.
     """
     changed = dict(rest)
     if "transformer_options" in rest:
         changed["transformer_options"] = _options(rest["transformer_options"], rows, before)
     if rest.get("control"):
         own = any(row.x is not None or row.conditioning is not None for row in rows)
-        changed["control"] = (heard_anew(changed, x, context, last_net) if own else None) or _control(rest["control"], rows, before)
+        changed["control"] = (residuals_of(changed, x, context, last_net) if own else None) or _control(rest["control"], rows, before)
     return changed
 
 
 def fresh_arguments(rest: dict[str, Any]) -> dict[str, Any]:
-    """The same arguments, so that a second native call finds what the first one found."""
+    """A copy of the arguments: the network consumes the lists of residuals, and a second native call needs them again."""
     control = rest.get("control")
     return rest if not control else {**rest, "control": {name: list(found) for name, found in control.items()}}
 

@@ -1,8 +1,8 @@
 """Attention layers of Forge's UNet: one of them as an `AttentionCall`, also where another extension has taken its slot.
 
 The layers are patched per instance rather than through ``attn2_patch`` and ``attn2_replace``: there the real ``to_q`` … ``to_out`` can be
-called, so that LoRAs, manual casting and whatever hangs on them stay in force, and the one slot of ``attn2_replace`` is left to those who
-need it (IP-Adapter). Where that slot is taken the host does not call the layer at all; `chained` then adds what the other one adds.
+called, so that LoRAs, manual casting and hooks on them stay in force, and the one slot of ``attn2_replace`` is left to extensions that
+need it (IP-Adapter). Where that slot is taken the host does not call the layer at all; `chained` then adds the other contribution.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def attention_call(
 
 
 def check_values(site: Site, context: Tensor | None, value: Tensor | None) -> None:
-    """Raise where another extension tells keys and values apart: the regions' texts could not follow it."""
+    """Raise where another extension uses different contexts for keys and values: the regions' contexts have no such pair."""
     if value is not None and value is not context:
         raise RegionalError(
             f"Another extension gives {site.name} different texts for keys and values (NegPip-like), which Regional cannot follow: "
@@ -55,7 +55,7 @@ Ask = Callable[[str, Tensor, Tensor], "Tensor | None"]
 def chained(options: dict[str, Any], sites: Iterable[str], ask: Ask) -> dict[str, Any]:
     """``transformer_options`` in which every taken ``attn2`` slot answers ``ours + (theirs − plain attention)``.
 
-    Exact for whoever adds a term of its own to the plain attention, as IP-Adapter does. The options given are left as they are.
+    Exact for replacements that add a term to the plain attention, as IP-Adapter does. The options given are left as they are.
     """
     taken: dict[Any, Replace] = options.get("patches_replace", {}).get("attn2", {})
     if not taken:

@@ -24,8 +24,8 @@ from .attention import plain_attention
 def ordinary(tensor: Tensor) -> Tensor:
     """An inference tensor or a weight as one that autograd may keep, in the same memory; any other as it is.
 
-    A weight that was moved outside of inference mode no longer says that it is an inference tensor, but autograd refuses it all the same.
-    Quantised weights are of kinds of their own, and stay what they are.
+    A weight that was moved outside of inference mode is no longer marked as an inference tensor, but autograd still refuses it.
+    Quantised weights have types of their own and are unchanged.
     """
     if not (tensor.is_inference() or isinstance(tensor, nn.Parameter)) or type(tensor) not in (Tensor, nn.Parameter):
         return tensor
@@ -49,7 +49,7 @@ def _seen(value: Any) -> Any:
 
 @contextmanager
 def with_gradient(unet: nn.Module) -> Iterator[None]:
-    """What ``unet`` computes until exit can be differentiated by its inputs, also after exit. Nothing stays patched."""
+    """Until exit, outputs of ``unet`` are differentiable by its inputs, also after exit. Nothing stays patched."""
     with ExitStack() as stack:
         for _, attn in sites_of(unet):
             stack.enter_context(patched_forward(attn, _plain(attn)))
@@ -61,7 +61,7 @@ def with_gradient(unet: nn.Module) -> Iterator[None]:
 
 
 def _kept(weights: set[int]) -> Callable[[Tensor], Tensor]:
-    """What autograd keeps of a tensor that the network may go on to write into; nobody writes into ``weights``."""
+    """The tensor that autograd saves: a copy, since the network may write into the original; ``weights`` are never written."""
     return lambda tensor: tensor if _memory(tensor) in weights else tensor.clone()
 
 

@@ -1,7 +1,7 @@
 """Flux on Forge: regional texts beside each other in its joint attention.
 
 Its blocks offer no slot, and hold no attention module either: they call a function of their Python module. That name is set for the
-duration of one UNet call and set back whatever happens.
+duration of one UNet call and restored in every case.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def context_of(shares: Sequence[Sequence[TextShare]], context: Tensor) -> Tensor
 
 
 def bias_of(shares: Sequence[Sequence[TextShare]], context: Tensor) -> Tensor | None:
-    """What joint attention adds to its scores, on the device and in the precision of ``context`` (B, T, D); None for nothing."""
+    """The additive bias of joint attention's scores, on the device and in the dtype of ``context`` (B, T, D); None for no bias."""
     length = context.shape[1]
     rows = [[(length if s.context is None else len(s.context), s.weights.to(context.device).flatten()) for s in texts] for texts in shares]
     return joint_bias(rows, context.dtype)
@@ -74,7 +74,7 @@ def _attention_module(unet: Any) -> Any:
 
 
 class _Biased:
-    """In place of Forge's attention function, for calls of the bias' own size; ``used`` says whether there was one."""
+    """In place of Forge's attention function, for calls of the bias' own size; ``used`` is whether there was one."""
 
     def __init__(self, bias: Tensor) -> None:
         self._bias = bias

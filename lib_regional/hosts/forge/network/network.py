@@ -1,4 +1,4 @@
-"""Forge's network under a method's hooks: the whole of it, its attention and its single layers, told of its rows by the host's own call."""
+"""Forge's network under a method's hooks: network, attention and layer calls, whose row roles come with the host's own arguments."""
 
 from __future__ import annotations
 
@@ -37,41 +37,41 @@ class Network:
         self._joint = kind_of(unet) == "joint"
         self._sites = dict(sites_of(unet))
         self._grids: dict[str, Grid] = {}
-        self._told: tuple[StepInfo, Grid] | None = None
+        self._announced: tuple[StepInfo, Grid] | None = None
         self._tile: Tile | None = None
         self._now: ModelCall | None = None
         self._net: Any = None
-        self.heard = False
-        """Whether the network has run rows that it was told of since `silence`."""
+        self.ran = False
+        """Whether the network has run rows with known roles since `reset`."""
 
-    def silence(self) -> None:
+    def reset(self) -> None:
         """Forget what was announced: a new prediction begins."""
-        self.heard, self._told, self._net = False, None, None
+        self.ran, self._announced, self._net = False, None, None
 
     def announce(self, step: StepInfo, latent: Grid, net: Any = None) -> None:
         """The host is about to call the network for a prediction of latents of this size; ``net`` is its last ControlNet."""
-        self._told, self._net = (step, latent), net
+        self._announced, self._net = (step, latent), net
 
     def call_of(self, rows: RowRoles, latent: Grid) -> ModelCall | None:
-        """What a net that runs on ``rows`` before the network is told; None where nothing was announced."""
-        return None if self._told is None else ModelCall(rows, self._told[0], latent)
+        """The call of a ControlNet that runs on ``rows`` before the network; None where nothing was announced."""
+        return None if self._announced is None else ModelCall(rows, self._announced[0], latent)
 
     def check(self) -> None:
-        """Raise `RegionalError` where the network's first prediction asked for nothing of what the hooks change."""
+        """Raise `RegionalError` where a hook was not called during the network's first prediction."""
         self._asked.check(self._unet, self._joint)
 
     @contextmanager
     def tile(self, tile: Tile) -> Iterator[None]:
-        """The host runs this tile of the latents that were announced."""
-        if self._told is None:
+        """Until exit the network runs on this tile of the announced latents."""
+        if self._announced is None:
             yield
             return
-        before = self._told, self._tile
-        self._told, self._tile = (before[0][0], tile.window.grid), tile
+        before = self._announced, self._tile
+        self._announced, self._tile = (before[0][0], tile.window.grid), tile
         try:
             yield
         finally:
-            self._told, self._tile = before
+            self._announced, self._tile = before
 
     @contextmanager
     def hooked(self) -> Iterator[None]:
@@ -86,8 +86,8 @@ class Network:
                 hook_spatial(self._unet, self._hooks.spatial, self._call, stack, applied_weights)
             for name, on_layer in self._hooks.layers.items():
                 grid = functools.partial(self._grids.get, transformer_around(name, transformers) or "")
-                told = layer_hook(name, on_layer, self._call, grid)
-                stack.callback(layer_of(self._unet, name).register_forward_hook(told, with_kwargs=True).remove)
+                hooked = layer_hook(name, on_layer, self._call, grid)
+                stack.callback(layer_of(self._unet, name).register_forward_hook(hooked, with_kwargs=True).remove)
             for site, attn in self._sites.items():
                 if site.kind == "cross" and self._hooks.unet is not None:
                     refuse_foreign_texts(attn)
@@ -102,25 +102,25 @@ class Network:
     # ------------------------------------------------------------------ the whole network
 
     def _around(self, inner: Callable[..., Tensor], x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """In place of the network's ``forward``: x (B, C, H, W). Calls without roles (somebody else's) are left alone."""
+        """In place of the network's ``forward``: x (B, C, H, W). Calls without row roles (of other extensions) are unchanged."""
         rows: RowRoles | None = kwargs.pop(ROWS, None)
-        if rows is None or self._told is None:
+        if rows is None or self._announced is None:
             return inner(x, *args, **kwargs)
         self._check(rows, x)
-        self.heard = True
-        with self._running(ModelCall(rows, *self._told, tile=self._tile)):
+        self.ran = True
+        with self._running(ModelCall(rows, *self._announced, tile=self._tile)):
             if self._hooks.unet is None:
                 return self._run(inner, x, *args, **kwargs)
             around = around_unet(self._unet, self._hooks.unet, self._call, self._nested)
             return around(functools.partial(self._run, inner), x, *args, **kwargs)
 
     def _check(self, rows: RowRoles, x: Tensor) -> None:
-        assert self._told is not None
+        assert self._announced is not None
         latent = (x.shape[-2], x.shape[-1])
-        if len(rows) != len(x) or latent != self._told[1]:
+        if len(rows) != len(x) or latent != self._announced[1]:
             raise RegionalError(
-                f"The network runs {len(x)} rows of {latent[0]}×{latent[1]} cells where Forge told of {len(rows)} rows of "
-                f"{self._told[1][0]}×{self._told[1][1]}: another extension calls it in pieces, which Regional cannot follow. "
+                f"The network runs {len(x)} rows of {latent[0]}×{latent[1]} cells where Forge announced {len(rows)} rows of "
+                f"{self._announced[1][0]}×{self._announced[1][1]}: another extension calls it in pieces, which Regional cannot follow. "
                 "Disable one of the two."
             )
 
@@ -145,7 +145,7 @@ class Network:
             yield
 
     def _run(self, inner: Callable[..., Tensor], x: Tensor, timesteps: Any, context: Tensor, **rest: Any) -> Tensor:
-        """The network itself, with vectors, texts and options that fit the rows it is given."""
+        """The network itself, with vectors, contexts and options of the rows of this call."""
         model = self._now
         assert model is not None
         rest = nested_arguments(rest, *self._made, x, context, self._net) if model.tags else fresh_arguments(rest)
@@ -192,7 +192,7 @@ class Network:
         return hook(attention_call(site, attn, grid, model, x, context, out))
 
     def _ask_named(self, name: str, x: Tensor, context: Tensor) -> Tensor | None:
-        """The answer of the layer ``name`` before its output projection, for `chained`."""
+        """The output of the hook at the layer ``name`` before the output projection, for `chained`."""
         site = Site(name, "cross")
         assert self._hooks.cross_attention is not None
         return self._ask(site, self._sites[site], self._hooks.cross_attention, x, context, lambda y: y)

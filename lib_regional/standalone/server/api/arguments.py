@@ -63,7 +63,7 @@ PASTED: dict[str, tuple[str, type]] = {
 
 
 def paste_infotext(request: BaseModel, runner: ScriptRunner) -> dict[int, Any]:
-    """Set what the request left open from its ``infotext``; the scripts' arguments that it speaks of, by their place."""
+    """Set what the request left open from its ``infotext``; returns the scripts' arguments it contains, by position."""
     text = getattr(request, "infotext", None)
     if not text:
         return {}
@@ -99,7 +99,7 @@ def _plain(component: Any, value: Any) -> Any:
 
 
 def script_arguments(request: Any, host: Host, is_img2img: bool, pasted: Mapping[int, Any]) -> list[Any]:
-    """Arguments of all scripts: defaults, what the infotext says, then what the request says. HTTP 422 for unknown scripts."""
+    """Arguments of all scripts: defaults, overridden by the infotext, then by the request. HTTP 422 for unknown scripts."""
     runner = host.runner(is_img2img)
     args = host.default_args(is_img2img)
     for place, value in pasted.items():

@@ -1,4 +1,4 @@
-"""Errors as HTTP answers: a user's mistake is a 422 with its text, anything else a 500 in the WebUI's form."""
+"""Errors as HTTP responses: invalid input is a 422 with its message, anything else a 500 in the WebUI's form."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def described(error: Exception) -> dict[str, Any]:
 
 
 def without_paths(text: str) -> str:
-    """``text`` with the files' names in place of absolute paths: where things lie on this machine is no client's business."""
+    """``text`` with the files' names in place of absolute paths, so that responses do not reveal this machine's folders."""
     return _PATH.sub(r"\1", str(text))
 
 
 def regional(error: RegionalError) -> dict[str, Any]:
-    """A user's mistake, with its problems one by one if there are any."""
-    told = error.to_dict() if hasattr(error, "to_dict") else {"error": type(error).__name__, "detail": str(error)}
-    return {"problems": [], **told}
+    """The body for invalid input, with its problems listed if there are any."""
+    fields = error.to_dict() if hasattr(error, "to_dict") else {"error": type(error).__name__, "detail": str(error)}
+    return {"problems": [], **fields}
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Answer errors as described above."""
+    """Install the exception handlers described above."""
 
     @app.exception_handler(RegionalError)
     async def mistake(_: Request, error: RegionalError) -> JSONResponse:

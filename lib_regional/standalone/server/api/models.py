@@ -42,7 +42,7 @@ _COMMON: dict[str, Any] = {
 
 
 def _config() -> Any:
-    """What both generations of Pydantic take as a model's configuration: the WebUI with Gradio 3 has the first."""
+    """Model configuration for Pydantic 1 (a WebUI with Gradio 3) and 2."""
     options = {"extra": "ignore", "arbitrary_types_allowed": True, "protected_namespaces": ()}
     return ConfigDict(**options) if hasattr(BaseModel, "model_config") else type("Config", (), options)  # type: ignore[typeddict-item]
 
@@ -92,7 +92,7 @@ class PngInfoRequest(BaseModel):
 
 
 class PngInfoResponse(BaseModel):
-    """What a picture says about itself."""
+    """The parameters stored in a picture."""
 
     info: str
     items: dict[str, Any]
@@ -100,7 +100,7 @@ class PngInfoResponse(BaseModel):
 
 
 class ProgressResponse(BaseModel):
-    """How far the running generation is."""
+    """Progress of the running generation."""
 
     progress: float
     eta_relative: float

@@ -18,7 +18,7 @@ from ...host import Host
 from ...pipeline import pictures
 from ...pipeline.img2img import StableDiffusionProcessingImg2Img
 from ...pipeline.infotext import parse_generation_parameters
-from ...pipeline.processing import Processed
+from ...pipeline.processed import Processed
 from ...pipeline.txt2img import StableDiffusionProcessingTxt2Img
 from ...sampling.noise_levels import SCHEDULES
 from ...sampling.samplers import ALL_SAMPLERS
@@ -140,7 +140,7 @@ class Api:
         ]
 
     def refresh_loras(self) -> None:
-        """Look for LoRA files anew."""
+        """List the LoRA files again."""
         self._host.model.loras.shelf.refresh()
 
     def png_info(self, request: models.PngInfoRequest) -> models.PngInfoResponse:
@@ -151,7 +151,7 @@ class Api:
         return models.PngInfoResponse(info=info, items=items, parameters=params)
 
     async def progress(self, skip_current_image: bool = False) -> models.ProgressResponse:
-        """How far the running generation is, with a picture of its present state."""
+        """Progress of the running generation, with a preview of its current latents."""
         state = self._host.state
         share, started = state.progress(), state.time_start
         if share == 0 or started is None:
@@ -275,7 +275,7 @@ def _slug(label: str) -> str:
 
 
 def _main_memory() -> dict[str, int]:
-    """Bytes free, used and in all; zeros where the system does not tell."""
+    """Bytes free, used and in all; zeros where the system does not report them."""
     names = getattr(os, "sysconf_names", {})
     if not {"SC_PAGE_SIZE", "SC_PHYS_PAGES", "SC_AVPHYS_PAGES"} <= set(names):
         return {"free": 0, "used": 0, "total": 0}

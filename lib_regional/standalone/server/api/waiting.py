@@ -78,6 +78,6 @@ async def _disconnected(request: Request) -> None:
 
 
 def _retrieve(work: asyncio.Future[T]) -> None:
-    """Look at the outcome of what nobody waits for any more, since asyncio reports errors that nobody looked at."""
+    """Retrieve the outcome of an abandoned task, since asyncio reports errors that were never retrieved."""
     if not work.cancelled():
         work.exception()

@@ -74,7 +74,7 @@
         job.content.classList.remove("page-running");
     }
 
-    function tell(action) {
+    function post(action) {
         fetch(`./sdapi/v1/${action}`, {method: "POST"}).catch((error) => console.warn(action, error));
     }
 
@@ -141,8 +141,8 @@
         const button = find("#page_example");
         if (button) button.addEventListener("click", example);
         for (const tab of ["txt2img", "img2img"]) {
-            find(`#${tab}_interrupt`).addEventListener("click", () => tell("interrupt"));
-            find(`#${tab}_skip`).addEventListener("click", () => tell("skip"));
+            find(`#${tab}_interrupt`).addEventListener("click", () => post("interrupt"));
+            find(`#${tab}_skip`).addEventListener("click", () => post("skip"));
         }
     });
 

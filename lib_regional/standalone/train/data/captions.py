@@ -1,4 +1,4 @@
-"""Captions of scenes: varied in wording, silent about places, and with more than one thing careless about whose colour is whose."""
+"""Captions of scenes: varied in wording, without positions, and in scenes of several things with colours shuffled among them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .scene import BACKGROUNDS, BASE_SHAPES, COLOURS, EXTRA_SHAPES, Scene, Thing
 EMPTY = 0.10
 """Share of empty captions, for classifier-free guidance."""
 SWAPPED = 0.90
-"""Share of captions of two or more things whose colours are dealt out anew: the model must not learn to bind words from a joint prompt."""
+"""Share of captions of two or more things whose colours are shuffled: the model must not learn to bind words from a joint prompt."""
 PARTIAL = 0.30
 """Share of captions of two or more things that leave some unnamed."""
 GROUNDED = 0.65
@@ -53,7 +53,7 @@ def caption(rng: np.random.Generator, scene: Scene) -> str:
 
 
 def _mentioned(rng: np.random.Generator, things: tuple[Thing, ...]) -> list[Thing]:
-    """The things that the caption names, in random order; of several, colours dealt out anew in most captions."""
+    """The things that the caption names, in random order; of several, colours shuffled in most captions."""
     if len(things) < 2:
         return list(things)
     named = list(things)

@@ -93,7 +93,7 @@ def random_scene(
 
 
 def pick(rng: np.random.Generator, count: int, shapes: tuple[str, ...] = BASE_SHAPES) -> list[tuple[str, str]]:
-    """`count` pairs (shape, colour), no colour and no shape twice in most scenes so that captions tell the things apart."""
+    """`count` pairs (shape, colour), no colour and no shape twice in most scenes so that captions distinguish the things."""
     distinct = rng.random() < 0.9 and count <= min(len(shapes), len(COLOURS))
     kinds = rng.choice(len(shapes), count, replace=not distinct)
     hues = rng.choice(len(COLOURS), count, replace=not distinct)

@@ -85,7 +85,7 @@ def widen(table: Tensor, names: tuple[str, ...] = (), seed: int = 7) -> Tensor:
     """Compact table (R,C) -> full table (49408,C).
 
     Ids out of use get the unknown word's vector. The words `names`, which are in the table but never trained, get that vector with an
-    offset of their own, so that something trained later can tell them apart.
+    offset of their own, so that later training can distinguish them.
     """
     table = table.clone()
     noise = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Says which objects are where in a picture of the small model, by saturation, hue and template overlap; no network takes part.
+"""Detects the objects in a picture of the small model by saturation, hue and template overlap, without a network.
 
 Only numpy and scipy are used, so that tests of regional methods can import this without torch.
 """
@@ -37,7 +37,7 @@ class Found:
     """One object of a picture.
 
     `box` is x0, y0, x1, y1 and `centroid` x, y in pixels; `area` in pixels; `confidence` is the overlap 0..1 with the best template.
-    `second_colour` is set when a fifth or more of it has another colour; `clear` tells whether any template fits well.
+    `second_colour` is set when a fifth or more of it has another colour; `clear`: whether any template fits well.
     """
 
     colour: str

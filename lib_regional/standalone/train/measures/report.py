@@ -1,4 +1,4 @@
-"""Measures a trained model: pictures of prompts, the share that shows what the prompt says, sample sheets."""
+"""Measures a trained model: pictures of prompts, the share that matches the prompt, sample sheets."""
 
 from __future__ import annotations
 

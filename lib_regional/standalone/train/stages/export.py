@@ -201,7 +201,7 @@ def _written(weights: dict[str, Tensor], folder: Path) -> Path:
 
 def shipped_autoencoder() -> AutoencoderKL:
     """The autoencoder of the shipped file in single precision, its scale folded in."""
-    from ...model.stable_diffusion import load_model
+    from ...model.loading import load_model
 
     return load_model().vae.float()
 

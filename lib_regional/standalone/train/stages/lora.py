@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ...model import FOLDER
-from ...model.stable_diffusion import StandaloneModel, load_model
+from ...model.loading import load_model
+from ...model.stable_diffusion import StandaloneModel
 from ..data.captions import caption
 from ..data.latents import grow, object_cells
 from ..data.lora_pictures import SUBJECTS

@@ -4,7 +4,8 @@ from lib_regional.standalone.model.stable_diffusion import CELL as opt_f
 from lib_regional.standalone.pipeline.generate import process_images
 from lib_regional.standalone.pipeline.img2img import StableDiffusionProcessingImg2Img
 from lib_regional.standalone.pipeline.infotext import VERSION, create_infotext
-from lib_regional.standalone.pipeline.processing import Processed, StableDiffusionProcessing, fixed_seed
+from lib_regional.standalone.pipeline.processed import Processed
+from lib_regional.standalone.pipeline.processing import StableDiffusionProcessing, fixed_seed
 from lib_regional.standalone.pipeline.txt2img import StableDiffusionProcessingTxt2Img
 
 __all__ = [

@@ -53,20 +53,20 @@ on_before_token_counter = _registrar("before_token_counter")
 
 
 def clear_callbacks() -> None:
-    """Forget all callbacks."""
+    """Remove all callbacks."""
     current().callbacks.clear()
 
 
 def remove_current_script_callbacks() -> None:
-    """Forget what the calling script file registered."""
+    """Remove the callbacks of the calling script file."""
     current().callbacks.remove_script(_caller())
 
 
 def remove_callbacks_for_function(callback_func: Callable[..., Any]) -> None:
-    """Forget one function."""
+    """Remove one function."""
     current().callbacks.remove_function(callback_func)
 
 
 def infotext_pasted_callback(infotext: str, params: dict[str, Any]) -> None:
-    """Tell the scripts that an infotext was pasted; they may change ``params``."""
+    """Call the ``infotext_pasted`` callbacks, which may change ``params``."""
     current().callbacks.call("infotext_pasted", infotext, params)

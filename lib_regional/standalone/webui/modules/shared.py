@@ -1,4 +1,4 @@
-"""``opts``, ``state``, ``sd_model`` and their like, of the host that was bound last."""
+"""``opts``, ``state``, ``sd_model`` and others, of the host that was bound last."""
 
 from argparse import Namespace
 from collections.abc import Callable

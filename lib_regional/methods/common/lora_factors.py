@@ -1,0 +1,96 @@
+"""The stacked factors of a generation's LoRAs by layer, shared by all calls in which the same LoRAs act, dropped with the last of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+import torch
+from torch import Tensor
+
+from ...tensors.lora.deltas import LayerDelta
+from ...tensors.lora.stacked import Factors, factors_of, inner_tokens, is_low_rank
+
+SHARED_INPUT = (".attn1.to_q", ".attn1.to_k", ".attn1.to_v")
+"""Layers of one self-attention, which read the same tokens."""
+
+Acting = Sequence[tuple[Hashable, LayerDelta]]
+"""(key, delta) of the LoRAs that act in a layer."""
+
+
+@dataclass(eq=False)
+class Inner:
+    """``(x Dᵀ) ⊙ M`` of layers that read the same tokens, computed for the first of them and kept until the last one has had its part.
+
+    ``down`` holds the first factors of all of them, one after the other; ``factors`` by layer are views of it.
+    """
+
+    down: Tensor
+    factors: Mapping[str, Factors]
+    kept: tuple[Tensor, Tensor] | None = None
+    left: set[str] = field(default_factory=set)
+
+    def of(self, layer: str, x: Tensor, maps: Tensor) -> Tensor:
+        """The part (N, Σr) of a layer, for its input x and the LoRAs' strengths ``maps`` (`stacked_lora.rank_maps`)."""
+        count = len(self.factors)
+        if count == 1:
+            return inner_tokens(x, self.down, maps)
+        if self.kept is None or self.kept[0] is not x or layer not in self.left:
+            self.kept = (x, inner_tokens(x, self.down, maps, count))
+            self.left = set(self.factors)
+        h = self.kept[1]
+        self.left.discard(layer)
+        if not self.left:
+            self.kept = None
+        width = h.shape[1] // count
+        at = list(self.factors).index(layer) * width
+        return h[:, at : at + width]
+
+
+class FactorStore:
+    """Factors and first products of layers, by layer, precision and acting LoRAs."""
+
+    def __init__(self) -> None:
+        self._factors: WeakValueDictionary[Hashable, Factors] = WeakValueDictionary()
+        self._inner: WeakValueDictionary[Hashable, Inner] = WeakValueDictionary()
+
+    def factors(self, layer: str, acting: Acting, like: Tensor) -> Factors:
+        """Those of one layer, on the device and in the precision of ``like``."""
+        name = _name(layer, acting, like.dtype)
+        found = self._factors.get(name)
+        if found is None:
+            found = self._factors[name] = factors_of([delta for _, delta in acting], like)
+        return found
+
+    def inner(self, layer: str, acting: Acting, acting_in: Callable[[str], Acting], like: Tensor) -> Inner:
+        """The first product of a layer on tokens, together with that of the layers beside it which read the same ones.
+
+        ``acting_in`` tells what acts in those.
+        """
+        prefix = next((layer.removesuffix(end) for end in SHARED_INPUT if layer.endswith(end)), layer)
+        name = _name(prefix, acting, like.dtype)
+        found = self._inner.get(name)
+        if found is None or layer not in found.factors:
+            found = self._inner[name] = self._made(layer, prefix, acting, acting_in, like)
+        return found
+
+    def _made(self, layer: str, prefix: str, acting: Acting, acting_in: Callable[[str], Acting], like: Tensor) -> Inner:
+        beside = [(prefix + end, acting_in(prefix + end)) for end in SHARED_INPUT] if prefix != layer else []
+        made = [factors_of([delta for _, delta in others], like) for _, others in beside] if _all_alike(beside, acting) else []
+        if not made or len({one.ranks for one in made}) > 1:
+            factors = self.factors(layer, acting, like)
+            return Inner(factors.down, {layer: factors})
+        down = torch.cat([one.down for one in made])
+        parts = zip(beside, made, down.chunk(len(made)), strict=True)
+        return Inner(down, {name: Factors(one.layer, part, one.up, one.ranks) for (name, _), one, part in parts})
+
+
+def _name(layer: str, acting: Acting, dtype: torch.dtype) -> Hashable:
+    return layer, dtype, tuple(key for key, _ in acting)
+
+
+def _all_alike(beside: Sequence[tuple[str, Acting]], acting: Acting) -> bool:
+    """Whether the same LoRAs act in all layers, and can be stacked there."""
+    keys = [key for key, _ in acting]
+    return bool(beside) and all([key for key, _ in others] == keys and all(is_low_rank(d) for _, d in others) for _, others in beside)

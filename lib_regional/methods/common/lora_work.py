@@ -1,0 +1,284 @@
+"""What the LoRAs of a placement do in a layer: prepared at the first call of its kind, looked up after that (`tensors.lora.stacked`).
+
+Low-rank deltas of a layer are computed together. Whole weights (LoKr, full, IA3, OFT, DoRA), biases and norms are added one by one, each in
+its own place (`tensors.lora.low_rank`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from ...engine.calls import LayerCall, ModelCall
+from ...request.layout.windows import Grid
+from ...tensors.attention.regional import SUPPORT
+from ...tensors.lora.deltas import LayerDelta
+from ...tensors.lora.low_rank import Box, add_everywhere, add_in_box, add_on_tokens, added
+from ...tensors.lora.stacked import (
+    Factors,
+    add_conv,
+    add_gathered,
+    add_on_rows,
+    add_outer,
+    gathered,
+    inner_conv,
+    is_low_rank,
+    on_rows,
+    rank_maps,
+    stacking_convs_pays,
+    stacking_loras_pays,
+)
+from ...tensors.precision import in_type
+from .lora_factors import Acting, FactorStore, Inner
+
+if TYPE_CHECKING:
+    from .region_lora import NetworkKey, Networks, Placement, Strengths
+
+Work = Callable[[LayerCall, Tensor], Tensor]
+"""``(call, y)`` -> what takes the place of y, a new tensor."""
+
+IDLE = 3
+"""Steps without a call of its kind after which what was prepared for a stage makes room."""
+
+
+class Isolation(Protocol):
+    """Keeps parts of the canvas apart in layers through which they would see each other (`methods.common.isolation`)."""
+
+    def delta(self, call: LayerCall, delta: LayerDelta) -> Tensor | None:
+        """What a delta gives in a norm or a convolution within the parts; None: as ever."""
+        ...
+
+    def conv(self, call: LayerCall, own: LayerDelta, y: Tensor) -> Tensor:
+        """``y`` of a convolution with the weight of ``own``, without what its places see of other parts."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class _Loud:
+    """One LoRA that acts on a grid, and how strongly: (B,) on rows, (B, h, w) at places, on the CPU; ``support`` places in all.
+
+    ``column`` is its place among the LoRAs of the placement.
+    """
+
+    column: int
+    key: NetworkKey
+    strengths: Tensor
+    support: int
+
+
+@dataclass(frozen=True)
+class _Acting:
+    """A LoRA that acts in a layer."""
+
+    loud: _Loud
+    delta: LayerDelta
+
+
+@dataclass
+class Stage:
+    """Calls at which the same strengths hold: these by grid, and what was prepared from them by layer. ``used``: the last step that did."""
+
+    loud: dict[Grid | None, list[_Loud]] = field(default_factory=dict)
+    layers: dict[tuple[str, torch.dtype], tuple[Work, ...]] = field(default_factory=dict)
+    carried: dict[tuple[str, torch.dtype], tuple[Work, ...]] = field(default_factory=dict)
+    maps: dict[Hashable, Tensor] = field(default_factory=dict)
+    brought: tuple[Tensor, dict[Hashable, Tensor]] | None = None
+    used: int = 0
+
+
+class LoraWork:
+    """One generation's LoRAs in the layers of its model."""
+
+    def __init__(self, networks: Networks, placement: Placement, isolation: Isolation | None = None) -> None:
+        self._networks = networks
+        self._placement = placement
+        self._isolation = isolation
+        self._version = networks.version
+        self._stages: dict[Hashable, Stage] = {}
+        self._store = FactorStore()
+        self._step = 0
+        self._now: tuple[ModelCall, Stage] | None = None
+
+    def of(self, call: LayerCall, carries: bool) -> tuple[Work, ...]:
+        """What is to be done in a layer; nothing where no LoRA acts. ``carries``: its tokens say themselves how strongly."""
+        stage = self._stage(call.model)
+        known = stage.carried if carries else stage.layers
+        name = (call.name, call.y.dtype)
+        work = known.get(name)
+        if work is None:
+            work = known[name] = tuple(self._made(stage, call, carries))
+        return work
+
+    def _stage(self, model: ModelCall) -> Stage:
+        if self._version != self._networks.version:
+            self._version, self._now, self._store = self._networks.version, None, FactorStore()
+            self._stages.clear()
+        if self._now is None or self._now[0] is not model:
+            if self._now is None or self._now[0].step != model.step:
+                self._step += 1
+            state = self._placement.state(model)
+            if state not in self._stages:
+                self._stages = {name: one for name, one in self._stages.items() if self._step - one.used <= IDLE}
+            stage = self._stages.setdefault(state, Stage())
+            stage.used = self._step
+            self._now = (model, stage)
+        return self._now[1]
+
+    def _acting(self, stage: Stage, call: LayerCall, grid: Grid | None, name: str) -> list[_Acting]:
+        if grid not in stage.loud:
+            # tiles of one picture share the factors of all LoRAs; elsewhere those that do nothing are left out
+            stage.loud[grid] = _loud(self._placement.strengths(call.model, grid), call.model.tile is not None)
+        found = ((loud, self._networks.raw(loud.key, name)) for loud in stage.loud[grid])
+        return [_Acting(loud, delta) for loud, delta in found if delta is not None]
+
+    def _made(self, stage: Stage, call: LayerCall, carries: bool) -> list[Work]:
+        flat = call.x.dim() != 4
+        grid = call.grid if flat else (call.y.shape[-2], call.y.shape[-1])
+        acting = self._acting(stage, call, grid, call.name)
+        low = [one for one in acting if is_low_rank(one.delta)]
+        if not flat and self._isolation is None and not _convs_stack(low, call):
+            low = []
+        work = [self._stacked(stage, call, grid, low, carries)] if low else []
+        return [*work, *(self._single(call, one, carries, flat) for one in acting if one not in low and one.loud.support)]
+
+    # ------------------------------------------------------------------ low-rank deltas
+
+    def _stacked(self, stage: Stage, call: LayerCall, grid: Grid | None, acting: list[_Acting], carries: bool) -> Work:
+        y, strengths = call.y, [one.loud.strengths for one in acting]
+        keyed = [(one.loud.key, one.delta) for one in acting]
+        if carries:
+            return self._on_carried(acting, self._inner(stage, call, grid, keyed))
+        if strengths[0].dim() == 1:
+            rows = on_rows(self._store.factors(call.name, keyed, y), strengths)
+            return lambda call, y: add_on_rows(call.x, y, rows)
+        if call.x.dim() == 4:
+            factors = self._store.factors(call.name, keyed, y)
+            name = ("spatial", grid, tuple(key for key, _ in keyed), factors.ranks, y.dtype)
+            maps = _known(stage.maps, name, lambda: rank_maps(strengths, factors.ranks).movedim(-1, 1).to(y.device, y.dtype))
+            return self._on_canvas(factors, maps)
+        return self._on_tokens(stage, call, grid, acting, self._inner(stage, call, grid, keyed))
+
+    def _on_tokens(self, stage: Stage, call: LayerCall, grid: Grid | None, acting: list[_Acting], inner: Inner) -> Work:
+        y, factors, supports = call.y, inner.factors[call.name], [one.loud.support for one in acting]
+        flat = [one.loud.strengths.flatten() for one in acting]
+        if not stacking_loras_pays(factors, len(flat[0]), supports, y.device.type, y.element_size()):
+            buckets = gathered(factors, flat)
+            return lambda call, y: add_gathered(call.x, y, buckets)
+        name = (grid, tuple(one.loud.key for one in acting), factors.ranks, y.dtype)
+        maps = _known(stage.maps, name, lambda: rank_maps(flat, factors.ranks).to(y.device, y.dtype))
+        return lambda call, y: add_outer(y, inner.of(call.name, call.x, maps), factors.up)
+
+    def _inner(self, stage: Stage, call: LayerCall, grid: Grid | None, keyed: Acting) -> Inner:
+        def acting_in(name: str) -> Acting:
+            return [(one.loud.key, one.delta) for one in self._acting(stage, call, grid, name)]
+
+        return self._store.inner(call.name, keyed, acting_in, call.y)
+
+    def _on_canvas(self, factors: Factors, maps: Tensor) -> Work:
+        isolation, own = self._isolation, LayerDelta(factors.layer, weight=factors.down)
+
+        def work(call: LayerCall, y: Tensor) -> Tensor:
+            h = inner_conv(call.x, factors)
+            return add_conv(y, h if isolation is None else isolation.conv(call, own, h), maps, factors)
+
+        return work
+
+    def _on_carried(self, acting: list[_Acting], inner: Inner) -> Work:
+        columns, brought = [one.loud.column for one in acting], self._brought
+
+        def work(call: LayerCall, y: Tensor) -> Tensor:
+            factors = inner.factors[call.name]
+            maps = brought(call, columns, factors.ranks, y.dtype)
+            return add_outer(y, inner.of(call.name, call.x, maps), factors.up)
+
+        return work
+
+    def _brought(self, call: LayerCall, columns: list[int], ranks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Strengths (N, n) that the tokens of an attention brought along, made once for its layers."""
+        assert call.token_attributes is not None and self._now is not None
+        stage = self._now[1]
+        if stage.brought is None or stage.brought[0] is not call.token_attributes:
+            stage.brought = (call.token_attributes, {})
+        values, name = call.token_attributes, (tuple(columns), ranks, dtype)
+        return _known(
+            stage.brought[1], name, lambda: rank_maps([in_type(values[..., column].flatten(), dtype) for column in columns], ranks)
+        )
+
+    # ------------------------------------------------------------------ whole weights, biases, norms
+
+    def _single(self, call: LayerCall, one: _Acting, carries: bool, flat: bool) -> Work:
+        delta = self._networks.at(one.loud.key, call.name, call.y)
+        assert delta is not None
+        if carries:
+            return lambda call, y: y + (added(delta, call.x) * _column(call, one.loud.column)).to(y.dtype)
+        add = _adder(delta, one.loud.strengths, flat, call.y)
+        isolation, everywhere = self._isolation, one.loud.strengths.to(call.y.device, call.y.dtype)
+
+        def work(call: LayerCall, y: Tensor) -> Tensor:
+            within = None if isolation is None else isolation.delta(call, delta)
+            if within is not None:
+                return y + (within * everywhere[:, None]).to(y.dtype)
+            done = y.clone(memory_format=torch.contiguous_format)
+            add(call.x, done)
+            return done
+
+        return work
+
+
+def _loud(strengths: Strengths, silent: bool) -> list[_Loud]:
+    """Those of the LoRAs that do something on a grid; with ``silent`` all of them, if any does."""
+    every = [_Loud(column, key, here, int((here.abs() > SUPPORT).sum())) for column, (key, here) in enumerate(strengths.items())]
+    acting = [one for one in every if one.support]
+    return every if silent and acting else acting
+
+
+def _convs_stack(acting: list[_Acting], call: LayerCall) -> bool:
+    """Whether the low-rank deltas of a convolution are to be computed together; LoRAs on whole rows are, always."""
+    if not acting or acting[0].loud.strengths.dim() == 1:
+        return bool(acting)
+    y, supports = call.y, [one.loud.support for one in acting]
+    shapes = [one.delta.mid if one.delta.mid is not None else one.delta.down for one in acting]
+    ranks = [0 if one is None else one.shape[0] for one in shapes]
+    taps = max(1 if one is None else one[0, 0].numel() for one in shapes)
+    cells = len(y) * y.shape[-2] * y.shape[-1]
+    return stacking_convs_pays(ranks, supports, cells, (call.x.shape[1] * taps, y.shape[1]), y.device.type, y.element_size())
+
+
+def _known(maps: dict[Hashable, Tensor], name: Hashable, make: Callable[[], Tensor]) -> Tensor:
+    if name not in maps:
+        maps[name] = make()
+    return maps[name]
+
+
+def _column(call: LayerCall, column: int) -> Tensor:
+    assert call.token_attributes is not None
+    return call.token_attributes[..., column : column + 1]
+
+
+def _adder(delta: LayerDelta, strengths: Tensor, flat: bool, like: Tensor) -> Callable[[Tensor, Tensor], None]:
+    """Adds a delta to an output like ``like``, in place, where ``strengths`` (B,) or (B, h, w) are."""
+    if strengths.dim() == 1:
+        loud = torch.nonzero(strengths)[:, 0].to(like.device)
+        rows = strengths.to(like.device)
+        return lambda x, y: add_everywhere(delta, x, y, rows, loud)
+    if flat:
+        support = torch.nonzero(strengths.flatten().abs() > SUPPORT)[:, 0]
+        values = strengths.flatten()[support].to(like.device, like.dtype)
+        places = support.to(like.device)
+        return lambda x, y: add_on_tokens(delta, x, y, places, values)
+    chosen, box = _bounds(strengths)
+    inside = strengths[chosen, None, box[0] : box[2], box[1] : box[3]].to(like.device, like.dtype)
+    index = chosen.to(like.device)
+    return lambda x, y: add_in_box(delta, x, y, index, box, inside)
+
+
+def _bounds(strengths: Tensor) -> tuple[Tensor, Box]:
+    """Rows of (B, h, w) in which anything is, and the box that holds all of it."""
+    here = strengths.abs() > SUPPORT
+    rows, columns = torch.nonzero(here.any(0).any(1))[:, 0], torch.nonzero(here.any(0).any(0))[:, 0]
+    box = (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    return torch.nonzero(here.flatten(1).any(1))[:, 0], box

@@ -1,0 +1,188 @@
+"""Cross-attention in which every region's text speaks in its own place (design, section 1), on whatever rows the host runs.
+
+What depends on the call alone (which regions are active, which context holds, how rows lie) is a *stage*, looked up once per call of the
+model; what depends on the layer's grid as well is made at the first layer that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..engine.calls import AttentionCall, ModelCall
+from ..engine.plan import Plan
+from ..request.layout.windows import Grid
+from ..tensors.attention.regional import Part, Recipe, attend, make_recipe, split_heads
+from ..tensors.attention.stacked import KeysValues, Stacked, attend_stacked, stack_parts, stacking_pays
+from ..tensors.masks.pyramid import Active, Factors, Pyramid
+from .common.attention_recording import Spoken, record_spoken
+from .common.contexts import ContextKey, Contexts
+from .common.prepared import Prepared
+from .key_values import Block, KeyValueCache, stacked
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A region that speaks on a row, and its context."""
+
+    row: int
+    region: int
+    key: ContextKey
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Contexts of one length that are asked together, and what is in them (`Contexts.content`)."""
+
+    keys: tuple[ContextKey, ...]
+    contents: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """What layers of one grid have in common: the regions' parts, stacked or in buckets, and ``own`` (B, L, 1), the rows' own share.
+
+    ``contents``: each content that any of the ``asked`` has, with one of its keys.
+    """
+
+    asked: tuple[_Asked, ...]
+    contents: tuple[tuple[int, ContextKey], ...]
+    stacked: Stacked | None
+    recipe: Recipe
+    own: Tensor
+
+    def attend(self, q: Tensor, own: KeysValues, pairs: Sequence[KeysValues], call: AttentionCall) -> Tensor:
+        """q (B, L, C) -> (B, L, C), before the output projection."""
+        if self.stacked is not None:
+            return attend_stacked(self.stacked, q, own, pairs, call.heads, call.scale)
+        heard = torch.nn.functional.scaled_dot_product_attention(split_heads(q, call.heads), *own, scale=call.scale)
+        return attend(self.recipe, q, pairs, call.heads, call.scale, heard.transpose(1, 2).flatten(2) * self.own)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A kind of call: who speaks on which row, and where; ``factors`` are the prompts' own weights, row by row."""
+
+    sources: tuple[_Source, ...]
+    active: Active
+    factors: tuple[Factors, ...]
+    layers: dict[tuple[Grid, torch.device, torch.dtype], _Layer] = field(default_factory=dict)
+
+
+class Couple:
+    """State of one generation: contexts, weight maps and cached keys and values."""
+
+    def __init__(self, plan: Plan, prepared: Prepared, pyramid: Pyramid, cache: KeyValueCache) -> None:
+        self._plan = plan
+        self._prepared = prepared
+        self._pyramid = pyramid
+        self._cache = cache
+        self._stages: dict[Hashable, _Stage | None] = {}
+        self._now: tuple[ModelCall, _Stage | None] | None = None
+        self._together: dict[tuple[tuple[ContextKey, ...], torch.device, torch.dtype], Tensor] = {}
+
+    @property
+    def _contexts(self) -> Contexts:
+        return self._prepared.contexts
+
+    def renew(self) -> None:
+        """The model's weights have changed: forget what the old ones made."""
+        self._stages.clear()
+        self._together.clear()
+        self._now = None
+        self._cache.clear()
+
+    def __call__(self, call: AttentionCall) -> Tensor | None:
+        stage = self._stage(call.model)
+        if stage is None:
+            return None
+        q = call.to_q(call.x)
+        place = (call.grid, q.device, q.dtype)
+        layer = stage.layers.get(place)
+        if layer is None:
+            layer = stage.layers[place] = self._layer(stage, call, q)
+        own = split_heads(call.to_k(call.context), call.heads), split_heads(call.to_v(call.context), call.heads)
+        pairs = self._pairs(call, layer)
+        if self._plan.record is not None:
+            record_spoken(self._plan, call, q, _spoken(stage, layer, pairs))
+        return call.out(layer.attend(q, own, pairs, call))
+
+    def _stage(self, model: ModelCall) -> _Stage | None:
+        """The stage of a call; None where nobody but the rows themselves speaks."""
+        if self._now is not None and self._now[0] is model:
+            return self._now[1]
+        self._cache.begin((model.step.index, model.step.hires))
+        active = self._plan.active(model.step)
+        found = (
+            _Source(at, region, key)
+            for at, row in enumerate(model.rows)
+            for region in active
+            if (key := self._contexts.key(row, region, model.step)) is not None
+        )
+        sources, texts = tuple(found), self._plan.pass_of(model.step).texts
+        factors = tuple(texts[row.image].weights for row in model.rows)
+        name = (active, sources, factors, model.latent, model.tile)
+        if name not in self._stages:
+            self._stages[name] = _Stage(sources, active, factors) if sources else None
+        self._now = (model, self._stages[name])
+        return self._now[1]
+
+    def _layer(self, stage: _Stage, call: AttentionCall, q: Tensor) -> _Layer:
+        model = call.model
+        maps = [
+            self._pyramid.at(stage.active, model.latent, call.grid, factors, model.tile).regions.flatten(1) for factors in stage.factors
+        ]
+        weights = [maps[source.row][source.region] for source in stage.sources]
+        parts = [Part(s.row, w, len(self._contexts.tensor(s.key))) for s, w in zip(stage.sources, weights, strict=True)]
+        own = torch.ones(len(model.rows), q.shape[1])
+        for part in parts:
+            own[part.row] -= part.weights
+        recipe, groups = make_recipe(parts, q.device, q.dtype), None
+        if stacking_pays(parts, recipe, q.shape[-1], q.device.type, q.element_size()):
+            groups = stack_parts(parts, [source.key for source in stage.sources], q.device, q.dtype)
+        members = [stack.members for group in groups for stack in group.stacks] if groups else [b.members for b in recipe.buckets]
+        keys = [tuple(stage.sources[at].key for at in group) for group in members]
+        asked = tuple(_Asked(group, tuple(self._contexts.content(key) for key in group)) for group in keys)
+        contents = {content: key for group in asked for content, key in zip(group.contents, group.keys, strict=True)}
+        return _Layer(asked, tuple(contents.items()), groups, recipe, own.clamp_min(0)[..., None].to(q.device, q.dtype))
+
+    def _pairs(self, call: AttentionCall, layer: _Layer) -> list[KeysValues]:
+        """K and V (n, heads, T, d) of everything that is asked, from the cache or projected now; equal contexts share theirs."""
+        site = call.site.name
+        found = {content: self._cache.get(site, content) for content, _ in layer.contents}
+        missing: dict[int, list[tuple[int, ContextKey]]] = {}
+        for content, key in layer.contents:
+            if found[content] is None:
+                missing.setdefault(len(self._contexts.tensor(key)), []).append((content, key))
+        for fresh in missing.values():
+            block = self._projected(call, tuple(key for _, key in fresh))
+            found.update((content, (block, row)) for row, (content, _) in enumerate(fresh))
+            self._cache.keep(site, [content for content, _ in fresh], block)
+        places = {content: place for content, place in found.items() if place is not None}
+        return [stacked([places[content] for content in asked.contents]) for asked in layer.asked]
+
+    def _projected(self, call: AttentionCall, keys: tuple[ContextKey, ...]) -> Block:
+        """Contexts of one length through the layer's own projections, with the LoRAs that each of them has."""
+        x, site, networks = self._joined(keys, call.context), call.site.name, self._prepared.networks
+        lengths, loras = [x.shape[1] // len(keys)] * len(keys), [self._contexts.loras(key) for key in keys]
+        k = networks.on_pieces(f"{site}.to_k", loras, x, call.to_k(x), lengths)
+        v = networks.on_pieces(f"{site}.to_v", loras, x, call.to_v(x), lengths)
+        return Block(*(split_heads(t.unflatten(1, (len(keys), lengths[0]))[0], call.heads) for t in (k, v)))
+
+    def _joined(self, keys: tuple[ContextKey, ...], like: Tensor) -> Tensor:
+        """Contexts one after the other (1, Σ T, D) on the device of ``like``, brought there once."""
+        place = (keys, like.device, like.dtype)
+        if place not in self._together:
+            self._together[place] = torch.cat([self._contexts.tensor(key).to(like.device, like.dtype) for key in keys])[None]
+        return self._together[place]
+
+
+def _spoken(stage: _Stage, layer: _Layer, pairs: Sequence[KeysValues]) -> Iterator[Spoken]:
+    """Who says what to whom."""
+    keys = {key: k[n] for asked, (k, _) in zip(layer.asked, pairs, strict=True) for n, key in enumerate(asked.keys)}
+    for source in stage.sources:
+        if source.key in keys:
+            yield source.row, source.region, source.key, keys[source.key]

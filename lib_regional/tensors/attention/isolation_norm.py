@@ -1,0 +1,121 @@
+"""Group norm with statistics of each part of a labelled canvas (`tensors.attention.isolation`): places take those of what their label sees.
+
+*Gathered*: the places that a label sees are brought together and normalised by the ordinary layer; two operators for each label, three in
+all where every label sees as many. *Summed*: moments by products with the labels' masks, for many labels of various sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..lora.deltas import LayerDelta
+from ..precision import full_precision, in_type
+from .isolation_labels import COMMON, sees
+
+_MOST_GATHERED = 6
+"""Labels beyond this many of different sizes are cheaper summed."""
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Places by label. ``seen`` holds the flat places (S,) that a label sees, one for each label; ``place`` (h·w,) is where each place's
+    result lies among all of theirs, one after the other, behind the layer's own result (h·w), which places of `COMMON` keep.
+
+    ``alike`` where all rows and labels are of one size: what is seen (B, n, 1, S), for each place its label and its position among what the
+    label sees, both (B, 1, h·w), and where `COMMON` is (B, 1, h·w), or None.
+    """
+
+    seen: tuple[Tensor, ...] = ()
+    place: Tensor | None = None
+    alike: tuple[Tensor, Tensor, Tensor, Tensor | None] | None = None
+    ranges: dict[int, Tensor] = field(default_factory=dict)
+
+    def numbers(self, count: int, device: torch.device) -> Tensor:
+        """0 … count − 1, made once."""
+        if count not in self.ranges:
+            self.ranges[count] = torch.arange(count, device=device)
+        return self.ranges[count]
+
+
+def gather_of(labels: Tensor, device: torch.device | str = "cpu") -> Gather | None:
+    """labels (B, h, w) on the CPU -> where to gather; None where summing is cheaper."""
+    flat = labels.flatten(1)
+    kinds = [[label for label in row.unique().tolist() if label != COMMON] for row in flat]
+    seen = [[torch.nonzero(sees(torch.tensor(label), row))[:, 0] for label in own] for own, row in zip(kinds, flat, strict=True)]
+    sizes = {len(one) for row in seen for one in row}
+    if len(sizes) == 1 and len({len(row) for row in seen}) == 1:
+        return _alike(flat, kinds, seen, device)
+    if len(flat.unique(dim=0)) > 1 or not kinds[0] or len(kinds[0]) > _MOST_GATHERED:
+        return None
+    place, start = torch.arange(flat.shape[1]), flat.shape[1]
+    for label, here in zip(kinds[0], seen[0], strict=True):
+        mine = flat[0][here] == label
+        place[here[mine]] = start + torch.nonzero(mine)[:, 0]
+        start += len(here)
+    return Gather(tuple(one.to(device) for one in seen[0]), place.to(device))
+
+
+def _alike(flat: Tensor, kinds: list[list[int]], seen: list[list[Tensor]], device: torch.device | str) -> Gather:
+    label, position = torch.zeros_like(flat), torch.zeros_like(flat)
+    for row, (own, places) in enumerate(zip(kinds, seen, strict=True)):
+        for number, (kind, here) in enumerate(zip(own, places, strict=True)):
+            mine = flat[row][here] == kind
+            label[row, here[mine]] = number
+            position[row, here[mine]] = torch.nonzero(mine)[:, 0]
+    gathered = torch.stack([torch.stack(row) for row in seen])[:, :, None]
+    common = (flat == COMMON)[:, None]
+    parts = (gathered, label[:, None], position[:, None])
+    on_device = tuple(one.to(device) for one in parts)
+    return Gather(alike=(on_device[0], on_device[1], on_device[2], common.to(device) if bool(common.any()) else None))
+
+
+def norm_gathered(x: Tensor, y: Tensor | None, own: LayerDelta, gather: Gather) -> Tensor:
+    """Group norm of x (B, C, h, w) by label; ``y`` is the layer's own result, over everything, or None to make it."""
+    flat = x.flatten(2)
+    whole = (
+        flat
+        if gather.alike is not None and gather.alike[3] is None
+        else (_normed(flat, own) if y is None else in_type(y.flatten(2), x.dtype))
+    )
+    if gather.alike is not None:
+        seen, label, position, common = gather.alike
+        rows, channels = gather.numbers(len(x), x.device), gather.numbers(x.shape[1], x.device)
+        brought = flat[rows[:, None, None, None], channels[:, None], seen]  # (B, n, C, S)
+        done = _normed(brought.flatten(0, 1), own).view(brought.shape)
+        made = done[rows[:, None, None], label, channels[:, None], position]
+        return (made if common is None else torch.where(common, whole, made)).view(x.shape)
+    assert gather.place is not None
+    parts = [_normed(flat[:, :, here], own) for here in gather.seen]
+    return torch.cat([whole, *parts], -1)[:, :, gather.place].view(x.shape)
+
+
+def _normed(x: Tensor, own: LayerDelta) -> Tensor:
+    weight, bias = (None if one is None else in_type(one, x.dtype) for one in (own.weight, own.bias))
+    return in_type(F.group_norm(x, own.layer.groups, weight, bias, own.layer.eps), x.dtype)
+
+
+def norm_summed(x: Tensor, own: LayerDelta, inside: Tensor, seen: Tensor) -> Tensor:
+    """Group norm of x (B, C, h, w) by label; ``inside`` and ``seen`` (B, h·w, n) as in `apart.Parts`."""
+    with full_precision(x.device):
+        done = _normalised(x.float() if x.dtype != torch.float64 else x, own, inside, seen).reshape(x.shape)
+    if own.weight is not None:
+        done = done * own.weight.to(done)[:, None, None]
+    if own.bias is not None:
+        done = done + own.bias.to(done)[:, None, None]
+    return done.to(x.dtype)
+
+
+def _normalised(x: Tensor, own: LayerDelta, inside: Tensor, seen: Tensor) -> Tensor:
+    """x (B, C, h, w) -> (B, groups, C / groups, h·w) of mean 0 and variance 1 over what each label sees."""
+    batch, channels, height, width = x.shape
+    groups, inside, seen = own.layer.groups, inside.to(x), seen.to(x)
+    values = x.reshape(batch, groups, channels // groups, height * width)
+    values = values - values.mean((2, 3), keepdim=True)  # so that the difference of moments loses no digits
+    count = seen.sum(1)[:, None].clamp_min(1) * (channels // groups)
+    mean = (values.sum(2) @ seen) / count
+    variance = ((values.square().sum(2) @ seen) / count - mean.square()).clamp_min(0)
+    return (values - (mean @ inside.mT)[:, :, None]) * ((variance + own.layer.eps).rsqrt() @ inside.mT)[:, :, None]

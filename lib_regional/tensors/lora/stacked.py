@@ -1,0 +1,190 @@
+"""All LoRAs of a layer at once: ``y += ((x Dᵀ) ⊙ M) Uᵀ``, with D all downs stacked, U all ups, and M the LoRAs' strengths at each place.
+
+That is three operators however many LoRAs there are, but every LoRA is computed everywhere. *Gathered*: tokens by the LoRA that acts on
+them, for many LoRAs on large grids; *rows*: each row of the batch with factors of its own, for LoRAs on whole rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..attention.regional import Part, make_recipe
+from ..device_costs import seconds
+from ..precision import full_precision, in_type, single
+from .deltas import LayerDelta, LayerKind
+
+
+@dataclass(frozen=True)
+class Factors:
+    """LoRAs of one layer: ``down`` (Σr, in) or (Σr, in, kh, kw), ``up`` (Σr, out), and their ``ranks``."""
+
+    layer: LayerKind
+    down: Tensor
+    up: Tensor
+    ranks: tuple[int, ...]
+
+
+def is_low_rank(delta: LayerDelta) -> bool:
+    """Whether ``delta`` can be stacked: two factors (or three) of a linear layer or of a convolution, and nothing else."""
+    return delta.down is not None and delta.up is not None and delta.bias is None and delta.layer.groups == 1
+
+
+def factors_of(deltas: Sequence[LayerDelta], like: Tensor) -> Factors:
+    """``deltas`` of one layer (`is_low_rank`) stacked, on the device and in the precision of ``like``."""
+    downs, ups = [_down(delta) for delta in deltas], [delta.up.flatten(1).T for delta in deltas if delta.up is not None]
+    down, up = (torch.cat([part.to(like.device, like.dtype) for part in parts]) for parts in (downs, ups))
+    return Factors(deltas[0].layer, down, up.contiguous(), tuple(len(one) for one in downs))
+
+
+def _down(delta: LayerDelta) -> Tensor:
+    """The first factor, with the middle one of three multiplied in: (r, in, kh, kw)."""
+    assert delta.down is not None
+    if delta.mid is None:
+        return delta.down if delta.layer.kind == "conv" else delta.down.flatten(1)
+    with full_precision(delta.down.device):
+        return torch.einsum("nmkl,mj->njkl", single(delta.mid), single(delta.down.flatten(1)))
+
+
+def rank_maps(strengths: Sequence[Tensor], ranks: Sequence[int]) -> Tensor:
+    """Strengths (…) of every LoRA -> (…, n), where n is their number, or of all their ranks if those differ."""
+    stacked = torch.stack(list(strengths), -1)
+    return stacked if len(set(ranks)) == 1 else stacked.repeat_interleave(torch.tensor(list(ranks)), -1)
+
+
+def inner_tokens(x: Tensor, down: Tensor, maps: Tensor, members: int = 1) -> Tensor:
+    """x (…, in), ``down`` of ``members`` layers one after the other, maps (N, n) over all tokens N -> (N, members · Σr)."""
+    h = F.linear(in_type(x, down.dtype), down).view(len(maps), members, maps.shape[-1], -1)
+    return (h * maps[:, None, :, None]).flatten(1)
+
+
+def add_outer(y: Tensor, h: Tensor, up: Tensor) -> Tensor:
+    """y (…, out) + h (N, Σr) up -> as y, a new tensor."""
+    with _in_type_of(y):
+        return torch.addmm(y.reshape(-1, y.shape[-1]), in_type(h, up.dtype), up).view(y.shape)
+
+
+def _in_type_of(y: Tensor) -> AbstractContextManager[object]:
+    """Sums with ``y`` are in its own type: autocast would round one that the host keeps in fp32."""
+    return full_precision(y.device) if y.dtype == torch.float32 else nullcontext()
+
+
+def inner_conv(x: Tensor, factors: Factors) -> Tensor:
+    """x (B, in, H, W) -> (B, Σr, h, w)"""
+    layer = factors.layer
+    return F.conv2d(in_type(x, factors.down.dtype), factors.down, None, layer.stride, layer.padding, layer.dilation)
+
+
+def add_conv(y: Tensor, h: Tensor, maps: Tensor, factors: Factors) -> Tensor:
+    """y (B, out, h, w) + the LoRAs' inner values h (B, Σr, h, w) at strengths maps (B, n, h, w) -> (B, out, h, w), a new tensor."""
+    weighted = (h.unflatten(1, (maps.shape[1], -1)) * maps[:, :, None]).flatten(1, 2).flatten(2)
+    up = factors.up.T.expand(len(y), -1, -1)
+    with _in_type_of(y):
+        return torch.baddbmm(y.flatten(2), up, in_type(weighted, up.dtype)).view(y.shape)
+
+
+@dataclass(frozen=True)
+class OnRows:
+    """LoRAs on whole rows of a batch: ``index`` (B, R): the ranks that each row uses; ``scale`` (B, R): their strengths, 0 for padding."""
+
+    factors: Factors
+    index: Tensor
+    scale: Tensor
+
+
+def on_rows(factors: Factors, strengths: Sequence[Tensor]) -> OnRows:
+    """Each LoRA's strength by row (B,) -> what every row needs, and no more."""
+    table = torch.stack(list(strengths), -1).repeat_interleave(torch.tensor(factors.ranks), -1)  # (B, Σr)
+    chosen = [torch.nonzero(row)[:, 0] for row in table]
+    most = max(len(here) for here in chosen)
+    index, scale = torch.zeros(len(table), most, dtype=torch.long), torch.zeros(len(table), most)
+    for row, here in enumerate(chosen):
+        index[row, : len(here)], scale[row, : len(here)] = here, table[row, here]
+    return OnRows(factors, index.to(factors.down.device), scale.to(factors.down.device, factors.down.dtype))
+
+
+def add_on_rows(x: Tensor, y: Tensor, rows: OnRows) -> Tensor:
+    """y + every row's own deltas of x: x (B, …, in), y (B, …, out), or both spatial -> as y, a new tensor.
+
+    Rows' factors are gathered for the call: kept, they would take the LoRAs' memory once more for every arrangement of rows.
+    """
+    down, up, layer = rows.factors.down[rows.index], rows.factors.up[rows.index], rows.factors.layer
+    x = in_type(x, down.dtype)
+    if layer.kind == "conv":
+        grouped = F.conv2d(x.flatten(0, 1)[None], down.flatten(0, 1), None, layer.stride, layer.padding, layer.dilation, len(x))
+        h = grouped.view(len(x), down.shape[1], -1) * rows.scale[..., None]
+        with _in_type_of(y):
+            return torch.baddbmm(y.flatten(2), up.mT, in_type(h, y.dtype)).view(y.shape)
+    h = torch.bmm(x.reshape(len(x), -1, x.shape[-1]), down.mT) * rows.scale[:, None]
+    with _in_type_of(y):
+        return torch.baddbmm(y.reshape(len(y), -1, y.shape[-1]), in_type(h, up.dtype), up).view(y.shape)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """LoRAs that share no token: ``places`` (n·S,) among all N tokens, strengths ``weights`` (n, S, 1), ``down`` (n, in, r), ``up``
+    (n, r, out)."""
+
+    places: Tensor
+    weights: Tensor
+    down: Tensor
+    up: Tensor
+
+
+def gathered(factors: Factors, strengths: Sequence[Tensor]) -> tuple[Gathered, ...]:
+    """Strengths (N,) of each LoRA at every token -> what is computed in one go each."""
+    like = factors.down
+    parts = [Part(0, one, rank) for one, rank in zip(strengths, factors.ranks, strict=True)]
+    # strengths may be negative: supports are those of their sizes
+    recipe = make_recipe([Part(0, part.weights.abs(), part.length) for part in parts])
+    downs, ups = like.split(list(factors.ranks)), factors.up.split(list(factors.ranks))
+    found = []
+    for bucket in recipe.buckets:
+        count, size = bucket.weights.shape[:2]
+        places = torch.arange(size).repeat(count) if bucket.places is None else bucket.places
+        signed = torch.stack([parts[at].weights[here] for at, here in zip(bucket.members, places.view(count, size), strict=True)])
+        weights = torch.where(bucket.weights[..., 0] != 0, signed, 0.0)[..., None].to(like.device, like.dtype)
+        down, up = torch.stack([downs[at].T for at in bucket.members]), torch.stack([ups[at] for at in bucket.members])
+        found.append(Gathered(places.to(like.device), weights, down.contiguous(), up))
+    return tuple(found)
+
+
+def add_gathered(x: Tensor, y: Tensor, buckets: Sequence[Gathered]) -> Tensor:
+    """x (…, in), y (…, out) -> y with the LoRAs on their tokens, a new tensor."""
+    tokens, done = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
+    for bucket in buckets:
+        here = tokens[bucket.places].view(*bucket.weights.shape[:2], -1)
+        more = torch.bmm(torch.bmm(in_type(here, bucket.down.dtype), bucket.down) * bucket.weights, bucket.up)
+        done = done.index_add(0, bucket.places, in_type(more.flatten(0, 1), done.dtype))
+    return done.view(y.shape)
+
+
+def stacking_loras_pays(factors: Factors, tokens: int, supports: Sequence[int], device: str, size: int = 2) -> bool:
+    """Whether computing every LoRA on all ``tokens`` is cheaper on ``device`` than on those of its own support, gathered.
+
+    ``size`` is that of a number in bytes.
+    """
+    inner, outer = factors.down.shape[1], factors.up.shape[1]
+    work = sum(n * rank for n, rank in zip(supports, factors.ranks, strict=True))
+    all_ranks = sum(factors.ranks)
+    stacked = seconds(device, 3, 2 * tokens * all_ranks * (inner + outer), 4 * tokens * all_ranks * size)
+    calls = 5 * (1 if sum(supports) <= tokens else len(supports))
+    moved = sum(supports) * (2 * inner + 3 * outer) * size + 4 * work * size
+    return stacked <= seconds(device, calls, 2 * work * (inner + outer), moved)
+
+
+def stacking_convs_pays(
+    ranks: Sequence[int], supports: Sequence[int], cells: int, widths: tuple[int, int], device: str, size: int = 2
+) -> bool:
+    """Whether the LoRAs of a convolution are cheaper on ``device`` all together on all ``cells`` than one by one on their ``supports``.
+
+    ``widths``: inputs under the kernel, and outputs; ``size`` is that of a number in bytes.
+    """
+    work = sum(n * rank for n, rank in zip(supports, ranks, strict=True))
+    stacked = seconds(device, 3, 2 * cells * sum(ranks) * sum(widths), 4 * cells * sum(ranks) * size)
+    return stacked <= seconds(device, 6 * len(ranks), 2 * work * sum(widths), 4 * sum(supports) * widths[1] * size)

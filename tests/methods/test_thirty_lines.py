@@ -9,7 +9,7 @@ from edited_modules import ROOT, run_edited
 
 SCRIPT = """
 import types
-edit("lib_regional.request.methods.specs", "_ROWS = (", "_ROWS = (" + ROW)
+edit("lib_regional.request.methods.specs", "_ROWS = (", "_ROWS = (" + ROW + ",")
 sys.path[:0] = ["tests/support"]
 module = types.ModuleType("lib_regional.methods.hard_couple")
 module.__package__ = "lib_regional.methods"

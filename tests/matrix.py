@@ -18,8 +18,8 @@ from lib_regional.standalone.environment import ROOT, Environment, Pythons, Setu
 
 FOLDER = ROOT / ".venv-matrix"
 TESTS = (
-    "tests/request", "tests/tensors", "tests/engine", "tests/methods", "tests/hosts", "tests/webui", "tests/sources", "tests/api", "tests/ui",
-    "tests/test_imports.py",
+    "tests/request", "tests/tensors", "tests/engine", "tests/methods", "tests/hosts", "tests/webui", "tests/sources", "tests/api",
+    "tests/ui", "tests/test_imports.py",
 )  # fmt: skip
 STANDALONE = ("tests/ui/test_page.py",)
 """Tests of the standalone host's page among them."""

@@ -56,14 +56,19 @@ def with_requirements(names: Sequence[str]) -> set[str]:
     return found
 
 
+def top_level(distribution: metadata.Distribution) -> set[str]:
+    """Names of the modules and packages that a distribution brings, from its list of files."""
+    first = {file.parts[0] for file in distribution.files or () if file.suffix in (".py", ".so", ".pyd")}
+    return {name.partition(".")[0] for name in first}
+
+
 class Blocked(MetaPathFinder):
     """Finds no top-level module but those of the standard library and of ``allowed`` distributions, whoever asks for it."""
 
     def __init__(self, allowed: Sequence[str], modules: set[str]) -> None:
-        distributions = with_requirements(allowed)
-        owners = metadata.packages_distributions()
-        self._allowed = {module for module, names in owners.items() if distributions & set(map(normal, names))}
-        self._allowed |= modules | set(sys.stdlib_module_names)
+        self._allowed = modules | set(sys.stdlib_module_names)
+        for name in with_requirements(allowed):
+            self._allowed |= top_level(metadata.distribution(name))
         self.refused: list[str] = []
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
@@ -75,7 +80,7 @@ class Blocked(MetaPathFinder):
 
 def block(modules: set[str]) -> Blocked:
     finder = Blocked([*EVERYWHERE, *DOUBLES], modules)
-    for name in {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names - {"__main__", "packaging"}:
+    for name in {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names - {"__main__", "packaging", Path(__file__).stem}:
         assert name.startswith(("_", "distutils")), f"{name} was there before the program began"
     sys.meta_path.insert(0, finder)
     for name in ("diffusers", "transformers", "scipy", "skimage"):

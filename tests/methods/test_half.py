@@ -143,7 +143,7 @@ def test_regions_are_fused_in_windows(case: Case) -> None:
     """MRGD: Σ w y / Σ w of windows, at 128² cells."""
     latent, weights = (128, 128), exact(3, 128, 128, seed=4).abs() + 0.01
     windows = [canvas_of(latent), Window(0, 8, 64, 104), Window(32, 16, 128, 80)]
-    ys = [exact(4, *window.size, seed=n) for n, window in enumerate(windows)]
+    ys = [exact(4, *window.grid, seed=n) for n, window in enumerate(windows)]
     total, share = torch.zeros(4, *latent, dtype=torch.float64), torch.zeros(latent, dtype=torch.float64)
     for y, w, window in zip(ys, weights, windows, strict=True):
         window.of(total).add_(y.double() * window.of(w).double())

@@ -6,11 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lib_regional.engine.calls import AttentionCall, LayerCall, ModelCall, Site, StepInfo, Window
+from lib_regional.engine.calls import AttentionCall, LayerCall, ModelCall, Site, StepInfo
 from lib_regional.methods.common.isolation import Separation
 from lib_regional.methods.common.region_lora import ByPlace, ByTag, layer_hooks, load_networks, loras_of_regions
 from lib_regional.methods.common.token_attributes import side_by_side, strength_attributes
 from lib_regional.request.errors import RegionalError
+from lib_regional.request.layout.windows import Tile, Window
 from lib_regional.tensors.masks.pyramid import Pyramid
 from tests.methods.common.test_region_lora import LATENT, ROWS, Files, plan_of, whole
 
@@ -121,7 +122,7 @@ def test_the_parts_of_a_tile_are_those_of_its_piece_of_the_picture():
     """Hosts that run the picture in tiles: the left one sees the left half alone, which is one part."""
     plan = plan_of(HALVES)
     apart = Separation(plan, Pyramid(plan.layout), "attention", 1.0, 0.0)
-    left, middle = (ModelCall(ROWS, StepInfo(0, 10), (8, 6), window=Window(LATENT, 0, column)) for column in (0, 3))
+    left, middle = (ModelCall(ROWS, StepInfo(0, 10), (8, 6), tile=Tile(LATENT, Window(0, column, 8, column + 6))) for column in (0, 3))
     assert apart.token_attributes(left, (8, 6)) is None
     marks = apart.token_attributes(middle, (8, 6))
     assert torch.equal(marks[0].argmax(-1).view(8, 6), torch.tensor([1, 1, 1, 2, 2, 2]).expand(8, 6))

@@ -131,7 +131,7 @@ def test_everywhere_rows_have_their_own_strength() -> None:
     strengths = torch.tensor([0.0, 0.5, -1.0])
     for rows in (strengths, torch.tensor([1.0, 0.5, -1.0]), torch.zeros(3)):
         got = y.clone()
-        add_everywhere(delta, x, got, rows)
+        add_everywhere(delta, x, got, rows, torch.nonzero(rows)[:, 0])
         assert torch.allclose(got, y + added(delta, x) * rows[:, None], atol=1e-5)
 
 

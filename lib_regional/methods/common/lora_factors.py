@@ -4,19 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
 
+from ...engine.calls import ModelCall
+from ...request.layout.windows import Grid
 from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.stacked import Factors, factors_of, inner_tokens, is_low_rank
 
 SHARED_INPUT = (".attn1.to_q", ".attn1.to_k", ".attn1.to_v")
 """Layers of one self-attention, which read the same tokens."""
 
+NetworkKey = tuple[str, int | None]
+"""(name, ranks used): LoRAs of one key have the same deltas."""
+Strengths = Mapping[NetworkKey, Tensor]
+"""Strength of every LoRA: (B, h, w) at places, or (B,) on whole rows."""
+
 Acting = Sequence[tuple[Hashable, LayerDelta]]
 """(key, delta) of the LoRAs that act in a layer."""
+
+
+class Placement(Protocol):
+    """Says how strong every LoRA is where; ``whole_rows``: the same at all places of a row."""
+
+    whole_rows: bool
+
+    def state(self, model: ModelCall) -> Hashable:
+        """What the strengths depend on besides the grid: equal states, equal strengths."""
+        ...
+
+    def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
+        """On ``grid``; whole rows where it is None (a layer without a place)."""
+        ...
+
+
+class Deltas(Protocol):
+    """The LoRAs of a generation by layer; ``version`` changes when they are read anew."""
+
+    version: int
+
+    def raw(self, key: NetworkKey, layer: str) -> LayerDelta | None:
+        """The delta of one LoRA for one layer, as the host gave it."""
+        ...
+
+    def at(self, key: NetworkKey, layer: str, like: Tensor) -> LayerDelta | None:
+        """The delta of one LoRA for one layer, on the device and in the precision of ``like``."""
+        ...
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -34,10 +34,7 @@ from ...tensors.lora.stacked import (
     token_maps,
 )
 from ...tensors.precision import in_type
-from .lora_factors import Acting, FactorStore, Inner
-
-if TYPE_CHECKING:
-    from .region_lora import NetworkKey, Networks, Placement, Strengths
+from .lora_factors import Acting, Deltas, FactorStore, Inner, NetworkKey, Placement, Strengths
 
 Work = Callable[[LayerCall, Tensor], Tensor]
 """``(call, y)`` -> what takes the place of y, a new tensor."""
@@ -94,7 +91,7 @@ class Stage:
 class LoraWork:
     """One generation's LoRAs in the layers of its model."""
 
-    def __init__(self, networks: Networks, placement: Placement, isolation: Isolation | None = None) -> None:
+    def __init__(self, networks: Deltas, placement: Placement, isolation: Isolation | None = None) -> None:
         self._networks = networks
         self._placement = placement
         self._isolation = isolation

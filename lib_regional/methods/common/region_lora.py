@@ -7,8 +7,7 @@ where a *placement* says: `ByPlace` by the regions' maps (one pass for all), `By
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -24,12 +23,8 @@ from ...tensors.lora.deltas import LayerDelta, NetworkDeltas
 from ...tensors.lora.low_rank import added, moved
 from ...tensors.masks.pyramid import Pyramid
 from .contexts import region_loras
+from .lora_factors import NetworkKey, Placement, Strengths
 from .lora_work import Isolation, LoraWork
-
-NetworkKey = tuple[str, int | None]
-"""(name, ranks used): LoRAs of one key have the same deltas."""
-Strengths = Mapping[NetworkKey, Tensor]
-"""Strength of every LoRA: (B, h, w) at places, or (B,) on whole rows."""
 
 CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
 """Layers whose input is a context, which has no place in the picture."""
@@ -120,20 +115,6 @@ def _named(plan: Plan) -> Iterator[tuple[int, LoraTag]]:
         for texts in part.texts if part is not None else ():
             for index, region in enumerate(plan.layout.regions):
                 yield from ((index, lora) for lora in region_loras(texts, index) if region.enabled)
-
-
-class Placement(Protocol):
-    """Says how strong every LoRA is where; ``whole_rows``: the same at all places of a row."""
-
-    whole_rows: bool
-
-    def state(self, model: ModelCall) -> Hashable:
-        """What the strengths depend on besides the grid: equal states, equal strengths."""
-        ...
-
-    def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
-        """On ``grid``; whole rows where it is None (a layer without a place)."""
-        ...
 
 
 class ByPlace:

@@ -1,9 +1,15 @@
-"""The host behind the process-wide ``modules`` package: the one that was bound last."""
+"""The host behind the process-wide ``modules`` package: the one bound in this context, else the one that was bound last.
+
+Contexts are those of `contextvars`: a request of a host's server, the thread of its generations, a test. So two hosts in one process each
+answer with their own model, options and folders, whichever was made last.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from .model.stable_diffusion import StandaloneModel
 from .options import Options
@@ -25,22 +31,46 @@ class BoundHost(Protocol):
     loading: Path | None
 
 
-_hosts: list[BoundHost] = []
+_last: list[BoundHost] = []
+_here: ContextVar[BoundHost | None] = ContextVar("regional_bound_host", default=None)
 
 
 def bind(host: BoundHost) -> None:
     """Make ``modules.shared`` and its siblings return this host's model, options, state and scripts."""
-    _hosts[:] = [host]
+    _last[:] = [host]
+    _here.set(host)
 
 
 def current() -> BoundHost:
     """The bound host; RuntimeError when there is none."""
-    if not _hosts:
+    host = _here.get() or next(iter(_last), None)
+    if host is None:
         raise RuntimeError("The standalone host has not been started: call lib_regional.standalone.server.app.create() first.")
-    return _hosts[0]
+    return host
 
 
 def unbind(host: BoundHost) -> None:
     """Forget this host if it is the bound one."""
-    if host in _hosts:
-        _hosts.remove(host)
+    _last[:] = [each for each in _last if each is not host]
+    if _here.get() is host:
+        _here.set(None)
+
+
+Scope = MutableMapping[str, Any]
+Application = Callable[[Scope, Callable[[], Awaitable[Scope]], Callable[[Scope], Awaitable[None]]], Awaitable[None]]
+
+
+class BindMiddleware:
+    """Binds a host in the context of everything that its application answers, and of what it starts at its beginning."""
+
+    def __init__(self, app: Application, host: BoundHost) -> None:
+        self.app = app
+        self.host = host
+
+    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[Scope]], send: Callable[[Scope], Awaitable[None]]) -> None:
+        """The application's answer, with the host bound for it alone."""
+        kept = _here.set(self.host)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            _here.reset(kept)

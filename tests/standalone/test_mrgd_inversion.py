@@ -22,6 +22,7 @@ from lib_regional.request.settings import Settings
 from lib_regional.standalone.model.loading import load_model
 from lib_regional.standalone.sampling.noise_levels import ddim_timesteps
 from lib_regional.standalone.server.app import create
+from lib_regional.tensors.device_copies import Moved
 
 REGION = {"box": [0, 0, 0.5, 1], "prompt": "a red circle on grass"}
 STEPS = 10
@@ -127,7 +128,7 @@ def test_what_the_fit_leaves_over_brings_every_step_onto_the_path(small, clean, 
 def test_leftovers_are_the_source_s_and_what_is_kept_of_the_target():
     left, own, clean = torch.randn(3, 1, 4, 6, 6)
     kept = torch.linspace(0, 1, 36).reshape(6, 6)
-    state = SimpleNamespace(_inverted=Inverted(own, {}, {(0, 3): left[0]}), area=lambda grid: kept)
+    state = SimpleNamespace(_inverted=Inverted(own, {}, {(0, 3): left[0]}), area=lambda grid: kept, _moved=Moved())
     source, target = Edit._along(state, SimpleNamespace(step=SimpleNamespace(index=3)), own, clean)
     assert torch.equal(source, own + left) and torch.allclose(target - clean, left * kept, atol=1e-6)
     other = SimpleNamespace(step=SimpleNamespace(index=4))

@@ -251,7 +251,7 @@ def test_a_selectable_script_runs_the_generation(with_scripts):
     assert client.post("/sdapi/v1/txt2img", json={**REQUEST, "script_name": "nobody"}).status_code == 422
 
 
-def test_the_modules_package_speaks_for_the_running_host(with_scripts):
+def test_the_modules_package_is_the_running_host_s(with_scripts):
     _, host = with_scripts(
         "from modules import shared, devices, sd_samplers, paths, errors, images, infotext_utils, prompt_parser, extra_networks\n"
         "import modules.generation_parameters_copypaste\n"
@@ -259,6 +259,29 @@ def test_the_modules_package_speaks_for_the_running_host(with_scripts):
         "from modules import scripts\nclass Any(scripts.Script):\n    def title(self): return 'Any'"
     )
     assert (host.model, host.options, host.state) == probe(host).SEEN
+
+
+ASKED = """
+from modules import scripts, script_callbacks, shared
+def started(_, app): app.add_api_route("/who", lambda: {"steps": shared.opts.data.get("who", "")})
+script_callbacks.on_app_started(started)
+class Any(scripts.Script):
+    def title(self): return "Any"
+"""
+
+
+def test_two_hosts_in_one_process_answer_with_their_own_state(model, tmp_path):
+    files = written(tmp_path / "extension" / "scripts", [ASKED])
+    apps = [create(model=model, scripts=files, output=tmp_path / name) for name in ("first", "second")]
+    clients = [TestClient(app, "http://127.0.0.1") for app, _ in apps]
+    for (_, host), name in zip(apps, ("first", "second"), strict=True):
+        host.options.data["who"] = name
+    assert [client.get("/who").json()["steps"] for client in clients] == ["first", "second"]
+    for client, (_, host) in zip(clients, apps, strict=True):
+        client.post("/sdapi/v1/txt2img", json={**REQUEST, "save_images": True}).raise_for_status()
+        assert list(host.output.rglob("*.png")), "saved in the folder of the host that was asked"
+    binding.unbind(apps[1][1])
+    assert clients[0].get("/who").json()["steps"] == "first", "whichever was made or unbound last"
 
 
 def test_the_extensions_own_entry_is_loaded(model):

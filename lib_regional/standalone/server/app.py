@@ -84,6 +84,7 @@ def has_page() -> bool:
 def _application(host: Host, nowebui: bool, access: Access | None) -> FastAPI:
     from fastapi import FastAPI
 
+    from ..binding import BindMiddleware
     from .api import add_api
     from .guard import Access, GuardMiddleware
 
@@ -101,6 +102,7 @@ def _application(host: Host, nowebui: bool, access: Access | None) -> FastAPI:
         host.default_args(is_img2img)
     host.callbacks.call("model_loaded", host.model)
     _before_page(app, lambda: host.callbacks.call("app_started", demo, app))
+    app.add_middleware(BindMiddleware, host=host)
     app.add_middleware(GuardMiddleware, access=access)  # the last one added runs first
     return app
 

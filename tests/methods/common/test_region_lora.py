@@ -200,9 +200,9 @@ def test_a_fault_names_file_and_region() -> None:
     assert caught.value.problems[0].field == "regions[3].prompt"
 
 
-def test_another_number_of_rows_than_told_stops() -> None:
+def test_another_number_of_rows_than_expected_stops() -> None:
     host, plan = Files(), plan_of()
-    with pytest.raises(RegionalError, match="told of 2 rows, but the layer time runs 3"):
+    with pytest.raises(RegionalError, match="expected 2 rows, but the layer time runs 3"):
         hooks_of(host, plan)["time"](call("time", torch.randn(3, 12), torch.randn(3, 16)))
 
 

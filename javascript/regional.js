@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources c2a9442ee54b3e396191b00b0eb1a29d2d990c841fba0b23791dd08ff4645ba4
-// script e7a4df403dc446b27e8ea29717f5ec8a79fba1ff1cda47b9fb941192eab44d9f
+// sources 20a36a00576128f919e3cfa47a471c7e3f3caa6435823cdcf9fb912d4fdc01eb
+// script 518915f32628eeba17ed7edb125438a8bc2b2a2bb0471ff6564cb4c15dd3132b
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -3152,14 +3152,13 @@
   };
 
   // javascript/src/widgets/fields.js
-  var LABELS = { base_share: "Base share", cfg_scale: "CFG scale" };
   var STEPS = { weight: 0.1, feather: 0.01, base_share: 0.05, cfg_scale: 0.5 };
   var asPath = (path) => typeof path === "function" ? path : () => path;
   var shownText = (value) => value === void 0 || value === null ? "" : String(value);
   var writeText = (input, value) => {
     input.value = shownText(value);
   };
-  var labelOf = (name) => LABELS[name] || (name[0].toUpperCase() + name.slice(1)).replace(/_/g, " ");
+  var labelOf = (name, schema) => schema?.title || (name[0].toUpperCase() + name.slice(1)).replace(/_/g, " ");
   function labelled(label, input, attributes) {
     return el("label", { class: "rg-field", ...attributes }, el("span", { class: "rg-label", localized: label }), input);
   }
@@ -3257,7 +3256,7 @@
   function schemaField(panel, path, name, schema) {
     const types = [schema.type || []].flat();
     const title = schema.description;
-    const label = labelOf(name);
+    const label = labelOf(name, schema);
     if (schema.enum) {
       const values = schema.enum.filter((value) => value !== null).map(shownText);
       const choices = values.map((value) => [value, value]);
@@ -3436,25 +3435,14 @@
   }
 
   // javascript/src/drawers/mask_files.js
-  var LOADS = [
-    {
-      kind: "colours",
-      label: "A colour for each region\u2026",
-      title: "Every colour becomes a region. Regional Prompter's colours keep their order"
-    },
-    { kind: "channels", label: "Red, green and blue\u2026", title: "Each of the three channels becomes a region; greys are kept" },
-    { kind: "grey", label: "One region\u2026", title: "White is inside, greys are kept" }
-  ];
   var SAVES = [
     { kind: "colours", label: "A colour for each region", title: "Regional Prompter's colours, in order" },
     { kind: "channels", label: "Red, green and blue", title: "The first three regions, greys and all" },
     { kind: "each", label: "Every region on its own", title: "One file per region" }
   ];
   function createMaskFiles(panel) {
-    const loads = LOADS.map(({ kind, label, title }) => {
-      const choose = () => chooseFile(PICTURES, (file) => loadRegions(panel, kind, file));
-      return button(label, choose, { title, "data-action": `masks-${kind}` });
-    });
+    const loads = el("div", { class: "rg-row" });
+    listSources(panel, loads);
     const saves = SAVES.map(
       ({ kind, label, title }) => button(label, () => savePicture(panel, kind), { title, "data-action": `masks-save-${kind}` })
     );
@@ -3462,11 +3450,20 @@
       "div",
       { class: "rg-maskfiles" },
       el("div", { class: "rg-label", localized: "Load: the regions are replaced, their prompts stay" }),
-      el("div", { class: "rg-row" }, loads),
+      loads,
       el("div", { class: "rg-label", localized: "Save" }),
       el("div", { class: "rg-row" }, saves)
     );
     return { node };
+  }
+  async function listSources(panel, row) {
+    const answer = await callApi("masks").catch(() => null);
+    const sources = answer?.ok ? answer.data.sources : [];
+    const buttons = sources.map((source) => {
+      const choose = () => chooseFile(PICTURES, (file) => loadRegions(panel, source, file));
+      return button(source.label, choose, { title: source.help, "data-action": `masks-${source.name}` });
+    });
+    row.replaceChildren(...buttons);
   }
   async function masksOf(panel, kind, file) {
     try {
@@ -3481,10 +3478,10 @@
     }
     return null;
   }
-  async function loadRegions(panel, kind, file) {
-    const found = await masksOf(panel, kind, file);
+  async function loadRegions(panel, source, file) {
+    const found = await masksOf(panel, source.name, file);
     if (!found) return;
-    if (kind === "grey") {
+    if (source.single) {
       const name = file.name.replace(/\.\w+$/, "").slice(0, 60);
       panel.edit((state) => addRegions(state, [makeRegion({ mask: found[0].mask, name })]));
     } else {
@@ -3667,13 +3664,15 @@
     return {
       tokens,
       numbers: [...numbers, step2(0, "From step"), step2(1, "To step")],
-      name: lineField(panel, at("name"), { label: "Name", title: "Name, for you and for messages", maxlength: 200 }),
-      prompt: promptField(panel, at("prompt"), "Prompt", {
+      name: lineField(panel, at("name"), { label: labelOf("name", schema.name), title: "Name, for you and for messages", maxlength: 200 }),
+      prompt: promptField(panel, at("prompt"), labelOf("prompt", schema.prompt), {
         id: `regional_${panel.tab}_prompt_${id}`,
         after: tokens,
         placeholder: "what is in this region"
       }),
-      negative: promptField(panel, at("negative"), "Negative prompt", { placeholder: "added to the main negative prompt" })
+      negative: promptField(panel, at("negative"), labelOf("negative", schema.negative), {
+        placeholder: "added to the main negative prompt"
+      })
     };
   }
   function dressCard(node, fields, extras, state, region, position) {

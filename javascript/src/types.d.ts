@@ -107,6 +107,7 @@ export interface Schema {
     type?: string | string[];
     enum?: unknown[];
     default?: any;
+    title?: string;
     description?: string;
     minimum?: number;
     maximum?: number;

@@ -12,8 +12,9 @@ from starlette.concurrency import run_in_threadpool
 
 from ..request.errors import RegionalError, settings_error
 from ..request.importers import import_text
-from ..sources.channels import KINDS, palette_masks
+from ..sources.channels import palette_masks
 from ..sources.picture import infotext_of, open_picture
+from ..sources.rows import SOURCES, listed
 from .body import read_body, size_field, text_field
 
 TokenCounter = Callable[[Sequence[str]], Sequence[tuple[int, int]]]
@@ -44,8 +45,12 @@ def foreign_routes(count_tokens: TokenCounter | None) -> tuple[tuple[str, str, C
         """A layout of another tool as settings: {"text": …, "format": "auto"}, with a report."""
         return JSONResponse(await run_in_threadpool(_imported, await read_body(request)))
 
+    async def mask_sources(_: Request) -> Response:
+        """The ways to find masks in a picture."""
+        return JSONResponse({"sources": listed()})
+
     async def masks(request: Request) -> Response:
-        """Masks out of a picture: {"picture": data URL, "kind": "grey", "colours" or "channels"}."""
+        """Masks out of a picture: {"picture": data URL, "kind": name of a mask source}."""
         return JSONResponse(await run_in_threadpool(_masks, await read_body(request)))
 
     async def parameters(request: Request) -> Response:
@@ -58,7 +63,10 @@ def foreign_routes(count_tokens: TokenCounter | None) -> tuple[tuple[str, str, C
         found = await run_in_threadpool(count_tokens, texts) if count_tokens else []
         return JSONResponse({"counts": [{"tokens": number, "limit": limit} for number, limit in found]})
 
-    return ("POST", "/import", import_layout), ("POST", "/masks", masks), ("POST", "/parameters", parameters), ("POST", "/tokens", tokens)
+    return (
+        ("POST", "/import", import_layout), ("GET", "/masks", mask_sources), ("POST", "/masks", masks),
+        ("POST", "/parameters", parameters), ("POST", "/tokens", tokens),
+    )  # fmt: skip
 
 
 def _imported(body: dict[str, Any]) -> dict[str, Any]:
@@ -74,15 +82,12 @@ def _imported(body: dict[str, Any]) -> dict[str, Any]:
 
 def _masks(body: dict[str, Any]) -> dict[str, Any]:
     kind = text_field(body, "kind", "grey")
-    if kind not in KINDS:
-        raise settings_error("kind", kind, f"one of {', '.join(KINDS)}")
+    if kind not in SOURCES:
+        raise settings_error("kind", kind, f"one of {', '.join(SOURCES)}")
     with _decoding:
-        found = KINDS[kind](open_picture(text_field(body, "picture", None)))
-    notes = (
-        []
-        if kind == "grey"
-        else [f"{len(found)} region{'' if len(found) == 1 else 's'} found: {', '.join(mask.name for mask in found[:12])}."]
-    )
+        found = SOURCES[kind].masks(open_picture(text_field(body, "picture", None)))
+    count = f"{len(found)} region{'' if len(found) == 1 else 's'} found"
+    notes = [] if SOURCES[kind].single else [f"{count}: {', '.join(mask.name for mask in found[:12])}."]
     return {"regions": [{"mask": mask.url, "name": mask.name, "palette": mask.palette} for mask in found], "notes": notes}
 
 

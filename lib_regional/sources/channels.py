@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import colorsys
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,10 +92,6 @@ def colour_masks(picture: Image.Image, fill_lowest: bool = False) -> list[FoundM
         rest = ~np.any([mask.mask > 0 for mask in chosen], axis=0)
         chosen[0] = FoundMask(np.where(rest, 255, chosen[0].mask).astype(np.uint8), chosen[0].name, chosen[0].palette)
     return [FoundMask(_reduced(mask.mask), mask.name, mask.palette) for mask in chosen[:MAX_REGIONS]]
-
-
-KINDS: Mapping[str, Callable[[Image.Image], list[FoundMask]]] = {"grey": grey_mask, "colours": colour_masks, "channels": channel_masks}
-"""Name of a way to read a picture -> its function."""
 
 
 def palette_masks(text: str) -> list[tuple[int, str]]:

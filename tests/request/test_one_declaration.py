@@ -1,4 +1,4 @@
-"""A method is one module and one row, a region's field one declaration: toys of both show up everywhere, with nothing else touched."""
+"""A method is one module and one row, a region's field one declaration, a mask source one class and one row: toys show up everywhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from edited_modules import run_edited
 
 from lib_regional.request import tables
+from lib_regional.sources.rows import listed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +58,43 @@ print(json.dumps({
 """
 
 
+SOURCE = '''
+import base64, io, pathlib, types
+edit("lib_regional.sources.rows", "SOURCES: Mapping[str, MaskSource] = {",
+     "from toy_source import Toy\\n\\nSOURCES: Mapping[str, MaskSource] = {'toy': Toy(), ")
+toy = """
+from dataclasses import dataclass
+import numpy as np
+from lib_regional.sources.channels import FoundMask
+@dataclass(frozen=True)
+class Toy:
+    label: str = "Toy…"
+    help: str = "All of it"
+    single: bool = True
+    def masks(self, picture):
+        return [FoundMask(np.full(picture.size[::-1], 255, np.uint8), "all")]
+"""
+module = types.ModuleType("toy_source")
+sys.modules["toy_source"] = module
+exec(toy, module.__dict__)
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from PIL import Image
+from lib_regional.api.routes import add_routes
+from lib_regional.request.presets import PresetStore
+app = FastAPI()
+add_routes(app, PresetStore(pathlib.Path("nowhere")))
+client, file = TestClient(app), io.BytesIO()
+Image.new("L", (8, 8), 255).save(file, "PNG")
+dot = base64.b64encode(file.getvalue()).decode()
+print(json.dumps({
+    "listed": client.get("/regional/v1/masks").json()["sources"][0],
+    "found": client.post("/regional/v1/masks", json={"picture": dot, "kind": "toy"}).json(),
+    "refused": client.post("/regional/v1/masks", json={"picture": dot, "kind": "nobody"}).json(),
+}))
+'''
+
+
 def test_a_field_of_a_region_is_one_declaration() -> None:
     found = run_edited(FIELD)
     assert (found["value"], found["json"], found["varied"]) == (0.5, 0.5, 0.75)
@@ -74,6 +112,17 @@ def test_a_method_is_one_row_and_one_module() -> None:
     assert (found["axis"], found["cost"], found["option"]) == ("Toy: bounce", 3, 1)
     assert found["panel"] is True and found["prepare"] is True
     assert "| `bounce` | `0.5` | How high. |" in str(found["docs"])
+
+
+def test_a_mask_source_is_one_class_and_one_row() -> None:
+    found = run_edited(SOURCE)
+    assert found["listed"] == {"name": "toy", "label": "Toy…", "help": "All of it", "single": True}
+    assert [region["name"] for region in found["found"]["regions"]] == ["all"]  # type: ignore[index]
+    assert "toy, colours" in str(found["refused"])
+
+
+def test_every_mask_source_says_what_it_is_for() -> None:
+    assert [row for row in listed() if not (row["label"] and row["help"])] == []
 
 
 @pytest.mark.parametrize(("document", "parts"), tables.tables().items(), ids=lambda value: value if isinstance(value, str) else "")

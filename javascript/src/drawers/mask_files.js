@@ -3,6 +3,8 @@
 /** @import {Mask} from "../types.js" */
 /** @import {Panel} from "../panel/panel.js" */
 
+/** @typedef {{name: string, label: string, help: string, single: boolean}} MaskSource A way to find masks in a picture. */
+
 import {callApi, errorText} from "../host/server.js";
 import {addRegions} from "../model/clipboard.js";
 import {setField} from "../model/fields.js";
@@ -15,15 +17,6 @@ import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
 import {chooseFile, download, PICTURES, readFile} from "../widgets/files.js";
 
-const LOADS = [
-    {
-        kind: "colours",
-        label: "A colour for each region…",
-        title: "Every colour becomes a region. Regional Prompter's colours keep their order",
-    },
-    {kind: "channels", label: "Red, green and blue…", title: "Each of the three channels becomes a region; greys are kept"},
-    {kind: "grey", label: "One region…", title: "White is inside, greys are kept"},
-];
 const SAVES = [
     {kind: "colours", label: "A colour for each region", title: "Regional Prompter's colours, in order"},
     {kind: "channels", label: "Red, green and blue", title: "The first three regions, greys and all"},
@@ -36,10 +29,8 @@ const SAVES = [
  * @param {Panel} panel
  */
 export function createMaskFiles(panel) {
-    const loads = LOADS.map(({kind, label, title}) => {
-        const choose = () => chooseFile(PICTURES, (file) => loadRegions(panel, kind, file));
-        return button(label, choose, {title, "data-action": `masks-${kind}`});
-    });
+    const loads = el("div", {class: "rg-row"});
+    listSources(panel, loads);
     const saves = SAVES.map(({kind, label, title}) =>
         button(label, () => savePicture(panel, kind), {title, "data-action": `masks-save-${kind}`}),
     );
@@ -47,11 +38,28 @@ export function createMaskFiles(panel) {
         "div",
         {class: "rg-maskfiles"},
         el("div", {class: "rg-label", localized: "Load: the regions are replaced, their prompts stay"}),
-        el("div", {class: "rg-row"}, loads),
+        loads,
         el("div", {class: "rg-label", localized: "Save"}),
         el("div", {class: "rg-row"}, saves),
     );
     return {node};
+}
+
+/**
+ * Buttons of the mask sources that the server lists.
+ *
+ * @param {Panel} panel
+ * @param {HTMLElement} row
+ */
+async function listSources(panel, row) {
+    const answer = await callApi("masks").catch(() => null);
+    /** @type {MaskSource[]} */
+    const sources = answer?.ok ? answer.data.sources : [];
+    const buttons = sources.map((source) => {
+        const choose = () => chooseFile(PICTURES, (file) => loadRegions(panel, source, file));
+        return button(source.label, choose, {title: source.help, "data-action": `masks-${source.name}`});
+    });
+    row.replaceChildren(...buttons);
 }
 
 /**
@@ -78,13 +86,13 @@ async function masksOf(panel, kind, file) {
 
 /**
  * @param {Panel} panel
- * @param {string} kind
+ * @param {MaskSource} source
  * @param {File} file
  */
-async function loadRegions(panel, kind, file) {
-    const found = await masksOf(panel, kind, file);
+async function loadRegions(panel, source, file) {
+    const found = await masksOf(panel, source.name, file);
     if (!found) return;
-    if (kind === "grey") {
+    if (source.single) {
         const name = file.name.replace(/\.\w+$/, "").slice(0, 60);
         panel.edit((state) => addRegions(state, [makeRegion({mask: found[0].mask, name})]));
     } else {

@@ -6,8 +6,6 @@ import {getField, parseNumber, setField} from "../model/fields.js";
 import {clamp, same, tidy} from "../model/values.js";
 import {el} from "./elements.js";
 
-/** Labels that are more than the name with a capital. @type {Record<string, string>} */
-const LABELS = {base_share: "Base share", cfg_scale: "CFG scale"};
 /** Steps of the arrow keys. @type {Record<string, number>} */
 const STEPS = {weight: 0.1, feather: 0.01, base_share: 0.05, cfg_scale: 0.5};
 
@@ -46,9 +44,10 @@ const writeText = (input, value) => {
 
 /**
  * @param {string} name Of a field.
+ * @param {Schema} [schema]
  * @returns {string}
  */
-const labelOf = (name) => LABELS[name] || (name[0].toUpperCase() + name.slice(1)).replace(/_/g, " ");
+export const labelOf = (name, schema) => schema?.title || (name[0].toUpperCase() + name.slice(1)).replace(/_/g, " ");
 
 /**
  * An input with its label.
@@ -236,7 +235,7 @@ export function numberField(panel, path, label, {step = 0.05, min = -Infinity, m
 export function schemaField(panel, path, name, schema) {
     const types = [schema.type || []].flat();
     const title = schema.description;
-    const label = labelOf(name);
+    const label = labelOf(name, schema);
     if (schema.enum) {
         const values = schema.enum.filter((value) => value !== null).map(shownText);
         const choices = values.map((value) => [value, value]);

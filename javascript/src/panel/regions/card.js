@@ -11,7 +11,7 @@ import {indexOf} from "../../model/regions.js";
 import {REGION_DEFAULTS, regionSchema, SHAPE_KINDS} from "../../model/state.js";
 import {same} from "../../model/values.js";
 import {el} from "../../widgets/elements.js";
-import {lineField, numberField, promptField, schemaField} from "../../widgets/fields.js";
+import {labelOf, lineField, numberField, promptField, schemaField} from "../../widgets/fields.js";
 import {cardHead} from "./card_head.js";
 import {attachDrag} from "./drag.js";
 import {drawShapeInputs} from "./shape_inputs.js";
@@ -130,13 +130,15 @@ function cardFields(panel, at, id) {
     return {
         tokens,
         numbers: [...numbers, step(0, "From step"), step(1, "To step")],
-        name: lineField(panel, at("name"), {label: "Name", title: "Name, for you and for messages", maxlength: 200}),
-        prompt: promptField(panel, at("prompt"), "Prompt", {
+        name: lineField(panel, at("name"), {label: labelOf("name", schema.name), title: "Name, for you and for messages", maxlength: 200}),
+        prompt: promptField(panel, at("prompt"), labelOf("prompt", schema.prompt), {
             id: `regional_${panel.tab}_prompt_${id}`,
             after: tokens,
             placeholder: "what is in this region",
         }),
-        negative: promptField(panel, at("negative"), "Negative prompt", {placeholder: "added to the main negative prompt"}),
+        negative: promptField(panel, at("negative"), labelOf("negative", schema.negative), {
+            placeholder: "added to the main negative prompt",
+        }),
     };
 }
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-NEEDED = {"torch": "torch", "numpy": "numpy", "PIL": "pillow", "gradio": "gradio", "fastapi": "fastapi", "starlette": "starlette"}
+NEEDED = {
+    "torch": "torch",
+    "numpy": "numpy",
+    "PIL": "pillow",
+    "einops": "einops",
+    "gradio": "gradio",
+    "fastapi": "fastapi",
+    "starlette": "starlette",
+}
 """Module that is imported when the extension is loaded -> the name under which pip knows it."""
 OPTIONAL = {"transformers": "CLIPSeg as the guidance model of an edit"}
 """Module that is imported when a feature is used -> what is not available without it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 from ..precision import full_precision, single
@@ -42,13 +43,13 @@ class FittedMaps:
 
     def __init__(self, latents: Tensor, maps: Tensor) -> None:
         """latents (B, C, H, W), maps (B, R, H, W)."""
-        values = maps.flatten(2).transpose(1, 2).flatten(0, 1)
+        values = rearrange(maps, "b r h w -> (b h w) r")
         self._weights = fit(neighbourhoods(latents).flatten(0, 1), values)
 
     def __call__(self, latent: Tensor) -> Tensor:
         """(C, H, W) -> (R, H, W), 0 at least; differentiable."""
         flat = _predicted(neighbourhoods(latent[None])[0], self._weights)
-        return flat.T.unflatten(1, latent.shape[-2:]).clamp_min(0)
+        return rearrange(flat, "(h w) r -> r h w", h=latent.shape[-2]).clamp_min(0)
 
 
 class LinearPictures:
@@ -57,15 +58,15 @@ class LinearPictures:
     def __init__(self, latents: Tensor, pictures: Tensor) -> None:
         """latents (B, C, h, w), pictures (B, 3, H, W) that they decode to."""
         colours = F.adaptive_avg_pool2d(pictures, (latents.shape[-2], latents.shape[-1]))
-        self._weights = fit(_cells(latents), colours.flatten(2).transpose(1, 2).flatten(0, 1), 1e-4)
+        self._weights = fit(_cells(latents), rearrange(colours, "b c h w -> (b h w) c"), 1e-4)
 
     def __call__(self, latents: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 3, h, w)."""
         flat = _predicted(_cells(latents), self._weights)
-        return flat.unflatten(0, (len(latents), -1)).transpose(1, 2).unflatten(2, latents.shape[-2:])
+        return rearrange(flat, "(b h w) c -> b c h w", b=len(latents), h=latents.shape[-2])
 
 
 def _cells(latents: Tensor) -> Tensor:
     """(B, C, h, w) -> (B·h·w, C + 1)"""
-    flat = latents.flatten(2).transpose(1, 2).flatten(0, 1)
+    flat = rearrange(latents, "b c h w -> (b h w) c")
     return torch.cat([flat, flat.new_ones(len(flat), 1)], 1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ..precision import full_precision
@@ -209,9 +210,9 @@ def _butterfly(blocks: Tensor, weight: Tensor) -> Tensor:
     flat, size = weight.flatten(1), blocks.shape[-1]
     for stage, block in enumerate(blocks):
         step = 2**stage * (size // 2)
-        shuffled = flat.reshape(-1, 2, step, flat.shape[1]).transpose(1, 2).reshape(-1, size, flat.shape[1])
+        shuffled = rearrange(rearrange(flat, "(n two step) c -> (n step two) c", two=2, step=step), "(blocks n) c -> blocks n c", n=size)
         turned = torch.einsum("bij,bjc->bic", block, shuffled)
-        flat = turned.reshape(-1, step, 2, flat.shape[1]).transpose(1, 2).reshape(flat.shape)
+        flat = rearrange(rearrange(turned, "blocks n c -> (blocks n) c"), "(n step two) c -> (n two step) c", two=2, step=step)
     return flat.reshape(weight.shape)
 
 

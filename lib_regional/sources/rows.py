@@ -14,12 +14,17 @@ from .channels import FoundMask, channel_masks, colour_masks, grey_mask
 class MaskSource(Protocol):
     """A way to find masks in a picture."""
 
-    label: str
-    """What the panel's button says."""
-    help: str
-    """Its explanation, one sentence."""
-    single: bool
-    """Whether it finds one mask, which becomes a further region; the masks of the others replace the regions."""
+    @property
+    def label(self) -> str:
+        """What the panel's button says."""
+
+    @property
+    def help(self) -> str:
+        """Its explanation, one sentence."""
+
+    @property
+    def single(self) -> bool:
+        """Whether it finds one mask, which becomes a further region; the masks of the others replace the regions."""
 
     def masks(self, picture: Image.Image) -> list[FoundMask]:
         """Masks in order. Raises RegionalError for a picture without one."""

@@ -79,7 +79,7 @@ _IGNORED = ("bundle_emb.",)
 
 
 def split_key(key: str) -> tuple[LayerName, str]:
-    """``lora_te_text_model_encoder_layers_0_mlp_fc1.alpha`` -> (layer, part). Raises `NetworkError` for a name that is none."""
+    """``lora_te_text_model_encoder_layers_0_mlp_fc1.alpha`` -> (layer, part). Raises `NetworkError` for another form of name."""
     older = _PROCESSOR.match(key)
     if older:
         key = f"{older[1]}.{older[2]}{'.0' if older[2] == 'to_out' else ''}.lora_{older[3]}.weight"

@@ -54,7 +54,7 @@ MAY = {
     "methods": may("request tensors engine methods", TENSORS),
     "sources": may("request tensors engine sources", f"{TENSORS} PIL transformers"),
     "hosts": may("request tensors engine sources hosts", f"{TENSORS} {HOSTS}"),
-    "webui": may("request tensors engine methods sources hosts webui", f"{TENSORS} {HOSTS}"),
+    "webui": may("request tensors engine methods sources hosts webui", f"{TENSORS} PIL {HOSTS}"),  # PIL: what the host inpaints
     "ui": may("request ui", "gradio"),
     "api": may("request tensors sources api", f"{TENSORS} PIL fastapi starlette pydantic"),
     "standalone": may(

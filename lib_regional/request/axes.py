@@ -10,7 +10,7 @@ from typing import Any
 from .errors import settings_error
 from .fields import Choice, Field, Flag, Number, Span, Text, declaration_table
 from .layout.regions import OVERLAPS, REGION_FIELDS, RegionSettings
-from .methods.specs import METHODS
+from .methods.specs import METHODS, OPTIONS
 from .parsing import read_json
 
 Json = dict[str, Any]
@@ -60,8 +60,8 @@ def _of_regions(name: str) -> Write:
 
 
 def _of_options(method: str, name: str) -> Write:
-    """Writes one option of a method."""
-    kind = METHODS[method].options[name]
+    """Writes one option of a method or a pass."""
+    kind = OPTIONS[method][name]
 
     def write(settings: Json, text: str) -> None:
         value = _flag(name, text) if isinstance(kind, Flag) else _number(name, text) if isinstance(kind, Number) else text.strip()
@@ -107,11 +107,12 @@ def _flag(field: str, text: str) -> bool:
 
 def _option_axes() -> dict[str, Axis]:
     """An axis for every option that changes the picture; those of edits are lists and words for the most part, and have none."""
+    labels = {**{name: spec.label for name, spec in METHODS.items() if not spec.edits}, "detail": "Detail pass"}
     return {
-        f"{method}.{name}": Axis(f"{spec.label}: {name.replace('_', ' ')}", _of_options(method, name), _choices(kind))
-        for method, spec in METHODS.items()
-        for name, kind in spec.options.items()
-        if not spec.edits and name not in _NOT_SEEN
+        f"{owner}.{name}": Axis(f"{label}: {name.replace('_', ' ')}", _of_options(owner, name), _choices(kind))
+        for owner, label in labels.items()
+        for name, kind in OPTIONS[owner].items()
+        if name not in _NOT_SEEN
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+from .detail.passes import GROWTH, details_of, working_size
 from .edit.pairing import read_source
 from .layout.regions import Region
 from .layout.windows import Grid
@@ -46,7 +47,23 @@ def estimate(settings: Settings, size: tuple[int, int], texts: ImageTexts | None
     own = (float(settings.option(name)) for name in spec.edges)
     edges = sorted({0.0, 1.0, *(edge for region in layout.regions for edge in region.steps), *own})
     scenes = ((after - before, _scene(settings, layout.regions, canvas, texts, trained, before)) for before, after in pairwise(edges))
-    return Cost(sum(share * spec.work(scene) for share, scene in scenes) / plain_work(canvas))
+    work = sum(share * spec.work(scene) for share, scene in scenes) + _detail_work(settings, layout.regions, size, trained)
+    return Cost(work / plain_work(canvas))
+
+
+def _detail_work(settings: Settings, regions: tuple[Region, ...], size: tuple[int, int], trained: int) -> float:
+    """GFLOP of the detail passes per step of the picture, as if all had the picture's number of steps."""
+    work = 0.0
+    for at, detail in details_of(settings):
+        bounds = regions[at].shape.bounds
+        (left, right), (top, bottom) = (
+            (low * side, high * side) for low, high, side in ((bounds.x0, bounds.x1, size[0]), (bounds.y0, bounds.y1, size[1]))
+        )
+        more = detail.margin + GROWTH * min(right - left, bottom - top)
+        wide, high = min(size[0], right + more) - max(0, left - more), min(size[1], bottom + more) - max(0, top - more)
+        width, height = working_size((max(1, round(wide)), max(1, round(high))), trained * 8, detail.scale)
+        work += detail.denoise * plain_work((height // 8, width // 8))
+    return work
 
 
 def _scene(settings: Settings, regions: tuple[Region, ...], canvas: Grid, texts: ImageTexts | None, trained: int, progress: float) -> Scene:

@@ -11,7 +11,7 @@ from .errors import Problem, SettingsError, raise_any, settings_error
 from .fields import Field, not_an_object, read_fields, unknown_key
 from .layout.regions import MAX_REGIONS, REGION_FIELDS, RegionSettings, region_label
 from .layout.shapes import SHAPES, read_shape
-from .methods.specs import METHODS
+from .methods.specs import OPTIONS
 
 
 def read_json(text: str) -> object:
@@ -48,18 +48,18 @@ def read_part(name: str, data: object, fields: Mapping[str, Field], build: Calla
 
 
 def read_options(data: object) -> tuple[dict[str, dict[str, object]], list[Problem]]:
-    """Options per method -> (checked copy, problems)."""
+    """Options per method or pass -> (checked copy, problems)."""
     if not isinstance(data, Mapping):
         return {}, [not_an_object("options", data, "one object per method")]
     result: dict[str, dict[str, object]] = {}
     problems = []
     for method, given in data.items():
-        if method not in METHODS:
-            problems.append(unknown_key(method, given, list(METHODS)).at("options", "options"))
+        if method not in OPTIONS:
+            problems.append(unknown_key(method, given, list(OPTIONS)).at("options", "options"))
         elif not isinstance(given, Mapping):
-            problems.append(not_an_object(f"options.{method}", given, ", ".join(METHODS[method].options)))
+            problems.append(not_an_object(f"options.{method}", given, ", ".join(OPTIONS[method])))
         else:
-            result[method], found = read_fields(given, METHODS[method].options)
+            result[method], found = read_fields(given, OPTIONS[method])
             problems += [problem.at(f"options.{method}", f"options of {method}") for problem in found]
     return result, problems
 

@@ -12,7 +12,7 @@ from .layout.grid import GRID_FIELDS, Grid
 from .layout.grid import PATTERN as GRID_PATTERN
 from .layout.regions import MAX_REGIONS, OVERLAPS, REGION_FIELDS, Layout, Region, RegionSettings
 from .layout.shapes import Shape, shape_schemas
-from .methods.specs import METHODS, limited_fields, serving
+from .methods.specs import METHODS, OPTIONS, limited_fields, serving
 from .parsing import count_problems, place_problems, read_json, read_options, read_part, read_regions
 from .prompt.splitting import SPLIT_MODES
 
@@ -130,9 +130,9 @@ class Settings:
         return self.option_of(self.method)(name)
 
     def option_of(self, method: str) -> Callable[[str], Any]:
-        """The options of a ``method`` by name, defaults where they were not given."""
+        """The options of a ``method`` or of a pass by name, defaults where they were not given."""
         given = self.options.get(method, {})
-        return lambda name: given.get(name, METHODS[method].options[name].default)
+        return lambda name: given.get(name, OPTIONS[method][name].default)
 
     def check_method(self) -> None:
         """Raise SettingsError where a region asks for what the chosen method cannot do."""
@@ -237,7 +237,7 @@ def json_schema() -> dict[str, Any]:
     grid = _object_schema(GRID_FIELDS)
     grid["properties"]["ratios"]["pattern"] = GRID_PATTERN
     grid.update(type=["object", "null"], default=None, description="Makes the boxes of the regions in reading order.")
-    options = {name: _object_schema(spec.options) for name, spec in METHODS.items()}
+    options = {name: _object_schema(fields) for name, fields in OPTIONS.items()}
     parts = {
         "regions": {"type": "array", "items": region, "maxItems": MAX_REGIONS, "default": [], "description": "The regions, in order."},
         "grid": grid,
@@ -247,7 +247,7 @@ def json_schema() -> dict[str, Any]:
             "properties": options,
             "additionalProperties": False,
             "default": {},
-            "description": "One object of options per method.",
+            "description": "One object of options per method, and one per pass that any method may have.",
         },
     }
     schema = _object_schema(SETTINGS_FIELDS, parts)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .fields import REQUIRED, Field, declaration_table, to_plain
 from .layout.regions import RegionSettings
-from .methods.specs import METHODS
+from .methods.specs import METHODS, OPTIONS
 
 
 def _row(name: str, kind: Field, meaning: str) -> str:
@@ -37,15 +37,16 @@ def _limited(field: str) -> str:
 
 
 def options_table(method: str) -> str:
-    """Markdown table of a method's options."""
-    return _table(_row(name, kind, kind.note) for name, kind in METHODS[method].options.items())
+    """Markdown table of the options of a method or a pass."""
+    return _table(_row(name, kind, kind.note) for name, kind in OPTIONS[method].items())
 
 
 def tables() -> dict[str, dict[str, str]]:
     """Document -> marker -> table."""
     found: dict[str, dict[str, str]] = {"docs/api.md": {"region-fields": region_table()}}
-    for name, spec in METHODS.items():
-        found.setdefault("docs/mrgd.md" if spec.edits else "docs/methods.md", {})[f"options {name}"] = options_table(name)
+    for name in OPTIONS:
+        edits = name in METHODS and METHODS[name].edits
+        found.setdefault("docs/mrgd.md" if edits else "docs/methods.md", {})[f"options {name}"] = options_table(name)
     return found
 
 

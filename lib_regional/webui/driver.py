@@ -33,6 +33,7 @@ from ..request.settings import Settings, is_off
 from ..sources.lasting import lasting_mask, reduction
 from . import axes, options
 from .attention_maps import kept_maps, word_positions
+from .inner.detail import DetailPass, Patch, detail_pass, patched
 from .page_errors import hand_on
 from .templates import refuse_templates
 
@@ -57,6 +58,8 @@ class Generation:
         self._scoped_hires: list[ScopedTags] = []
         self._raw_hires: list[str] = []
         self._pictures: PictureHook | None = None
+        self._detail: DetailPass | None = None
+        self._patches: list[list[Patch]] = []
         self._checked = False
 
     def check(self, p: Any) -> None:
@@ -116,24 +119,25 @@ class Generation:
         wanted = self._maps is not None and facts_of(self._host).cross_attention
         self._record = AttentionRecord(word_positions(self._host)) if wanted else None
         plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), self._record)
+        self._detail = detail_pass(plan, facts_of(self._host), p, first=self._detail is None)
         return open_session(self._host, plan)
 
     def sample(self, p: Any, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """``p.sample`` under the patches."""
-        self._pictures = None
+        self._pictures, self._patches = None, []
         with self.session(p) as session:
             samples = inner(*args, **kwargs)
             self._pictures = session.finish(samples)
             if options.chosen(options.INFOTEXT):
                 p.extra_generation_params.update(session.infotext_fields())
         self._keep_maps(p)
+        if self._detail is not None:
+            self._patches = self._detail.run(p, samples, self._pictures, [scoped.prompt for scoped in self._scoped])
         return samples
 
     def finish(self, images: list[Tensor]) -> list[Tensor]:
-        """The batch's decoded pictures (3, H, W) in 0..1, after the method's picture hook."""
-        if self._pictures is None:
-            return images
-        return list(self._pictures(torch.stack(images)))
+        """The batch's decoded pictures (3, H, W) in 0..1, after the method's picture hook and the detail pass."""
+        return patched(images if self._pictures is None else list(self._pictures(torch.stack(images))), self._patches)
 
     def _keep_maps(self, p: Any) -> None:
         """Keep the attention maps of the finished batch, where the settings ask for them."""

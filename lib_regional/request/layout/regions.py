@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..detail.fields import OwnDetail
 from ..errors import Problem, SettingsError, raise_any, shown
 from ..fields import Choice, Field, Flag, Number, Span, Text, declarations, declared, settle, to_plain
 from .shapes import Box, Ellipse, MaskImage, Polygon, Shape
@@ -59,6 +60,14 @@ class RegionSettings:
         Number("Seed of the region's part of the first noise; null is the picture's.", None, high=2**32 - 1, whole=True, optional=True),
         "Seed",
         "Seed of region (5, n:5 or none)",
+    )
+    detail: Mapping[str, Any] | bool | None = declared(
+        OwnDetail(
+            "This region made again in detail once the picture is made: true, false, or an object with those of the options of detail "
+            "that are its own; null as options.detail has it.",
+            None,
+        ),
+        "Detail pass",
     )
     enabled: bool = declared(Flag("A region that is off leaves its place to the base.", True), "Enabled")
 

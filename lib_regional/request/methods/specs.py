@@ -5,8 +5,11 @@ Schema, panel, axes, cost line and the docs' tables are made from these rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from ..detail.fields import PASS_FIELDS, SEQUENTIAL_FIELDS
 from ..edit.options import MRGD_FIELDS, P2P_FIELDS
-from ..fields import Choice, Flag, Number
+from ..fields import Choice, Field, Flag, Number
 from . import work
 from .scene import Scene
 from .spec import MethodSpec
@@ -125,6 +128,14 @@ _ROWS = (
         },
     ),
     MethodSpec(
+        "sequential",
+        "Sequential inpainting",
+        prepare="sequential:sequential",
+        work=work.plain,
+        serves=_PREDICTED,
+        options=SEQUENTIAL_FIELDS,
+    ),
+    MethodSpec(
         "mrgd",
         "Edit: multi-region guided diffusion",
         prepare="mrgd:mrgd",
@@ -146,6 +157,9 @@ _ROWS = (
 
 METHODS: dict[str, MethodSpec] = {row.name: row for row in _ROWS}
 """Methods by the name that the settings use, in the order in which people see them."""
+
+OPTIONS: dict[str, Mapping[str, Field]] = {**{name: spec.options for name, spec in METHODS.items()}, "detail": PASS_FIELDS}
+"""Options by their owner: every method's, and those of the passes that any method may have."""
 
 
 def limited_fields() -> tuple[str, ...]:

@@ -16,6 +16,11 @@ _COUPLE = 0.004
 """Attention couple: extra cost of a region, its keys and values and the calls of the layers."""
 
 
+def plain(scene: Scene) -> float:
+    """A picture by the main prompt alone."""
+    return scene.plain
+
+
 def couple(scene: Scene) -> float:
     """One pass, and a little for every region."""
     return scene.plain * (1 + _COUPLE * len(scene.active))

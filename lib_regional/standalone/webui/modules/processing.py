@@ -1,6 +1,11 @@
 """Generations."""
 
+from typing import Any
+
+from torch import Tensor
+
 from lib_regional.standalone.model.stable_diffusion import CELL as opt_f
+from lib_regional.standalone.model.stable_diffusion import StandaloneModel
 from lib_regional.standalone.pipeline.generate import process_images
 from lib_regional.standalone.pipeline.img2img import StableDiffusionProcessingImg2Img
 from lib_regional.standalone.pipeline.infotext import VERSION, create_infotext
@@ -14,6 +19,7 @@ __all__ = [
     "StableDiffusionProcessingImg2Img",
     "StableDiffusionProcessingTxt2Img",
     "create_infotext",
+    "decode_latent_batch",
     "fix_seed",
     "get_fixed_seed",
     "opt_C",
@@ -24,6 +30,13 @@ __all__ = [
 
 opt_C = 4
 get_fixed_seed = fixed_seed
+
+
+def decode_latent_batch(model: StandaloneModel, batch: Tensor, target_device: Any = None, check_for_nans: bool = False) -> list[Tensor]:
+    """Latents (B, C, h, w) -> pictures (3, H, W) in -1..1. Raises RuntimeError for latents that are not finite, if they are checked."""
+    if check_for_nans and not bool(batch.isfinite().all()):
+        raise RuntimeError("The model produced NaN or infinite values; no picture was made.")
+    return list(model.decode(batch).to(target_device))
 
 
 def fix_seed(p: StableDiffusionProcessing) -> None:

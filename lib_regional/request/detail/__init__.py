@@ -1,0 +1,1 @@
+"""The detail pass of regions as a request asks for it."""

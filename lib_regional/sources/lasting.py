@@ -8,6 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from ..request.layout.combined import leaves
 from ..request.layout.mask_codecs import PNG_PREFIX, check_mask
 from ..request.layout.shapes import MaskImage
 from ..tensors.masks.decoding import mask_at
@@ -24,10 +25,12 @@ def lasting_size(data: str) -> tuple[int, int]:
 
 
 def reduction(shape: object) -> str:
-    """The note on a reduced mask, to follow a region's name; "" for any other shape."""
-    if not isinstance(shape, MaskImage) or (kept := lasting_size(shape.data)) == shape.size:
+    """The note on a reduced mask, to follow a region's name; "" where nothing is reduced. Masks in a combination count too."""
+    sizes = ((part.size, lasting_size(part.data)) for part in leaves(shape) if isinstance(part, MaskImage))
+    size, kept = next((pair for pair in sizes if pair[0] != pair[1]), (None, None))
+    if size is None or kept is None:
         return ""
-    return "has a mask of {} × {} pixels: the picture's parameters keep it as {} × {}.".format(*shape.size, *kept)
+    return "has a mask of {} × {} pixels: the picture's parameters keep it as {} × {}.".format(*size, *kept)
 
 
 def lasting_mask(data: str) -> str:

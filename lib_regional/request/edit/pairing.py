@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import Problem, SettingsError, raise_any, settings_error
+from ..layout.boxes import Box
 from ..layout.regions import RegionSettings
-from ..layout.shapes import Box, Shape
+from ..layout.shapes import Shape
 from ..methods.specs import METHODS
 from ..settings import Settings
 

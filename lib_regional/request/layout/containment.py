@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .shapes import Box, Ellipse, Polygon, Shape
+from .boxes import Box, Ellipse
+from .shapes import Polygon, Shape
 
 
 def contains(shape: Shape, x: float, y: float) -> bool:

@@ -21,8 +21,8 @@ from typing import Any
 from ..errors import Problem, raise_any, settings_error
 from ..fields import Choice, Field, Text, settle
 from ..prompt.splitting import COLUMN_KEY, REGION_KEYS, ROW_KEY
+from .boxes import Box
 from .regions import MAX_REGIONS
-from .shapes import Box
 
 DIRECTIONS = ("columns", "rows")
 PATTERN = r"^\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([,;]\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*)*$"

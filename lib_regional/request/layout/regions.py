@@ -9,7 +9,7 @@ from typing import Any
 from ..detail.fields import OwnDetail
 from ..errors import Problem, SettingsError, raise_any, shown
 from ..fields import Choice, Field, Flag, Number, Span, Text, declarations, declared, settle, to_plain
-from .shapes import Box, Ellipse, MaskImage, Polygon, Shape
+from .shapes import SHAPE_TYPES, Shape
 
 OVERLAPS = ("blend", "over")
 MAX_REGIONS = 256
@@ -74,8 +74,8 @@ class RegionSettings:
     def __post_init__(self) -> None:
         problems = settle(self, REGION_FIELDS)
         shape: object = self.shape
-        if shape is not None and not isinstance(shape, (Box, Ellipse, Polygon, MaskImage)):
-            problems.append(Problem("shape", shape, "a Box, Ellipse, Polygon or MaskImage"))
+        if shape is not None and not isinstance(shape, SHAPE_TYPES):
+            problems.append(Problem("shape", shape, f"one of {', '.join(kind.__name__ for kind in SHAPE_TYPES)}"))
         raise_any(problems)
 
     def label(self, index: int) -> str:
@@ -102,7 +102,7 @@ class Region(RegionSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.shape:
-            raise SettingsError((Problem("shape", None, "a Box, Ellipse, Polygon or MaskImage"),))
+            raise SettingsError((Problem("shape", None, f"one of {', '.join(kind.__name__ for kind in SHAPE_TYPES)}"),))
 
 
 def region_label(index: int, text: object = "") -> str:

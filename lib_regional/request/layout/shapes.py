@@ -2,99 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from ..errors import Problem, raise_any, settings_error, shown
+from ..errors import Problem, raise_any, settings_error
 from ..fields import FRACTION, to_plain
 from . import mask_codecs
+from .boxes import Box, Ellipse
+from .combined import Combined, combined_schema, read_combined
+from .procedural import Procedural, procedural_schema
 
 MAX_POINTS = 512
 _TINY = 1e-12
-
-
-def _edge(position: float, size: int) -> int:
-    """A border in pixels, rounded half up: both neighbours of a border get the same number."""
-    return math.floor(position * size + 0.5)
-
-
-def _span(low: float, high: float, size: int) -> tuple[int, int]:
-    """Borders of an interval in pixels, at least one pixel apart and inside ``size``."""
-    first, last = _edge(low, size), _edge(high, size)
-    if last > first:
-        return first, last
-    first = min(first, size - 1)
-    return first, first + 1
-
-
-@dataclass(frozen=True)
-class _Corners:
-    """Two corners: x0, y0 upper left, x1, y1 lower right, each from 0 to 1."""
-
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-    KIND: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        names = ("x0", "y0", "x1", "y1")
-        corners = [getattr(self, name) for name in names]
-        raise_any(problem for at, name in enumerate(names) if (problem := self._problem(at, name, corners[at])))
-        for name, corner in zip(names, corners, strict=True):
-            object.__setattr__(self, name, float(corner) + 0.0)
-        if not (self.x0 < self.x1 and self.y0 < self.y1):
-            raise settings_error(self.KIND, to_plain(corners), "x0, y0, x1, y1 with x0 < x1 and y0 < y1")
-
-    def _problem(self, at: int, name: str, value: object) -> Problem | None:
-        fault = FRACTION.fault(value)
-        return (
-            Problem(f"{self.KIND}[{at}]", value, fault, text=f"{self.KIND}: {name} must be {fault}, got {shown(value)}.") if fault else None
-        )
-
-    @classmethod
-    def from_json(cls, value: object) -> _Corners:
-        """``[x0, y0, x1, y1]`` -> shape. Raises SettingsError."""
-        if not isinstance(value, (list, tuple)) or len(value) != 4:
-            raise settings_error(cls.KIND, value, "a list of four numbers x0, y0, x1, y1")
-        return cls(*value)
-
-    def to_json(self) -> dict[str, Any]:
-        """``{"box": [x0, y0, x1, y1]}`` (or ``ellipse``)."""
-        return {self.KIND: to_plain([self.x0, self.y0, self.x1, self.y1])}
-
-    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """(left, top, right, bottom) in whole pixels of a ``width`` x ``height`` picture, right and bottom excluded, at least 1 px."""
-        left, right = _span(self.x0, self.x1, width)
-        top, bottom = _span(self.y0, self.y1, height)
-        return left, top, right, bottom
-
-
-@dataclass(frozen=True)
-class Box(_Corners):
-    """A rectangle."""
-
-    KIND: ClassVar[str] = "box"
-
-    @property
-    def bounds(self) -> Box:
-        """The smallest box around the shape: itself."""
-        return self
-
-
-@dataclass(frozen=True)
-class Ellipse(_Corners):
-    """The ellipse that touches the four sides of its box."""
-
-    KIND: ClassVar[str] = "ellipse"
-
-    @property
-    def bounds(self) -> Box:
-        """The smallest box around the shape."""
-        return Box(self.x0, self.y0, self.x1, self.y1)
 
 
 @dataclass(frozen=True)
@@ -182,15 +103,19 @@ class MaskImage:
         return Box(0.0, 0.0, 1.0, 1.0)
 
 
-Shape = Box | Ellipse | Polygon | MaskImage
+Shape = Box | Ellipse | Polygon | MaskImage | Procedural | Combined
 
-SHAPES: Mapping[str, Callable[[object], Any]] = {
+_ALONE: Mapping[str, Callable[[object], Any]] = {
     "box": Box.from_json,
     "ellipse": Ellipse.from_json,
     "polygon": Polygon.from_json,
     "mask": MaskImage.from_json,
+    "procedural": Procedural.from_json,
 }
+SHAPES: Mapping[str, Callable[[object], Any]] = {**_ALONE, "combined": lambda value: read_combined(value, _ALONE)}
 """JSON key -> reader of its value."""
+
+SHAPE_TYPES = (Box, Ellipse, Polygon, MaskImage, Procedural, Combined)
 
 
 def read_shape(kind: str, value: object) -> Shape:
@@ -219,4 +144,6 @@ def shape_schemas() -> dict[str, dict[str, object]]:
             "pattern": mask_codecs.PATTERN,
             "description": "A picture over the whole canvas, white is inside: a PNG data URL, or run-length text rle:WxH:value*length,…",
         },
+        "procedural": procedural_schema(),
+        "combined": combined_schema(),
     }

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .shapes import Box
+    from .boxes import Box
 
 Grid = tuple[int, int]
 """Rows and columns ``(h, w)`` of a token grid or a latent."""

@@ -15,8 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...request.layout.shapes import Box, Ellipse, MaskImage, Polygon, Shape
+from ...request.layout.boxes import Box, Ellipse
+from ...request.layout.combined import Combined
+from ...request.layout.procedural import Procedural
+from ...request.layout.shapes import MaskImage, Polygon, Shape
+from .combining import combined_mask
 from .decoding import mask_at
+from .procedural import procedural_mask
 
 if TYPE_CHECKING:
     from ...request.layout.regions import Layout, Region
@@ -171,4 +176,15 @@ def _image(shape: MaskImage, height: int, width: int) -> Tensor:
     return mask_at(shape.data, height, width)
 
 
-_DRAW: dict[type, Callable[[Any, int, int], Tensor]] = {Box: _box, Ellipse: _ellipse, Polygon: _polygon, MaskImage: _image}
+def _combined(shape: Combined, height: int, width: int) -> Tensor:
+    return combined_mask(shape, [_DRAW[type(part)](part, height, width) for part in shape.of])
+
+
+_DRAW: dict[type, Callable[[Any, int, int], Tensor]] = {
+    Box: _box,
+    Ellipse: _ellipse,
+    Polygon: _polygon,
+    MaskImage: _image,
+    Procedural: procedural_mask,
+    Combined: _combined,
+}

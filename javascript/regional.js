@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 20a36a00576128f919e3cfa47a471c7e3f3caa6435823cdcf9fb912d4fdc01eb
-// script 518915f32628eeba17ed7edb125438a8bc2b2a2bb0471ff6564cb4c15dd3132b
+// sources abf19a2aa727c83a6fb6869a443e5cde3c31cb1c96b67487b78647c57d7ebef1
+// script 0b9aa634e53ca26dca7f704aad1c7ec1bc63c59e27dd06a8457a797e376757af
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -389,7 +389,8 @@
 
   // javascript/src/model/state.js
   var VERSION = 1;
-  var SHAPE_KINDS = ["box", "ellipse", "polygon", "mask"];
+  var SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined"];
+  var DRAWN_KINDS = ["procedural", "combined"];
   var REGION_DEFAULTS = {
     prompt: "",
     negative: "",
@@ -483,10 +484,10 @@
     if (short.options && !Object.keys(short.options).length) delete short.options;
     return short;
   }
-  function withoutDefaults(object, defaults) {
+  function withoutDefaults(object, defaults2) {
     return Object.fromEntries(
       Object.entries(object).filter(
-        ([key, value]) => !key.startsWith("_") && value !== void 0 && !(key in defaults && same(value, defaults[key]))
+        ([key, value]) => !key.startsWith("_") && value !== void 0 && !(key in defaults2 && same(value, defaults2[key]))
       )
     );
   }
@@ -586,14 +587,30 @@
   }
 
   // javascript/src/model/geometry/shapes.js
+  var SHAPE_TEXT = "shape:";
   function shapeKind(region) {
     return SHAPE_KINDS.find((kind) => kind in region && region[kind] !== void 0) || null;
   }
+  var texts = /* @__PURE__ */ new WeakMap();
+  function maskText(region) {
+    if (region.mask !== void 0) return region.mask;
+    const kind = DRAWN_KINDS.find((name) => region[name] !== void 0);
+    if (!kind) return void 0;
+    const shape = region[kind];
+    if (shape === null || typeof shape !== "object") return "";
+    const text = texts.get(shape) || SHAPE_TEXT + JSON.stringify({ [kind]: shape });
+    texts.set(shape, text);
+    return text;
+  }
   function dropShape(region) {
     const kind = shapeKind(region);
+    const rest = withoutShape(region);
+    if (kind) rest._shape = { [kind]: region[kind] };
+    return rest;
+  }
+  function withoutShape(region) {
     const rest = { ...region };
     SHAPE_KINDS.forEach((key) => delete rest[key]);
-    if (kind) rest._shape = { [kind]: region[kind] };
     return rest;
   }
   var areNumbers = (list, count) => Array.isArray(list) && list.length === count && list.every(Number.isFinite);
@@ -875,7 +892,16 @@
     if (region.box) return { ...region, box: corners(region.box) };
     if (region.ellipse) return { ...region, ellipse: corners(region.ellipse) };
     if (region.polygon) return { ...region, polygon: region.polygon.map(([x, y]) => [inside(mapX(x)), inside(mapY(y))]) };
+    if (region.procedural && typeof region.procedural === "object") {
+      return { ...region, procedural: mapParameters(region.procedural, corners, mapX, mapY) };
+    }
     return region;
+  }
+  function mapParameters(shape, corners, mapX, mapY) {
+    const moved = { ...shape };
+    for (const name of ["from", "to"]) if (shape[name]) moved[name] = [inside(mapX(shape[name][0])), inside(mapY(shape[name][1]))];
+    if (shape.box) moved.box = corners(shape.box);
+    return moved;
   }
   function boxMap(from, to) {
     const axis = (a0, a1, b0, b1) => (value) => a1 - a0 < 1e-9 ? b0 : b0 + (value - a0) * (b1 - b0) / (a1 - a0);
@@ -939,7 +965,8 @@
   // javascript/src/model/geometry/hits.js
   function contains(region, x, y, maskAt) {
     if (region.polygon) return insidePolygon(region.polygon, x, y);
-    if (region.mask !== void 0) return maskAt !== void 0 && maskAt(region.mask, x, y) > 24;
+    const text = maskText(region);
+    if (text !== void 0) return maskAt !== void 0 && maskAt(text, x, y) > 24;
     const [x0, y0, x1, y1] = shapeBounds(region);
     if (x < x0 || x > x1 || y < y0 || y > y1) return false;
     if (!region.ellipse) return true;
@@ -1289,9 +1316,13 @@
   var MOST = 200;
   var LONGEST2 = 1024;
   var MaskCache = class {
-    /** @param {() => void} changed Called when a mask that was asked for has been decoded. */
-    constructor(changed) {
+    /**
+     * @param {() => void} changed Called when a mask that was asked for has been decoded.
+     * @param {() => Size} [size] Of the picture, for shapes that the server draws.
+     */
+    constructor(changed, size = () => [512, 512]) {
       this.changed = changed;
+      this.size = size;
       this.known = /* @__PURE__ */ new Map();
       this.at = this.at.bind(this);
     }
@@ -1305,13 +1336,22 @@
     }
     /** @param {string} text */
     entry(text) {
-      return this.known.get(text) || this.load(text);
+      return this.known.get(this.key(text)) || this.load(text);
+    }
+    /**
+     * A shape that the server draws is another one at another size of the picture.
+     *
+     * @param {string} text
+     */
+    key(text) {
+      return text.startsWith(SHAPE_TEXT) ? `${this.size().join("x")} ${text}` : text;
     }
     /** @param {string} text */
     load(text) {
       const entry = this.keep(text, readRle(text));
-      if (!entry.mask && text.startsWith("data:image/")) {
-        decodeMask(text).then(
+      const pixels = this.pixels(text);
+      if (!entry.mask && pixels) {
+        pixels.then(
           (mask) => {
             entry.mask = mask;
             this.changed();
@@ -1329,7 +1369,7 @@
      */
     keep(text, mask) {
       const entry = { mask, tints: /* @__PURE__ */ new Map() };
-      this.known.set(text, entry);
+      this.known.set(this.key(text), entry);
       if (this.known.size > MOST) this.known.delete(
         /** @type {string} */
         this.known.keys().next().value
@@ -1342,7 +1382,18 @@
      * @param {string | undefined} text
      */
     async wait(text) {
-      return this.get(text) || (text && text.startsWith("data:image/") ? decodeMask(text).catch(() => null) : null);
+      const pixels = text && !this.get(text) ? this.pixels(text) : null;
+      return pixels ? pixels.catch(() => null) : this.get(text);
+    }
+    /**
+     * The mask of a picture or of a shape that the server draws; null for other texts.
+     *
+     * @param {string} text
+     * @returns {Promise<Mask> | null}
+     */
+    pixels(text) {
+      if (text.startsWith("data:image/")) return decodeMask(text);
+      return text.startsWith(SHAPE_TEXT) ? drawnMask(text.slice(SHAPE_TEXT.length), this.size()) : null;
     }
     /**
      * Remember a mask that was just painted: it needs no decoding.
@@ -1398,6 +1449,12 @@
     const text = maskToUrl(mask);
     stage.masks.put(text, mask);
     return text;
+  }
+  async function drawnMask(shape, [width, height]) {
+    const answer = await callApi("shape", { method: "POST", body: { shape: JSON.parse(shape), width, height } });
+    if (!answer.ok) throw new Error(errorText(answer));
+    const url = URL.createObjectURL(answer.data);
+    return decodeMask(url).finally(() => URL.revokeObjectURL(url));
   }
   async function decodeMask(text) {
     const picture = new Image();
@@ -1795,7 +1852,8 @@
     }
     const [region] = chosen;
     if (region._lock) return null;
-    const known = region.mask === void 0 ? drawShape(region, width, height) : stage.masks.get(region.mask) || makeMask(width, height);
+    const text = maskText(region);
+    const known = text === void 0 ? drawShape(region, width, height) : stage.masks.get(text) || makeMask(width, height);
     return { state, region, mask: scaleMask(known, width, height), isNew: false };
   }
   var brush = (label, key, erase) => ({
@@ -1852,8 +1910,7 @@
       stage.cancel();
       return;
     }
-    const { box, ellipse, polygon: polygon2, ...rest } = region;
-    const painted = { ...rest, mask: storeMask(stage, mask) };
+    const painted = { ...withoutShape(region), mask: storeMask(stage, mask) };
     stage.draft = isNew ? { ...state, regions: [...state.regions, painted] } : { ...state, regions: state.regions.map((each) => each._id === region._id ? painted : each) };
     stage.commit();
     stage.panel.select([region._id], { reveal: isNew });
@@ -2478,8 +2535,9 @@
     const off = region.enabled === false;
     const alpha = (view.alpha === void 0 ? 0.32 : view.alpha) * (off ? 0.3 : 1) * (chosen ? 1.35 : 1);
     context.save();
-    if (!view.isGrid && region.mask !== void 0) {
-      const tint = view.masks.tint(region.mask, colour);
+    const text = view.isGrid ? void 0 : maskText(region);
+    if (text !== void 0) {
+      const tint = view.masks.tint(text, colour);
       context.globalAlpha = Math.min(1, alpha * 1.6);
       const [x0, y0] = view.at(0, 0);
       const [x1, y1] = view.at(1, 1);
@@ -2498,7 +2556,8 @@
     context.restore();
   }
   function drawLabel(context, region, index, bounds, view) {
-    if (region.mask !== void 0 && view.masks && !view.masks.bounds(region.mask) && view.hidden !== region._id) return;
+    const mask = maskText(region);
+    if (mask !== void 0 && view.masks && !view.masks.bounds(mask) && view.hidden !== region._id) return;
     const [x0, y0] = view.at(bounds[0], bounds[1]);
     const [x1] = view.at(bounds[2], bounds[3]);
     const words = (region.name || region.prompt || "").replace(/\s+/g, " ").slice(0, 40);
@@ -2935,7 +2994,7 @@
       this.waiting = false;
       this.box = { width: 0, height: 0, ratio: 1 };
       this.background = { kind: "none", image: null };
-      this.masks = new MaskCache(() => this.redraw());
+      this.masks = new MaskCache(this.redraw.bind(this), this.size.bind(this));
       this.canvas = el("canvas", CANVAS);
       this.context = /** @type {CanvasRenderingContext2D} */
       this.canvas.getContext("2d");
@@ -2993,7 +3052,8 @@
      */
     boundsOf(state, index) {
       const region = state.regions[index];
-      if (!state.grid && region && region.mask !== void 0) return region.mask && this.masks.bounds(region.mask) || [0, 0, 1, 1];
+      const text = !state.grid && region ? maskText(region) : void 0;
+      if (text !== void 0) return text && this.masks.bounds(text) || [0, 0, 1, 1];
       return regionBounds(state, index);
     }
     /** Box around the selected regions, null without any. */
@@ -3460,8 +3520,8 @@
     const answer = await callApi("masks").catch(() => null);
     const sources = answer?.ok ? answer.data.sources : [];
     const buttons = sources.map((source) => {
-      const choose = () => chooseFile(PICTURES, (file) => loadRegions(panel, source, file));
-      return button(source.label, choose, { title: source.help, "data-action": `masks-${source.name}` });
+      const choose2 = () => chooseFile(PICTURES, (file) => loadRegions(panel, source, file));
+      return button(source.label, choose2, { title: source.help, "data-action": `masks-${source.name}` });
     });
     row.replaceChildren(...buttons);
   }
@@ -3498,8 +3558,9 @@
     const { masks } = panel.stage;
     return Promise.all(
       state.regions.map(async (region, index) => {
-        if (!state.grid && region.mask !== void 0) {
-          return scaleMask(await masks.wait(region.mask) || makeMask(width, height), width, height);
+        const text = state.grid ? void 0 : maskText(region);
+        if (text !== void 0) {
+          return scaleMask(await masks.wait(text) || makeMask(width, height), width, height);
         }
         return drawShape(state.grid ? {} : region, width, height, state.grid ? panel.stage.boundsOf(state, index) : void 0);
       })
@@ -3518,6 +3579,84 @@
     return canvas.toBlob((blob) => blob && download(`regions ${kind}.png`, blob), "image/png");
   }
 
+  // javascript/src/panel/regions/drawn_inputs.js
+  var CORNERS = ["left", "top", "right", "bottom"];
+  var SEVERAL = ["union", "intersection", "difference"];
+  function alternatives(schema, kind) {
+    const name = kind === "procedural" ? "kind" : "op";
+    const rows = regionSchema(schema)[kind]?.oneOf || [];
+    return Object.fromEntries(
+      rows.flatMap(
+        ({ properties = {} }) => (properties[name].enum || [properties[name].const]).map((value) => [String(value), properties])
+      )
+    );
+  }
+  var defaults = (properties) => copy(
+    Object.fromEntries(Object.entries(properties).flatMap(([name, { default: value }]) => value === void 0 ? [] : [[name, value]]))
+  );
+  function drawnShape(schema, kind, region) {
+    if (kind === "combined") {
+      const before = shapeKind(region) || "box";
+      return { op: "invert", of: [{ [before]: copy(region[before] ?? [0, 0, 1, 1]) }] };
+    }
+    const [first] = Object.entries(alternatives(schema, kind));
+    return first ? { kind: first[0], ...defaults(first[1]) } : null;
+  }
+  function drawnInputs(panel, kind, region, at) {
+    const rows = alternatives(panel.schema, kind);
+    const shape = region[kind] || {};
+    const name = kind === "procedural" ? "kind" : "op";
+    const isSeveral = (shape.of || []).length > 1;
+    const choices = Object.keys(rows).filter((value) => name === "kind" || SEVERAL.includes(value) === isSeveral);
+    const select2 = selectField(panel, at(`${kind}.${name}`), name === "kind" ? "Kind" : "Operation", choices.map(worded));
+    select2.input.addEventListener("change", () => choose(panel, kind, region, name, rows, select2.input.value));
+    const parts = Object.entries(rows[shape[name]] || {}).filter(([key]) => key !== name && key !== "of");
+    const inputs = parts.map(([key, schema]) => parameterInputs(panel, key, schema, (path) => at(`${kind}.${path}`)));
+    return { nodes: [select2.node, ...inputs.flatMap((each) => each.nodes)], fields: [select2, ...inputs.flatMap((each) => each.fields)] };
+  }
+  var worded = (value) => [value, value.replace("_", " ")];
+  function choose(panel, kind, region, name, rows, chosen) {
+    const index = indexOf(panel.store.get(), region._id);
+    const given = region[kind];
+    const properties = rows[chosen] || {};
+    const kept = Object.fromEntries(Object.entries(given).filter(([key]) => key in properties));
+    const needed = kind === "procedural" && chosen === "text" && !kept.text ? { text: "A" } : {};
+    const amount = "amount" in properties && !("amount" in kept) ? { amount: chosen === "threshold" ? 0.5 : 0.02 } : {};
+    const shape = { ...defaults(properties), ...kept, ...needed, ...amount, [name]: chosen };
+    panel.edit((state) => setField(state, `regions[${index}].${kind}`, shape));
+  }
+  function parameterInputs(panel, name, schema, at) {
+    const title = schema.description;
+    if (schema.type === "array" && schema.items?.type === "array") return pairsInput(panel, name, schema, at);
+    if (schema.type === "array") {
+      const sides = schema.maxItems === 4 ? CORNERS : ["x", "y"].map((axis) => `${labelOf(name)} ${axis}`);
+      const fields = sides.map((side, i) => numberField(panel, at(`${name}[${i}]`), side, { min: 0, max: 1, title }));
+      return { nodes: fields.map((field2) => field2.node), fields };
+    }
+    const field = schema.type === "string" && !schema.enum ? promptField(panel, at(name), labelOf(name)) : schemaField(panel, at(name), name, schema);
+    return field ? { nodes: [field.node], fields: [field] } : { nodes: [], fields: [] };
+  }
+  function pairsInput(panel, name, schema, at) {
+    const path = at(name);
+    const write = () => panel.edit((state) => setField(state, path(), parsePoints(input.value)), { key: `field:${path()}` });
+    const input = el("textarea", { rows: 3, "data-field": path(), spellcheck: "false", title: schema.description, oninput: write });
+    const field = {
+      node: labelled(`${labelOf(name)}: position value, one a line`, input, { class: "rg-field rg-points" }),
+      input,
+      update(state) {
+        const shown2 = formatPoints(
+          path().split(/[.[\]]+/).filter(Boolean).reduce(
+            (value, key) => value?.[key],
+            /** @type {any} */
+            state
+          )
+        );
+        if (document.activeElement !== input && input.value !== shown2) input.value = shown2;
+      }
+    };
+    return { nodes: [field.node], fields: [field] };
+  }
+
   // javascript/src/panel/regions/shape_inputs.js
   function drawShapeInputs(panel, holder, state, region, at) {
     if (state.grid) {
@@ -3530,7 +3669,7 @@
       "select",
       { "data-field": at("shape")(), "aria-label": "Shape", onchange: () => changeKind(panel, index(), select2.value) },
       kind ? null : el("option", { value: "", localized: "choose\u2026" }),
-      SHAPE_KINDS.map((value) => el("option", { value, localized: value }))
+      SHAPE_KINDS.map((value) => el("option", { value, localized: value === "procedural" ? "computed" : value }))
     );
     select2.value = kind || "";
     const { nodes, fields } = kind ? shapeInputs(panel, kind, region, at) : { nodes: [], fields: [] };
@@ -3540,14 +3679,19 @@
   function changeKind(panel, index, kind) {
     const region = panel.store.get().regions[index];
     const { stage } = panel;
+    if (DRAWN_KINDS.includes(kind)) {
+      const shape = drawnShape(panel.schema, kind, region);
+      return shape && panel.edit((state) => replaceRegion(state, index, { ...withoutShape(region), [kind]: shape }));
+    }
     if (kind !== "mask" || region.mask !== void 0 || region._mask) return panel.edit((state) => setShapeKind(state, index, kind));
-    const mask = drawShape(region, ...maskSize(stage.size()));
-    const { box, ellipse, polygon: polygon2, ...rest } = region;
-    return panel.edit((state) => replaceRegion(state, index, { ...rest, mask: storeMask(stage, mask) }));
+    const text = maskText(region);
+    const mask = text && stage.masks.get(text) || drawShape(region, ...maskSize(stage.size()));
+    return panel.edit((state) => replaceRegion(state, index, { ...withoutShape(region), mask: storeMask(stage, mask) }));
   }
   function shapeInputs(panel, kind, region, at) {
     if (kind === "mask") return { nodes: maskInputs(panel, region), fields: [] };
     if (kind === "polygon") return { nodes: [polygonInput(panel, region, at)], fields: [] };
+    if (DRAWN_KINDS.includes(kind)) return drawnInputs(panel, kind, region, at);
     const title = "Share of the picture's width or height, 0 to 1";
     const fields = ["left", "top", "right", "bottom"].map((side, i) => {
       const far = i < 2 ? 0 : 1;
@@ -3569,9 +3713,9 @@
   }
   function maskInputs(panel, region) {
     const index = () => indexOf(panel.store.get(), region._id);
-    const choose = () => chooseFile(PICTURES, (file) => loadMask(panel, index(), file));
+    const choose2 = () => chooseFile(PICTURES, (file) => loadMask(panel, index(), file));
     return [
-      button("Load a picture\u2026", choose, { "data-action": "mask-load", title: "White is inside, greys are kept" }),
+      button("Load a picture\u2026", choose2, { "data-action": "mask-load", title: "White is inside, greys are kept" }),
       button("Save as PNG", () => saveMask(panel, index()), { "data-action": "mask-save" })
     ];
   }
@@ -3605,12 +3749,12 @@
       ),
       extras.shape
     );
-    const choose = {
+    const choose2 = {
       onfocusin: () => panel.selected.has(id) || panel.select([id]),
       onclick: (event) => chooseByClick(panel, id, event)
     };
     const parts = [head.node, fields.prompt.node, extras.networks, extras.warning, more];
-    const node = el("div", { class: "rg-region", role: "group", tabindex: "-1", ...choose }, parts);
+    const node = el("div", { class: "rg-region", role: "group", tabindex: "-1", ...choose2 }, parts);
     attachDrag(panel, node, head.grip, index);
     const update2 = cardUpdate(panel, { node, head, fields, extras, more, at });
     return { node, prompt: fields.prompt.input, tokens: extras.tokens, warning: extras.warning, update: update2 };
@@ -3633,7 +3777,7 @@
       head.update(state, region, position);
       const isSame = before && before.region === region && before.position === position && before.mode === state.text_from;
       if (!isSame) dressCard(node, fields, extras, state, region, position);
-      const kind = `${Boolean(state.grid)} ${shapeKind(region)}`;
+      const kind = `${Boolean(state.grid)} ${shapeKind(region)} ${region.procedural?.kind} ${region.combined?.op}`;
       const isMoved = more.open && before && !same(before.region.polygon, region.polygon);
       if (kind !== shape || isMoved) shapeFields = drawShapeInputs(panel, extras.shape, state, region, at);
       shapeFields.forEach((field) => field.update(state));
@@ -3706,7 +3850,7 @@
   }
 
   // javascript/src/model/prompt/export_prompt.js
-  var joinedWith = (texts, keys) => texts.map((text, i) => i ? `${keys[i - 1]} ${text}` : text).join("\n");
+  var joinedWith = (texts2, keys) => texts2.map((text, i) => i ? `${keys[i - 1]} ${text}` : text).join("\n");
   function withHead(common, base, regions) {
     return [...common ? [`${common} ADDCOMM`] : [], ...base ? [`${base} ADDBASE`] : [], regions].join("\n");
   }
@@ -3802,12 +3946,12 @@
     return match ? [text.slice(0, match.index), Number(match[1])] : [text, 1];
   }
   function joinTexts(...parts) {
-    const texts = parts.flatMap((part) => part && /[^ \t\r\n,]/.test(part) ? [part] : []);
-    return texts.slice(1).reduce((joined, text) => {
+    const texts2 = parts.flatMap((part) => part && /[^ \t\r\n,]/.test(part) ? [part] : []);
+    return texts2.slice(1).reduce((joined, text) => {
       const left = joined.replace(/[ \t\r\n,]+$/, "");
       const right = text.replace(/^[ \t\r\n,]+/, "");
       return left + (/\b(BREAK|AND)$/.test(left) || /^(BREAK|AND)\b/.test(right) ? " " : ", ") + right;
-    }, texts[0] || "");
+    }, texts2[0] || "");
   }
   var joinedParts = (parts) => joinTexts(parts.common, parts.base, ...parts.regions);
   function detectMode(text) {
@@ -3984,13 +4128,13 @@
     async countTokens() {
       if (!this.panel.visible()) return;
       const { regions } = this.panel.store.get();
-      const texts = regions.map((region) => region.prompt || "");
-      const key = JSON.stringify(texts);
+      const texts2 = regions.map((region) => region.prompt || "");
+      const key = JSON.stringify(texts2);
       if (key === this.counted) return;
       this.counted = key;
       try {
-        const { ok, data } = await callApi("tokens", { method: "POST", body: { texts } });
-        if (ok) regions.forEach((region, i) => this.showCount(region._id, texts[i], data.counts[i]));
+        const { ok, data } = await callApi("tokens", { method: "POST", body: { texts: texts2 } });
+        if (ok) regions.forEach((region, i) => this.showCount(region._id, texts2[i], data.counts[i]));
       } catch {
         this.counted = "";
       }
@@ -4287,13 +4431,13 @@
     );
     const report = el("div", { class: "rg-report", role: "status", "data-action": "import-report" });
     const go = () => run(panel, { text: text.value, format: format.value, ratios: ratios.value, direction: direction.value }, report);
-    const choose = () => chooseFile(PICTURES2, (file) => fromPicture(panel, file, text, report));
+    const choose2 = () => chooseFile(PICTURES2, (file) => fromPicture(panel, file, text, report));
     const row = [
       labelled("Written for", format),
       labelled("Ratios, where the text has none", ratios),
       labelled("Direction", direction),
       button("Import", go, { class: "rg-button rg-primary", "data-action": "import-go" }),
-      button("From a picture\u2026", choose, { title: "Reads the parameters that the picture carries", "data-action": "import-picture" }),
+      button("From a picture\u2026", choose2, { title: "Reads the parameters that the picture carries", "data-action": "import-picture" }),
       button("From the main prompt", () => text.value = panel.prompts().prompt)
     ];
     return { node: el("div", { class: "rg-import" }, text, el("div", { class: "rg-row" }, row), report) };
@@ -4380,12 +4524,12 @@
       this.node = this.build();
     }
     build() {
-      const choose = () => chooseFile(".json,application/json", (file) => this.importFile(file));
+      const choose2 = () => chooseFile(".json,application/json", (file) => this.importFile(file));
       const row = [
         this.name,
         button("Save", () => this.save(), { "data-action": "preset-save" }),
         button("Export all", () => this.exportAll(), { "data-action": "preset-export" }),
-        button("Import a file\u2026", choose, { "data-action": "preset-import" }),
+        button("Import a file\u2026", choose2, { "data-action": "preset-import" }),
         this.status
       ];
       return el(
@@ -4476,8 +4620,9 @@
       if (!canvas) return;
       try {
         const state = fromJson(settings);
-        Promise.all(state.regions.map((region) => masks.wait(region.mask))).then((found) => {
-          state.regions.forEach(({ mask }, i) => {
+        Promise.all(state.regions.map((region) => masks.wait(maskText(region)))).then((found) => {
+          state.regions.forEach((region, i) => {
+            const mask = maskText(region);
             const decoded = found[i];
             if (mask && decoded && !masks.get(mask)) masks.put(mask, decoded);
           });
@@ -4628,12 +4773,12 @@
     const options = buildOptions();
     const bar = buildBar(panel, add, options.optionsBox);
     const layout = buildLayout(panel, add);
-    const texts = buildTexts(panel, add);
+    const texts2 = buildTexts(panel, add);
     const side = el("div", { class: "rg-side" }, stage.node, messages);
-    const main = el("div", { class: "rg-main" }, layout.row, list.node, texts);
+    const main = el("div", { class: "rg-main" }, layout.row, list.node, texts2);
     const node = el("div", { class: "rg" }, bar, el("div", { class: "rg-body" }, side, main), createSections(panel));
     panel.mount.replaceChildren(node);
-    return { node, stage, list, overlay, messages, bound: bound2, texts, ...options, ...layout };
+    return { node, stage, list, overlay, messages, bound: bound2, texts: texts2, ...options, ...layout };
   }
   function buildOptions() {
     const options = el("div", { class: "rg-row rg-options" });
@@ -4683,7 +4828,7 @@
     optionsBox.hidden = !fields.length;
     return fields;
   }
-  function updateLayout({ modes, gridParts, freeParts, count, texts }, state) {
+  function updateLayout({ modes, gridParts, freeParts, count, texts: texts2 }, state) {
     const cells = cellCount(state);
     modes.forEach((node, i) => {
       const on = Boolean(state.grid) === (i === 0);
@@ -4693,7 +4838,7 @@
     gridParts.forEach((node) => node.toggleAttribute("hidden", !state.grid));
     freeParts.forEach((node) => node.toggleAttribute("hidden", Boolean(state.grid)));
     count.textContent = cells === null ? "" : t(cells === 1 ? "(1 cell)" : "({0} cells)", cells);
-    if (state.common || state.base.prompt !== null || state.base.negative !== null) texts.open = true;
+    if (state.common || state.base.prompt !== null || state.base.negative !== null) texts2.open = true;
   }
 
   // javascript/src/panel/checks.js

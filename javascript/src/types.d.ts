@@ -106,6 +106,9 @@ export type Json = Record<string, any>;
 export interface Schema {
     type?: string | string[];
     enum?: unknown[];
+    const?: unknown;
+    oneOf?: Schema[];
+    maxItems?: number;
     default?: any;
     title?: string;
     description?: string;

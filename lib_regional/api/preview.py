@@ -9,8 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..request.layout.regions import Layout
+from ..request.layout.shapes import Shape
 from ..tensors.masks.pyramid import reduce_weights
-from ..tensors.masks.weight_maps import WeightMaps, weight_maps
+from ..tensors.masks.weight_maps import WeightMaps, shape_mask, weight_maps
 from .palette import BASE_COLOUR, region_colour
 
 SCALES = (1, 8, 16, 32, 64)
@@ -34,6 +35,15 @@ def preview_png(layout: Layout, width: int, height: int, scale: int = 8, labels:
         _draw_labels(image, maps, zoom)
     buffer = BytesIO()
     image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def shape_png(shape: Shape, width: int, height: int) -> bytes:
+    """PNG (grey, white is inside) of a shape in a picture of ``width`` × ``height`` pixels; its long side is at most 512."""
+    shrink = min(1.0, _LONG_SIDE / max(width, height))
+    mask = shape_mask(shape, max(1, round(height * shrink)), max(1, round(width * shrink)))
+    buffer = BytesIO()
+    Image.fromarray((mask * 255).round().to(torch.uint8).numpy()).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -14,13 +14,14 @@ from ..request.attention_maps import AttentionMaps
 from ..request.cost import TRAINED
 from ..request.errors import RegionalError, settings_error
 from ..request.layout.builtin import BUILTIN
+from ..request.layout.shapes import SHAPES, read_shape
 from ..request.presets import PresetStore
 from ..request.settings import Settings, json_schema
 from .body import RequestRefused, flag_field, read_body, size_field, text_field
 from .checks import validate
 from .foreign import TokenCounter, foreign_routes
 from .origin import check_origin
-from .preview import SCALES, preview_png
+from .preview import SCALES, preview_png, shape_png
 
 PREFIX = "/regional/v1"
 _log = logging.getLogger(__name__)
@@ -75,7 +76,13 @@ def _stateless(trained_side: Callable[[], int]) -> tuple[tuple[str, str, Answer]
         body = await read_body(request)
         return Response(await run_in_threadpool(_drawn, body), media_type="image/png", headers={"Cache-Control": "no-store"})
 
-    return ("GET", "/schema", schema), ("GET", "/layouts", layouts), ("POST", "/validate", check), ("POST", "/preview", preview)
+    async def shape(request: Request) -> Response:
+        """Picture of a shape: {"shape": {"procedural": …}, "width": …, "height": …}."""
+        body = await read_body(request)
+        return Response(await run_in_threadpool(_shape_drawn, body), media_type="image/png", headers={"Cache-Control": "no-store"})
+
+    posts = ("/validate", check), ("/preview", preview), ("/shape", shape)
+    return ("GET", "/schema", schema), ("GET", "/layouts", layouts), *(("POST", path, answer) for path, answer in posts)
 
 
 def _presets(store: PresetStore) -> tuple[tuple[str, str, Answer], ...]:
@@ -149,6 +156,14 @@ def _validated(body: dict[str, Any], trained_side: Callable[[], int]) -> dict[st
     settings = Settings.parse(body.get("settings"))
     size = (size_field(body, "width"), size_field(body, "height"))
     return validate(settings, text_field(body, "prompt", ""), text_field(body, "negative", ""), size, trained_side())
+
+
+def _shape_drawn(body: dict[str, Any]) -> bytes:
+    given = body.get("shape")
+    if not isinstance(given, dict) or len(given) != 1 or next(iter(given)) not in SHAPES:
+        raise settings_error("shape", given, f"an object with one of {', '.join(SHAPES)}")
+    ((kind, value),) = given.items()
+    return shape_png(read_shape(kind, value), size_field(body, "width"), size_field(body, "height"))
 
 
 def _drawn(body: dict[str, Any]) -> bytes:

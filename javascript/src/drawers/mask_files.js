@@ -8,6 +8,7 @@
 import {callApi, errorText} from "../host/server.js";
 import {addRegions} from "../model/clipboard.js";
 import {setField} from "../model/fields.js";
+import {maskText} from "../model/geometry/shapes.js";
 import {withLayout} from "../model/layout.js";
 import {drawShape, makeMask, maskSize, scaleMask} from "../model/masks/mask.js";
 import {channelPacked, colourCoded} from "../model/masks/pictures.js";
@@ -124,8 +125,9 @@ async function allMasks(panel) {
     const {masks} = panel.stage;
     return Promise.all(
         state.regions.map(async (region, index) => {
-            if (!state.grid && region.mask !== undefined) {
-                return scaleMask((await masks.wait(region.mask)) || makeMask(width, height), width, height);
+            const text = state.grid ? undefined : maskText(region);
+            if (text !== undefined) {
+                return scaleMask((await masks.wait(text)) || makeMask(width, height), width, height);
             }
             return drawShape(state.grid ? {} : region, width, height, state.grid ? panel.stage.boundsOf(state, index) : undefined);
         }),

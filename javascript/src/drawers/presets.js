@@ -5,6 +5,7 @@
 
 import {t, translateMessage} from "../host/language.js";
 import {callApi, errorText} from "../host/server.js";
+import {maskText} from "../model/geometry/shapes.js";
 import {withLayout} from "../model/layout.js";
 import {fromJson, toJson} from "../model/state.js";
 import {drawThumbnail} from "../stage/drawing.js";
@@ -147,8 +148,9 @@ class PresetDrawer {
         if (!canvas) return;
         try {
             const state = fromJson(settings);
-            Promise.all(state.regions.map((region) => masks.wait(region.mask))).then((found) => {
-                state.regions.forEach(({mask}, i) => {
+            Promise.all(state.regions.map((region) => masks.wait(maskText(region)))).then((found) => {
+                state.regions.forEach((region, i) => {
+                    const mask = maskText(region);
                     const decoded = found[i];
                     if (mask && decoded && !masks.get(mask)) masks.put(mask, decoded);
                 });

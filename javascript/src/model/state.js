@@ -9,7 +9,10 @@ import {copy, same} from "./values.js";
 export const VERSION = 1;
 
 /** Fields of a region that hold its shape; it has one of them, in a grid none. */
-export const SHAPE_KINDS = ["box", "ellipse", "polygon", "mask"];
+export const SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined"];
+
+/** Those of them that the server draws. */
+export const DRAWN_KINDS = ["procedural", "combined"];
 
 /** Defaults of a region's fields; `learn` adds those of the server's schema. @type {Json} */
 export const REGION_DEFAULTS = {

@@ -6,7 +6,7 @@
 import {regionColour, textColour} from "../model/colours.js";
 import {HANDLES} from "../model/geometry/boxes.js";
 import {dividers} from "../model/geometry/dividers.js";
-import {regionBounds} from "../model/geometry/shapes.js";
+import {maskText, regionBounds} from "../model/geometry/shapes.js";
 import {clamp} from "../model/values.js";
 
 /**
@@ -71,8 +71,9 @@ function drawRegion(context, region, index, bounds, view) {
     const off = region.enabled === false;
     const alpha = (view.alpha === undefined ? 0.32 : view.alpha) * (off ? 0.3 : 1) * (chosen ? 1.35 : 1);
     context.save();
-    if (!view.isGrid && region.mask !== undefined) {
-        const tint = view.masks.tint(region.mask, colour);
+    const text = view.isGrid ? undefined : maskText(region);
+    if (text !== undefined) {
+        const tint = view.masks.tint(text, colour);
         context.globalAlpha = Math.min(1, alpha * 1.6);
         const [x0, y0] = view.at(0, 0);
         const [x1, y1] = view.at(1, 1);
@@ -99,7 +100,8 @@ function drawRegion(context, region, index, bounds, view) {
  * @param {LayoutView} view
  */
 function drawLabel(context, region, index, bounds, view) {
-    if (region.mask !== undefined && view.masks && !view.masks.bounds(region.mask) && view.hidden !== region._id) return;
+    const mask = maskText(region);
+    if (mask !== undefined && view.masks && !view.masks.bounds(mask) && view.hidden !== region._id) return;
     const [x0, y0] = view.at(bounds[0], bounds[1]);
     const [x1] = view.at(bounds[2], bounds[3]);
     const words = (region.name || region.prompt || "").replace(/\s+/g, " ").slice(0, 40);

@@ -1,7 +1,9 @@
 // Masks of the layout as pixels in the browser: each text is decoded once, and tinted for the canvas.
 
-/** @import {Box, Colour, Mask} from "../types.js" */
+/** @import {Box, Colour, Mask, Size} from "../types.js" */
 
+import {callApi, errorText} from "../host/server.js";
+import {SHAPE_TEXT} from "../model/geometry/shapes.js";
 import {makeMask, maskBounds, readRle} from "../model/masks/mask.js";
 import {maskToUrl} from "../model/masks/png.js";
 import {el} from "../widgets/elements.js";
@@ -13,9 +15,13 @@ const LONGEST = 1024;
 
 /** Decoded masks by their text. */
 export class MaskCache {
-    /** @param {() => void} changed Called when a mask that was asked for has been decoded. */
-    constructor(changed) {
+    /**
+     * @param {() => void} changed Called when a mask that was asked for has been decoded.
+     * @param {() => Size} [size] Of the picture, for shapes that the server draws.
+     */
+    constructor(changed, size = () => [512, 512]) {
         this.changed = changed;
+        this.size = size;
         /** @type {Map<string, Entry>} */
         this.known = new Map();
         this.at = this.at.bind(this);
@@ -32,14 +38,24 @@ export class MaskCache {
 
     /** @param {string} text */
     entry(text) {
-        return this.known.get(text) || this.load(text);
+        return this.known.get(this.key(text)) || this.load(text);
+    }
+
+    /**
+     * A shape that the server draws is another one at another size of the picture.
+     *
+     * @param {string} text
+     */
+    key(text) {
+        return text.startsWith(SHAPE_TEXT) ? `${this.size().join("x")} ${text}` : text;
     }
 
     /** @param {string} text */
     load(text) {
         const entry = this.keep(text, readRle(text));
-        if (!entry.mask && text.startsWith("data:image/")) {
-            decodeMask(text).then(
+        const pixels = this.pixels(text);
+        if (!entry.mask && pixels) {
+            pixels.then(
                 (mask) => {
                     entry.mask = mask;
                     this.changed();
@@ -57,7 +73,7 @@ export class MaskCache {
      */
     keep(text, mask) {
         const entry = {mask, tints: new Map()};
-        this.known.set(text, entry);
+        this.known.set(this.key(text), entry);
         if (this.known.size > MOST) this.known.delete(/** @type {string} */ (this.known.keys().next().value));
         return entry;
     }
@@ -68,7 +84,19 @@ export class MaskCache {
      * @param {string | undefined} text
      */
     async wait(text) {
-        return this.get(text) || (text && text.startsWith("data:image/") ? decodeMask(text).catch(() => null) : null);
+        const pixels = text && !this.get(text) ? this.pixels(text) : null;
+        return pixels ? pixels.catch(() => null) : this.get(text);
+    }
+
+    /**
+     * The mask of a picture or of a shape that the server draws; null for other texts.
+     *
+     * @param {string} text
+     * @returns {Promise<Mask> | null}
+     */
+    pixels(text) {
+        if (text.startsWith("data:image/")) return decodeMask(text);
+        return text.startsWith(SHAPE_TEXT) ? drawnMask(text.slice(SHAPE_TEXT.length), this.size()) : null;
     }
 
     /**
@@ -138,7 +166,19 @@ export function storeMask(stage, mask) {
 }
 
 /**
- * @param {string} text A data URL.
+ * @param {string} shape JSON of a shape.
+ * @param {Size} size
+ * @returns {Promise<Mask>}
+ */
+async function drawnMask(shape, [width, height]) {
+    const answer = await callApi("shape", {method: "POST", body: {shape: JSON.parse(shape), width, height}});
+    if (!answer.ok) throw new Error(errorText(answer));
+    const url = URL.createObjectURL(answer.data);
+    return decodeMask(url).finally(() => URL.revokeObjectURL(url));
+}
+
+/**
+ * @param {string} text Address of a picture.
  * @returns {Promise<Mask>}
  */
 async function decodeMask(text) {

@@ -5,7 +5,7 @@
 
 import {t} from "../host/language.js";
 import {unionBox} from "../model/geometry/boxes.js";
-import {regionBounds} from "../model/geometry/shapes.js";
+import {maskText, regionBounds} from "../model/geometry/shapes.js";
 import {snapLines, snapPoint} from "../model/geometry/snapping.js";
 import {zoomView} from "../model/geometry/view.js";
 import {isBlank, useShapes} from "../model/layout.js";
@@ -58,7 +58,7 @@ export class Stage {
         this.box = {width: 0, height: 0, ratio: 1};
         /** @type {Background} */
         this.background = {kind: "none", image: null};
-        this.masks = new MaskCache(() => this.redraw());
+        this.masks = new MaskCache(this.redraw.bind(this), this.size.bind(this));
         this.canvas = el("canvas", CANVAS);
         this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
         this.liveText = el("div", {class: "rg-sr", "aria-live": "polite"});
@@ -122,7 +122,8 @@ export class Stage {
      */
     boundsOf(state, index) {
         const region = state.regions[index];
-        if (!state.grid && region && region.mask !== undefined) return (region.mask && this.masks.bounds(region.mask)) || [0, 0, 1, 1];
+        const text = !state.grid && region ? maskText(region) : undefined;
+        if (text !== undefined) return (text && this.masks.bounds(text)) || [0, 0, 1, 1];
         return regionBounds(state, index);
     }
 

@@ -122,8 +122,7 @@ def perlin_noise(x: Floats, y: Floats, seed: int) -> Floats:
 
     def slope(right: int, low: int) -> Floats:
         across, down = lattice.across[None] - right, lattice.down[:, None] - low
-        rise: Floats = lattice.corner(cos, right, low) * across + lattice.corner(sin, right, low) * down
-        return rise
+        return np.asarray(lattice.corner(cos, right, low) * across + lattice.corner(sin, right, low) * down, np.float64)
 
     return 0.5 + lattice.blended(slope) / math.sqrt(2)
 

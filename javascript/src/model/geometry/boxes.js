@@ -49,7 +49,26 @@ export function mapShape(region, mapX, mapY) {
     if (region.box) return {...region, box: corners(region.box)};
     if (region.ellipse) return {...region, ellipse: corners(region.ellipse)};
     if (region.polygon) return {...region, polygon: region.polygon.map(([x, y]) => [inside(mapX(x)), inside(mapY(y))])};
+    if (region.procedural && typeof region.procedural === "object") {
+        return {...region, procedural: mapParameters(region.procedural, corners, mapX, mapY)};
+    }
     return region;
+}
+
+/**
+ * Points and box of a computed mask, moved.
+ *
+ * @param {Record<string, any>} shape
+ * @param {(box: Box) => Box} corners
+ * @param {(x: number) => number} mapX
+ * @param {(y: number) => number} mapY
+ * @returns {Record<string, any>}
+ */
+function mapParameters(shape, corners, mapX, mapY) {
+    const moved = {...shape};
+    for (const name of ["from", "to"]) if (shape[name]) moved[name] = [inside(mapX(shape[name][0])), inside(mapY(shape[name][1]))];
+    if (shape.box) moved.box = corners(shape.box);
+    return moved;
 }
 
 /**

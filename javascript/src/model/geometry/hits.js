@@ -3,7 +3,7 @@
 /** @import {Box, Corner, Point, Shaped, State} from "../../types.js" */
 
 import {HANDLES} from "./boxes.js";
-import {regionBounds, shapeBounds} from "./shapes.js";
+import {maskText, regionBounds, shapeBounds} from "./shapes.js";
 
 /**
  * Whether a point lies in a shape; `maskAt(text, x, y)` gives the value of a mask, 0 to 255.
@@ -16,7 +16,8 @@ import {regionBounds, shapeBounds} from "./shapes.js";
  */
 export function contains(region, x, y, maskAt) {
     if (region.polygon) return insidePolygon(region.polygon, x, y);
-    if (region.mask !== undefined) return maskAt !== undefined && maskAt(region.mask, x, y) > 24;
+    const text = maskText(region);
+    if (text !== undefined) return maskAt !== undefined && maskAt(text, x, y) > 24;
     const [x0, y0, x1, y1] = shapeBounds(region);
     if (x < x0 || x > x1 || y < y0 || y > y1) return false;
     if (!region.ellipse) return true;

@@ -3,7 +3,10 @@
 /** @import {Box, Region, Shaped, State} from "../../types.js" */
 
 import {cellCount, gridBoxes} from "./grid.js";
-import {SHAPE_KINDS} from "../state.js";
+import {DRAWN_KINDS, SHAPE_KINDS} from "../state.js";
+
+/** Before the JSON of a shape that the server draws. */
+export const SHAPE_TEXT = "shape:";
 
 /**
  * Name of the field that holds a region's shape, null without a shape.
@@ -15,6 +18,26 @@ export function shapeKind(region) {
     return SHAPE_KINDS.find((kind) => kind in region && region[kind] !== undefined) || null;
 }
 
+/** Texts of shapes that the server draws, by their JSON: a shape is not changed, another one takes its place. @type {WeakMap<object, string>} */
+const texts = new WeakMap();
+
+/**
+ * What stands for the pixels of a region: its mask's text, or a text for a shape that the server draws; undefined for other shapes.
+ *
+ * @param {Shaped} region
+ * @returns {string | undefined}
+ */
+export function maskText(region) {
+    if (region.mask !== undefined) return region.mask;
+    const kind = DRAWN_KINDS.find((name) => region[name] !== undefined);
+    if (!kind) return undefined;
+    const shape = region[kind];
+    if (shape === null || typeof shape !== "object") return "";
+    const text = texts.get(shape) || SHAPE_TEXT + JSON.stringify({[kind]: shape});
+    texts.set(shape, text);
+    return text;
+}
+
 /**
  * The region without its shape, which is remembered in `_shape`.
  *
@@ -23,9 +46,20 @@ export function shapeKind(region) {
  */
 export function dropShape(region) {
     const kind = shapeKind(region);
+    const rest = withoutShape(region);
+    if (kind) rest._shape = {[kind]: region[kind]};
+    return rest;
+}
+
+/**
+ * The region without its shape.
+ *
+ * @param {Region} region
+ * @returns {Region}
+ */
+export function withoutShape(region) {
     const rest = {...region};
     SHAPE_KINDS.forEach((key) => delete rest[key]);
-    if (kind) rest._shape = {[kind]: region[kind]};
     return rest;
 }
 

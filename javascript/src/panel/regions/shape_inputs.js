@@ -3,22 +3,22 @@
 /** @import {Field, Region, State} from "../../types.js" */
 /** @import {Panel} from "../panel.js" */
 /** @import {PathOf} from "./card.js" */
+/** @import {Inputs} from "./drawn_inputs.js" */
 
 import {loadMask} from "../../drawers/mask_files.js";
 import {formatPoints, parsePoints, setField} from "../../model/fields.js";
-import {shapeKind} from "../../model/geometry/shapes.js";
+import {maskText, shapeKind, withoutShape} from "../../model/geometry/shapes.js";
 import {drawShape, maskSize} from "../../model/masks/mask.js";
 import {encodePng} from "../../model/masks/png.js";
 import {indexOf, replaceRegion, setShapeKind} from "../../model/regions.js";
-import {SHAPE_KINDS} from "../../model/state.js";
+import {DRAWN_KINDS, SHAPE_KINDS} from "../../model/state.js";
 import {clamp} from "../../model/values.js";
 import {storeMask} from "../../stage/mask_cache.js";
 import {button} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
 import {labelled, numberField} from "../../widgets/fields.js";
 import {chooseFile, download, PICTURES} from "../../widgets/files.js";
-
-/** @typedef {{nodes: HTMLElement[], fields: Field[]}} Inputs */
+import {drawnInputs, drawnShape} from "./drawn_inputs.js";
 
 /**
  * Fill `holder` with the inputs of a region's shape. -> the fields that follow the state.
@@ -41,7 +41,7 @@ export function drawShapeInputs(panel, holder, state, region, at) {
         "select",
         {"data-field": at("shape")(), "aria-label": "Shape", onchange: () => changeKind(panel, index(), select.value)},
         kind ? null : el("option", {value: "", localized: "choose…"}),
-        SHAPE_KINDS.map((value) => el("option", {value, localized: value})),
+        SHAPE_KINDS.map((value) => el("option", {value, localized: value === "procedural" ? "computed" : value})),
     );
     select.value = kind || "";
     const {nodes, fields} = kind ? shapeInputs(panel, kind, region, at) : {nodes: [], fields: []};
@@ -57,10 +57,14 @@ export function drawShapeInputs(panel, holder, state, region, at) {
 function changeKind(panel, index, kind) {
     const region = panel.store.get().regions[index];
     const {stage} = panel;
+    if (DRAWN_KINDS.includes(kind)) {
+        const shape = drawnShape(panel.schema, kind, region);
+        return shape && panel.edit((state) => replaceRegion(state, index, {...withoutShape(region), [kind]: shape}));
+    }
     if (kind !== "mask" || region.mask !== undefined || region._mask) return panel.edit((state) => setShapeKind(state, index, kind));
-    const mask = drawShape(region, ...maskSize(stage.size()));
-    const {box, ellipse, polygon, ...rest} = region;
-    return panel.edit((state) => replaceRegion(state, index, {...rest, mask: storeMask(stage, mask)}));
+    const text = maskText(region);
+    const mask = (text && stage.masks.get(text)) || drawShape(region, ...maskSize(stage.size()));
+    return panel.edit((state) => replaceRegion(state, index, {...withoutShape(region), mask: storeMask(stage, mask)}));
 }
 
 /**
@@ -73,6 +77,7 @@ function changeKind(panel, index, kind) {
 function shapeInputs(panel, kind, region, at) {
     if (kind === "mask") return {nodes: maskInputs(panel, region), fields: []};
     if (kind === "polygon") return {nodes: [polygonInput(panel, region, at)], fields: []};
+    if (DRAWN_KINDS.includes(kind)) return drawnInputs(panel, kind, region, at);
     const title = "Share of the picture's width or height, 0 to 1";
     const fields = ["left", "top", "right", "bottom"].map((side, i) => {
         const far = i < 2 ? 0 : 1;

@@ -4,6 +4,7 @@
 /** @import {Stage} from "../stage.js" */
 
 import {regionColour} from "../../model/colours.js";
+import {maskText, withoutShape} from "../../model/geometry/shapes.js";
 import {copyMask, drawShape, isEmptyMask, makeMask, maskSize, scaleMask} from "../../model/masks/mask.js";
 import {applyStroke, floodFill, strokeSegment} from "../../model/masks/paint.js";
 import {indexOf, onTop} from "../../model/regions.js";
@@ -30,7 +31,8 @@ function paintTarget(stage, mayMake) {
     }
     const [region] = chosen;
     if (region._lock) return null;
-    const known = region.mask === undefined ? drawShape(region, width, height) : stage.masks.get(region.mask) || makeMask(width, height);
+    const text = maskText(region);
+    const known = text === undefined ? drawShape(region, width, height) : stage.masks.get(text) || makeMask(width, height);
     return {state, region, mask: scaleMask(known, width, height), isNew: false};
 }
 
@@ -101,8 +103,7 @@ function putMask(stage, {state, region, isNew}, mask) {
         stage.cancel();
         return;
     }
-    const {box, ellipse, polygon, ...rest} = region;
-    const painted = {...rest, mask: storeMask(stage, mask)};
+    const painted = {...withoutShape(region), mask: storeMask(stage, mask)};
     stage.draft = isNew
         ? {...state, regions: [...state.regions, painted]}
         : {...state, regions: state.regions.map((each) => (each._id === region._id ? painted : each))};

@@ -112,7 +112,7 @@ def _option_axes() -> dict[str, Axis]:
         f"{owner}.{name}": Axis(f"{label}: {name.replace('_', ' ')}", _of_options(owner, name), _choices(kind))
         for owner, label in labels.items()
         for name, kind in OPTIONS[owner].items()
-        if name not in _NOT_SEEN
+        if name not in _NOT_SEEN and isinstance(kind, (Choice, Flag, Number))
     }
 
 

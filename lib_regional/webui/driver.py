@@ -34,6 +34,7 @@ from ..sources.lasting import lasting_mask, reduction
 from . import axes, options
 from .attention_maps import kept_maps, word_positions
 from .inner.detail import DetailPass, Patch, detail_pass, patched
+from .inner.repaint import EarlierRun, with_earlier
 from .page_errors import hand_on
 from .templates import refuse_templates
 
@@ -59,6 +60,7 @@ class Generation:
         self._raw_hires: list[str] = []
         self._pictures: PictureHook | None = None
         self._detail: DetailPass | None = None
+        self._earlier: EarlierRun | None = None
         self._patches: list[list[Patch]] = []
         self._checked = False
 
@@ -119,20 +121,25 @@ class Generation:
         wanted = self._maps is not None and facts_of(self._host).cross_attention
         self._record = AttentionRecord(word_positions(self._host)) if wanted else None
         plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), self._record)
+        plan, self._earlier = with_earlier(plan, self._host, p, first=self._earlier is None)
         self._detail = detail_pass(plan, facts_of(self._host), p, first=self._detail is None)
         return open_session(self._host, plan)
 
     def sample(self, p: Any, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """``p.sample`` under the patches."""
         self._pictures, self._patches = None, []
-        with self.session(p) as session:
+        prepared, tags = self.session(p), [scoped.prompt for scoped in self._scoped]
+        stopped = None if self._earlier is None else self._earlier.run(p, tags, functools.partial(inner, *args, **kwargs))
+        if stopped is not None:
+            return stopped
+        with prepared as session:
             samples = inner(*args, **kwargs)
             self._pictures = session.finish(samples)
             if options.chosen(options.INFOTEXT):
                 p.extra_generation_params.update(session.infotext_fields())
         self._keep_maps(p)
         if self._detail is not None:
-            self._patches = self._detail.run(p, samples, self._pictures, [scoped.prompt for scoped in self._scoped])
+            self._patches = self._detail.run(p, samples, self._pictures, tags)
         return samples
 
     def finish(self, images: list[Tensor]) -> list[Tensor]:

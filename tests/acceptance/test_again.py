@@ -1,4 +1,6 @@
-"""One region again: the detail pass and sequential inpainting, through the host's own img2img."""
+"""One region again: the detail pass and sequential inpainting, through the host's own img2img, and repainting."""
+
+import base64
 
 import numpy as np
 import pytest
@@ -77,3 +79,43 @@ def test_an_interrupt_leaves_nothing_behind(webui, plain):
 )
 def test_bad_input_is_refused(webui, settings, text):
     assert text in webui.refused(settings)
+
+
+OTHER = [REGIONS[0], {**REGIONS[1], "prompt": "a yellow triangle on grass"}]
+
+
+def repainting(asked, source=True, **options):
+    return regional(asked, method="repaint", options={"repaint": {**({"source": regional(REGIONS)} if source else {}), **options}})
+
+
+def kept(picture: np.ndarray) -> int:
+    """Columns left of the right half, grown by one latent cell."""
+    return picture.shape[1] // 2 - 8
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M", "DDIM"])
+def test_repainting_keeps_every_byte_outside(webui, sampler):
+    before = webui.make(regional(REGIONS), sampler_name=sampler).pixels[0]
+    made = webui.make(repainting(OTHER), sampler_name=sampler).pixels[0]
+    at = kept(before)
+    assert (made[:, :at] == before[:, :at]).all() and abs(made - before)[:, at:].mean() > 2
+
+
+def test_a_region_that_asks_for_what_it_had_is_the_picture_again(webui, base):
+    assert difference(webui.make(repainting(REGIONS, regions=[1])), base) <= SAME
+
+
+def test_repainting_comes_back_from_the_infotext(webui):
+    first = webui.make(repainting(OTHER))
+    assert difference(webui.make(read_back(webui, first)), first) <= SAME
+
+
+def test_a_given_picture_keeps_every_byte_outside(webui, base):
+    given = {"init_images": ["data:image/png;base64," + base64.b64encode(base.pngs[0]).decode()], "denoising_strength": 1.0}
+    made, before = webui.make(repainting(OTHER, source=False, regions=[1]), "img2img", **given).pixels[0], base.pixels[0]
+    at = kept(before)
+    assert (made[:, :at] == before[:, :at]).all() and abs(made - before)[:, at:].mean() > 2
+
+
+def test_repainting_without_a_picture_is_refused(webui):
+    assert "options.repaint.source" in webui.refused(repainting(OTHER, source=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from fastapi.testclient import TestClient  # noqa: E402
 from lib_regional.standalone import binding  # noqa: E402
 from lib_regional.standalone.host import Host  # noqa: E402
 from lib_regional.standalone.server.app import create  # noqa: E402
+from tests.support.generations import REQUEST, pictures_of  # noqa: E402
 from tests.support.random_model import random_model  # noqa: E402
 
 LOCAL = "http://127.0.0.1"
@@ -51,6 +53,40 @@ def host(bare_application) -> Iterator[Host]:
 def client(bare_application, host) -> TestClient:
     """HTTP to the bare host."""
     return TestClient(bare_application[0], LOCAL, raise_server_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def served(model, tmp_path_factory) -> Iterator[tuple[TestClient, Host]]:
+    """HTTP to a host with the extension's own script, and the host."""
+    app, host = create(model=model, output=tmp_path_factory.mktemp("output"))
+    binding.bind(host)
+    yield TestClient(app, LOCAL, raise_server_exceptions=False), host
+    binding.unbind(host)
+
+
+@pytest.fixture
+def post(served) -> Callable[..., Any]:
+    """The answer to a request with regions."""
+    client, host = served
+    binding.bind(host)
+
+    def ask(regional=None, route="txt2img", **request):
+        body = {**REQUEST, **request}
+        if regional is not None:
+            body["alwayson_scripts"] = {"Regional": {"args": [{"enabled": True, **regional}]}}
+        return client.post(f"/sdapi/v1/{route}", json=body)
+
+    return ask
+
+
+@pytest.fixture
+def make(post) -> Callable[..., Any]:
+    """The pictures of a request that must succeed."""
+
+    def made(regional=None, route="txt2img", **request):
+        return pictures_of(post(regional, route, **request))
+
+    return made
 
 
 @pytest.fixture

@@ -2,71 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
 from PIL import Image
 
-from lib_regional.standalone import binding
-from lib_regional.standalone.server.app import create
 from lib_regional.tensors.masks.growth import faded_inside, grown
+from tests.support.generations import encoded
 
 SIZE = (96, 64)  # width, height
-REQUEST = {
-    "prompt": "main",
-    "negative_prompt": "bad",
-    "width": 96,
-    "height": 64,
-    "steps": 3,
-    "seed": 11,
-    "sampler_name": "Euler a",
-    "cfg_scale": 3.0,
-}
 BOX = [0.5, 0.25, 1, 1]
 REGION = {"box": BOX, "prompt": "a"}
 ON = {"detail": {"enabled": True, "scale": 1, "margin": 8, "denoise": 0.7}}
-
-
-@pytest.fixture(scope="module")
-def served(model, tmp_path_factory):
-    app, host = create(model=model, output=tmp_path_factory.mktemp("output"))
-    binding.bind(host)
-    yield TestClient(app, "http://127.0.0.1", raise_server_exceptions=False), host
-    binding.unbind(host)
-
-
-@pytest.fixture
-def post(served):
-    client, host = served
-    binding.bind(host)
-
-    def ask(regional=None, route="txt2img", **request):
-        body = {**REQUEST, **request}
-        if regional is not None:
-            body["alwayson_scripts"] = {"Regional": {"args": [{"enabled": True, **regional}]}}
-        return client.post(f"/sdapi/v1/{route}", json=body)
-
-    return ask
-
-
-@pytest.fixture
-def make(post):
-    def made(regional=None, route="txt2img", **request):
-        answer = post(regional, route, **request)
-        assert answer.status_code == 200, answer.text
-        return [np.asarray(Image.open(io.BytesIO(base64.b64decode(image))).convert("RGB"), np.int16) for image in answer.json()["images"]]
-
-    return made
-
-
-def encoded(array):
-    buffer = io.BytesIO()
-    Image.fromarray(array.astype(np.uint8)).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def mask_of(box, height=64, width=96):

@@ -63,6 +63,22 @@ class Pairs(Field):
         return {"type": "array", "items": {"type": "array", "items": part, "minItems": 2, "maxItems": 2}}
 
 
+@dataclass(frozen=True)
+class Positions(Field):
+    """A list of region numbers from 0."""
+
+    def fault(self, value: object) -> str | None:
+        good = isinstance(value, (list, tuple)) and all(part is not None and _is_position(part) for part in value)
+        return None if good else "a list of region numbers from 0"
+
+    def read(self, value: object) -> object:
+        assert isinstance(value, (list, tuple))
+        return tuple(dict.fromkeys(int(part) for part in value))
+
+    def shape(self) -> dict[str, object]:
+        return {"type": "array", "items": {"type": "integer", "minimum": 0}}
+
+
 def _is_position(value: object) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value) and value >= 0)
 
@@ -118,3 +134,17 @@ MRGD_FIELDS: Mapping[str, Field] = {
     "keyword_choice": Flag("Choose keywords by the entropy of their attention; otherwise every word is one.", True),
     "kssa_gain": Number("Factor of the keywords' image tokens as keys of self-attention; 1 is off.", 1.25, low=0.1, high=10.0),
 }
+
+REPAINT_FIELDS: Mapping[str, Field] = {
+    "regions": Positions("Numbers from 0 of the regions that are made again; empty: those that are not as they were in the source.", ()),
+    "source": Given(
+        "The settings that the picture was made from, as its infotext has them. Not needed in img2img, which has the picture.", None
+    ),
+    "from": Number("Share of the steps in which the regions still follow the earlier picture.", 0.0, high=0.95),
+    "by": Choice(
+        "How the regions' prompts act while they are made again.",
+        "attention_couple",
+        ("attention_couple", "latent_couple", "latent_composite"),
+    ),
+}
+"""Options of repainting."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..detail.fields import PASS_FIELDS, SEQUENTIAL_FIELDS
-from ..edit.options import MRGD_FIELDS, P2P_FIELDS
+from ..edit.options import MRGD_FIELDS, P2P_FIELDS, REPAINT_FIELDS
 from ..fields import Choice, Field, Flag, Number
 from . import work
 from .scene import Scene
@@ -27,6 +27,14 @@ _PREDICTED = frozenset({"cfg_scale", "seed"})
 
 def _composite_work(scene: Scene) -> float:
     return work.composite(scene, lambda later, method: METHODS[method].work(later))
+
+
+def _repaint_work(scene: Scene) -> float:
+    """The regions' own method, and the source's where the picture is made anew."""
+    option = scene.settings.option_of("repaint")
+    source = option("source")
+    before = METHODS.get(source.get("method"), METHODS["attention_couple"]).work(scene) if source else 0.0
+    return METHODS[option("by")].work(scene) + before
 
 
 _ROWS = (
@@ -134,6 +142,14 @@ _ROWS = (
         work=work.plain,
         serves=_PREDICTED,
         options=SEQUENTIAL_FIELDS,
+    ),
+    MethodSpec(
+        "repaint",
+        "Repaint regions",
+        prepare="repaint:repaint",
+        work=_repaint_work,
+        options=REPAINT_FIELDS,
+        edges=("from",),
     ),
     MethodSpec(
         "mrgd",

@@ -16,6 +16,7 @@ class ImageNoise:
 
     def __init__(self, shape: Sequence[int], seeds: Sequence[int], subseeds: Sequence[int] = (), subseed_strength: float = 0.0) -> None:
         self.shape = tuple(shape)
+        self.seeds, self.subseeds, self.subseed_strength = seeds, subseeds, subseed_strength
         self.generators = [_generator(seed) for seed in seeds]
         self._first = [self._draw(generator) for generator in self.generators]
         if subseed_strength > 0:

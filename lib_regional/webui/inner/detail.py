@@ -18,6 +18,7 @@ from ...engine.capabilities import ModelFacts
 from ...engine.hooks import PictureHook
 from ...engine.plan import PassPlan, Plan
 from ...request.detail.passes import GROWTH, Detail, details_of, working_size
+from ...request.edit.repaint import repainted
 from ...request.prompt.lora_tags import raw_tags
 from ...tensors.masks.growth import bounding_box, faded_inside, grown
 from ...tensors.masks.weight_maps import shape_mask
@@ -73,7 +74,8 @@ class DetailPass:
         self._plan = plan
         self._trained = trained
         self._multiple = multiple
-        self.regions = details_of(plan.settings)
+        again = repainted(plan.settings) if plan.settings.method == "repaint" else None
+        self.regions = [(at, detail) for at, detail in details_of(plan.settings) if again is None or at in again]
 
     def run(self, p: Any, samples: Any, finish: PictureHook | None, prompts: Sequence[str]) -> list[list[Patch]]:
         """What ``p.sample`` gave -> the patches of every picture, ``finish`` being the method's own work on decoded pictures.

@@ -6,7 +6,7 @@ LoRAs, seed and sampler that it is given, shows its progress on the host's bar, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,39 @@ def decoded(p: Any, samples: Any) -> Tensor:
         if not getattr(samples, "already_decoded", False):
             samples = processing.decode_latent_batch(p.sd_model, samples, target_device=torch.device("cpu"), check_for_nans=True)
         return ((torch.stack(list(samples)).float() + 1) / 2).clamp(0, 1).cpu()
+
+
+def check_restart(p: Any) -> None:
+    """Raise `RegionalError` where ``p`` cannot sample the same picture twice: other weights would be loaded when it does so again."""
+    swaps = ("refiner_checkpoint", "hr_checkpoint_name")
+    named = [name for name in swaps if getattr(p, name, None) not in (None, "", "None", "none", "Use same checkpoint")]
+    if named:
+        raise RegionalError(f"A picture can be repainted only with one checkpoint: {named[0]} must be empty, got {getattr(p, named[0])!r}.")
+    first, second = getattr(p, "extra_network_data", None), getattr(p, "hr_extra_network_data", None)
+    if getattr(p, "enable_hr", False) and _names(first) != _names(second):
+        raise RegionalError(
+            "A picture with a hires pass can be repainted only where the LoRAs of its hires prompt are those of its prompt."
+        )
+
+
+def _names(networks: Any) -> list[tuple[str, list[Any]]]:
+    """Kinds and arguments of parsed tags, which are objects without equality."""
+    return [(kind, [getattr(one, "items", one) for one in found]) for kind, found in sorted((networks or {}).items())]
+
+
+def restart(p: Any) -> Callable[[], None]:
+    """To be called before ``p`` samples; returns what makes it ready to sample once more from the same noise."""
+    drawn = p.rng
+    names = ("shape", "seeds", "subseeds", "subseed_strength", "seed_resize_from_h", "seed_resize_from_w")
+    given = {name: getattr(drawn, name) for name in names if hasattr(drawn, name)}
+
+    def again() -> None:
+        p.rng = type(drawn)(**given)
+        clean = getattr(p.sd_model, "forge_objects_after_applying_lora", None)
+        if clean is not None:  # Forge: the patches of other extensions are put in anew when sampling begins
+            p.sd_model.forge_objects = clean.shallow_copy()
+
+    return again
 
 
 def inpainted(p: Any, asked: Inpainting) -> Image.Image | None:

@@ -17,8 +17,8 @@ RIDGE = 1e-2
 
 
 def neighbourhoods(latent: Tensor) -> Tensor:
-    """latent (B, C, H, W) -> (B, H·W, 9C + 1): each cell's 3×3 neighbourhood, and a constant."""
-    padded = F.pad(latent, (1, 1, 1, 1), mode="replicate")
+    """latent (B, C, H, W) -> (B, H·W, 9C + 1): each cell's 3×3 neighbourhood, and a constant, in fp32."""
+    padded = F.pad(single(latent), (1, 1, 1, 1), mode="replicate")
     patches = F.unfold(padded, 3).transpose(1, 2)
     return torch.cat([patches, patches.new_ones(*patches.shape[:2], 1)], 2)
 

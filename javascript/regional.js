@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources abf19a2aa727c83a6fb6869a443e5cde3c31cb1c96b67487b78647c57d7ebef1
-// script 0b9aa634e53ca26dca7f704aad1c7ec1bc63c59e27dd06a8457a797e376757af
+// sources 9187f4c35972ede632a1094953e3bfc5e8b950b2441591ff5be7330f461cc88f
+// script 26a14cf57469aaf0c5030fe805bf4b8871e89b8bdfd7c9b1f0d5172f10c8348a
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -538,7 +538,7 @@
   }
   function ratio(piece) {
     const text = piece.trim();
-    const value = /^([0-9]+\.?[0-9]*|\.[0-9]+)$/.test(text) ? Number(text) : NaN;
+    const value = /^([0-9]+(\.[0-9]*)?|\.[0-9]+)$/.test(text) ? Number(text) : NaN;
     if (!(value >= 1e-6 && value <= 1e6)) throw new Error(`"${text}" is not a size above 0`);
     return value;
   }
@@ -1628,7 +1628,7 @@
   function parseNumber(text) {
     const plain = String(text).trim().replace(/^([+-]?\d*),(\d+)$/, "$1.$2");
     if (plain === "") return void 0;
-    return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : String(text);
+    return /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : String(text);
   }
   function parsePoints(text) {
     return String(text).split(/[;\n]/).map((line) => line.trim()).filter(Boolean).map(
@@ -1708,11 +1708,12 @@
     return setOption(state, "keywords", lists.some((words) => words.length) ? lists : void 0);
   }
   function foundKeywords(infotext) {
-    const match = /Regional keywords: ("(?:[^"\\]|\\.)*"|[^,\n]*)/.exec(infotext || "");
+    const at = (infotext || "").lastIndexOf("Regional keywords: ");
+    const match = at < 0 ? null : /^Regional keywords: ("(?:[^"\\]|\\.)*"|[^,\n]*)/.exec(infotext.slice(at));
     if (!match) return {};
     const pairs = match[1].replace(/^"|"$/g, "").split(";").flatMap((part) => {
-      const found = /^\s*(\d+):\s*(.*?)\s*$/.exec(part);
-      return found ? [[Number(found[1]) - 1, found[2]]] : [];
+      const found = /^\s*(\d+):(.*)$/.exec(part);
+      return found ? [[Number(found[1]) - 1, found[2].trim()]] : [];
     });
     return Object.fromEntries(pairs);
   }
@@ -3836,10 +3837,11 @@
 
   // javascript/src/model/prompt/grid_keys.js
   function gridOfKeys(keys, direction) {
-    const counts = keys.reduce(
-      (groups, key) => key === "ADDROW" ? [...groups, 1] : [...groups.slice(0, -1), groups[groups.length - 1] + 1],
-      [1]
-    );
+    const counts = [1];
+    for (const key of keys) {
+      if (key === "ADDROW") counts.push(1);
+      else counts[counts.length - 1]++;
+    }
     if (counts.length > 1 && counts.every((cells) => cells === 1)) return { ratios: counts.map(() => "1").join(","), direction: "rows" };
     return { ratios: formatGrid({ groups: counts.map((cells) => ({ size: 1, cells: Array(cells).fill(1) })) }, direction), direction };
   }
@@ -3900,7 +3902,7 @@
   var REGION_KEYS = ["ADDCOL", "ADDROW", "BREAK", "AND"];
   var SEPARATORS = { break: REGION_KEYS, lines: [], and: ["AND"] };
   function splitAtWords(text, words) {
-    const pattern = new RegExp(`<[^<>\\n]*:[^<>\\n]*>|(?<![\\p{L}\\p{N}_])(${words.join("|")})(?![\\p{L}\\p{N}_])`, "gu");
+    const pattern = new RegExp(`<[^<>\\n:]*:[^<>\\n]*>|(?<![\\p{L}\\p{N}_])(${words.join("|")})(?![\\p{L}\\p{N}_])`, "gu");
     const pieces = [];
     const found = [];
     let start2 = 0;
@@ -3942,16 +3944,26 @@
     return afterKey && all.length > 1 && !all[0].trim() ? all.slice(1) : all;
   }
   function takeWeight(text) {
-    const match = /\s*:\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*$/.exec(text);
-    return match ? [text.slice(0, match.index), Number(match[1])] : [text, 1];
+    const colon = text.lastIndexOf(":");
+    const match = colon < 0 ? null : /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)$/.exec(text.slice(colon + 1).trim());
+    return match ? [text.slice(0, colon).trimEnd(), Number(match[0])] : [text, 1];
   }
   function joinTexts(...parts) {
     const texts2 = parts.flatMap((part) => part && /[^ \t\r\n,]/.test(part) ? [part] : []);
-    return texts2.slice(1).reduce((joined, text) => {
-      const left = joined.replace(/[ \t\r\n,]+$/, "");
+    const pieces = texts2.slice(0, 1);
+    for (const text of texts2.slice(1)) {
+      const left = withoutSeam(pieces[pieces.length - 1]);
       const right = text.replace(/^[ \t\r\n,]+/, "");
-      return left + (/\b(BREAK|AND)$/.test(left) || /^(BREAK|AND)\b/.test(right) ? " " : ", ") + right;
-    }, texts2[0] || "");
+      const bare = /\b(BREAK|AND)$/.test(left.slice(-KEY_AND_BEFORE)) || /^(BREAK|AND)\b/.test(right);
+      pieces.splice(-1, 1, left, bare ? " " : ", ", right);
+    }
+    return pieces.join("");
+  }
+  var KEY_AND_BEFORE = "BREAK".length + 1;
+  function withoutSeam(text) {
+    let end = text.length;
+    while (end && " 	\r\n,".includes(text[end - 1])) end--;
+    return text.slice(0, end);
   }
   var joinedParts = (parts) => joinTexts(parts.common, parts.base, ...parts.regions);
   function detectMode(text) {
@@ -3963,6 +3975,7 @@
   }
 
   // javascript/src/model/prompt/import_prompt.js
+  var MOST_REGIONS = 256;
   var separatorsOf = (mode, keys) => mode === "lines" ? "its line ends" : [...new Set(keys.filter((key) => key !== "\n"))].join(" and ") || "its keys";
   function importPrompt(state, prompt, negative) {
     let parts;
@@ -3975,6 +3988,7 @@
       return { state, notes: [error.message] };
     }
     const count = parts.regions.length;
+    if (count > MOST_REGIONS) return { state, notes: [`The main prompt has ${count} parts, and there are at most ${MOST_REGIONS} regions.`] };
     const base = parts.base === null ? joinedParts(parts) : joinTexts(parts.common, parts.base);
     const notes = [
       `Split the main prompt at ${separatorsOf(mode, parts.keys)} into ${count} part${count === 1 ? "" : "s"}, one for each region.`
@@ -4956,7 +4970,7 @@
     return el("button", { type: "button", class: "rg-message rg-problem", text, title: "Go to the field", onclick: () => reveal(node) });
   }
   function fieldNode(panel, path) {
-    for (let name = path; name; name = name.replace(/(\[\d+\]|\.?[^.[\]]+)$/, "")) {
+    for (let name = path; name; name = name.slice(0, Math.max(0, name.lastIndexOf("."), name.lastIndexOf("[")))) {
       const node = panel.mount.querySelector(`[data-field="${CSS.escape(name)}"], [data-field="${CSS.escape(name)}[0]"]`);
       if (node) return node;
     }

@@ -8,9 +8,11 @@ from typing import Any
 
 from ..request.cost import TRAINED, estimate
 from ..request.edit.pairing import edit_of
+from ..request.errors import RegionalError, shown
 from ..request.layout.regions import Layout, RegionSettings
+from ..request.prompt.lora_tags import LoraTag, split_tags
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
-from ..request.prompt.splitting import split_prompt
+from ..request.prompt.splitting import open_bracket, split_prompt
 from ..request.settings import Settings
 from ..sources.lasting import reduction
 from ..tensors.masks.weight_maps import WeightMaps, weight_maps
@@ -50,12 +52,35 @@ def find_warnings(settings: Settings, texts: ImageTexts, prompt: str, size: tupl
         return
     if settings.text_from == "regions" and settings.base.prompt is None and len(split_prompt_safely(prompt)) > 1:
         yield 'The main prompt has BREAK or another key in it, but "Region texts" is not set to split it: the base gets all of it.'
+    yield from _text_warnings(settings, texts, prompt)
     maps = weight_maps(layout, *_grid(size))
     for index, region in enumerate(layout.regions):
         if region.enabled:
             yield from (
                 f"{region.label(index)} {text}" for text in _region_warnings(region, texts.regions[index], layout, maps, index, size)
             )
+
+
+def _text_warnings(settings: Settings, texts: ImageTexts, prompt: str) -> Iterator[str]:
+    """Brackets that are open across the parts of a prompt, and LoRA tags that act twice in a region."""
+    regions = enumerate(settings.filled_regions())
+    named = [(region.label(index), texts.regions[index]) for index, region in regions if region.enabled]
+    if settings.text_from != "regions":
+        for label, text in named:
+            if bracket := open_bracket(text):
+                yield f'{label} has the bracket "{bracket}" open across a key of the prompt, in {shown(text)}: it acts in this part alone.'
+        return
+    everywhere = {tag.name for text in (prompt, settings.common, settings.base.prompt or "") for tag in _loras(text)}
+    for label, text in named:
+        for name in dict.fromkeys(tag.name for tag in _loras(text) if tag.name in everywhere):
+            yield f"{label} has the LoRA {shown(name)}, which the prompt of the whole picture has too: it acts twice there."
+
+
+def _loras(text: str) -> tuple[LoraTag, ...]:
+    try:
+        return split_tags(text).loras
+    except RegionalError:
+        return ()
 
 
 def split_prompt_safely(prompt: str) -> tuple[str, ...]:

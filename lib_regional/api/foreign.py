@@ -31,6 +31,8 @@ _HINTS = (
     "background_weight",
     "separator",
     "flip",
+    "steps",
+    "mask",
 )
 _MOST_TEXTS = 300
 
@@ -73,11 +75,19 @@ def _imported(body: dict[str, Any]) -> dict[str, Any]:
     hints = body.get("hints", {})
     if not isinstance(hints, dict) or not set(hints) <= set(_HINTS):
         raise settings_error("hints", hints, f"an object with some of {', '.join(_HINTS)}")
-    given = {**hints, "prompt": text_field(body, "prompt", ""), "negative": text_field(body, "negative", "")}
+    given = {**_checked_hints(hints), "prompt": text_field(body, "prompt", ""), "negative": text_field(body, "negative", "")}
     size = size_field(body, "width"), size_field(body, "height")
     imported = import_text(text_field(body, "text", None), text_field(body, "format", "auto"), read_masks=palette_masks, size=size, **given)
-    report = {"taken": list(imported.taken), "lost": list(imported.lost)}
+    report = {"taken": list(imported.taken), "lost": list(imported.lost), "picture": dict(imported.picture)}
     return {"format": imported.format, "settings": imported.settings.to_json(), **report}
+
+
+def _checked_hints(hints: dict[str, Any]) -> dict[str, Any]:
+    """Hints with one plain value each. Raises SettingsError."""
+    for name, value in hints.items():
+        if not isinstance(value, (str, bool, int, float, type(None))):
+            raise settings_error(f"hints.{name}", value, "a text, a number, true or false")
+    return hints
 
 
 def _masks(body: dict[str, Any]) -> dict[str, Any]:

@@ -48,14 +48,20 @@ def shape_png(shape: Shape, width: int, height: int) -> bytes:
 
 
 def scaled_maps(layout: Layout, width: int, height: int, scale: int) -> WeightMaps:
-    """Weight maps on the grid that ``scale`` stands for; latents halve with ceil, as the UNet's grids do."""
-    if scale == 1:
-        shrink = min(1.0, _LONG_SIDE / max(width, height))
-        return weight_maps(layout, max(1, round(height * shrink)), max(1, round(width * shrink)))
+    """Weight maps on the grid that ``scale`` stands for; latents halve with ceil, as the UNet's grids do.
+
+    A grid that is finer than the picture is drawn in its pixels, a latent of more than `_LONG_SIDE` cells straight on the grid.
+    """
     latent = max(1, height // 8), max(1, width // 8)
-    full = weight_maps(layout, *latent)
     cells = scale // 8
-    return full if cells == 1 else reduce_weights(full, (-(-latent[0] // cells), -(-latent[1] // cells)))
+    grid = (-(-latent[0] // cells), -(-latent[1] // cells)) if cells else (height, width)
+    if max(grid) > _LONG_SIDE or not cells:
+        shrink = min(1.0, _LONG_SIDE / max(grid))
+        return weight_maps(layout, max(1, round(grid[0] * shrink)), max(1, round(grid[1] * shrink)))
+    if max(latent) > _LONG_SIDE:
+        return weight_maps(layout, *grid)
+    full = weight_maps(layout, *latent)
+    return full if cells == 1 else reduce_weights(full, grid)
 
 
 def _mix(maps: WeightMaps) -> Tensor:

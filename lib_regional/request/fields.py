@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from .errors import Problem, raise_any
@@ -14,6 +15,9 @@ REQUIRED = object()
 """Default of a key that has none."""
 
 _MISSING = object()
+
+MOST_UNKNOWN = 20
+"""Unknown keys of one object that are named: finding what each is nearest to takes time."""
 
 
 @dataclass(frozen=True)
@@ -200,9 +204,10 @@ def settled(owner: object, fields: Mapping[str, Field]) -> None:
 def read_fields(
     data: Mapping[str, object], fields: Mapping[str, Field], others: Collection[str] = ()
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Values of the given keys in their held form, and the problems: wrong values, missing keys, unknown keys."""
+    """Values of the given keys in their held form, and the problems: wrong values, missing keys, the first `MOST_UNKNOWN` unknown keys."""
     values: dict[str, Any] = {}
-    problems = [unknown_key(key, data[key], [*fields, *others]) for key in data if key not in fields and key not in others]
+    unknown = islice((key for key in data if key not in fields and key not in others), MOST_UNKNOWN)
+    problems = [unknown_key(key, data[key], [*fields, *others]) for key in unknown]
     for name, field in fields.items():
         value = data.get(name, _MISSING)
         if value is _MISSING:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from .layout.mask_codecs import PNG_PREFIX, RLE_PREFIX
 from .layout.shapes import MaskImage
+from .parameters import FEWEST, parse_picture_text, read_parameters
 from .settings import Settings
 
 KEY = "Regional"
-
-_PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
-_FEWEST = 3
 
 
 def to_infotext(settings: Settings, reduce_mask: Callable[[str], str] | None = None) -> dict[str, str]:
@@ -49,12 +46,13 @@ def from_infotext(fields: Mapping[str, str]) -> Settings | None:
 def find_in_text(infotext: str) -> Settings | None:
     """Settings from a whole parameters text (prompt, negative prompt, line of parameters); None where it has none.
 
-    Only the last line counts, and only if it is a line of parameters (three or more), so that a prompt cannot pass for settings.
-    Raises SettingsError where the settings are damaged.
+    Only the line of parameters counts (three or more; other extensions may write lines behind it), so that a prompt cannot pass for
+    settings. Raises SettingsError where the settings are damaged.
     """
-    last = infotext.strip().rpartition("\n")[2]
-    found = _PARAMETER.findall(last) if f"{KEY}:" in last else []
-    return from_infotext(dict(found)) if len(found) >= _FEWEST else None
+    if f"{KEY}:" not in infotext:
+        return None
+    last = list(read_parameters(infotext.strip().rpartition("\n")[2]))
+    return from_infotext(dict(last) if len(last) >= FEWEST else parse_picture_text(infotext).parameters)
 
 
 def _unquoted(text: str) -> str:

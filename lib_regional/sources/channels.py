@@ -94,9 +94,12 @@ def colour_masks(picture: Image.Image, fill_lowest: bool = False) -> list[FoundM
     return [FoundMask(_reduced(mask.mask), mask.name, mask.palette) for mask in chosen[:MAX_REGIONS]]
 
 
-def palette_masks(text: str) -> list[tuple[int, str]]:
-    """A picture in Regional Prompter's colours (data URL or base64) -> (number of the colour, mask as data URL), in order."""
-    found = colour_masks(open_picture(text), fill_lowest=True)
+def palette_masks(text: str, fill_lowest: bool = True) -> list[tuple[int, str]]:
+    """A picture in Regional Prompter's colours (data URL or base64) -> (number of the colour, mask as data URL), in order.
+
+    ``fill_lowest``: see `colour_masks`.
+    """
+    found = colour_masks(open_picture(text), fill_lowest)
     return [(mask.palette if mask.palette >= 0 else _PALETTE_SIZE + at, mask.url) for at, mask in enumerate(found)]
 
 

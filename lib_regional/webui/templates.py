@@ -7,7 +7,7 @@ settings. There the braces would be encoded as text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..request.errors import Problem, raise_any, shown
@@ -20,9 +20,9 @@ _ALLOWED = "a text without templates"
 def refuse_templates(p: Any, settings: Settings) -> None:
     """Raise SettingsError, before anything is sampled, for every template in a text of ``settings`` while Dynamic Prompts is enabled."""
     if _is_enabled(p):
-        template = _template()
-        found = ((field, where, text, template.search(text)) for field, where, text in _texts(settings))
-        raise_any(_problem(field, where, text, match[0]) for field, where, text, match in found if match)
+        find = _finder()
+        found = ((field, where, text, find(text)) for field, where, text in _texts(settings))
+        raise_any(_problem(field, where, text, template) for field, where, text, template in found if template)
 
 
 def _is_enabled(p: Any) -> bool:
@@ -34,15 +34,23 @@ def _is_enabled(p: Any) -> bool:
     return False
 
 
-def _template() -> re.Pattern[str]:
-    """A variant or a wildcard as the user has chosen to write them."""
+def _finder() -> Callable[[str], str]:
+    """Text -> its first variant or wildcard as the user has chosen to write them, "" where it has none."""
     from modules import shared
 
     start, end, wrap = (
-        re.escape(str(getattr(shared.opts, f"dp_parser_{name}", None) or usual))
+        str(getattr(shared.opts, f"dp_parser_{name}", None) or usual)
         for name, usual in (("variant_start", "{"), ("variant_end", "}"), ("wildcard_wrap", "__"))
     )
-    return re.compile(rf"{start}.*?{end}|{wrap}\S+?{wrap}", re.DOTALL)
+    wildcard = re.compile(rf"{re.escape(wrap)}\S+?{re.escape(wrap)}")
+
+    def find(text: str) -> str:
+        first = text.find(start)
+        last = text.find(end, first + len(start)) if first >= 0 else -1
+        found = wildcard.search(text) if last < 0 else None
+        return text[first : last + len(end)] if last >= 0 else found[0] if found else ""
+
+    return find
 
 
 def _texts(settings: Settings) -> Iterator[tuple[str, str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 from ..hosts.registry import loaded
 
 CHUNK = 75
-_TAG = re.compile(r"<[^<>\n]*:[^<>\n]*>")
+_TAG = re.compile(r"<[^<>\n:]*:[^<>\n]*>")
 
 
 def count_tokens(texts: Sequence[str]) -> list[tuple[int, int]]:

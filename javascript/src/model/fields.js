@@ -13,7 +13,7 @@ export function parseNumber(text) {
         .trim()
         .replace(/^([+-]?\d*),(\d+)$/, "$1.$2");
     if (plain === "") return undefined;
-    return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : String(text);
+    return /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : String(text);
 }
 
 /**

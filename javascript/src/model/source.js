@@ -161,14 +161,15 @@ export function setKeywords(state, region, text) {
  * @returns {Record<number, string>}
  */
 export function foundKeywords(infotext) {
-    const match = /Regional keywords: ("(?:[^"\\]|\\.)*"|[^,\n]*)/.exec(infotext || "");
+    const at = (infotext || "").lastIndexOf("Regional keywords: ");
+    const match = at < 0 ? null : /^Regional keywords: ("(?:[^"\\]|\\.)*"|[^,\n]*)/.exec(infotext.slice(at));
     if (!match) return {};
     const pairs = match[1]
         .replace(/^"|"$/g, "")
         .split(";")
         .flatMap((part) => {
-            const found = /^\s*(\d+):\s*(.*?)\s*$/.exec(part);
-            return found ? [[Number(found[1]) - 1, found[2]]] : [];
+            const found = /^\s*(\d+):(.*)$/.exec(part);
+            return found ? [[Number(found[1]) - 1, found[2].trim()]] : [];
         });
     return Object.fromEntries(pairs);
 }

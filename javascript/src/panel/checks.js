@@ -166,7 +166,7 @@ function problemRow(panel, problem) {
  * @returns {HTMLElement | null}
  */
 function fieldNode(panel, path) {
-    for (let name = path; name; name = name.replace(/(\[\d+\]|\.?[^.[\]]+)$/, "")) {
+    for (let name = path; name; name = name.slice(0, Math.max(0, name.lastIndexOf("."), name.lastIndexOf("[")))) {
         /** @type {HTMLElement | null} */
         const node = panel.mount.querySelector(`[data-field="${CSS.escape(name)}"], [data-field="${CSS.escape(name)}[0]"]`);
         if (node) return node;

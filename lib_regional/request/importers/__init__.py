@@ -5,7 +5,8 @@ Every importer gives settings and a report: what was taken, and what could not b
 
 from __future__ import annotations
 
+from .payloads import FORMATS
 from .report import Imported, MaskReader, Report, Source
-from .texts import FORMATS, import_text
+from .texts import import_text
 
 __all__ = ["FORMATS", "Imported", "MaskReader", "Report", "Source", "import_text"]

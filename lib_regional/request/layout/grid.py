@@ -25,15 +25,18 @@ from .boxes import Box
 from .regions import MAX_REGIONS
 
 DIRECTIONS = ("columns", "rows")
-PATTERN = r"^\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([,;]\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*)*$"
+PATTERN = r"^\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*([,;]\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*)*$"
 SMALLEST, LARGEST = 1e-6, 1e6
+_LONGEST, _MOST_PROBLEMS = 2000, 20
 
 GRID_FIELDS: dict[str, Field] = {
-    "ratios": Text('Sizes of the cells: "1,1,2" along one axis, "1,1;2,1,1" in two (first number of a group: its own size).', longest=2000),
+    "ratios": Text(
+        'Sizes of the cells: "1,1,2" along one axis, "1,1;2,1,1" in two (first number of a group: its own size).', longest=_LONGEST
+    ),
     "direction": Choice("columns: cells side by side, groups are rows; rows: cells stacked, groups are columns.", "columns", DIRECTIONS),
 }
 
-_NUMBER = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,10 @@ def _intervals(sizes: Sequence[str]) -> list[tuple[float, float]]:
 
 
 def _check_pieces(text: str, field: str, smallest: float) -> None:
-    """Raise SettingsError where a piece between the separators is not a usable number; all such pieces are named."""
-    problems = []
+    """Raise SettingsError where a piece between the separators is not a usable number; the first twenty such pieces are named."""
+    if len(text) > _LONGEST:
+        raise settings_error(field, text, f"at most {_LONGEST} characters long")
+    problems: list[Problem] = []
     for number, match in enumerate(re.finditer(r"[^,;]*(?:[,;]|$)", text), 1):
         piece = match[0].rstrip(",;").strip()
         if not (_NUMBER.fullmatch(piece) and smallest <= float(piece) <= LARGEST):
@@ -94,7 +99,7 @@ def _check_pieces(text: str, field: str, smallest: float) -> None:
             what = f'"{piece}"' if piece else "nothing"
             sentence = f"piece {number} (character {match.start() + 1}) must be a number {allowed}, found {what}"
             problems.append(Problem(field, text, 'numbers with "," and ";" between', text=f'{field} "{text[:60]}": {sentence}.'))
-        if match.end() == len(text) and not match[0].endswith((",", ";")):
+        if len(problems) >= _MOST_PROBLEMS or match.end() == len(text) and not match[0].endswith((",", ";")):
             break
     raise_any(problems)
 
@@ -150,24 +155,29 @@ def _counts(kinds: Sequence[bool]) -> list[int]:
     return counts
 
 
-def _stretch(values: Sequence[str], count: int) -> tuple[str, ...]:
-    """The first ``count`` values; where there are fewer, the last one is repeated."""
-    return tuple(values[min(at, len(values) - 1)] for at in range(count))
+def _spread(rows: Sequence[Sequence[str]], counts: Sequence[int], *, with_sizes: bool) -> list[_Group]:
+    """Numbers brought to the shape ``counts``, row by row.
 
-
-def _spread(groups: Sequence[_Group], counts: Sequence[int]) -> list[_Group]:
-    """Groups brought to the shape ``counts``: short lists repeat their last number, long ones are cut."""
-    last = groups[-1].cells[-1]
-    sizes = _stretch([group.size for group in groups], len(counts))
-    cells = [*(group.cells for group in groups), *[(last,)] * len(counts)]
-    return [_Group(size, _stretch(given, count)) for size, given, count in zip(sizes, cells, counts, strict=False)]
+    A row with too few numbers repeats its last one, one with too many goes on in the next group; what is left over is ignored, and the
+    last number fills groups without a row. ``with_sizes``: the first number of every group is its own size.
+    """
+    groups: list[_Group] = []
+    for row in rows:
+        rest = list(row)
+        while rest and len(groups) < len(counts):
+            size, count = rest[0] if with_sizes else "1", counts[len(groups)]
+            rest = rest[1:] or rest if with_sizes else rest
+            groups.append(_Group(size, tuple(rest[min(at, len(rest) - 1)] for at in range(count))))
+            rest = rest[count:]
+    last = rows[len(rows) - 1][-1]
+    return groups + [_Group(groups[-1].size, (last,) * count) for count in counts[len(groups) :]]
 
 
 def grid_of(structure: Sequence[str], ratios: str, direction: str = "columns") -> Grid:
     """The grid of a prompt: its keys give the structure, the ratios are broadcast to it.
 
     ``structure`` holds the keys between the regions (``split_prompt(…, "break").keys``): ADDCOL, ADDROW, BREAK, AND. A short list
-    of ratios repeats its last number, a long one is cut. Numbers without ";" along a single kind of key are 1-D.
+    of ratios repeats its last number, a long one goes on in the next group. Numbers without ";" along a single kind of key are 1-D.
     Raises SettingsError for malformed ratios, unknown keys or an unknown direction.
     """
     Grid(ratios, direction)
@@ -175,10 +185,10 @@ def grid_of(structure: Sequence[str], ratios: str, direction: str = "columns") -
     counts = _counts(kinds)
     if ";" not in ratios and (all(kinds) or not any(kinds)):
         pieces = [piece.strip() for piece in ratios.split(",")]
-        groups = [_Group(size, (size,)) for size in pieces] if kinds and all(kinds) else [_Group("1", tuple(pieces))]
+        rows = [[size] for size in pieces] if kinds and all(kinds) else [["1", *pieces]]
     else:
-        groups = [_group(pieces) for pieces in _split(ratios, direction)]
-    return Grid(_written(_spread(groups, counts), direction), direction)
+        rows = _split(ratios, direction)
+    return Grid(_written(_spread(rows, counts, with_sizes=True), direction), direction)
 
 
 def cell_values(structure: Sequence[str], values: str, ratios: str, direction: str = "columns") -> tuple[float, ...]:
@@ -188,8 +198,12 @@ def cell_values(structure: Sequence[str], values: str, ratios: str, direction: s
     """
     _check_pieces(values, "values", 0.0)
     counts = _counts(_key_kinds(structure, ratios, direction))
-    groups = [_Group("1", tuple(group)) for group in _split(values, direction)]
-    if ";" not in values:
-        flat = [piece.strip() for piece in values.split(",")]
-        groups = [_Group("1", (piece,)) for piece in flat] if len(counts) == sum(counts) else [_Group("1", tuple(flat))]
-    return tuple(float(value) for group in _spread(groups, counts) for value in group.cells)
+    groups = _spread(_split(values, direction), counts, with_sizes=False)
+    return tuple(float(value) for group in groups for value in group.cells)
+
+
+def row_values(values: str, count: int) -> tuple[float, ...]:
+    """``count`` numbers of the first row of ``values``, the last one repeated. Raises SettingsError (field ``values``)."""
+    _check_pieces(values, "values", 0.0)
+    row = [float(piece) for piece in values.split(";")[0].split(",")]
+    return tuple(row[min(at, len(row) - 1)] for at in range(count))

@@ -30,6 +30,9 @@ _MAGIC = (
     (re.compile(rb"%PDF"), "a PDF"),
     (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE[^>]*>\s*)?<svg", re.S | re.I), "an SVG"),
 )
+_HEAD = 4096
+"""Bytes at whose beginning a format is recognised."""
+
 _MIME = {"jpeg": "a JPEG", "jpg": "a JPEG", "gif": "a GIF", "webp": "a WebP", "svg+xml": "an SVG", "bmp": "a BMP", "avif": "an AVIF"}
 _RLE = re.compile(r"rle:(\d{1,9})x(\d{1,9}):(.*)", re.A | re.S)
 _RUN = re.compile(r"(\d{1,3})(?:\*(\d{1,9}))?", re.A)
@@ -77,7 +80,7 @@ def _what_else(data: str) -> str:
 
 def _check_png(data: str, raw: bytes) -> tuple[int, int]:
     if not raw.startswith(SIGNATURE):
-        found = next((name for pattern, name in _MAGIC if pattern.match(raw)), None)
+        found = next((name for pattern, name in _MAGIC if pattern.match(raw[:_HEAD])), None)
         if not found and SIGNATURE.startswith(raw[:8]):
             raise _error(data, "is a truncated PNG: its header is not complete.")
         raise _error(data, f"is {found or 'something else'}, not a PNG: save it as PNG.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ..errors import settings_error, shown
@@ -13,8 +13,11 @@ KINDS = ("lora", "lyco")
 """Kinds of tag that name a LoRA; ``lyco`` is the older name."""
 
 _TAG = re.compile(r"<(\w+):([^>]+)>")
+"""To be searched for up to the last ">" of a text only: behind it every "<" would be followed to the end of the text."""
+
 _STRENGTH = "a number"
 _DYN = "a whole number of 1 or more"
+_LONGEST_WHOLE = 18
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,13 @@ def split_tags(text: str, where: str = "", path: str = "prompt") -> Tagged:
         loras.append(_read(match[0], match[2], where, path))
         return ""
 
-    plain = _TAG.sub(take, text)
-    return Tagged(plain, tuple(loras))
+    return Tagged(replace_tags(text, take), tuple(loras))
+
+
+def replace_tags(text: str, replacement: Callable[[re.Match[str]], str]) -> str:
+    """``text`` with every ``<kind:arguments>`` replaced, in linear time."""
+    end = text.rfind(">") + 1
+    return _TAG.sub(replacement, text[:end]) + text[end:]
 
 
 def with_tags(text: str, loras: Iterable[LoraTag]) -> str:
@@ -60,12 +68,12 @@ def with_tags(text: str, loras: Iterable[LoraTag]) -> str:
 
 def without_tags(text: str) -> str:
     """``text`` without its LoRA tags, valid or not."""
-    return _TAG.sub(lambda match: "" if match[1] in KINDS else match[0], text)
+    return replace_tags(text, lambda match: "" if match[1] in KINDS else match[0])
 
 
 def raw_tags(text: str) -> tuple[str, ...]:
     """The LoRA tags of ``text`` as they are written."""
-    return tuple(match[0] for match in _TAG.finditer(text) if match[1] in KINDS)
+    return tuple(match[0] for match in _TAG.finditer(text, 0, text.rfind(">") + 1) if match[1] in KINDS)
 
 
 def _read(tag: str, arguments: str, where: str, path: str) -> LoraTag:
@@ -104,6 +112,6 @@ def _number(text: str | None, default: float, tag: str, where: str, path: str) -
 def _whole(text: str | None, tag: str, where: str, path: str) -> int | None:
     if text is None:
         return None
-    if not text.strip().isdecimal() or int(text) < 1:
+    if not text.strip().isdecimal() or len(text) > _LONGEST_WHOLE or int(text) < 1:
         raise settings_error(path, tag, _DYN, where=where, text=f"the number of ranks in {tag} must be {_DYN}, got {shown(text)}.")
     return int(text)

@@ -9,18 +9,21 @@ bracket that closes is read, and one that does not stands for itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .splitting import split_and
 
 _PLAIN = re.compile(r"(?:[^\\\[\]():|]|\\.)+")
-_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*", re.A)
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*", re.A)
 _CLOSING = {"(": ")", "[": "]"}
 _DEEPEST = 60
 
-_EMPHASIS = re.compile(r"\\[()\[\]\\]|\\|\(|\[|:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)|\)|\]|[^\\()\[\]:]+|:", re.A)
+_EMPHASIS = re.compile(r"\\[()\[\]\\]|\\|\(|\[|:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)|\)|\]|[^\\()\[\]:]+|:", re.A)
 _BREAK = re.compile(r"\bBREAK\b")
+
+_FACTORS = {"(": 1.1, "[": 1 / 1.1}
 
 BREAK = ("BREAK", -1.0)
 """The piece that stands for a chunk break."""
@@ -191,23 +194,53 @@ def parse_emphasis(text: str) -> tuple[tuple[str, float], ...]:
     whatever brackets are around it.
     """
     pieces: list[tuple[str, float]] = []
-    opened: dict[str, list[int]] = {"(": [], "[": []}
+    opened: dict[str, list[_Bracket]] = {"(": [], "[": []}
+    brackets: dict[str, list[_Bracket]] = {"(": [], "[": []}
     for match in _EMPHASIS.finditer(text):
         token, number = match[0], match[1]
         if token.startswith("\\"):
             pieces.append((token[1:], 1.0))
         elif token in opened:
-            opened[token].append(len(pieces))
+            opened[token].append(_Bracket(len(pieces), _FACTORS[token]))
+            brackets[token].append(opened[token][-1])
         elif token.endswith(")") and opened["("]:
-            _multiply(pieces, opened["("].pop(), 1.1 if number is None else float(number))
+            opened["("].pop().close(len(pieces), number)
         elif token == "]" and opened["["]:
-            _multiply(pieces, opened["["].pop(), 1 / 1.1)
+            opened["["].pop().close(len(pieces))
         else:
             pieces += _with_breaks(token)
-    for bracket, factor in (("(", 1.1), ("[", 1 / 1.1)):
-        for start in opened[bracket]:
-            _multiply(pieces, start, factor)
+    for kind in brackets.values():
+        pieces = list(_weighted(pieces, kind))
     return _merged(pieces)
+
+
+@dataclass
+class _Bracket:
+    """An emphasis over the pieces from ``start`` to ``end`` (excluded); one that is never closed reaches to the last."""
+
+    start: int
+    factor: float
+    end: int | None = None
+
+    def close(self, end: int, number: str | None = None) -> None:
+        """End the bracket, with the number written behind its colon as the factor."""
+        self.end = end
+        self.factor = self.factor if number is None else float(number)
+
+
+def _weighted(pieces: Sequence[tuple[str, float]], brackets: Sequence[_Bracket]) -> Iterator[tuple[str, float]]:
+    """Pieces with their weights multiplied by all brackets of one kind around them. ``brackets`` are in the order of their starts."""
+    around: list[tuple[int, float]] = []
+    coming = deque(brackets)
+    for at, piece in enumerate(pieces):
+        while around and around[-1][0] <= at:
+            around.pop()
+        while coming and coming[0].start <= at:
+            bracket = coming.popleft()
+            end = len(pieces) if bracket.end is None else bracket.end
+            if end > at:
+                around.append((end, bracket.factor * (around[-1][1] if around else 1.0)))
+        yield piece if piece == BREAK or not around else (piece[0], piece[1] * around[-1][1])
 
 
 def _with_breaks(text: str) -> list[tuple[str, float]]:
@@ -219,19 +252,15 @@ def _with_breaks(text: str) -> list[tuple[str, float]]:
     return [(first.rstrip(), 1.0), *(piece for other in (*middle, last) for piece in (BREAK, (other, 1.0)))]
 
 
-def _multiply(pieces: list[tuple[str, float]], start: int, factor: float) -> None:
-    pieces[start:] = [piece if piece == BREAK else (piece[0], piece[1] * factor) for piece in pieces[start:]]
-
-
 def _merged(pieces: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
     """Neighbours of equal weight as one."""
-    result: list[tuple[str, float]] = []
+    result: list[tuple[list[str], float]] = []
     for text, weight in pieces or [("", 1.0)]:
-        if result and result[-1][1] == weight and BREAK not in (result[-1], (text, weight)):
-            result[-1] = (result[-1][0] + text, weight)
+        if result and result[-1][1] == weight and [BREAK[0]] != result[-1][0] and (text, weight) != BREAK:
+            result[-1][0].append(text)
         else:
-            result.append((text, weight))
-    return tuple(result)
+            result.append(([text], weight))
+    return tuple(("".join(texts), weight) for texts, weight in result)
 
 
 __all__ = ["BREAK", "parse_emphasis", "prompt_schedule", "split_and"]

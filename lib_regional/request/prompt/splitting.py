@@ -13,10 +13,13 @@ REGION_KEYS = (COLUMN_KEY, ROW_KEY, BREAK_KEY, AND_KEY)
 SPLIT_MODES = ("break", "lines", "and")
 
 _SEPARATORS = {"break": REGION_KEYS, "lines": (), "and": (AND_KEY,)}
-_TAG = r"<[^<>\n]*:[^<>\n]*>"
-_AND_WEIGHT = re.compile(r":\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*$", re.A)
+_TAG = r"<[^<>\n:]*:[^<>\n]*>"
+_AND_WEIGHT = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+))\s*", re.A)
 _BLANK = " \t\r\n,"
+_BRACKET, _OPENING = re.compile(r"\\.|[()\[\]]", re.S), {")": "(", "]": "["}
 _NEWLINE = re.compile(r"\r\n|\r|\n")
+_ENDS_BARE, _BEGINS_BARE = re.compile(r"\b(BREAK|AND)$"), re.compile(r"(BREAK|AND)\b")
+_KEY_AND_BEFORE = len(BREAK_KEY) + 1
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,9 @@ def _lines(text: str, *, after_key: bool) -> list[str]:
 
 
 def _take_weight(text: str) -> tuple[str, float]:
-    match = _AND_WEIGHT.search(text)
-    return (text[: match.start()], float(match[1])) if match else (text, 1.0)
+    before, colon, behind = text.rpartition(":")
+    match = _AND_WEIGHT.fullmatch(behind) if colon else None
+    return (before, float(match[1])) if match else (text, 1.0)
 
 
 def split_and(text: str) -> tuple[tuple[str, float], ...]:
@@ -90,15 +94,29 @@ def split_and(text: str) -> tuple[tuple[str, float], ...]:
     return tuple((piece.strip(), weight) for piece, weight in weighted)
 
 
+def open_bracket(text: str) -> str:
+    """The first bracket of ``text`` without its partner ("" for none); behind a backslash brackets are letters."""
+    opened: list[str] = []
+    for match in _BRACKET.finditer(text):
+        bracket = match[0]
+        if bracket in "([":
+            opened.append(bracket)
+        elif bracket in ")]":
+            if not opened or opened[-1] != _OPENING[bracket]:
+                return bracket
+            opened.pop()
+    return opened[0] if opened else ""
+
+
 def join_texts(*parts: str | None) -> str:
     """The non-empty parts with ", " between. Commas and blanks at the seams are not doubled, and next to BREAK or AND is none."""
     texts = [part for part in parts if part and part.strip(_BLANK)]
-    joined = texts[0] if texts else ""
+    pieces = texts[:1]
     for text in texts[1:]:
-        left, right = joined.rstrip(_BLANK), text.lstrip(_BLANK)
-        bare = re.search(r"\b(BREAK|AND)$", left) or re.match(r"(BREAK|AND)\b", right)
-        joined = f"{left}{' ' if bare else ', '}{right}"
-    return joined
+        left, right = pieces[-1].rstrip(_BLANK), text.lstrip(_BLANK)
+        bare = _ENDS_BARE.search(left[-_KEY_AND_BEFORE:]) or _BEGINS_BARE.match(right)
+        pieces[-1:] = [left, " " if bare else ", ", right]
+    return "".join(pieces)
 
 
 def joined(parts: PromptParts) -> str:

@@ -6,11 +6,9 @@ import logging
 import re
 from collections.abc import Iterable
 
-from ...request.prompt.lora_tags import KINDS, LoraTag, split_tags
+from ...request.prompt.lora_tags import KINDS, LoraTag, replace_tags, split_tags
 
 logger = logging.getLogger("regional.standalone")
-
-_TAG = re.compile(r"<(\w+):([^>]+)>")
 
 NetworkData = dict[str, list[list[str]]]
 """Kind -> arguments of each tag of that kind."""
@@ -19,9 +17,12 @@ NetworkData = dict[str, list[list[str]]]
 def parse_prompt(prompt: str) -> tuple[str, NetworkData]:
     """The prompt without its tags, and the tags."""
     found: NetworkData = {}
-    for kind, arguments in _TAG.findall(prompt):
-        found.setdefault(kind, []).append(arguments.split(":"))
-    return _TAG.sub("", prompt), found
+
+    def take(match: re.Match[str]) -> str:
+        found.setdefault(match[1], []).append(match[2].split(":"))
+        return ""
+
+    return replace_tags(prompt, take), found
 
 
 def parse_prompts(prompts: Iterable[str]) -> tuple[list[str], NetworkData]:

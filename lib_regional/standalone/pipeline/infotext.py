@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...request.parameters import FEWEST, read_parameters
+
 VERSION = "regional-standalone"
 
-_PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _SIZE = re.compile(r"^(\d+)x(\d+)$")
 
 
@@ -77,8 +78,8 @@ def create_infotext(
 def parse_generation_parameters(text: str, skip_fields: Sequence[str] | None = None) -> dict[str, Any]:
     """Infotext -> parameters by name; prompts under ``Prompt`` and ``Negative prompt``, sizes also as ``Size-1`` and ``Size-2``."""
     *lines, last = (text or "").strip().split("\n")
-    found = _PARAMETER.findall(last)
-    if len(found) < 3:
+    found = list(read_parameters(last))
+    if len(found) < FEWEST:
         lines, found = [*lines, last], []
     result: dict[str, Any] = dict(zip(("Prompt", "Negative prompt"), _prompts(lines), strict=True))
     for key, value in found:

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 _RASTER_LIMIT = 1024 * 1024
 """Pixels of the drawing raster above which a cell is drawn with fewer than 8×8 of them."""
 
+_RASTERS_LIMIT = 32 * 1024 * 1024
+"""The same for the rasters of all regions together (128 MB)."""
+
+_BAND = 4 * 1024 * 1024
+"""Pixels of all rasters that are shared out at a time."""
+
 
 @dataclass(frozen=True)
 class WeightMaps:
@@ -80,28 +86,38 @@ def _shares(layout: Layout, height: int, width: int, active: Sequence[int] | Non
     if not chosen:
         return full
     regions = [layout.regions[i] for i in chosen]
-    scale = raster_scale(height, width)
-    masks = torch.stack([region_mask(region, height * scale, width * scale) for region in regions])
-    if layout.overlap == "over":
-        masks = occlude(masks, [region.priority for region in regions])
-    share = rule(masks, torch.tensor([region.weight for region in regions]))
-    full[chosen] = F.avg_pool2d(share[None], scale)[0] if scale > 1 else share
+    scale = raster_scale(height, width, len(regions))
+    masks = torch.empty(len(regions), height * scale, width * scale)
+    for mask, region in zip(masks, regions, strict=True):
+        mask.copy_(region_mask(region, height * scale, width * scale))
+    weights = torch.tensor([region.weight for region in regions])
+    rows = max(1, _BAND // (len(regions) * width * scale * scale))
+    for top in range(0, height, rows):
+        band = masks[:, top * scale : (top + rows) * scale]
+        if layout.overlap == "over":
+            band = occlude(band, [region.priority for region in regions])
+        share = rule(band, weights)
+        full[chosen, top : top + rows] = F.avg_pool2d(share[None], scale)[0] if scale > 1 else share
     return full
 
 
-def raster_scale(height: int, width: int) -> int:
-    """Pixels per cell side in which shapes are drawn: 8, less on large canvases."""
-    return next((s for s in (8, 4, 2) if height * width * s * s <= _RASTER_LIMIT), 1)
+def raster_scale(height: int, width: int, regions: int = 1) -> int:
+    """Pixels per cell side in which shapes are drawn: 8, less on large canvases and for very many regions."""
+    most = min(_RASTER_LIMIT, _RASTERS_LIMIT // regions)
+    return next((s for s in (8, 4, 2) if height * width * s * s <= most), 1)
 
 
 def occlude(masks: Tensor, priorities: Sequence[float]) -> Tensor:
     """masks (R, H, W) -> (R, H, W): ``m_r · Π_{z_s > z_r} (1 − m_s)``; equal priorities do not hide each other."""
-    return torch.stack(
-        [
-            mask * torch.stack([torch.ones_like(mask), *(1 - masks[s] for s, z in enumerate(priorities) if z > priorities[r])]).prod(0)
-            for r, mask in enumerate(masks)
-        ]
-    )
+    visible = torch.empty_like(masks)
+    left = torch.ones_like(masks[0])
+    for priority in sorted(set(priorities), reverse=True):
+        equal = [r for r, other in enumerate(priorities) if other == priority]
+        for r in equal:
+            visible[r] = masks[r] * left
+        for r in equal:
+            left = left * (1 - masks[r])
+    return visible
 
 
 def relative_shares(masks: Tensor, weights: Tensor) -> Tensor:
@@ -133,12 +149,17 @@ def feather(mask: Tensor, share: float) -> Tensor:
     A box filter is linear, so masks that tile the canvas still sum to 1; the canvas border does not fade.
     """
     radius = round(share * min(mask.shape) / 2)
-    if radius < 1:
+    if radius < 1 or mask.min() == mask.max():
         return mask
-    soft: Tensor = mask[None, None]
-    for kernel, pad in (((1, 2 * radius + 1), (radius, radius, 0, 0)), ((2 * radius + 1, 1), (0, 0, radius, radius))):
-        soft = F.avg_pool2d(F.pad(soft, pad, mode="replicate"), kernel, stride=1)
-    return soft[0, 0].clamp(0, 1)
+    soft = _box_filter(_box_filter(mask.double(), radius).T, radius).T
+    return soft.clamp(0, 1).to(mask.dtype).contiguous()
+
+
+def _box_filter(rows: Tensor, radius: int) -> Tensor:
+    """rows (n, W) -> (n, W): averages of 2·radius + 1 neighbours, edges repeated; from running sums, so for any radius alike fast."""
+    padded = F.pad(rows[None], (radius + 1, radius), mode="replicate")[0]
+    sums = padded.cumsum(1)
+    return (sums[:, 2 * radius + 1 :] - sums[:, : -2 * radius - 1]) / (2 * radius + 1)
 
 
 def _box(shape: Box, height: int, width: int) -> Tensor:

@@ -10,6 +10,7 @@ import pytest
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.request.importers import Source, forge_couple, import_text, latent_couple, regional_prompter, tiled_diffusion
 from lib_regional.request.methods.specs import METHODS
+from lib_regional.request.prompt.splitting import join_texts
 from lib_regional.request.settings import Settings
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -47,7 +48,7 @@ def test_regional_prompter_cases(case):
         assert region.base_share == pytest.approx(wanted.get("base_share", region.base_share))
     assert settings.common == case.get("common", "")
     if "base" in case:
-        assert settings.base.prompt == case["base"]
+        assert settings.base.prompt == join_texts(case.get("common"), case["base"])
     assert imported.taken and not imported.lost
 
 
@@ -163,8 +164,9 @@ def test_prompt_mode_keeps_the_texts_and_says_what_it_cannot_know():
 def test_mask_mode_reads_the_picture_through_the_reader():
     asked = []
 
-    def reader(picture):
+    def reader(picture, fill_lowest):
         asked.append(picture)
+        assert fill_lowest
         return [(2, PIXEL), (0, PIXEL)]
 
     text = payload("Regional Prompter", *RP[:2], "Mask", *RP[3:16], "picture", *RP[17:])

@@ -26,7 +26,7 @@ export function parseGrid(ratios, direction) {
  */
 function ratio(piece) {
     const text = piece.trim();
-    const value = /^([0-9]+\.?[0-9]*|\.[0-9]+)$/.test(text) ? Number(text) : NaN;
+    const value = /^([0-9]+(\.[0-9]*)?|\.[0-9]+)$/.test(text) ? Number(text) : NaN;
     if (!(value >= 1e-6 && value <= 1e6)) throw new Error(`"${text}" is not a size above 0`);
     return value;
 }

@@ -12,10 +12,11 @@ import {formatGrid, parseGrid} from "../geometry/grid.js";
  * @returns {Grid}
  */
 export function gridOfKeys(keys, direction) {
-    const counts = keys.reduce(
-        (groups, key) => (key === "ADDROW" ? [...groups, 1] : [...groups.slice(0, -1), groups[groups.length - 1] + 1]),
-        [1],
-    );
+    const counts = [1];
+    for (const key of keys) {
+        if (key === "ADDROW") counts.push(1);
+        else counts[counts.length - 1]++;
+    }
     if (counts.length > 1 && counts.every((cells) => cells === 1)) return {ratios: counts.map(() => "1").join(","), direction: "rows"};
     return {ratios: formatGrid({groups: counts.map((cells) => ({size: 1, cells: Array(cells).fill(1)}))}, direction), direction};
 }

@@ -8,6 +8,9 @@ import {detectMode, joinTexts, joinedParts, splitPrompt} from "./split.js";
 import {makeRegion} from "../state.js";
 import {same} from "../values.js";
 
+/** As lib_regional allows them. */
+const MOST_REGIONS = 256;
+
 /**
  * @param {SplitMode} mode
  * @param {string[]} keys
@@ -35,6 +38,7 @@ export function importPrompt(state, prompt, negative) {
         return {state, notes: [error.message]};
     }
     const count = parts.regions.length;
+    if (count > MOST_REGIONS) return {state, notes: [`The main prompt has ${count} parts, and there are at most ${MOST_REGIONS} regions.`]};
     const base = parts.base === null ? joinedParts(parts) : joinTexts(parts.common, parts.base);
     const notes = [
         `Split the main prompt at ${separatorsOf(mode, parts.keys)} into ${count} part${count === 1 ? "" : "s"}, one for each region.`,

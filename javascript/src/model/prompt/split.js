@@ -15,7 +15,7 @@ const SEPARATORS = {break: REGION_KEYS, lines: [], and: ["AND"]};
  * @returns {[string[], string[]]}
  */
 function splitAtWords(text, words) {
-    const pattern = new RegExp(`<[^<>\\n]*:[^<>\\n]*>|(?<![\\p{L}\\p{N}_])(${words.join("|")})(?![\\p{L}\\p{N}_])`, "gu");
+    const pattern = new RegExp(`<[^<>\\n:]*:[^<>\\n]*>|(?<![\\p{L}\\p{N}_])(${words.join("|")})(?![\\p{L}\\p{N}_])`, "gu");
     /** @type {string[]} */
     const pieces = [];
     /** @type {string[]} */
@@ -81,8 +81,9 @@ function lines(text, afterKey) {
  * @returns {[string, number]}
  */
 function takeWeight(text) {
-    const match = /\s*:\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*$/.exec(text);
-    return match ? [text.slice(0, match.index), Number(match[1])] : [text, 1];
+    const colon = text.lastIndexOf(":");
+    const match = colon < 0 ? null : /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)$/.exec(text.slice(colon + 1).trim());
+    return match ? [text.slice(0, colon).trimEnd(), Number(match[0])] : [text, 1];
 }
 
 /**
@@ -93,11 +94,29 @@ function takeWeight(text) {
  */
 export function joinTexts(...parts) {
     const texts = parts.flatMap((part) => (part && /[^ \t\r\n,]/.test(part) ? [part] : []));
-    return texts.slice(1).reduce((joined, text) => {
-        const left = joined.replace(/[ \t\r\n,]+$/, "");
+    const pieces = texts.slice(0, 1);
+    for (const text of texts.slice(1)) {
+        const left = withoutSeam(pieces[pieces.length - 1]);
         const right = text.replace(/^[ \t\r\n,]+/, "");
-        return left + (/\b(BREAK|AND)$/.test(left) || /^(BREAK|AND)\b/.test(right) ? " " : ", ") + right;
-    }, texts[0] || "");
+        const bare = /\b(BREAK|AND)$/.test(left.slice(-KEY_AND_BEFORE)) || /^(BREAK|AND)\b/.test(right);
+        pieces.splice(-1, 1, left, bare ? " " : ", ", right);
+    }
+    return pieces.join("");
+}
+
+/** Letters that decide whether a text ends with BREAK or AND. */
+const KEY_AND_BEFORE = "BREAK".length + 1;
+
+/**
+ * The text without commas and blanks at its end, in linear time.
+ *
+ * @param {string} text
+ * @returns {string}
+ */
+function withoutSeam(text) {
+    let end = text.length;
+    while (end && " \t\r\n,".includes(text[end - 1])) end--;
+    return text.slice(0, end);
 }
 
 /**

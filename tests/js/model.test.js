@@ -349,3 +349,21 @@ test("empty options and an empty base say nothing", () => {
         regions: [],
     });
 });
+
+test("a shape that the server draws has a text of its own, and moves by its points", () => {
+    const region = R.makeRegion({procedural: {kind: "linear", from: [0.1, 0.2], to: [0.5, 0.2]}});
+    const text = R.maskText(region);
+    assert.equal(text, 'shape:{"procedural":{"kind":"linear","from":[0.1,0.2],"to":[0.5,0.2]}}');
+    assert.equal(R.maskText({...region, prompt: "other"}), text);
+    assert.equal(R.maskText({mask: "rle:1x1:255*1"}), "rle:1x1:255*1");
+    assert.equal(R.maskText({box: [0, 0, 1, 1]}), undefined);
+    assert.equal(R.maskText({combined: "damaged"}), "");
+    const moved = R.mapShape(
+        region,
+        (x) => x + 0.25,
+        (y) => y,
+    );
+    assert.deepEqual(moved.procedural, {kind: "linear", from: [0.35, 0.2], to: [0.75, 0.2]});
+    assert.deepEqual(R.shapeBounds(region), [0, 0, 1, 1]);
+    assert.ok(R.contains(region, 0.5, 0.5, () => 200) && !R.contains(region, 0.5, 0.5, () => 3));
+});

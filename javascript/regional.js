@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 9187f4c35972ede632a1094953e3bfc5e8b950b2441591ff5be7330f461cc88f
-// script 26a14cf57469aaf0c5030fe805bf4b8871e89b8bdfd7c9b1f0d5172f10c8348a
+// sources b0316b03dfceacd9cbe595511d9ca9d72a567951e33f8a542ad9c4ed179b6860
+// script 1678a69191e17907914bd3e2224a747e76f834580911b75fa1b28ceaad9ad788
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -3507,13 +3507,17 @@
     const saves = SAVES.map(
       ({ kind, label, title }) => button(label, () => savePicture(panel, kind), { title, "data-action": `masks-save-${kind}` })
     );
+    const layers = button("The result in layers", () => saveLayers(panel), {
+      title: "A ZIP of transparent pictures, one for each region of the picture that is shown",
+      "data-action": "masks-layers"
+    });
     const node = el(
       "div",
       { class: "rg-maskfiles" },
       el("div", { class: "rg-label", localized: "Load: the regions are replaced, their prompts stay" }),
       loads,
       el("div", { class: "rg-label", localized: "Save" }),
-      el("div", { class: "rg-row" }, saves)
+      el("div", { class: "rg-row" }, saves, layers)
     );
     return { node };
   }
@@ -3566,6 +3570,19 @@
         return drawShape(state.grid ? {} : region, width, height, state.grid ? panel.stage.boundsOf(state, index) : void 0);
       })
     );
+  }
+  async function saveLayers(panel) {
+    const shown2 = shownPicture(panel.tab);
+    if (!shown2) return panel.note("There is no picture yet: generate one first.");
+    try {
+      const file = new File([await (await fetch(shown2.src)).blob()], "picture");
+      const body = { picture: await readFile(file), settings: { ...toJson(panel.store.get()), enabled: true } };
+      const answer = await callApi("layers", { method: "POST", body });
+      if (!answer.ok) return panel.note(errorText(answer), true);
+      return download("layers.zip", answer.data);
+    } catch (error) {
+      return panel.note(error instanceof TypeError ? "The server does not answer." : error.message, true);
+    }
   }
   async function savePicture(panel, kind) {
     const masks = await allMasks(panel);

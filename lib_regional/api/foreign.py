@@ -12,7 +12,9 @@ from starlette.concurrency import run_in_threadpool
 
 from ..request.errors import RegionalError, settings_error
 from ..request.importers import import_text
+from ..request.settings import Settings
 from ..sources.channels import palette_masks
+from ..sources.layers import layers_zip
 from ..sources.picture import infotext_of, open_picture
 from ..sources.rows import SOURCES, listed
 from .body import read_body, size_field, text_field
@@ -55,6 +57,10 @@ def foreign_routes(count_tokens: TokenCounter | None) -> tuple[tuple[str, str, C
         """Masks out of a picture: {"picture": data URL, "kind": name of a mask source}."""
         return JSONResponse(await run_in_threadpool(_masks, await read_body(request)))
 
+    async def layers(request: Request) -> Response:
+        """A picture cut into its regions' layers: {"picture": data URL, "settings": …}; a ZIP of transparent PNGs."""
+        return Response(await run_in_threadpool(_layers, await read_body(request)), media_type="application/zip")
+
     async def parameters(request: Request) -> Response:
         """Generation parameters that a picture carries: {"picture": data URL}."""
         return JSONResponse(await run_in_threadpool(_parameters, await read_body(request)))
@@ -66,7 +72,7 @@ def foreign_routes(count_tokens: TokenCounter | None) -> tuple[tuple[str, str, C
         return JSONResponse({"counts": [{"tokens": number, "limit": limit} for number, limit in found]})
 
     return (
-        ("POST", "/import", import_layout), ("GET", "/masks", mask_sources), ("POST", "/masks", masks),
+        ("POST", "/import", import_layout), ("GET", "/masks", mask_sources), ("POST", "/masks", masks), ("POST", "/layers", layers),
         ("POST", "/parameters", parameters), ("POST", "/tokens", tokens),
     )  # fmt: skip
 
@@ -99,6 +105,14 @@ def _masks(body: dict[str, Any]) -> dict[str, Any]:
     count = f"{len(found)} region{'' if len(found) == 1 else 's'} found"
     notes = [] if SOURCES[kind].single else [f"{count}: {', '.join(mask.name for mask in found[:12])}."]
     return {"regions": [{"mask": mask.url, "name": mask.name, "palette": mask.palette} for mask in found], "notes": notes}
+
+
+def _layers(body: dict[str, Any]) -> bytes:
+    layout = Settings.parse(body.get("settings")).layout()
+    if not layout.regions:
+        raise settings_error("settings.regions", [], "one region or more")
+    with _decoding:
+        return layers_zip(open_picture(text_field(body, "picture", None)), layout)
 
 
 def _parameters(body: dict[str, Any]) -> dict[str, Any]:

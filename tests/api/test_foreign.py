@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import zipfile
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -80,6 +82,24 @@ def test_parameters_of_a_picture(client):
     answer = client.post(f"{PREFIX}/parameters", json={"picture": picture(Image.new("L", (4, 4)), info)})
     assert answer.json() == {"infotext": "a BREAK b\nSteps: 3"}
     assert client.post(f"{PREFIX}/parameters", json={"picture": two_colours()}).status_code == 422
+
+
+def test_layers_of_a_picture(client):
+    settings = {"enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}]}
+    answer = client.post(f"{PREFIX}/layers", json={"picture": two_colours(), "settings": settings})
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert archive.namelist() == ["001 region 1.png", "002 base.png", "manifest.json"]
+    for wrong in ({"settings": {"enabled": True, "regions": []}}, {"picture": "data:image/png;base64,aaaa"}):
+        assert client.post(f"{PREFIX}/layers", json={"picture": two_colours(), "settings": settings, **wrong}).status_code == 422
+
+
+def test_a_shape_as_a_picture(client):
+    body = {"shape": {"procedural": {"kind": "stripes", "count": 1}}, "width": 64, "height": 64}
+    shown = np.asarray(Image.open(io.BytesIO(client.post(f"{PREFIX}/shape", json=body).content)))
+    assert shown.shape == (64, 64) and (shown[:, :32] == 255).all() and (shown[:, 32:] == 0).all()
+    for wrong, field in (({"procedural": {"kind": "x"}}, "procedural.kind"), ({"blob": 1}, "shape"), (7, "shape")):
+        answer = client.post(f"{PREFIX}/shape", json={**body, "shape": wrong})
+        assert answer.status_code == 422 and answer.json()["problems"][0]["field"] == field
 
 
 def test_tokens_are_the_hosts(client, tmp_path):

@@ -5,6 +5,7 @@
 
 /** @typedef {{name: string, label: string, help: string, single: boolean}} MaskSource A way to find masks in a picture. */
 
+import {shownPicture} from "../host/gallery.js";
 import {callApi, errorText} from "../host/server.js";
 import {addRegions} from "../model/clipboard.js";
 import {setField} from "../model/fields.js";
@@ -13,7 +14,7 @@ import {withLayout} from "../model/layout.js";
 import {drawShape, makeMask, maskSize, scaleMask} from "../model/masks/mask.js";
 import {channelPacked, colourCoded} from "../model/masks/pictures.js";
 import {encodePng} from "../model/masks/png.js";
-import {makeRegion} from "../model/state.js";
+import {makeRegion, toJson} from "../model/state.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
 import {chooseFile, download, PICTURES, readFile} from "../widgets/files.js";
@@ -35,13 +36,17 @@ export function createMaskFiles(panel) {
     const saves = SAVES.map(({kind, label, title}) =>
         button(label, () => savePicture(panel, kind), {title, "data-action": `masks-save-${kind}`}),
     );
+    const layers = button("The result in layers", () => saveLayers(panel), {
+        title: "A ZIP of transparent pictures, one for each region of the picture that is shown",
+        "data-action": "masks-layers",
+    });
     const node = el(
         "div",
         {class: "rg-maskfiles"},
         el("div", {class: "rg-label", localized: "Load: the regions are replaced, their prompts stay"}),
         loads,
         el("div", {class: "rg-label", localized: "Save"}),
-        el("div", {class: "rg-row"}, saves),
+        el("div", {class: "rg-row"}, saves, layers),
     );
     return {node};
 }
@@ -132,6 +137,25 @@ async function allMasks(panel) {
             return drawShape(state.grid ? {} : region, width, height, state.grid ? panel.stage.boundsOf(state, index) : undefined);
         }),
     );
+}
+
+/**
+ * Save the shown picture cut into its regions' layers.
+ *
+ * @param {Panel} panel
+ */
+async function saveLayers(panel) {
+    const shown = shownPicture(panel.tab);
+    if (!shown) return panel.note("There is no picture yet: generate one first.");
+    try {
+        const file = new File([await (await fetch(shown.src)).blob()], "picture");
+        const body = {picture: await readFile(file), settings: {...toJson(panel.store.get()), enabled: true}};
+        const answer = await callApi("layers", {method: "POST", body});
+        if (!answer.ok) return panel.note(errorText(answer), true);
+        return download("layers.zip", answer.data);
+    } catch (error) {
+        return panel.note(error instanceof TypeError ? "The server does not answer." : error.message, true);
+    }
 }
 
 /**

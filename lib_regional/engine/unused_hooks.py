@@ -28,6 +28,11 @@ class AskedHooks:
         self._checked = False
         self.hooks = noting(hooks, self._names.add)
 
+    def again(self) -> None:
+        """Another network samples from now on: its first prediction is checked too."""
+        self._names.clear()
+        self._checked = False
+
     def check(self, unet: Any, joint: bool = False) -> None:
         """Raise `RegionalError` naming the slots that the first prediction did not call; later predictions are not checked.
 

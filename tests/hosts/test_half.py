@@ -22,7 +22,7 @@ from torch import nn
 from webui import OPTIMISERS, Denoiser, Processing, TimestepsDenoiser, WebUI, checkpoint
 
 from lib_regional.engine.calls import ModelCall, Row, Site, StepInfo
-from lib_regional.hosts.ldm import sites as a1111_attention
+from lib_regional.hosts.ldm import attention as a1111_attention
 from lib_regional.hosts.registry import find_host
 from lib_regional.methods import open_session
 from lib_regional.webui import driver as processing

@@ -1,6 +1,7 @@
 """Latent couple against a slow sum over regions, and its neutral cases."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from toy import rows, toy_model
 
 from lib_regional.engine.calls import Conditioning, Row
 from lib_regional.engine.hooks import Hooks
+from lib_regional.engine.session import Session
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
-from lib_regional.methods import open_session, preparation
+from lib_regional.methods import open_session, preparation, prepare
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.tensors.masks.weight_maps import weight_maps
 
@@ -196,10 +198,9 @@ def test_networks_of_a_region_keep_its_rows_apart(model, monkeypatch):
         "latent_couple", {"regions": [{**TWO[0], "prompt": "a <lora:x:0:1>"}, TWO[1]], "options": {"latent_couple": {"memory": 8}}}
     )
     host = DiffusersHost(model)
-    with torch.no_grad(), open_session(host, plan):
-        handle = model.unet.conv_in.register_forward_hook(lambda *_: tags.append(host.now.tags))
+    hooks = replace(prepare(plan, host), layers={"conv_in": lambda call: tags.append(call.model.tags)})
+    with torch.no_grad(), Session(host, hooks):
         called(model, latent(2), rows(), told(plan, rows()))
-        handle.remove()
     assert tags == [(("region", 0), ("region", 1), ("region", 0), ("region", 1))]  # the first region's uncond is not the second's
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from ..ldm.sites import sites_of
+from ..installing.sites import sites_of
 
 
 def controls_of(p: Any) -> list[nn.Module]:

@@ -2,14 +2,13 @@
 
 ``forge_objects`` is reset before every sampling and its ``UnetPatcher`` cloned by every extension, so that clone-and-replace has to be done
 anew for each pass, on top of what others did. The modules inside are the same through all of that: what is hooked here is hooked on them,
-and on the pass' own denoiser, and taken back when sampling ends. Row roles come with the rows (`forge_rows`).
+and on the pass' own denoiser, and taken back when sampling ends. Row roles come with the rows (`forge.rows`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 from torch import Tensor
 
@@ -24,7 +23,7 @@ from ..webui_family.host import WebUIHost
 from . import pictures
 from .loras import on_texts, unet_deltas
 from .model import facts_of_model, training_levels
-from .sampling import Sampling
+from .sampling import ForgeSampling
 
 
 class ForgeHost(WebUIHost):
@@ -70,12 +69,5 @@ class ForgeHost(WebUIHost):
         """See `capabilities.InvertingHost.predict`."""
         return pictures.predict(loaded_model(), x, step, conditionings)
 
-    def patched(self, hooks: Hooks) -> AbstractContextManager[None]:
-        """Hook the loaded model until exit; see `ports.Host.patched`. Raises `RegionalError` where it cannot serve ``hooks``."""
-        sampling = Sampling(self._p, hooks)
-        return self._sampled(sampling, sampling.installed(self._model))
-
-    def begin_pass(self, p: Any, noise: Any = None) -> None:
-        """The sampler of the next pass of ``p`` is made and about to run; Forge calls this twice before the hires pass. Raises nothing."""
-        if self._sampling is not None:
-            self._sampling.begin_pass(p.sampler.model_wrap_cfg)
+    def _sampling_under(self, hooks: Hooks) -> ForgeSampling:
+        return ForgeSampling(self._p, hooks)

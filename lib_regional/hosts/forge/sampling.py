@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...engine.calls import StepInfo
 from ...engine.hooks import Hooks
 from ...engine.patching import patched_forward
 from ...request.errors import RegionalError
 from ..a1111.model import loaded_model
-from .controlnet import hooked_controlnets
+from ..installing.installer import Patches
+from ..webui_family.sampling import Sampling
+from .controlnet import on_controlnets
 from .denoiser import guided
 from .model import diffusion_model_of, identity_of, prepare_again
-from .network.network import Network
+from .network.network import NetworkInstaller
 from .rows import step_before, tag_conditions
 from .tiles import tracked_tiles
 
@@ -28,57 +30,28 @@ _NOT_BEGUN = "This WebUI made a picture without announcing its passes, which Reg
 _MODIFIERS = "conditioning_modifiers"
 
 
-class Sampling:
-    """The hooks of one generation: on the network from `installed`, on each pass' denoiser from `begin_pass`."""
+class ForgeSampling(Sampling):
+    """See `Sampling`."""
 
     def __init__(self, p: Any, hooks: Hooks) -> None:
-        self._p = p
-        self._hooks = hooks
-        self._installed, self._pass, self._call = ExitStack(), ExitStack(), ExitStack()
-        self._network: Network | None = None
-        self._unet: nn.Module | None = None
-        self._identity: tuple[Any, ...] = ()
-        self._denoiser: Any = None
+        self._network = NetworkInstaller(hooks)
+        super().__init__(p, self._network)
         self._latent: tuple[int, int] = (0, 0)
         self._inside = False
         self._fault: Exception | None = None
 
-    @contextmanager
-    def installed(self, model: Any) -> Iterator[None]:
-        """Hook ``model`` and the host's denoiser callback until exit."""
-        from modules import script_callbacks
+    def begin(self, model: Any) -> None:
+        """See `Sampling`."""
+        self._network.install(diffusion_model_of(model), identity_of(model))
 
-        with ExitStack() as stack:
-            stack.callback(self._end)
-            self._hook(model)
-            stack.callback(script_callbacks.remove_callbacks_for_function, self._on_cfg_denoiser)
-            script_callbacks.on_cfg_denoiser(self._on_cfg_denoiser)
-            yield
-            if self._fault is not None:
-                raise self._fault
+    def on_pass(self, denoiser: Any, noise: Tensor | None) -> Patches:
+        """See `Sampling`."""
+        yield patched_forward(denoiser, self._around_denoiser)
 
-    def begin_pass(self, denoiser: Any) -> None:
-        """Patch the pass' own ``CFGDenoiser``, in place of the one of the pass before."""
-        self._pass.pop_all().close()
-        self._denoiser = denoiser
-        self._pass.enter_context(patched_forward(denoiser, self._around_denoiser))
-
-    def _end(self) -> None:
-        for stack in (self._call, self._pass, self._installed):
-            stack.pop_all().close()
-        self._network = self._unet = self._denoiser = None
-
-    def _hook(self, model: Any) -> None:
-        """Hook the model's network unless it is hooked, and remember the identity of its weights."""
-        self._identity, unet = identity_of(model), diffusion_model_of(model)
-        if unet is self._unet:
-            return
-        self._installed.pop_all().close()
-        self._unet = unet
-        with ExitStack() as stack:
-            self._network = Network(unet, self._hooks)
-            stack.enter_context(self._network.hooked())
-            self._installed = stack.pop_all()
+    def raise_fault(self) -> None:
+        """See `Sampling`."""
+        if self._fault is not None:
+            raise self._fault
 
     # ------------------------------------------------------------------ one guided prediction
 
@@ -92,60 +65,51 @@ class Sampling:
         def ask() -> Tensor:
             return self._predict(inner, x, sigma, *args, **kwargs)
 
-        if self._hooks.denoiser is None:
+        if self._network.hooks.denoiser is None:
             return ask()
         level = float(sigma[0])
-        return guided(denoiser, self._hooks.denoiser, x, level, step_before(denoiser, level), ask)
+        return guided(denoiser, self._network.hooks.denoiser, x, level, step_before(denoiser, level), ask)
 
     def _predict(self, inner: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        assert self._network is not None
         self._network.reset()
         self._inside = True
         try:
             found = inner(*args, **kwargs)
         finally:
             self._inside = False
-            self._call.pop_all().close()
-        if self._fault is not None:
-            raise self._fault
+            self._network.replace("call")
+        self.raise_fault()
         if not self._network.ran:
             raise RegionalError(_NOT_RUN)
         self._network.check()
         return found
 
-    def _on_cfg_denoiser(self, params: Any) -> None:
+    def on_cfg_denoiser(self, params: Any) -> None:
         """Called before the network runs, after a refiner's switch. The host would log an error raised here and go on."""
         if self._p is not None and getattr(params.denoiser, "p", None) is not self._p:
             return
         try:
             if not self._inside or params.denoiser is not self._denoiser:
                 raise RegionalError(_NOT_BEGUN)
-            self._call.pop_all().close()
+            self._network.replace("call")
             model = loaded_model()
-            self._follow(model, params.x)
-            options = model.forge_objects.unet.model_options
-            self._call.enter_context(_first_in_list(options, _MODIFIERS, tag_conditions(params.denoiser, self._tell)))
-            assert self._network is not None
-            self._call.enter_context(hooked_controlnets(model.forge_objects.unet, self._hooks, self._network.call_of))
-            self._call.enter_context(tracked_tiles(options, self._network.tile, self._hooks.method, self._hooks.unet is None))
+            if self._network.follow(diffusion_model_of(model), identity_of(model)):
+                prepare_again(model, params.x)
+            self._network.replace("call", self._on_call(params.denoiser, model.forge_objects.unet))
         except Exception as error:  # raised by `_predict`, once the host has answered
             self._fault = self._fault or error
 
-    def _tell(self, step: StepInfo) -> None:
-        assert self._network is not None
-        self._network.announce(step, self._latent, getattr(loaded_model().forge_objects.unet, "controlnet_linked_list", None))
+    def _on_call(self, denoiser: Any, patcher: Any) -> Patches:
+        """What is patched for one guided prediction: the roles of its rows, ControlNets, tiles."""
+        network, options = self._network, patcher.model_options
 
-    def _follow(self, model: Any, x: Tensor) -> None:
-        """Hook the network that runs now, and renew what depends on the old weights, if a refiner or the hires pass changed them."""
-        if identity_of(model) == self._identity:
-            return
-        self._hook(model)
-        if self._hooks.renew is None:
-            raise RegionalError(
-                "The weights changed during sampling (refiner, hires checkpoint or LoRAs), which this method cannot follow."
-            )
-        self._hooks.renew()
-        prepare_again(model, x)
+        def announce(step: StepInfo) -> None:
+            unet = loaded_model().forge_objects.unet
+            network.announce(step, self._latent, getattr(unet, "controlnet_linked_list", None))
+
+        yield _first_in_list(options, _MODIFIERS, tag_conditions(denoiser, announce))
+        yield from on_controlnets(patcher, network, network.call_of)
+        yield tracked_tiles(options, network.tile, network.hooks.method, network.hooks.unet is None)
 
 
 @contextmanager

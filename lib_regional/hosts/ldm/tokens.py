@@ -8,16 +8,17 @@ nor tiled get no attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, cat, nn
 
-from ...engine.calls import ModelCall, Site
+from ...engine.calls import Site
 from ...engine.hooks import TokenAttributesHook
 from ...engine.patching import patched_forward
-from ...request.layout.windows import Grid
+from ..installing.installer import Patches
+from ..installing.running import Running
+from ..installing.sites import transformer_of
 
 _HYPERTILE = "__webui_hypertile_params"
 """The attribute that the host's Hypertile sets on an attention; its ``forward`` is what the wrapper calls with the tiles."""
@@ -40,10 +41,9 @@ def innermost(attn: Any) -> Any:
 class AttributedTokens:
     """Per-token attributes in one UNet, from the norm before a self-attention to its layers."""
 
-    def __init__(self, hook: TokenAttributesHook, now: Callable[[], ModelCall | None], grids: Mapping[str, Grid]) -> None:
+    def __init__(self, hook: TokenAttributesHook, running: Running) -> None:
         self._hook = hook
-        self._now = now
-        self._grids = grids
+        self._running = running
         self._width: dict[str, int] = {}
         self._here: dict[str, Tensor] = {}
 
@@ -51,18 +51,19 @@ class AttributedTokens:
         """Attributes (B', L', n) while the self-attention of ``layer`` runs on merged or tiled tokens, else None."""
         return self._here.get(layer.partition(".attn1.")[0] + ".attn1")
 
-    def install(self, unet: nn.Module, site: Site, transformer: str, attn: Any, ask: Ask | None, stack: ExitStack) -> None:
-        """Append the hook's attributes to ``site``'s tokens until ``stack`` is closed; ``ask`` is called with them."""
+    def patches(self, unet: nn.Module, site: Site, attn: Any, ask: Ask | None) -> Patches:
+        """The hook's attributes on ``site``'s tokens; ``ask`` is called with them."""
         block = unet.get_submodule(site.name.rpartition(".")[0])
-        stack.enter_context(patched_forward(innermost(attn), self._around(site.name, ask)))
-        stack.callback(block.get_submodule("norm1").register_forward_hook(self._load(site.name, transformer, block, attn)).remove)
+        yield patched_forward(innermost(attn), self._around(site.name, ask))
+        yield block.get_submodule("norm1").register_forward_hook(self._load(site, block, attn))
 
-    def _load(self, name: str, transformer: str, block: Any, attn: Any) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
+    def _load(self, site: Site, block: Any, attn: Any) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
         """A forward hook of the block's first norm: y (B, L, C) -> (B, L, C + n)."""
+        name, transformer, running = site.name, transformer_of(site), self._running
 
         def load(_: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
             self._width.pop(name, None)
-            model, grid = self._now(), self._grids.get(transformer)
+            model, grid = running.now, running.grids.get(transformer)
             if model is None or grid is None or y.shape[:2] != (len(model.rows), grid[0] * grid[1]) or not moves_tokens(block, attn):
                 return None
             values = self._hook(model, grid)

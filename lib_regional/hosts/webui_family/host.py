@@ -10,12 +10,14 @@ from torch import Tensor
 
 from ...engine.calls import ContextSchedule
 from ...engine.capabilities import GuidanceModel
+from ...engine.hooks import Hooks
 from ...request.errors import RegionalError
 from ...request.prompt.lora_tags import LoraTag
 from ...sources.clipseg import named_clipseg
 from ..a1111.model import loaded_model
 from . import texts as a1111_texts
 from .progress import announce
+from .sampling import Sampling
 
 
 class WebUIHost:
@@ -24,7 +26,8 @@ class WebUIHost:
     def __init__(self, model: Any, p: Any = None) -> None:
         self._model = model
         self._p = p
-        self._sampling: Any = None
+        self._sampling: Sampling | None = None
+        """The one that passes are announced to."""
 
     def encode(
         self,
@@ -78,11 +81,21 @@ class WebUIHost:
         return [int(step) for step in reversed(self._p.sampler.get_timesteps(self._p, steps)[:kept].tolist())]
 
     @contextmanager
-    def _sampled(self, sampling: Any, installed: AbstractContextManager[None]) -> Iterator[None]:
-        """``sampling`` is the one that passes are announced to, while it listens."""
-        with installed:
+    def patched(self, hooks: Hooks) -> Iterator[None]:
+        """Hook the loaded model until exit; see `ports.Host.patched`. Raises `RegionalError` where it cannot serve ``hooks``."""
+        sampling = self._sampling_under(hooks)
+        with sampling.installed(self._model):
             before, self._sampling = self._sampling, sampling
             try:
                 yield
             finally:
                 self._sampling = before
+
+    def _sampling_under(self, hooks: Hooks) -> Sampling:
+        """One ``p.sample`` under ``hooks``."""
+        raise NotImplementedError
+
+    def begin_pass(self, p: Any, noise: Tensor | None = None) -> None:
+        """See `capabilities.PassHost`. Forge calls this twice before the hires pass."""
+        if self._sampling is not None:
+            self._sampling.begin_pass(p.sampler.model_wrap_cfg, noise)

@@ -17,7 +17,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 
 from ....engine.patching import patched_forward
-from ...ldm.sites import sites_of
+from ...installing.sites import sites_of
 from .attention import plain_attention
 
 

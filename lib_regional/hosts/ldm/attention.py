@@ -1,4 +1,4 @@
-"""Attention layers of ``ldm`` and ``sgm`` under AUTOMATIC1111: where they are, and one of them as an `AttentionCall`."""
+"""Attention layers of ``ldm`` and ``sgm``: one of them as an `AttentionCall`, and which calls are left to the host or refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...engine.calls import AttentionCall, ModelCall, Site
 from ...engine.hooks import AttentionHook
@@ -16,29 +16,6 @@ from ...request.layout.windows import Grid
 from ...tensors.precision import autocasts, full_precision
 
 Project = Callable[..., Tensor]
-
-
-def sites_of(unet: nn.Module, prefix: str = "") -> list[tuple[Site, Any]]:
-    """Attention layers by name, not by class: others replace the classes. ``prefix`` comes before their names."""
-    named = [(name, module) for name, module in unet.named_modules() if name.endswith((".attn1", ".attn2"))]
-    return [
-        (Site(prefix + name, "cross" if name.endswith(".attn2") else "self"), module) for name, module in named if hasattr(module, "to_q")
-    ]
-
-
-def transformer_of(site: Site) -> str:
-    """``input_blocks.1.1.transformer_blocks.0.attn2`` -> ``input_blocks.1.1``, whose input has the picture's rows and columns."""
-    return site.name.rsplit(".transformer_blocks.", 1)[0]
-
-
-def grid_hook(grids: dict[str, Grid], name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
-    """A forward pre-hook (with keywords) that notes in ``grids`` the grid of the transformer ``name``."""
-
-    def remember(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        x = args[0] if args else kwargs["x"]
-        grids[name] = (x.shape[-2], x.shape[-1])
-
-    return remember
 
 
 def left_to_host(mask: Any, rest: dict[str, Any]) -> bool:

@@ -1,0 +1,163 @@
+"""`Hooks` on a network: where each slot is installed, in which order, all of them or none, and what is undone when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from ...engine.calls import LayerCall, ModelCall, Site
+from ...engine.hooks import AttentionHook, Hooks, LayerHook
+from ...engine.unused_hooks import AskedHooks
+from ...request.errors import RegionalError
+from ...tensors.lora.deltas import LayerDelta
+from ...tensors.lora.layers import own_weights, spatial_layers
+from .running import Running
+from .sites import layer_of, sites_of, transformer_around, transformer_of
+
+Patches = Iterable[AbstractContextManager[Any]]
+"""Each is in force from its entry to its exit; one is made when those before it are in force."""
+
+Scope = Literal["network", "pass", "call"]
+"""How long patches last: while a network samples, for a sampling pass, for one guided prediction."""
+
+
+class HookInstaller:
+    """Installs one set of `Hooks` on one network at a time. An adapter overrides what differs on its networks: the ``on_…`` methods.
+
+    ``running`` is the call in progress; every hook is left out while there is none.
+    """
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._asked = AskedHooks(hooks)
+        self.hooks = self._asked.hooks
+        self.running = Running()
+        self.network: nn.Module | None = None
+        """The network that is hooked."""
+        self._identity: Hashable = None
+        self._scopes: dict[Scope, ExitStack] = {"network": ExitStack(), "pass": ExitStack(), "call": ExitStack()}
+
+    # ------------------------------------------------------------------ what an adapter supplies
+
+    def on_network(self, network: nn.Module) -> Patches:
+        """`Hooks.unet` and `Hooks.vector`, the announcement of calls, and networks beside this one. Raises where hooks cannot be served."""
+        raise NotImplementedError
+
+    def on_attention(self, site: Site, layer: Any, hook: AttentionHook | None) -> Patches:
+        """The slot of one attention layer; ``hook`` is None where the slot is unset."""
+        raise NotImplementedError
+
+    def weights_of(self, layer: nn.Module, y: Tensor) -> LayerDelta:
+        """Weight and bias that ``layer`` has just used for its output ``y``."""
+        return own_weights(layer, y)
+
+    def attributes_of(self, layer: str) -> Tensor | None:
+        """Attributes (B', L', n) of the tokens that ``layer`` runs on, where the host merged or tiled them."""
+        return None
+
+    # ------------------------------------------------------------------ what all of them share
+
+    def install(self, network: nn.Module, identity: Hashable = None) -> None:
+        """Hook ``network`` in place of the one before, unless it is hooked; ``identity`` is that of its weights."""
+        self._identity = identity
+        if network is not self.network:
+            self._asked.again()
+            self.replace("network", self._patches_of(network))
+
+    def follow(self, network: nn.Module, identity: Hashable) -> bool:
+        """Hook the network that samples now, and renew what depends on its weights, if they changed; returns whether they did.
+
+        Raises `RegionalError` for hooks that cannot be renewed.
+        """
+        if identity == self._identity:
+            return False
+        self.install(network, identity)
+        if self.hooks.renew is None:
+            raise RegionalError(
+                "The weights changed during sampling (refiner, hires checkpoint or LoRAs), which this method cannot follow."
+            )
+        self.hooks.renew()
+        return True
+
+    def replace(self, scope: Scope, patches: Patches = ()) -> None:
+        """Undo what is installed in ``scope``, and install ``patches`` there: all of them, or none where one raises."""
+        self._scopes[scope].close()
+        with ExitStack() as stack:
+            for patch in patches:
+                stack.enter_context(patch)
+            self._scopes[scope] = stack.pop_all()
+
+    def close(self) -> None:
+        """Undo every patch, the shortest-lived ones first. Idempotent."""
+        self.running.begin(None)
+        with ExitStack() as stack:
+            for scope in self._scopes.values():
+                stack.callback(scope.close)
+
+    def check(self, joint: bool = False) -> None:
+        """Raise `RegionalError` where the network's first prediction did not call a hook; see `AskedHooks.check`."""
+        self._asked.check(self.network, joint)
+
+    def with_vectors(self, call: ModelCall, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The keyword arguments of a network after `Hooks.vector` on its pooled texts y (B, V), where it has them."""
+        pooled = arguments.get("y")
+        changed = self.hooks.vector(call, pooled) if self.hooks.vector is not None and pooled is not None else None
+        return arguments if changed is None else {**arguments, "y": changed}
+
+    def on_attentions(self, network: nn.Module, prefix: str = "") -> Patches:
+        """The attention layers of a network and the grids around them; with a ``prefix`` the cross-attention of a ControlNet."""
+        sites = [(site, layer) for site, layer in sites_of(network, prefix) if not prefix or site.kind == "cross"]
+        for name in _transformers(sites):
+            module = network.get_submodule(name.removeprefix(prefix))
+            yield module.register_forward_pre_hook(self.running.grid_hook(name), with_kwargs=True)
+        for site, layer in sites:
+            hook = self.hooks.cross_attention if site.kind == "cross" else self.hooks.self_attention
+            yield from self.on_attention(site, layer, hook)
+
+    def _patches_of(self, network: nn.Module) -> Patches:
+        """Attention comes last: tokens get their attributes behind the layers before it."""
+        yield self._hooking(network)
+        yield from self.on_network(network)
+        if self.hooks.spatial is not None:
+            for name, layer in spatial_layers(network):
+                yield layer.register_forward_hook(self._spatial_hook(name, self.hooks.spatial))
+        transformers = _transformers(sites_of(network))
+        for name, hook in self.hooks.layers.items():
+            around = transformer_around(name, transformers)
+            yield layer_of(network, name).register_forward_hook(self._layer_hook(name, around, hook), with_kwargs=True)
+        yield from self.on_attentions(network)
+
+    @contextmanager
+    def _hooking(self, network: nn.Module) -> Iterator[None]:
+        self.network = network
+        try:
+            yield
+        finally:
+            self.network = None
+
+    def _spatial_hook(self, name: str, hook: LayerHook) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
+        def answer(layer: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
+            now = self.running.now
+            return None if now is None or not args else hook(LayerCall(name, None, now, args[0], y, self.weights_of(layer, y)))
+
+        return answer
+
+    def _layer_hook(
+        self, name: str, transformer: str | None, hook: LayerHook
+    ) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], Tensor | None]:
+        running = self.running
+
+        def answer(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], y: Tensor) -> Tensor | None:
+            if running.now is None:
+                return None
+            x = args[0] if args else next(iter(kwargs.values()))
+            grid = running.grids.get(transformer) if transformer is not None and x.ndim == 3 else None
+            return hook(LayerCall(name, grid, running.now, x, y, token_attributes=self.attributes_of(name)))
+
+        return answer
+
+
+def _transformers(sites: Iterable[tuple[Site, Any]]) -> list[str]:
+    return list(dict.fromkeys(transformer_of(site) for site, _ in sites))

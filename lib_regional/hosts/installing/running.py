@@ -1,0 +1,64 @@
+"""The call of a network that runs now: its rows, and the token grids of its transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from ...engine.calls import ModelCall, UNetRow
+from ...request.layout.windows import Grid
+
+_INPUTS = ("x", "hidden_states")
+"""Names of a transformer's first argument, in ``ldm`` and in diffusers."""
+
+
+class Running:
+    """``now`` is the announced call, None during calls of others. ``grids`` holds (h, w) by transformer, noted as each one runs."""
+
+    def __init__(self) -> None:
+        self.now: ModelCall | None = None
+        self.grids: dict[str, Grid] = {}
+        self.made: tuple[Sequence[UNetRow], int] | None = None
+        """During a method's own call: its rows, and how many the host's call has."""
+
+    def begin(self, call: ModelCall | None) -> None:
+        """``call`` runs from now on."""
+        self.now = call
+        self.grids.clear()
+
+    @contextmanager
+    def during(self, call: ModelCall | None) -> Iterator[None]:
+        """``call`` runs until exit, within the one that runs now."""
+        before, grids = self.now, dict(self.grids)
+        self.begin(call)
+        try:
+            yield
+        finally:
+            self.begin(before)
+            self.grids.update(grids)
+
+    @contextmanager
+    def nested(self, rows: Sequence[UNetRow], latent: Grid) -> Iterator[None]:
+        """Until exit a method's own call, of ``rows`` of the call that runs now and of latents of this size."""
+        outer, made = self.now, self.made
+        assert outer is not None
+        roles = tuple(outer.rows[row.source] for row in rows)
+        self.made = (rows, len(outer.rows))
+        try:
+            with self.during(replace(outer, rows=roles, latent=latent, tags=tuple(row.tag for row in rows))):
+                yield
+        finally:
+            self.made = made
+
+    def grid_hook(self, transformer: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+        """A forward pre-hook (with keywords) that notes the grid of ``transformer``, whose input is (B, C, h, w)."""
+
+        def note(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            x = args[0] if args else next(kwargs[name] for name in _INPUTS if name in kwargs)
+            self.grids[transformer] = (x.shape[-2], x.shape[-1])
+
+        return note

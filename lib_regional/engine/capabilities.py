@@ -1,11 +1,13 @@
-"""Optional capabilities of hosts, as Protocols; a method that needs a missing one is refused with a message."""
+"""Optional powers of a host as Protocols, and how one asks for them: a host without a power is served otherwise, or refused by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
+from ..request.errors import RegionalError
+from ..tensors.latents.noise import Prediction, seeded_noise
 from .calls import Conditioning
 from .ports import Host
 
@@ -13,10 +15,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..tensors.guidance.tokens import Token
-    from ..tensors.latents.noise import Prediction
 
 GuidanceModel = Callable[["Tensor", Sequence[Sequence[str]]], "Tensor"]
 """pictures (B, 3, H, W) in -1..1 and R lists of words -> segmentation maps (B, R, H, W) in 0..1 of the words; differentiable."""
+
+Noise = Callable[[Sequence[int], int], "Tensor"]
+"""``(shape, seed)`` -> unit noise, see `SeedingHost.noise`."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +36,64 @@ class ModelFacts:
     cross_attention: bool = True
 
 
-def facts_of(host: Host) -> ModelFacts:
-    """The ``facts`` of a host's model; those of SD1 where the host states none."""
-    facts = getattr(host, "facts", None)
-    return facts if isinstance(facts, ModelFacts) else ModelFacts()
+# ---------------------------------------------------------------- the powers
 
 
-class SeedingHost(Host, Protocol):
+class FactualHost(Protocol):
+    """A host that knows its model; the others are taken for SD1."""
+
+    @property
+    def facts(self) -> ModelFacts:
+        """Facts of the loaded model."""
+
+
+@runtime_checkable
+class SeedingHost(Protocol):
     """A host with a noise generator of its own (another device, another algorithm); the others draw from PyTorch's CPU generator."""
 
     def noise(self, shape: Sequence[int], seed: int) -> Tensor:
         """Unit noise of ``shape`` (C, h, w): the initial noise of a picture of this size and ``seed``; no other noise changes by it."""
 
 
-class EditingHost(Host, Protocol):
-    """The host interface of edits, beyond `Host`; a host without it is refused with a message.
+@runtime_checkable
+class PassHost(Protocol):
+    """A host that patches each sampling pass by itself."""
 
-    A host whose `decode` has no gradient sets an attribute ``differentiable`` to False."""
+    def begin_pass(self, p: Any, noise: Tensor | None = None) -> None:
+        """The sampler of the next pass (first or hires) of ``p`` is made and about to run; faults show in the pass.
+
+        ``noise`` (B, C, H, W), of unit variance, is the initial noise of the pass, None where the WebUI does not pass it.
+        """
+
+
+@runtime_checkable
+class TokenHost(Protocol):
+    """A host whose tokens can be told from each other."""
 
     def tokens(self, text: str) -> list[Token]:
         """The tokens of ``text`` with their positions in its context, without specials and padding; of a schedule, its last text's."""
+
+
+@runtime_checkable
+class AnnouncingHost(Protocol):
+    """A host that shows progress before sampling."""
+
+    def announce(self, text: str, done: int, total: int) -> bool:
+        """Show ``text`` and how much is done; returns whether to go on."""
+
+
+@runtime_checkable
+class LevelsHost(Protocol):
+    """A host that states the levels of its DDIM; those of the others are spaced evenly."""
+
+    def levels(self) -> Sequence[int]:
+        """Training steps of DDIM in this pass, from the noisiest to the last."""
+
+
+class EditingHost(Host, TokenHost, Protocol):
+    """The host interface of edits, beyond `Host`; a host without it is refused with a message.
+
+    A host whose `decode` has no gradient sets an attribute ``differentiable`` to False: see `decodes_with_gradient`."""
 
     def decode(self, latent: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 3, H, W) around -1..1, with a gradient where autograd is on and the host's weights allow it."""
@@ -64,13 +106,54 @@ class EditingHost(Host, Protocol):
 
 
 class InvertingHost(EditingHost, Protocol):
-    """The host interface of picture inversion: predictions outside of sampling.
-
-    It may have ``announce(text, done, total) -> bool``: shows progress before sampling, and returns whether to go on; and
-    ``levels() -> Sequence[int]``: the training steps of DDIM in this pass, from the noisiest to the last."""
+    """The host interface of picture inversion: predictions outside of sampling."""
 
     alphas_cumprod: Tensor
     """ᾱ of every training step (N,)."""
 
     def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
         """x (B, C, h, w) of unit variance at a training step -> predicted noise (B, C, h, w), with a gradient where autograd is on."""
+
+
+# ---------------------------------------------------------------- asking for them
+
+
+def facts_of(host: Host) -> ModelFacts:
+    """Facts of a host's model (`FactualHost`); those of SD1 where the host states none."""
+    facts = getattr(host, "facts", None)
+    return facts if isinstance(facts, ModelFacts) else ModelFacts()
+
+
+def noise_of(host: Host) -> Noise:
+    """How ``host`` draws noise: its own way (`SeedingHost`), or PyTorch's CPU generator where it has none."""
+    return host.noise if isinstance(host, SeedingHost) else seeded_noise
+
+
+def announced(host: Host, text: str, done: int, total: int) -> bool:
+    """Show progress where the host can (`AnnouncingHost`); returns whether to go on."""
+    return host.announce(text, done, total) if isinstance(host, AnnouncingHost) else True
+
+
+def editing(host: Host) -> EditingHost:
+    """``host`` for edits. Raises `RegionalError` that names what it lacks."""
+    missing = _missing(host, ("tokens", "decode", "guidance_model"))
+    if missing:
+        raise RegionalError(f"Edits do not work with this host ({host.name}): it offers no {', '.join(missing)}.")
+    return cast(EditingHost, host)
+
+
+def inverting(host: Host) -> InvertingHost:
+    """``host`` for the inversion of pictures. Raises `RegionalError` where it cannot."""
+    if _missing(host, ("predict", "alphas_cumprod")):
+        raise RegionalError(f"This host ({host.name}) cannot invert pictures yet: switch inversion off, or edit a generated picture.")
+    return cast(InvertingHost, host)
+
+
+def decodes_with_gradient(host: EditingHost) -> bool:
+    """Whether `EditingHost.decode` has a gradient: it has, unless the host's ``differentiable`` says otherwise."""
+    return bool(getattr(host, "differentiable", True))
+
+
+def _missing(host: Host, names: Iterable[str]) -> list[str]:
+    """Asked of the instance: what a loaded model lacks, a host of the same class may have with another one."""
+    return [name for name in names if not hasattr(host, name)]

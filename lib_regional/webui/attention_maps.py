@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..engine.attention_record import Owner, WordPositions
+from ..engine.capabilities import TokenHost
 from ..request.attention_maps import ImageMaps, RegionMap
 from ..tensors.guidance.alignment import words
 from .token_counts import CHUNK, count_tokens
 
 
-def word_positions(host: Any) -> WordPositions:
+def word_positions(host: object) -> WordPositions:
     """Token positions of words in a context of ``host``; on hosts that only count tokens, the positions of all tokens."""
-    tokens = getattr(host, "tokens", None)
-    if tokens is None:
+    if not isinstance(host, TokenHost):
         return lambda text: token_places(count_tokens([text])[0][0])
-    return lambda text: [position for _, places in words(tokens(text)) for position in places]
+    return lambda text: [position for _, places in words(host.tokens(text)) for position in places]
 
 
 def token_places(count: int) -> list[int]:

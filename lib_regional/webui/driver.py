@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from ..engine.attention_record import AttentionRecord
-from ..engine.capabilities import facts_of
+from ..engine.capabilities import PassHost, facts_of
 from ..engine.hooks import PictureHook
 from ..engine.plan import PassPlan, Picture, Plan, plan_hires, plan_pass
+from ..engine.ports import Host
 from ..engine.session import Session
 from ..hosts.registry import find_host
 from ..methods import open_session
@@ -54,7 +55,7 @@ class Generation:
         self._record: AttentionRecord | None = None
         self._layout = settings.layout()
         self._batch: tuple[PassPlan, PassPlan | None] | None = None
-        self._host: Any = None
+        self._host: Host | None = None
         self._scoped: list[ScopedTags] = []
         self._scoped_hires: list[ScopedTags] = []
         self._raw_hires: list[str] = []
@@ -157,9 +158,8 @@ class Generation:
 
         ``noise`` (B, C, H, W), of unit variance, is the initial noise of the pass, None where the host does not pass it.
         """
-        begin = getattr(self._host, "begin_pass", None)
-        if begin is not None:
-            begin(p, noise)
+        if isinstance(self._host, PassHost):
+            self._host.begin_pass(p, noise)
 
 
 def _with_tags(part: PassPlan, scoped: Sequence[ScopedTags]) -> PassPlan:

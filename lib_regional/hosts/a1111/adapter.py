@@ -30,7 +30,7 @@ class A1111Host(WebUIHost):
 
     @property
     def facts(self) -> ModelFacts:
-        """See `capabilities.facts_of`."""
+        """See `capabilities.FactualHost`."""
         return facts_of_model(self._model)
 
     def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
@@ -41,7 +41,7 @@ class A1111Host(WebUIHost):
         return [a1111_loras.unet_deltas(loaded_model(), lora) for lora in loras]
 
     def tokens(self, text: str) -> list[Token]:
-        """See `capabilities.EditingHost.tokens`."""
+        """See `capabilities.TokenHost.tokens`."""
         return a1111_pictures.tokens_of(loaded_model(), text)
 
     def decode(self, latent: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class DiffusersHost:
 
     @property
     def facts(self) -> ModelFacts:
-        """See `capabilities.ModelFacts`; only models that predict the noise are served."""
+        """See `capabilities.FactualHost`; only models that predict the noise are served."""
         return ModelFacts(int(self._model.unet.config.sample_size or 64))
 
     def encode(
@@ -67,7 +67,7 @@ class DiffusersHost:
         return store
 
     def tokens(self, text: str) -> list[Token]:
-        """See `capabilities.EditingHost.tokens`."""
+        """See `capabilities.TokenHost.tokens`."""
         return [Token(*piece) for piece in self._model.token_pieces(text)]
 
     def decode(self, latent: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ class DiffusersHost:
         return noise
 
     def announce(self, text: str, done: int, total: int) -> bool:
-        """See `capabilities.InvertingHost`."""
+        """See `capabilities.AnnouncingHost`."""
         return announce(text, done, total)
 
     @contextmanager

@@ -38,7 +38,7 @@ class ForgeHost(WebUIHost):
 
     @property
     def facts(self) -> ModelFacts:
-        """See `capabilities.facts_of`."""
+        """See `capabilities.FactualHost`."""
         return facts_of_model(self._model)
 
     def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
@@ -49,7 +49,7 @@ class ForgeHost(WebUIHost):
         return [unet_deltas(loaded_model(), lora) for lora in loras]
 
     def tokens(self, text: str) -> list[Token]:
-        """See `capabilities.EditingHost.tokens`."""
+        """See `capabilities.TokenHost.tokens`."""
         return pictures.tokens_of(loaded_model(), text)
 
     def decode(self, latent: Tensor) -> Tensor:

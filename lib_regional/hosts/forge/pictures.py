@@ -21,7 +21,7 @@ _ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processi
 
 
 def tokens_of(model: Any, text: str) -> list[Token]:
-    """See `capabilities.EditingHost.tokens`. Raises `RegionalError` for models whose prompts are not laid out in chunks (T5).
+    """See `capabilities.TokenHost.tokens`. Raises `RegionalError` for models whose prompts are not laid out in chunks (T5).
 
     reForge and Forge Classic kept the text encoders of AUTOMATIC1111.
     """

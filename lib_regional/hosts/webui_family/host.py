@@ -70,11 +70,11 @@ class WebUIHost:
         return named_clipseg(name)
 
     def announce(self, text: str, done: int, total: int) -> bool:
-        """See `capabilities.InvertingHost`."""
+        """See `capabilities.AnnouncingHost`."""
         return announce(text, done, total)
 
     def levels(self) -> list[int]:
-        """See `capabilities.InvertingHost`: the steps of the host's DDIM in img2img, which leaves out the noisiest level."""
+        """See `capabilities.LevelsHost`: the steps of the host's DDIM in img2img, which leaves out the noisiest level."""
         from modules import sd_samplers_common
 
         steps, kept = sd_samplers_common.setup_img2img_steps(self._p)

@@ -6,31 +6,20 @@ without a seed. A region's seed gives the same noise to every picture of a batch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import torch
 from torch import Tensor
 
 from ...engine.calls import DenoiserCall
+from ...engine.capabilities import noise_of
 from ...engine.hooks import DenoiserHook
 from ...engine.plan import Plan
 from ...engine.ports import Host
 from ...request.errors import RegionalError
-from ...tensors.latents.noise import joined_noise, seeded_noise
+from ...tensors.latents.noise import joined_noise
 from ...tensors.masks.pyramid import Pyramid
 
 _SAME = 0.1
 """Two noises that differ less at every cell are one and the same (rounded to half precision, maybe), and share their weight."""
-
-
-Noise = Callable[[Sequence[int], int], Tensor]
-"""``(shape, seed)`` -> unit noise, see `capabilities.SeedingHost.noise`."""
-
-
-def noise_of(host: Host) -> Noise:
-    """How ``host`` draws noise: its own way, or PyTorch's CPU generator where it has none (`capabilities.SeedingHost`)."""
-    own: Noise | None = getattr(host, "noise", None)
-    return seeded_noise if own is None else own
 
 
 def region_noise(plan: Plan, host: Host) -> DenoiserHook | None:

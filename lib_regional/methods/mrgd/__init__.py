@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ...engine.calls import DenoiserCall
-from ...engine.capabilities import EditingHost, GuidanceModel, InvertingHost
+from ...engine.capabilities import (
+    EditingHost,
+    GuidanceModel,
+    InvertingHost,
+    LevelsHost,
+    announced,
+    decodes_with_gradient,
+    editing,
+    inverting,
+)
 from ...engine.hooks import Hooks
 from ...engine.plan import Plan, plan_pass
 from ...engine.ports import Host
@@ -20,8 +29,6 @@ from .scenes import Scenes
 from .sides import Side
 from .texts import Texts, check_texts, encode_sides
 from .trajectory import SAMPLERS
-
-_ASKED = ("tokens", "decode", "guidance_model")
 
 
 def mrgd(plan: Plan, host: Host) -> Hooks:
@@ -61,18 +68,16 @@ def _inversion(host: EditingHost, plan: Plan, source: Side | None, texts: Texts)
         (w, h), (width, height) = picture.size, plan.size
         text = f"The picture is {w}×{h}, but {width}×{height} is asked for: an edit keeps the size."
         raise settings_error("width, height", [width, height], f"{w}×{h}", text=text)
-    if not (hasattr(host, "predict") and hasattr(host, "alphas_cumprod")):
-        raise RegionalError(f"This host ({host.name}) cannot invert pictures yet: switch inversion off, or edit a generated picture.")
+    able = inverting(host)
     if plan.sampler and plan.sampler.lower() != "ddim":
         raise RegionalError(f'The inversion of a picture needs the sampler DDIM, got "{plan.sampler}".')
-    inverting, clean, inner = cast(InvertingHost, host), picture.latent, int(plan.settings.option("null_text"))
+    clean, inner = picture.latent, int(plan.settings.option("null_text"))
 
     def invert(call: DenoiserCall) -> Inverted:
-        *levels, end = _levels(inverting, call)
-        announce = getattr(host, "announce", lambda text, done, total: True)
+        *levels, end = _levels(able, call)
         run = Inversion(
-            inverting, source, texts, levels, call.step.cfg_scale, inner,
-            lambda done, total: bool(announce("Inverting the picture", done, total)), picture.name, end, call.step.total,
+            able, source, texts, levels, call.step.cfg_scale, inner,
+            lambda done, total: announced(host, "Inverting the picture", done, total), picture.name, end, call.step.total,
         )  # fmt: skip
         with differentiable():
             try:
@@ -85,29 +90,26 @@ def _inversion(host: EditingHost, plan: Plan, source: Side | None, texts: Texts)
 
 def _levels(host: InvertingHost, call: DenoiserCall) -> list[int]:
     """Training steps that the sampler goes through, as the host states or evenly from where it begins."""
-    levels: Callable[[], Sequence[int]] | None = getattr(host, "levels", None)
-    if levels is not None:
-        return list(levels())
+    if isinstance(host, LevelsHost):
+        return list(host.levels())
     first = int((host.alphas_cumprod - call.alpha**2).abs().argmin())
     return [*ddim_steps(first, call.step.total), 0]
 
 
 def _check(plan: Plan, host: Host) -> EditingHost:
     """Raise for what cannot be edited before anything is sampled."""
-    missing = [name for name in _ASKED if not hasattr(host, name)]
-    if missing:
-        raise RegionalError(f"Edits do not work with this host ({host.name}): it offers no {', '.join(missing)}.")
+    able = editing(host)
     if plan.hires is not None:
         raise RegionalError("Edits work on the first pass alone: switch off hires fix and enlarge the edited picture afterwards.")
     option = plan.settings.option
     edits = option("source") is not None
     if edits and plan.sampler and plan.sampler.lower() not in SAMPLERS:
         raise RegionalError(f'Edits need the sampler DDIM or Euler, got "{plan.sampler}": the others add noise or look further back.')
-    if edits and plan.settings.method == "mrgd" and option("gradient") == "decoder" and not getattr(host, "differentiable", True):
+    if edits and plan.settings.method == "mrgd" and option("gradient") == "decoder" and not decodes_with_gradient(able):
         allowed = f'"linear": {host.name} allows no gradient through its decoder'
         raise settings_error("options.mrgd.gradient", "decoder", allowed)
     check_texts(plan)
-    return cast(EditingHost, host)
+    return able
 
 
 def _source(plan: Plan, target: Side) -> tuple[Side | None, tuple[Pair, ...]]:

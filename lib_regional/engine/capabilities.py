@@ -129,6 +129,12 @@ def noise_of(host: Host) -> Noise:
     return host.noise if isinstance(host, SeedingHost) else seeded_noise
 
 
+def pass_begins(host: Host, p: Any, noise: Tensor | None) -> None:
+    """Say that a sampling pass of ``p`` begins, to a host that patches each one (`PassHost`)."""
+    if isinstance(host, PassHost):
+        host.begin_pass(p, noise)
+
+
 def announced(host: Host, text: str, done: int, total: int) -> bool:
     """Show progress where the host can (`AnnouncingHost`); returns whether to go on."""
     return host.announce(text, done, total) if isinstance(host, AnnouncingHost) else True

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..engine.attention_record import AttentionRecord
-from ..engine.capabilities import PassHost, facts_of
+from ..engine.capabilities import facts_of, pass_begins
 from ..engine.hooks import PictureHook
 from ..engine.plan import PassPlan, Picture, Plan, plan_hires, plan_pass
 from ..engine.ports import Host
@@ -158,8 +158,8 @@ class Generation:
 
         ``noise`` (B, C, H, W), of unit variance, is the initial noise of the pass, None where the host does not pass it.
         """
-        if isinstance(self._host, PassHost):
-            self._host.begin_pass(p, noise)
+        if self._host is not None:
+            pass_begins(self._host, p, noise)
 
 
 def _with_tags(part: PassPlan, scoped: Sequence[ScopedTags]) -> PassPlan:

@@ -72,9 +72,9 @@ def on_texts(loras: Sequence[LoraTag]) -> Iterator[None]:
 
 def _network(lora: LoraTag) -> tuple[Any, Any]:
     """(entry, network) of ``lora`` at strength 1, read apart from the host's own."""
+    entry, networks = find(lora), extension()
     from modules import sd_models
 
-    entry, networks = find(lora), extension()
     try:
         layers = checked(entry, sd_models.read_state_dict(entry.filename))
         network = networks.load_network(lora.name, entry)

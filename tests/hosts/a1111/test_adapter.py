@@ -32,10 +32,6 @@ def optimiser(request, monkeypatch):
 # ---------------------------------------------------------------- detection
 
 
-def test_the_model_is_found_by_what_it_offers(webui):
-    assert isinstance(find_host(webui.model), A1111Host)
-
-
 KINDS = [
     pytest.param({}, ModelFacts(64), id="nothing told"),
     pytest.param({"is_sd1": True, "image_size": 16, "parameterization": "eps"}, ModelFacts(16), id="a small model"),
@@ -108,25 +104,6 @@ def test_an_optimiser_chosen_meanwhile_is_used(webui, monkeypatch):
         )
         p.sample()
     assert len(ran) == 14
-
-
-def test_calls_describe_the_layer(webui):
-    p, seen = Processing(webui, width=48, height=80), []
-    with hooked(webui, p, cross_attention=declining(seen)):
-        p.sample()
-    assert {call.grid for call in seen} == {(10, 6), (5, 3)}
-    for call in seen:
-        assert call.site.kind == "cross" and call.site.name.endswith(".attn2")
-        assert call.x.shape[:2] == (2, call.grid[0] * call.grid[1]) and call.context.shape == (2, 77, WIDTH)
-        assert call.model.latent == (10, 6) and (call.heads, call.scale) == (2, pytest.approx((call.x.shape[-1] / 2) ** -0.5))
-    assert len({call.site.name for call in seen}) == len(seen) == 7
-
-
-def test_self_attention_is_its_own_context(webui):
-    p, seen = Processing(webui), []
-    with hooked(webui, p, self_attention=declining(seen)):
-        p.sample()
-    assert len(seen) == 7 and all(call.context is call.x and call.site.kind == "self" for call in seen)
 
 
 def test_projections_are_the_modules_themselves(webui):

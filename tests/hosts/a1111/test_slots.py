@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from a1111_hooks import snapshot
-from webui import WIDTH, Denoiser, Interrupted, Processing, TimestepsDenoiser, WebUI, checkpoint, context
+from webui import Denoiser, Interrupted, Processing, TimestepsDenoiser, WebUI, checkpoint, context
 
 from lib_regional.engine.calls import Conditioning, Row, StepInfo, UNetRow
 from lib_regional.engine.hooks import Hooks
@@ -70,29 +70,6 @@ def test_the_unet_call_tells_the_length_of_the_hosts_contexts(webui):
     assert seen == [(77, 1), (154, 1), (154, 2)]
 
 
-def test_rows_may_be_crops_with_texts_of_their_own(webui):
-    """A run of other latents and contexts is what the bare UNet makes of them, and attention hears of it."""
-    p, heard, made = Processing(webui), [], {}
-
-    def hook(call):
-        rows = [UNetRow(1, call.x[1, :, :4], Conditioning(context("x")), "one"), UNetRow(0, call.x[0, :, 2:6], None, "two")]
-        made.update(x=call.x.clone(), run=call.run(rows))
-        return call.native()
-
-    def attention(call):
-        heard.append((call.model.rows, call.model.tags, call.model.latent, call.grid))
-
-    with hooked(webui, p, unet=hook, cross_attention=attention):
-        p.sample()
-    told = torch.stack([context("x"), context("main")])
-    torch.testing.assert_close(made["run"], predict(webui, torch.stack([made["x"][1, :, :4], made["x"][0, :, 2:6]]), told))
-    own, whole = (Row(0, "uncond"), Row(0, "cond")), (Row(0, "cond"), Row(0, "uncond"))
-    assert set(heard) == {
-        (own, ("one", "two"), (4, 8), (4, 8)), (own, ("one", "two"), (4, 8), (2, 4)),
-        (whole, (), (10, 8), (10, 8)), (whole, (), (10, 8), (5, 4)),
-    }  # fmt: skip
-
-
 @pytest.fixture
 def with_vectors(webui):
     """The UNet with SDXL's second conditioning: a vector of 4 numbers for each row."""
@@ -125,37 +102,6 @@ def test_rows_bring_their_own_vectors(webui, with_vectors):
     assert torch.equal(y, torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]]))
 
 
-def test_pooled_texts_are_replaced_where_the_hook_says_so(webui, with_vectors):
-    y, x, asked = torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]]), torch.randn(1, 4, 10, 8), []
-
-    def made(given, hook):
-        p, found = Processing(webui), []
-        denoiser = Denoiser(p)
-        denoiser.unet = lambda x, told: found.append(with_vectors(x, timesteps=torch.full((2,), 500), context=told, y=given)) or found[0]
-        with torch.no_grad(), hooked(webui, p, vector=hook):
-            denoiser(x)
-        return found[0]
-
-    def hook(call, own):
-        asked.append((call.rows, own))
-        return own * 2
-
-    torch.testing.assert_close(made(y, hook), made(y * 2, lambda *_: None))
-    assert not torch.allclose(made(y, lambda *_: None), made(y * 2, lambda *_: None))
-    assert [rows for rows, _ in asked] == [(Row(0, "cond"), Row(0, "uncond"))] and asked[0][1] is y
-    assert torch.equal(y, torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]]))
-
-
-def test_rows_of_different_sizes_are_an_error(webui):
-    p = Processing(webui)
-
-    def hook(call):
-        return call.run([UNetRow(0), UNetRow(1, call.x[1, :, :4])])
-
-    with pytest.raises(RegionalError, match=r"one latent size.*\(4, 4, 8\), \(4, 10, 8\)"), hooked(webui, p, unet=hook):
-        p.sample()
-
-
 def test_token_merging_hears_of_the_nested_size(webui):
     p, unet, sizes = Processing(webui), webui.model.model.diffusion_model, []
     unet._tome_info = {"size": (10, 8)}
@@ -170,52 +116,6 @@ def test_token_merging_hears_of_the_nested_size(webui):
         assert sizes == [(4, 8)] * 7 + [(10, 8)] * 7
     finally:
         del unet._tome_info
-
-
-def test_a_call_of_somebody_else_is_left_alone(webui):
-    p, seen = Processing(webui), []
-    with hooked(webui, p, unet=lambda call: seen.append(call)):
-        predict(webui, torch.zeros(3, 4, 8, 8), torch.zeros(3, 77, WIDTH))
-        Processing(webui).sample()
-    assert not seen
-
-
-# ---------------------------------------------------------------- single layers
-
-LAYERS = {
-    "attn1.to_q": (10, 8), "attn2.to_q": (10, 8), "attn2.to_k": None, "attn2.to_v": None, "attn2.to_out.0": (10, 8), "ff.net.2": (10, 8),
-}  # fmt: skip
-
-
-def test_layers_are_told_where_they_are(webui):
-    p, seen = Processing(webui), {}
-    names = [*(BLOCK + end for end in LAYERS), "input_blocks.1.1.proj_in", "time_embed.0", "middle_block.1.transformer_blocks.0.attn1.to_q"]
-    plain = p.sample()
-    with hooked(webui, p, layers={name: lambda call: seen.update({call.name: call}) for name in names}):
-        assert torch.equal(p.sample(), plain)
-    assert [seen[name].grid for name in names] == [*LAYERS.values(), None, None, (5, 4)]
-    assert seen[BLOCK + "attn1.to_q"].x.shape == (2, 80, 32) and seen[BLOCK + "attn2.to_k"].x.shape == (2, 77, WIDTH)
-    for name, call in seen.items():
-        layer = webui.model.model.diffusion_model.get_submodule(name)
-        torch.testing.assert_close(call.y, layer(call.x))
-        assert call.model.rows == (Row(0, "cond"), Row(0, "uncond"))
-
-
-def test_what_a_layer_hook_answers_takes_the_layers_place(webui):
-    p, layer = Processing(webui), webui.model.model.diffusion_model.get_submodule(BLOCK + "ff.net.2")
-    plain = p.sample()
-    handle = layer.register_forward_hook(lambda *call: call[-1] * 2)
-    expected = p.sample()
-    handle.remove()
-    with hooked(webui, p, layers={BLOCK + "ff.net.2": lambda call: call.y * 2}):
-        assert torch.equal(p.sample(), expected) and not torch.allclose(expected, plain)
-
-
-def test_a_layer_that_this_unet_has_not_is_an_error(webui):
-    before = snapshot(webui)
-    with pytest.raises(RegionalError, match="no layer mid_block"), hooked(webui, layers={"mid_block": lambda call: None}):
-        raise AssertionError("must not be entered")
-    assert snapshot(webui) == before
 
 
 # ---------------------------------------------------------------- the guided prediction
@@ -347,31 +247,7 @@ def test_an_interrupted_pass_asks_no_hook(webui):
     assert len(seen) == 1
 
 
-# ---------------------------------------------------------------- nothing left behind
-
-
-@pytest.mark.parametrize("fault", [None, RuntimeError, KeyboardInterrupt, Interrupted, torch.cuda.OutOfMemoryError], ids=str)
-@pytest.mark.parametrize("slot", ["unet", "denoiser", "layers"])
-def test_all_slots_leave_nothing_behind(webui, slot, fault):
-    p = Processing(webui)
-
-    def answer(call):
-        step = call.step if slot == "denoiser" else call.model.step
-        if fault is not None and step.index == 1:
-            raise fault("told to")
-        return call.run() if slot == "denoiser" else None
-
-    hooks = {"unet": same_rows, "denoiser": lambda call: call.run(), "layers": {}}
-    hooks[slot] = {"time_embed.0": answer} if slot == "layers" else answer
-    plain = sample(p, "timesteps")
-    before = snapshot(webui)
-    try:
-        with hooked(webui, p, cross_attention=lambda call: None, **hooks):
-            sample(p, "timesteps")
-    except BaseException as error:
-        assert type(error) is fault
-    assert snapshot(webui) == before and "forward" not in vars(p.sampler.model_wrap_cfg)
-    assert torch.equal(sample(p, "timesteps"), plain)
+# ---------------------------------------------------------------- another UNet
 
 
 def test_the_unet_of_a_refiner_has_the_slots_too(webui):

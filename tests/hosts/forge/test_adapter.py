@@ -221,21 +221,6 @@ def test_a_denoiser_hook_writes_where_sampling_goes_on(webui):
     assert not x.any()
 
 
-def test_layers_are_told_their_grid(webui):
-    p, seen = Processing(webui), []
-    block = "input_blocks.1.1.transformer_blocks.0."
-    layers = {
-        block + "attn1.to_q": seen.append,
-        block + "attn2.to_k": seen.append,
-        "middle_block.1.transformer_blocks.0.attn2.to_q": seen.append,
-    }
-    with hooked(webui, p, layers=layers):
-        p.sample(1)
-    assert [(call.name.split(".")[-2:], call.grid, call.x.shape[0]) for call in seen] == [
-        (["attn1", "to_q"], (10, 8), 2), (["attn2", "to_k"], None, 2), (["attn2", "to_q"], (5, 4), 2)
-    ]  # fmt: skip
-
-
 def test_texts_are_encoded_with_the_passes_size(webui):
     p = Processing(webui)
     p.hr_upscale_to_x, p.hr_upscale_to_y = 96, 120

@@ -1,11 +1,8 @@
 """The Forge adapter when something goes wrong, or another checkpoint samples on: nothing is left behind, nothing happens in silence."""
 
-import contextlib
-
 import pytest
-import torch
 from forge_cases import hooked, snapshot
-from forge_double import Engine, Interrupted, Processing, WebUI
+from forge_double import Engine, Processing, WebUI
 from forge_networks import Network
 from torch import nn
 
@@ -15,43 +12,6 @@ from lib_regional.request.errors import RegionalError
 @pytest.fixture
 def webui(monkeypatch):
     return WebUI(monkeypatch, Engine(Network()))
-
-
-def interrupted(call):
-    raise Interrupted
-
-
-def out_of_memory(call):
-    raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-
-
-def broken(call):
-    raise ValueError("broken")
-
-
-@pytest.mark.parametrize("slot", ["cross_attention", "unet", "denoiser", "vector"])
-@pytest.mark.parametrize("fault", [interrupted, out_of_memory, broken, None], ids=["interrupt", "memory", "error", "success"])
-def test_nothing_is_left(monkeypatch, slot, fault):
-    webui = WebUI(monkeypatch, Engine(Network(vectors=True)))
-    p = Processing(webui)
-    before, expected = snapshot(webui), p.sample(2)
-
-    def hook(call, *_):
-        if fault is not None:
-            fault(call)
-        return call.run() if slot == "denoiser" else None
-
-    kinds = {interrupted: Interrupted, out_of_memory: torch.cuda.OutOfMemoryError, broken: ValueError}
-    with raising(kinds.get(fault)), hooked(webui, p, **{slot: hook}):
-        p.sample(2)
-    assert snapshot(webui) == before
-    assert not any("forward" in vars(denoiser) for denoiser in p.denoisers)
-    p.before_sampling.clear()
-    assert torch.equal(p.sample(2), expected)
-
-
-def raising(kind):
-    return contextlib.nullcontext() if kind is None else pytest.raises(kind)
 
 
 def test_a_refiner_is_followed(webui):
@@ -84,14 +44,6 @@ def test_a_pass_that_is_not_announced_is_an_error(webui):
     with pytest.raises(RegionalError, match="without announcing its passes"), hooked(webui, p, cross_attention=lambda call: None):
         p.before_sampling.clear()
         p.sample(1)
-
-
-def test_somebody_elses_generation_is_left_alone(webui):
-    p, inner = Processing(webui), Processing(webui, ["inner"])
-    expected, heard = inner.sample(1), []
-    with hooked(webui, p, cross_attention=heard.append):
-        assert torch.equal(inner.sample(1), expected)
-    assert heard == []
 
 
 def test_an_unknown_kind_of_network_is_refused(monkeypatch):

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from forge_cases import FULL, HALVES, SIZE, snapshot
-from forge_double import Engine, Interrupted
+from forge_cases import FULL, HALVES, SIZE
+from forge_double import Engine
 from forge_networks import Network
 from isolation_cases import plan_of
 from ldm_patched_double import Loader, Processing, WebUI
@@ -121,33 +121,6 @@ def test_the_network_is_loaded_again_by_the_hosts_own_function(monkeypatch):
     webui = WebUI(monkeypatch, "reforge")
     prepare_again(webui.engine, "x")
     assert webui.prepared == [(webui.engine.forge_objects.unet, "x")]
-
-
-def interrupted(call):
-    raise Interrupted
-
-
-def broken(call):
-    raise ValueError("broken")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("fault", [interrupted, broken, None], ids=["interrupt", "error", "success"])
-def test_nothing_is_left(monkeypatch, kind, fault):
-    webui = WebUI(monkeypatch, kind)
-    p = Processing(webui)
-    before, plain = snapshot(webui), sample(webui, p)
-    host = ForgeHost(webui.engine, p)
-    p.before_sampling[:] = [host.begin_pass]
-    if fault is None:
-        with host.patched(Hooks(cross_attention=lambda call: None, unet=lambda call: None)):
-            p.sample(2)
-    else:
-        with pytest.raises((Interrupted, ValueError)), host.patched(Hooks(unet=fault)):
-            p.sample(2)
-    assert snapshot(webui) == before
-    assert not any("forward" in vars(denoiser) for denoiser in p.denoisers)
-    assert torch.equal(sample(webui, p), plain)
 
 
 @pytest.mark.parametrize("kind", KINDS)

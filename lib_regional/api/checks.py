@@ -10,6 +10,7 @@ from ..request.cost import TRAINED, estimate
 from ..request.edit.pairing import edit_of
 from ..request.errors import RegionalError, shown
 from ..request.layout.regions import Layout, RegionSettings
+from ..request.layout.shapes import Box
 from ..request.prompt.lora_tags import LoraTag, split_tags
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
 from ..request.prompt.splitting import open_bracket, split_prompt
@@ -116,5 +117,5 @@ def _region_warnings(
         yield f"is smaller than one cell of the coarsest attention grid ({_COARSEST} × {_COARSEST} pixels): it acts in its centre there."
 
 
-def _smaller_than(pixels: int, bounds: Any, size: tuple[int, int]) -> bool:
+def _smaller_than(pixels: int, bounds: Box, size: tuple[int, int]) -> bool:
     return (bounds.x1 - bounds.x0) * size[0] < pixels or (bounds.y1 - bounds.y0) * size[1] < pixels

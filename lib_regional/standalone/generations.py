@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .faults import StoppedError
 
@@ -60,7 +60,7 @@ class Line:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, "regional-generation")
         self._lock = threading.Lock()
-        self._open: set[Generation] = set()
+        self._open: set[Generation[Any]] = set()
         self._stopped = False
 
     def add(self, run: Callable[[Generation[T]], T]) -> Generation[T]:

@@ -79,8 +79,8 @@ def encode_picture(model: Any, picture: Tensor) -> Tensor:
     """See `capabilities.EditingHost.encode_picture`; ``sgm`` returns a sample of the posterior, which is narrow, not its mean."""
     stage = model.first_stage_model
     found = stage.encode(picture.to(next(stage.parameters())))
-    latent: Tensor = found if isinstance(found, Tensor) else found.mode()
-    return latent.float() * model.scale_factor
+    latent: Tensor = (found if isinstance(found, Tensor) else found.mode()).float() * model.scale_factor
+    return latent
 
 
 def predict(model: Any, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
@@ -95,7 +95,8 @@ def predict(model: Any, x: Tensor, step: int, conditionings: Sequence[Conditioni
     if getattr(model, "parameterization", "eps") != "v":
         return output
     kept = float(model.alphas_cumprod[step])
-    return output * kept**0.5 + x * (1 - kept) ** 0.5
+    noise: Tensor = output * kept**0.5 + x * (1 - kept) ** 0.5
+    return noise
 
 
 def _network_type(x: Tensor) -> torch.dtype:

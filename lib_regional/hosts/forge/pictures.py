@@ -83,8 +83,9 @@ def predict(model: Any, x: Tensor, step: int, conditionings: Sequence[Conditioni
     pooled = {"y": torch.stack(vectors).to(x.device, dtype)} if vectors else {}
     times = x.new_full((len(x),), float(step), dtype=torch.float32)
     with with_gradient(unet) if torch.is_grad_enabled() else nullcontext():
-        output = unet(x.to(dtype), times, context=context.to(x.device, dtype), transformer_options={}, **pooled).to(x)
+        output: Tensor = unet(x.to(dtype), times, context=context.to(x.device, dtype), transformer_options={}, **pooled).to(x)
     if facts_of_model(model).prediction != "v":
         return output
     kept = float(training_levels(model)[step])
-    return output * kept**0.5 + x * (1 - kept) ** 0.5
+    noise: Tensor = output * kept**0.5 + x * (1 - kept) ** 0.5
+    return noise

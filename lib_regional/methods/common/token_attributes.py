@@ -11,7 +11,7 @@ from torch import Tensor
 from ...engine.calls import ModelCall
 from ...engine.hooks import TokenAttributesHook
 from ...request.layout.windows import Grid
-from .region_lora import Placement
+from .lora_factors import Placement
 
 
 def strength_attributes(placement: Placement) -> TokenAttributesHook:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...engine.calls import Conditioning, StepInfo
@@ -198,12 +199,13 @@ class Inversion:
 def _moved(x: Tensor, noise: Tensor, now: float, following: float) -> Tensor:
     """A deterministic step between two ᾱ, in either direction."""
     clean = (x - (1 - now) ** 0.5 * noise) / now**0.5
-    return following**0.5 * clean + (1 - following) ** 0.5 * noise
+    moved: Tensor = following**0.5 * clean + (1 - following) ** 0.5 * noise
+    return moved
 
 
 def _reach(now: float, following: float) -> float:
     """How far a step between two ᾱ moves with its clean prediction: the derivative of `_moved`, with the noise that goes with it."""
-    return following**0.5 - ((1 - following) * now / (1 - now)) ** 0.5
+    return float(following**0.5 - ((1 - following) * now / (1 - now)) ** 0.5)
 
 
 def cached(inversion: Inversion, clean: Tensor, folder: Path | None = None) -> Inverted:
@@ -220,7 +222,7 @@ def cached(inversion: Inversion, clean: Tensor, folder: Path | None = None) -> I
     return done
 
 
-def _keep(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+def _keep(file: Path, arrays: Mapping[str, NDArray[np.float32]]) -> None:
     """Write ``file`` whole or not at all, readable by its owner only: it holds what the picture shows."""
     file.parent.mkdir(parents=True, exist_ok=True)
     files.remove_leftovers(file.parent, older=r"tmp\w{8}\.part")

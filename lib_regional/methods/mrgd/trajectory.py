@@ -90,7 +90,8 @@ def _from_noise(x: Tensor, output: Tensor, alpha: float, beta: float) -> Tensor:
 def _from_velocity(x: Tensor, output: Tensor, alpha: float, beta: float) -> Tensor:
     """v = (a·noise − b·clean) with a, b the shares at unit variance (Salimans and Ho 2022)."""
     unit = (alpha**2 + beta**2) ** 0.5
-    return (alpha * x / unit - beta * output) / unit
+    clean: Tensor = (alpha * x / unit - beta * output) / unit
+    return clean
 
 
 CONVERSIONS: tuple[Conversion, ...] = (_from_noise, _from_velocity)

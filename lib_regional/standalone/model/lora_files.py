@@ -74,7 +74,8 @@ class LoraFile:
         if self.path.suffix.lower() in _PICKLES:
             raise LoraError(f"{self.path.name} is a pickle file, which may run code when it is read: convert it to .safetensors.")
         try:
-            return load_file(self.path)
+            weights: dict[str, Tensor] = load_file(self.path)
+            return weights
         except (SafetensorError, OSError, ValueError) as error:
             raise LoraError(f"{self.path.name} is not a readable safetensors file ({error}).") from error
 

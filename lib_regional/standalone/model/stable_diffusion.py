@@ -167,7 +167,7 @@ class StandaloneModel:
             added = {"text_embeds": vector[:, :-6].to(self.dtype), "time_ids": vector[:, -6:]}
         context = crossattn_of(cond).to(self.device, self.dtype)
         steps = timesteps.to(self.device)
-        out = self.unet(x.to(self.dtype), steps, encoder_hidden_states=context, added_cond_kwargs=added, return_dict=False)[0]
+        out: Tensor = self.unet(x.to(self.dtype), steps, encoder_hidden_states=context, added_cond_kwargs=added, return_dict=False)[0]
         return out.to(torch.float32)
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -179,7 +179,8 @@ class StandaloneModel:
     def decode_latents(self, latents: Tensor) -> Tensor:
         """As `decode`, all at once and with a gradient where autograd is on."""
         scaled = latents.to(self.device, self.vae.dtype) / self.vae.config.scaling_factor
-        return self.vae.decode(scaled, return_dict=False)[0].to(torch.float32)
+        pictures: Tensor = self.vae.decode(scaled, return_dict=False)[0].to(torch.float32)
+        return pictures
 
     def token_pieces(self, text: str) -> list[tuple[int, str, int]]:
         """(position in the context, letters, number of the word) of each token of a text; of a schedule, those of its last text."""
@@ -190,7 +191,8 @@ class StandaloneModel:
         with torch.no_grad():
             source = images.to(self.device, self.vae.dtype)
             means = [self.vae.encode(one[None]).latent_dist.mode() for one in source]
-            return torch.cat(means).to(torch.float32) * self.vae.config.scaling_factor
+            latents: Tensor = torch.cat(means).to(torch.float32) * self.vae.config.scaling_factor
+            return latents
 
 
 def _lengthened(context: Tensor, length: int) -> Tensor:

@@ -128,10 +128,11 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         """The clean latents to start from, with noise or zeros under the mask where ``inpainting_fill`` is one of these."""
         if self.mask is None or self.nmask is None or self.inpainting_fill not in (LATENT_NOISE, LATENT_NOTHING):
             return latent
-        kept = latent * self.mask
+        kept: Tensor = latent * self.mask
         if self.inpainting_fill == LATENT_NOTHING:
             return kept
-        return kept + ImageNoise(latent.shape[1:], self.seeds).next().to(latent) * self.nmask
+        filled: Tensor = kept + ImageNoise(latent.shape[1:], self.seeds).next().to(latent) * self.nmask
+        return filled
 
     def sample(
         self,
@@ -155,7 +156,8 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         samples = self.sampler.sample_img2img(self, latent, noise, conditioning, unconditional_conditioning)
         if self.mask is None or self.nmask is None:
             return samples
-        return samples * self.nmask + latent * self.mask
+        blended: Tensor = samples * self.nmask + latent * self.mask
+        return blended
 
     def close(self) -> None:
         """See `StableDiffusionProcessing.close`."""

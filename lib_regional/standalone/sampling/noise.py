@@ -48,4 +48,5 @@ def slerp(share: float, low: Tensor, high: Tensor) -> Tensor:
         return low * share + high * (1 - share)
     omega = dot.acos()
     total = omega.sin()
-    return (((1 - share) * omega).sin() / total).unsqueeze(1) * low + ((share * omega).sin() / total).unsqueeze(1) * high
+    mixed: Tensor = (((1 - share) * omega).sin() / total).unsqueeze(1) * low + ((share * omega).sin() / total).unsqueeze(1) * high
+    return mixed

@@ -169,7 +169,8 @@ def selected(shown: Shown, event: gr.SelectData) -> tuple[int, str]:
 def _size_of(shown: Shown, index: int) -> tuple[int, int] | None:
     try:
         with Image.open(shown.files[index]) as image:
-            return image.size
+            width, height = image.size
+            return width, height
     except (IndexError, OSError):
         return None
 

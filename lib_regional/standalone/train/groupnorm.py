@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -52,7 +53,8 @@ class QuickGroupNorm(nn.GroupNorm):
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() != 4 or x.device.type != "cpu":
             return super().forward(x)
-        return _Normalise.apply(x, self.weight, self.bias, self.num_groups, self.eps)
+        normalise: Callable[..., Tensor] = _Normalise.apply
+        return normalise(x, self.weight, self.bias, self.num_groups, self.eps)
 
 
 def quicken(module: nn.Module) -> nn.Module:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +60,7 @@ class Average:
     def state(self) -> dict[str, object]:
         return {"weights": self.weights, "updates": self.updates}
 
-    def load(self, state: dict) -> None:
+    def load(self, state: dict[str, Any]) -> None:
         self.weights = {name: value.to(self.weights[name].device) for name, value in state["weights"].items()}
         self.updates = int(state["updates"])
 
@@ -76,10 +77,11 @@ class Checkpoint:
         torch.save({"step": step, **parts}, temporary)
         os.replace(temporary, self.path)
 
-    def load(self, device: str = "cpu") -> dict | None:
+    def load(self, device: str = "cpu") -> dict[str, Any] | None:
         if not self.path.exists():
             return None
-        return torch.load(self.path, map_location=device, weights_only=True)
+        state: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
+        return state
 
 
 class Log:

@@ -32,7 +32,8 @@ def sigmas(steps: int) -> tuple[Tensor, Tensor]:
 def contexts(text_encoder: nn.Module, texts: list[str]) -> Tensor:
     """Texts -> (B,77,64), with the compact text encoder."""
     device = next(text_encoder.parameters()).device
-    return text_encoder(compact(encode(texts)).to(device)).last_hidden_state.float()
+    found: Tensor = text_encoder(compact(encode(texts)).to(device)).last_hidden_state.float()
+    return found
 
 
 @torch.no_grad()

@@ -89,7 +89,8 @@ def _decomposed(parts: Parts, target: Target, delta: Tensor) -> Tensor:
     norm = torch.linalg.vector_norm(merged, dim=others, keepdim=True)
     if size.numel() != norm.numel():
         raise _misfit(tuple(size.shape), tuple(norm.shape))
-    return merged * (size.reshape(norm.shape) / norm) - weight
+    change: Tensor = merged * (size.reshape(norm.shape) / norm) - weight
+    return change
 
 
 def _low_rank(parts: Parts, target: Target) -> LayerDelta:
@@ -194,7 +195,8 @@ def _cayley(blocks: Tensor, limit: float) -> Tensor:
         norm = skew.norm()
         skew = skew * ((norm.clamp(max=limit) + 1e-8) / (norm + 1e-8))
     one = torch.eye(blocks.shape[-1], device=blocks.device)
-    return (one + skew) @ torch.linalg.inv(one - skew)
+    rotations: Tensor = (one + skew) @ torch.linalg.inv(one - skew)
+    return rotations
 
 
 def _by_blocks(blocks: Tensor, weight: Tensor) -> Tensor:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .scene import COLOURS, Scene, Thing
 
-Array = np.ndarray
+Array = NDArray[Any]
 Distance = Callable[[Array, Array, float], Array]
 """(x (H,W), y (H,W), radius) -> signed distance (H,W) in pixels, negative inside; y points down."""
 
@@ -38,18 +40,21 @@ def _polygon(corners: tuple[tuple[float, float], ...]) -> Distance:
             length = math.hypot(bx - ax, by - ay)
             nx, ny = (by - ay) / length, (ax - bx) / length
             planes.append(nx * (x - ax * r) + ny * (y - ay * r))
-        return np.maximum.reduce(planes)
+        inside: Array = np.maximum.reduce(planes)
+        return inside
 
     return distance
 
 
 def _ring(x: Array, y: Array, r: float) -> Array:
-    return np.abs(np.hypot(x, y) - 0.73 * r) - 0.27 * r
+    distance: Array = np.abs(np.hypot(x, y) - 0.73 * r) - 0.27 * r
+    return distance
 
 
 def _cross(x: Array, y: Array, r: float) -> Array:
     x, y = np.abs(x), np.abs(y)
-    return np.maximum(np.maximum(x, y) - r, np.minimum(x, y) - 0.32 * r)
+    distance: Array = np.maximum(np.maximum(x, y) - r, np.minimum(x, y) - 0.32 * r)
+    return distance
 
 
 def _star(x: Array, y: Array, r: float) -> Array:
@@ -60,7 +65,8 @@ def _star(x: Array, y: Array, r: float) -> Array:
     tip, notch = 1.1 * r, 0.45 * r
     nx, ny = notch * math.cos(math.pi / 5), notch * math.sin(math.pi / 5)
     edge = math.hypot(nx - tip, ny)
-    return ((px - tip) * ny - py * (nx - tip)) / edge
+    distance: Array = ((px - tip) * ny - py * (nx - tip)) / edge
+    return distance
 
 
 DISTANCES: dict[str, Distance] = {

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
@@ -36,7 +37,7 @@ def scene_of(group: int, index: int, seed: int = 0) -> Scene:
     return random_scene(np.random.default_rng((seed, group, index)), SIZES[group])
 
 
-def object_cells(scene: Scene) -> np.ndarray:
+def object_cells(scene: Scene) -> NDArray[np.bool_]:
     """(h,w) bool: latent cells that a thing touches."""
     cells = np.zeros((scene.height // 8, scene.width // 8), bool)
     for thing in scene.things:
@@ -95,7 +96,8 @@ def scaled_autoencoder(out: Path, device: str = "cpu") -> AutoencoderKL:
 @torch.no_grad()
 def decode(model: AutoencoderKL, latents: Tensor) -> Tensor:
     """Latents of unit variance (B,4,h,w) -> images (B,3,8h,8w), with an autoencoder whose scale is folded in."""
-    return model.decode(latents / LATENT_SCALE).sample
+    images: Tensor = model.decode(latents / LATENT_SCALE).sample
+    return images
 
 
 def grow(objects: Tensor) -> Tensor:

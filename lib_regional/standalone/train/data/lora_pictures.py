@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .drawing import draw, ground, signed_distance
 from .scene import BASE_SHAPES, COLOURS, EXTRA_SHAPES, Scene, random_scene
 
-Array = np.ndarray
+Array = NDArray[Any]
 
 LINE = 11.0
 """Width of an outline in pixels: the autoencoder, which has seen no lines, closes the hole within a thinner one."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTokenizer
 
@@ -51,7 +52,7 @@ def _word_ids(word: str) -> tuple[int, ...]:
     return tuple(tokenizer()(word, add_special_tokens=False).input_ids)
 
 
-def encode(texts: list[str]) -> np.ndarray:
+def encode(texts: list[str]) -> NDArray[np.int64]:
     """Texts -> ids (B,77) int64, start and end set and padded with the end as SD1 does. Word by word, from a cache: 50 times faster."""
     ids = np.full((len(texts), TOKENS), END, np.int64)
     ids[:, 0] = START
@@ -69,14 +70,14 @@ def used_ids() -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=1)
-def compact_rows() -> np.ndarray:
+def compact_rows() -> NDArray[np.int64]:
     """Row of the compact table for each of the 49408 ids; row 0 is the unknown word."""
     rows = np.zeros(VOCABULARY, np.int64)
     rows[list(used_ids())] = np.arange(1, len(used_ids()) + 1)
     return rows
 
 
-def compact(ids: np.ndarray) -> Tensor:
+def compact(ids: NDArray[np.int64]) -> Tensor:
     """Ids (B,77) of the full vocabulary -> rows (B,77) of the compact table."""
     return torch.from_numpy(compact_rows()[ids])
 

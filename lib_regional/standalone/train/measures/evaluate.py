@@ -9,14 +9,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..data.drawing import coverage
 from ..data.scene import BASE_SHAPES, COLOURS, EXTRA_SHAPES, Thing
 
-Array = np.ndarray
+Array = NDArray[Any]
 Box = tuple[float, float, float, float]
 SHAPES = (*BASE_SHAPES, *EXTRA_SHAPES)
 
@@ -64,7 +66,8 @@ class Found:
 def _hue(colour: Array) -> Array:
     """(...,3) -> hue in turns."""
     r, g, b = (colour[..., i] for i in range(3))
-    return np.arctan2(math.sqrt(3) * (g - b), 2 * r - g - b) / (2 * math.pi) % 1
+    hue: Array = np.arctan2(math.sqrt(3) * (g - b), 2 * r - g - b) / (2 * math.pi) % 1
+    return hue
 
 
 _NAMES = tuple(COLOURS)
@@ -74,7 +77,8 @@ _HUES = _hue(np.asarray([COLOURS[name] for name in _NAMES], np.float32))
 def _nearest_colour(picture: Array) -> Array:
     """(H,W,3) -> (H,W) index into COLOURS of the nearest hue."""
     gap = np.abs(_hue(picture)[..., None] - _HUES)
-    return np.minimum(gap, 1 - gap).argmin(-1)
+    nearest: Array = np.minimum(gap, 1 - gap).argmin(-1)
+    return nearest
 
 
 def _normalised(soft: Array) -> Array:
@@ -84,7 +88,8 @@ def _normalised(soft: Array) -> Array:
     step = 2 * _SPAN * math.sqrt(mass / math.pi) / _GRID
     middle = (_GRID - 1) / 2
     offset = (cy - middle * step, cx - middle * step)
-    return ndimage.affine_transform(soft.astype(np.float32), np.diag((step, step)), offset, (_GRID, _GRID), order=1)
+    centred: Array = ndimage.affine_transform(soft.astype(np.float32), np.diag((step, step)), offset, (_GRID, _GRID), order=1)
+    return centred
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..data.drawing import sheet
 from ..data.latents import decode, scaled_autoencoder
@@ -17,7 +18,7 @@ from ..stages.autoencoder import to_pictures
 from ..stages.diffusion import Models, load_models
 from .evaluate import Found, find_objects, judge
 
-Pictures = Callable[[list[str], int], np.ndarray]
+Pictures = Callable[[list[str], int], NDArray[np.uint8]]
 """(prompts, seed) -> pictures (B,H,W,3) uint8."""
 
 
@@ -59,7 +60,7 @@ def double_prompts(count: int, seed: int = 3) -> list[tuple[str, tuple[str, str]
     return prompts
 
 
-def score_singles(pictures: Sequence[np.ndarray] | np.ndarray, prompts: Sequence[tuple[str, str, str]]) -> Score:
+def score_singles(pictures: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], prompts: Sequence[tuple[str, str, str]]) -> Score:
     """A picture is right when its biggest object is clear, of the colour and of the shape; `alone` counts those with just one object."""
     rows = [_single(find_objects(picture), colour, shape) for picture, (_, colour, shape) in zip(pictures, prompts, strict=True)]
     right, colour, shape, alone = np.asarray(rows, float).mean(0)
@@ -74,7 +75,9 @@ def _single(found: list[Found], colour: str, shape: str) -> tuple[bool, bool, bo
     return first.matches(colour, shape), first.colour == colour, first.shape == shape, alone
 
 
-def score_doubles(pictures: Sequence[np.ndarray] | np.ndarray, prompts: Sequence[tuple[str, tuple[str, str], tuple[str, str]]]) -> float:
+def score_doubles(
+    pictures: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], prompts: Sequence[tuple[str, tuple[str, str], tuple[str, str]]]
+) -> float:
     """Share of the pictures with both objects as named, left and right."""
     halves = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0))
     rights = [
@@ -89,7 +92,7 @@ def trained_pictures(out: Path, device: str = "cpu", steps: int = 20, guidance: 
     models: Models = load_models(out, device)
     autoencoder = scaled_autoencoder(out, device)
 
-    def pictures(prompts: list[str], seed: int = 0) -> np.ndarray:
+    def pictures(prompts: list[str], seed: int = 0) -> NDArray[np.uint8]:
         parts = []
         for start in range(0, len(prompts), batch):
             latents = sample(models.unet, models.text, prompts[start : start + batch], (128, 128), steps, guidance, seed + start)
@@ -112,7 +115,7 @@ def report(out: Path, device: str = "cpu", count: int = 72, steps: int = 20, gui
     return {**result, "double": score_doubles(two, doubles)}
 
 
-def save_sheet(pictures: np.ndarray, path: Path, columns: int = 12) -> None:
+def save_sheet(pictures: NDArray[np.uint8], path: Path, columns: int = 12) -> None:
     """Writes pictures side by side as a PNG."""
     from PIL import Image
 

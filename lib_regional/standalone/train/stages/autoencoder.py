@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,12 +24,12 @@ CROP, CROPPED = 64, 0.65
 """Most of the training sees crops of this many pixels, which cost a quarter; the rest sees whole pictures."""
 
 
-def to_tensor(pictures: np.ndarray) -> Tensor:
+def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
     """(B,H,W,3) uint8 -> (B,3,H,W) float in -1..1, contiguous."""
     return (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous()
 
 
-def to_pictures(images: Tensor) -> np.ndarray:
+def to_pictures(images: Tensor) -> NDArray[np.uint8]:
     """(B,3,H,W) in -1..1 -> (B,H,W,3) uint8."""
     return ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 

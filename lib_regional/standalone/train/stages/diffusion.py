@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
@@ -49,7 +50,7 @@ def build(device: str = "cpu") -> Models:
     return Models(unet.to(device), text.to(device))
 
 
-def timestep_odds(alphas: Tensor) -> tuple[np.ndarray, Tensor]:
+def timestep_odds(alphas: Tensor) -> tuple[NDArray[np.float64], Tensor]:
     """Probability (1000,) to draw each time and the loss weight (1000,) that makes the expected loss min-SNR weighted.
 
     Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy".
@@ -112,7 +113,8 @@ class Trainer:
             context = self.models.text(batch.rows.to(device)).last_hidden_state
             predicted = self.models.unet(noisy, times.to(device), context).sample
         weight = (batch.weight * self.weights[times].view(-1, 1, 1, 1)).to(device)
-        return ((predicted.float() - noise.to(device)).square() * weight).mean()
+        loss: Tensor = ((predicted.float() - noise.to(device)).square() * weight).mean()
+        return loss
 
     def step(self, step: int, batch: Batch, rng: np.random.Generator) -> Tensor:
         set_rate(self.optimiser, self.run.rate_at(step))

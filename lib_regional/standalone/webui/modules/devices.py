@@ -1,5 +1,6 @@
 """Devices."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,7 +12,11 @@ cpu = torch.device("cpu")
 
 
 def __getattr__(name: str) -> Any:
-    live = {"device": lambda: current().model.device, "dtype": lambda: current().model.dtype, "dtype_vae": lambda: torch.float32}
+    live: dict[str, Callable[[], Any]] = {
+        "device": lambda: current().model.device,
+        "dtype": lambda: current().model.dtype,
+        "dtype_vae": lambda: torch.float32,
+    }
     if name in live:
         return live[name]()
     raise AttributeError(f"module 'modules.devices' has no attribute {name!r} on the standalone host")

@@ -49,7 +49,8 @@ class FittedMaps:
     def __call__(self, latent: Tensor) -> Tensor:
         """(C, H, W) -> (R, H, W), 0 at least; differentiable."""
         flat = _predicted(neighbourhoods(latent[None])[0], self._weights)
-        return rearrange(flat, "(h w) r -> r h w", h=latent.shape[-2]).clamp_min(0)
+        maps: Tensor = rearrange(flat, "(h w) r -> r h w", h=latent.shape[-2]).clamp_min(0)
+        return maps
 
 
 class LinearPictures:
@@ -63,7 +64,8 @@ class LinearPictures:
     def __call__(self, latents: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 3, h, w)."""
         flat = _predicted(_cells(latents), self._weights)
-        return rearrange(flat, "(b h w) c -> b c h w", b=len(latents), h=latents.shape[-2])
+        pictures: Tensor = rearrange(flat, "(b h w) c -> b c h w", b=len(latents), h=latents.shape[-2])
+        return pictures
 
 
 def _cells(latents: Tensor) -> Tensor:

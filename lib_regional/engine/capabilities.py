@@ -68,7 +68,7 @@ class PassHost(Protocol):
 
 @runtime_checkable
 class TokenHost(Protocol):
-    """A host whose tokens can be told from each other."""
+    """A host whose tokens have words and positions."""
 
     def tokens(self, text: str) -> list[Token]:
         """The tokens of ``text`` with their positions in its context, without specials and padding; of a schedule, its last text's."""
@@ -156,7 +156,7 @@ def inverting(host: Host) -> InvertingHost:
 
 
 def decodes_with_gradient(host: EditingHost) -> bool:
-    """Whether `EditingHost.decode` has a gradient: it has, unless the host's ``differentiable`` says otherwise."""
+    """Whether `EditingHost.decode` has a gradient: it has, unless the host's ``differentiable`` is False."""
     return bool(getattr(host, "differentiable", True))
 
 

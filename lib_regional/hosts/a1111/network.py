@@ -1,7 +1,7 @@
 """Hooks on the instances of an ``ldm`` or ``sgm`` UNet.
 
-Attention optimisers replace class attributes and work under these hooks. The host says nothing of rows when it calls the UNet: what it
-announced before is in `UNetInstaller.announced`, and errors found outside of the UNet are raised from inside it.
+Attention optimisers replace class attributes and work under these hooks. The host calls the UNet without roles of its rows: what it
+announced before is in `UNetInstaller.announced`. Errors found outside of the UNet are raised from inside it.
 """
 
 from __future__ import annotations

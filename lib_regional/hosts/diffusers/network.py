@@ -34,7 +34,7 @@ class UNetInstaller(HookInstaller):
         yield network.register_forward_hook(self._has_run)
         yield _listening(self._model.call_listeners, self._announced)
         if self.hooks.denoiser is not None:
-            yield _listening(self._model.denoiser_hooks, self.hooks.denoiser)
+            yield _listening(self._denoiser_hooks(), self.hooks.denoiser)
         if self.hooks.unet is not None or self.hooks.vector is not None:
             yield patched_forward(network, self._around)
 
@@ -42,6 +42,13 @@ class UNetInstaller(HookInstaller):
         """See `HookInstaller`."""
         if hook is not None:
             yield patched(_processor_patch(layer, self._around_site(site, hook)))
+
+    def _denoiser_hooks(self) -> list[Any]:
+        found: list[Any] | None = getattr(self._model, "denoiser_hooks", None)
+        if found is None:
+            method = f'The method "{self.hooks.method}"' if self.hooks.method else "This method"
+            raise RegionalError(f"{method} changes guided predictions, which this host does not offer (it has no denoiser_hooks).")
+        return found
 
     def _announced(self, call: ModelCall) -> None:
         """Begin a call; renew what depends on other weights if LoRAs on the whole picture have changed."""

@@ -77,6 +77,15 @@ def test_what_the_network_hears_of_the_regions_counts(webui):
     assert ((one - other) - (plain - still)).abs().max() > 1e-2
 
 
+def test_its_layers_are_known_as_a_controlnets(webui):
+    """Attention maps leave them out."""
+    p, seen = controlled(webui, "a", Unit(small_unet(seed=5))), []
+    with A1111Host(webui.model, p).patched(Hooks(cross_attention=lambda call: seen.append(call.site))):
+        p.sample()
+    assert len(seen) > 7 and {site.controlnet for site in seen} == {True, False}
+    assert all(site.controlnet == site.name.startswith("controlnet.0.") for site in seen)
+
+
 @pytest.mark.parametrize("fault", [RuntimeError, KeyboardInterrupt, Interrupted, torch.cuda.OutOfMemoryError], ids=str)
 def test_the_network_is_as_before_however_sampling_ends(webui, fault):
     unit = Unit(small_unet(seed=5))

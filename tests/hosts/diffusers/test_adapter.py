@@ -45,6 +45,15 @@ def test_token_grids_of_odd_latents_are_rounded_up(model):
     assert {(call.grid, call.x.shape[1], call.model.latent) for call in seen} == {((9, 6), 54, (9, 6)), ((5, 3), 15, (9, 6))}
 
 
+def test_a_host_without_guided_predictions_refuses_what_changes_them():
+    model = toy_model()
+    before, model.denoiser_hooks = snapshot(model), None
+    hooks = Hooks(denoiser=lambda call: call.run(), method="some method")
+    with pytest.raises(RegionalError, match='"some method" changes guided predictions'), DiffusersHost(model).patched(hooks):
+        raise AssertionError("must not be entered")
+    assert snapshot(model) == before
+
+
 def test_rows_that_do_not_match_stop_the_picture(model):
     with DiffusersHost(model).patched(Hooks(cross_attention=lambda call: None)), pytest.raises(RegionalError, match="rows"):
         model.predict(latent(batch=3), rows(), ["a", "b", "c"])

@@ -9,8 +9,8 @@ from typing import Any
 from ..request.cost import TRAINED, estimate
 from ..request.edit.pairing import edit_of
 from ..request.errors import RegionalError, shown
+from ..request.layout.boxes import Box
 from ..request.layout.regions import Layout, RegionSettings
-from ..request.layout.shapes import Box
 from ..request.prompt.lora_tags import LoraTag, split_tags
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
 from ..request.prompt.splitting import open_bracket, split_prompt

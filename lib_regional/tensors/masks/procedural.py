@@ -169,12 +169,14 @@ def _periods(shape: Procedural, height: int, width: int) -> tuple[Floats, Floats
 
 
 def _stripes(shape: Procedural, height: int, width: int) -> Floats:
-    return (_periods(shape, height, width)[0] % 1 < shape["share"]).astype(np.float64)
+    stripes: Floats = (_periods(shape, height, width)[0] % 1 < shape["share"]).astype(np.float64)
+    return stripes
 
 
 def _checks(shape: Procedural, height: int, width: int) -> Floats:
     across, down = _periods(shape, height, width)
-    return ((np.floor(2 * across) + np.floor(2 * down)) % 2 == 0).astype(np.float64)
+    checks: Floats = ((np.floor(2 * across) + np.floor(2 * down)) % 2 == 0).astype(np.float64)
+    return checks
 
 
 # ---------------------------------------------------------------- text

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from .calls import StepInfo
+from .calls import ModelCall, StepInfo
 from .hooks import Hooks, PictureHook
 
 First = Callable[[StepInfo], bool]
@@ -119,6 +119,40 @@ SLOTS: Mapping[str, Slot] = {
 def switched(acts: First, first: Hooks, second: Hooks) -> Hooks:
     """``first`` at steps where ``acts``, ``second`` at all others; slots outside of steps (renew, close, finish …) run both."""
     return Hooks(**{name: slot.compose(acts, getattr(first, name), getattr(second, name)) for name, slot in checked_slots().items()})
+
+
+_NETWORK: Mapping[str, Callable[..., ModelCall]] = {
+    "cross_attention": lambda call, *_: call.model,
+    "self_attention": lambda call, *_: call.model,
+    "spatial": lambda call, *_: call.model,
+    "joint": lambda model, *_: model,
+    "vector": lambda model, *_: model,
+    "token_attributes": lambda model, *_: model,
+}
+"""Slots called inside the network, and how each finds the model call in its arguments; so is `Hooks.layers`, by ``call.model``."""
+
+
+def by_origin(native: Hooks, made: Hooks) -> Hooks:
+    """``native`` inside the host's own calls of the network, ``made`` inside those of rows that a method made (`UNetRow.tag`).
+
+    Slots outside the network are those of both, as `switched` composes them, ``native`` first.
+    """
+
+    def by_tags(model_of: Callable[..., ModelCall], first: Any, second: Any) -> Any:
+        if first is None and second is None:
+            return None
+
+        def hook(*args: Any) -> Any:
+            chosen = second if model_of(*args).tags else first
+            return None if chosen is None else chosen(*args)
+
+        return hook
+
+    inside: dict[str, Any] = {name: by_tags(find, getattr(native, name), getattr(made, name)) for name, find in _NETWORK.items()}
+    names = dict.fromkeys((*native.layers, *made.layers))
+    of_call = _NETWORK["spatial"]
+    layers = {name: by_tags(of_call, native.layers.get(name), made.layers.get(name)) for name in names}
+    return replace(switched(lambda _: True, native, made), **inside, layers=layers)
 
 
 def noting(hooks: Hooks, asked: Callable[[str], None]) -> Hooks:

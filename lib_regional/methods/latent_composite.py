@@ -139,7 +139,12 @@ def latent_composite(plan: Plan, host: Host) -> Hooks:
     def alone(step: StepInfo) -> bool:
         return not step.hires and step.progress < option("alone")
 
-    both = switched(alone, own, AFTER[option("after")](plan, prepared))
+    return alone_first(alone, own, AFTER[option("after")](plan, prepared), hidden, prepared)
+
+
+def alone_first(alone: Callable[[StepInfo], bool], own: Hooks, after: Hooks, hidden: Hidden, prepared: Prepared) -> Hooks:
+    """``own`` at the steps ``alone``, in which ``hidden`` latents are kept and follow the noise level; ``after`` at all others."""
+    both = switched(alone, own, after)
 
     def denoiser(call: DenoiserCall) -> Tensor:
         if call.step.index == 0 or not alone(call.step):

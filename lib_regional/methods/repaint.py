@@ -26,11 +26,13 @@ from ..tensors.masks.weight_maps import shape_mask
 from .attention_couple import attention_couple
 from .latent_composite import latent_composite
 from .latent_couple import latent_couple
+from .rag import rag
 
 BY: dict[str, Callable[[Plan, Host], Hooks]] = {
     "attention_couple": attention_couple,
     "latent_couple": latent_couple,
     "latent_composite": latent_composite,
+    "rag": rag,
 }
 """How the regions' prompts act while they are made again."""
 

@@ -31,6 +31,7 @@ SETTINGS = [
             "latent_couple": {"mode": "crop", "halo": 1, "memory": 2.5},
             "multidiffusion": {"window": 64, "overlap": 0.25, "crop": "window", "bootstrap": 0.3, "total": 0.2, "total_from": 0.4},
             "latent_composite": {"alone": 0.4, "after": "latent_couple"},
+            "rag": {"bind": 0.25, "soft": 0.8},
             "mask_conditioning": {"base_strength": 0.5},
         }.items()
     ),

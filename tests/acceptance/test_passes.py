@@ -11,7 +11,7 @@ HIRES = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising
          "hr_additional_modules": ["Use same choices"]}  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["attention_couple", "latent_couple", "latent_composite", "mask_conditioning"])
+@pytest.mark.parametrize("method", ["attention_couple", "latent_couple", "latent_composite", "rag", "mask_conditioning"])
 def test_hires_of_a_whole_canvas_region_is_the_plain_hires_picture(webui, method):
     """MultiDiffusion is left out: its second pass has more than one window."""
     region = webui.make(regional([{**FULL, "prompt": "a blue square"}], method=method), prompt="other", **HIRES)

@@ -17,7 +17,7 @@ TEXTS = [
     pytest.param("a [red|blue] square", id="alternation"),
 ]
 SAMPLERS = ["DDIM", "Euler", "Euler a", "DPM++ 2M Karras", "Heun"]
-METHODS = ["attention_couple", "latent_couple", "multidiffusion", "latent_composite", "mask_conditioning"]
+METHODS = ["attention_couple", "latent_couple", "multidiffusion", "latent_composite", "rag", "mask_conditioning"]
 ONE_CANVAS = ["attention_couple", "latent_couple", "mask_conditioning"]
 """Methods in which every region sees the whole canvas: the same text everywhere is the plain picture."""
 

@@ -55,6 +55,7 @@ CASES = [
     pytest.param("multidiffusion", {"bootstrap": 0, "total": 0.3, "total_from": 0}, id="total"),
     pytest.param("latent_composite", {"alone": 1}, id="composite, alone"),
     pytest.param("latent_composite", {"alone": 0, "after": "latent_couple"}, id="composite, afterwards"),
+    pytest.param("rag", {"bind": 1}, id="RAG, bound"),
     pytest.param("mask_conditioning", {}, id="masks"),
     pytest.param("mask_conditioning", {"base_strength": 1}, id="masks over the base"),
 ]

@@ -3,34 +3,13 @@
 import pytest
 import torch
 from isolation_cases import HALVES, called, plan_of, predict
-from lora_files import lora
-from toy import Cond, ToyLoras, rows, toy_model
+from toy import Cond, rows, toy_model
+from two_loras import Loras
 
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import preparation
-from lib_regional.tensors.lora.kinds import Target, layer_delta
-from lib_regional.tensors.lora.layers import kind_of
 
 REGIONS = [{**HALVES[0], "prompt": "a <lora:one:0.8>"}, {**HALVES[1], "prompt": "b <lora:two:-0.9>", "negative": "n"}]
-ATTENTION, NORM = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q", "down_blocks.0.resnets.0.conv1"
-
-
-class Loras(ToyLoras):
-    """Two LoRAs on two layers, and how often each is read."""
-
-    def __init__(self, unet):
-        super().__init__()
-        self.unet, self.read = unet, []
-
-    def unet_deltas(self, tag):
-        self.read.append(tag.name)
-        torch.manual_seed(len(tag.name) + ord(tag.name[0]))
-        return {name: self._delta(self.unet.get_submodule(name)) for name in (ATTENTION, NORM)}
-
-    @staticmethod
-    def _delta(layer):
-        shape = tuple(layer.weight.shape)
-        return layer_delta(lora(shape), Target(kind_of(layer), shape, lambda: layer.weight))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from lib_regional.request.axes import AXES, with_axes
 from lib_regional.request.errors import SettingsError
 from lib_regional.request.fields import Choice, Flag
-from lib_regional.request.methods.specs import METHODS
+from lib_regional.request.methods.specs import METHODS, OPTIONS
 from lib_regional.request.settings import Settings
 
 TWO = {"enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b", "weight": 2.0}]}
@@ -89,10 +89,11 @@ def test_an_option_keeps_the_others():
 
 
 def test_every_option_that_changes_the_picture_has_an_axis():
-    for method, spec in METHODS.items():
-        for name, kind in spec.options.items() if not spec.edits else ():
-            axis = AXES.get(f"{method}.{name}")
-            assert (axis is None) == (name in ("memory", "cache"))
+    """Those of edits have none, nor have those that are whole layouts and lists."""
+    for owner, options in OPTIONS.items():
+        for name, kind in options.items() if owner not in METHODS or not METHODS[owner].edits else ():
+            axis = AXES.get(f"{owner}.{name}")
+            assert (axis is None) == (name in ("memory", "cache", "source", "regions"))
             assert axis is None or bool(axis.choices) == isinstance(kind, (Choice, Flag))
 
 

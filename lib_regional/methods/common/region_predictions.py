@@ -128,18 +128,13 @@ class RegionalPrediction:
         jobs: dict[Hashable, _Job] = {}
         largest = 0
         for at, row in enumerate(call.model.rows):
-            for branch in self._voices(self._scene(call, row, active), step):
+            for branch in self._voices(scene_of(self._plan, call, row, active), step):
                 largest = max([largest, *(view.window.cells for view in branch.views)])
                 for view in branch.views:
                     for factor, role in self._shares(row, branch, step):
                         key, job = self._job(call, at, branch, view.window, role)
                         jobs.setdefault(key, job).uses.append(_Use(at, factor, role, view, branch))
         return self._summed(call, list(jobs.values()), largest)
-
-    def _scene(self, call: UNetCall, row: Row, active: Active) -> Scene:
-        texts = self._texts(row, call.model.step)
-        inactive = (r for r in active if not texts.regions[r] and texts.region_negatives[r] is None and self._scale(r) is None)
-        return Scene(call.model.latent, active, frozenset(inactive), texts.weights)
 
     def _texts(self, row: Row, step: StepInfo) -> ImageTexts:
         return self._plan.pass_of(step).texts[row.image]
@@ -202,6 +197,14 @@ class RegionalPrediction:
         if name not in self._weights:
             self._weights[name] = (use.view, (use.view.weight * use.factor).to(device))
         return self._weights[name][1]
+
+
+def scene_of(plan: Plan, call: UNetCall, row: Row, active: Active) -> Scene:
+    """The scene of one row of a call with these ``active`` regions."""
+    texts = plan.pass_of(call.model.step).texts[row.image]
+    alone = (r for r in active if not texts.regions[r] and texts.region_negatives[r] is None)
+    inactive = frozenset(r for r in alone if plan.layout.regions[r].cfg_scale is None)
+    return Scene(call.model.latent, active, inactive, texts.weights)
 
 
 def together(texts: ImageTexts) -> str:

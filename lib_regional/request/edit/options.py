@@ -144,7 +144,7 @@ REPAINT_FIELDS: Mapping[str, Field] = {
     "by": Choice(
         "How the regions' prompts act while they are made again.",
         "attention_couple",
-        ("attention_couple", "latent_couple", "latent_composite"),
+        ("attention_couple", "latent_couple", "latent_composite", "rag"),
     ),
 }
 """Options of repainting."""

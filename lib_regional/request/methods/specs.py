@@ -121,6 +121,21 @@ _ROWS = (
         },
     ),
     MethodSpec(
+        "rag",
+        "RAG: hard binding",
+        prepare="rag:rag",
+        work=work.bound,
+        serves=_PREDICTED,
+        edges=("bind",),
+        options={
+            "bind": Number(
+                "Share of the steps of hard binding, in which every region is denoised alone; one step at least, where it is above 0.", 0.4
+            ),
+            "soft": Number("Soft refinement, delta: 1 separate objects, 0.5 objects that touch each other, 0 the base prompt alone.", 1.0),
+            "memory": _MEMORY,
+        },
+    ),
+    MethodSpec(
         "mask_conditioning",
         "Mask conditioning",
         prepare="mask_conditioning:mask_conditioning",

@@ -49,6 +49,11 @@ def composite(scene: Scene, after: Callable[[Scene, str], float]) -> float:
     return scene.plain if option("after") == "nothing" else after(scene, option("after"))
 
 
+def bound(scene: Scene) -> float:
+    """RAG: each region alone in its box first, and the whole canvas where the base shows; then attention couple."""
+    return _regional(scene, _alone_jobs) if scene.progress < scene.settings.option_of("rag")("bind") else couple(scene)
+
+
 def edit(scene: Scene) -> float:
     """Both trajectories of an edit."""
     return _regional(scene, _edit_jobs)

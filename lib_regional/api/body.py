@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 
 from ..request.errors import settings_error
+from ..request.strict_json import parse_body
 
 LARGEST_REQUEST = 64 * 1024 * 1024
 _SIZES = (8, 16384)
@@ -23,14 +25,15 @@ class RequestRefused(Exception):
 
 
 async def read_body(request: Request) -> dict[str, Any]:
-    """The JSON object of a request. Raises RequestRefused: 413 beyond 64 MB, 415 for another content type, 422 for anything else."""
+    """The JSON object of a request.
+
+    Raises RequestRefused: 413 beyond 64 MB, 415 for another content type, 422 for what is no object; and RegionalError, which is a 422
+    too, as `strict_json.parse_body` does.
+    """
     kind = request.headers.get("content-type", "")
     if not is_json(kind):
         raise RequestRefused(415, "UnsupportedMediaType", f"The content type must be application/json, got {json.dumps(kind[:200])}.")
-    try:
-        data = json.loads(await _read_limited(request))
-    except (ValueError, RecursionError) as error:
-        raise RequestRefused(422, "RequestError", "The request is not valid JSON.") from error
+    data = await run_in_threadpool(parse_body, await _read_limited(request))
     if not isinstance(data, dict):
         raise RequestRefused(422, "RequestError", "The request must be a JSON object.")
     return data

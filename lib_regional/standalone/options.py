@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from PIL import ImageColor
+
+from ..request.errors import Problem, raise_any, shown
+
 logger = logging.getLogger("regional.standalone")
 
 
@@ -25,6 +29,19 @@ class OptionInfo:
     comment_before: str = ""
     comment_after: str = ""
     infotext: str | None = None
+    choices: tuple[Any, ...] = ()
+    limits: tuple[float, float] | None = None
+
+    def allowed(self, value: Any) -> str:
+        """What the option may be, where ``value`` is of another kind or outside; "" for a good one."""
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        kind = type(self.default)
+        fits = self.default is None or value is None or type(value) is kind or (kind is float and number)
+        if self.choices and value not in self.choices:
+            return f"one of {', '.join(map(str, self.choices))}"
+        if self.limits and not (fits and number and self.limits[0] <= value <= self.limits[1]):
+            return f"{'a whole number' if kind is int else 'a number'} from {self.limits[0]:g} to {self.limits[1]:g}"
+        return "" if fits else kind.__name__
 
     def info(self, text: str) -> OptionInfo:
         """Append an explanation."""
@@ -42,8 +59,8 @@ class OptionInfo:
 
 DEFAULTS: dict[str, OptionInfo] = {
     "sd_model_checkpoint": OptionInfo(None, "Stable Diffusion checkpoint"),
-    "samples_format": OptionInfo("png", "File format for images"),
-    "jpeg_quality": OptionInfo(80, "Quality for saved jpeg images"),
+    "samples_format": OptionInfo("png", "File format for images", choices=("png",)),
+    "jpeg_quality": OptionInfo(80, "Quality for saved jpeg images", limits=(1, 100)),
     "outdir_samples": OptionInfo("", "Output directory for images"),
     "outdir_txt2img_samples": OptionInfo("outputs/txt2img-images", "Output directory for txt2img images"),
     "outdir_img2img_samples": OptionInfo("outputs/img2img-images", "Output directory for img2img images"),
@@ -56,12 +73,23 @@ DEFAULTS: dict[str, OptionInfo] = {
     "batch_cond_uncond": OptionInfo(True, "Run cond and uncond in one batch"),
     "img2img_fix_steps": OptionInfo(False, "With img2img, do exactly the amount of steps the slider specifies"),
     "img2img_background_color": OptionInfo("#ffffff", "With img2img, fill transparent parts of the input image with this color"),
-    "img2img_extra_noise": OptionInfo(0.0, "Extra noise for img2img"),
-    "initial_noise_multiplier": OptionInfo(1.0, "Noise multiplier for img2img"),
-    "CLIP_stop_at_last_layers": OptionInfo(1, "Clip skip"),
+    "img2img_extra_noise": OptionInfo(0.0, "Extra noise for img2img", limits=(0, 1)),
+    "initial_noise_multiplier": OptionInfo(1.0, "Noise multiplier for img2img", limits=(0, 1.5)),
+    "CLIP_stop_at_last_layers": OptionInfo(1, "Clip skip", limits=(1, 12)),
     "live_previews_enable": OptionInfo(True, "Show live previews of the created image"),
-    "randn_source": OptionInfo("CPU", "Random number generator source"),
+    "randn_source": OptionInfo("CPU", "Random number generator source", choices=("CPU",)),
 }
+
+
+def _colour_fault(key: str, value: Any) -> str:
+    """What a colour must be like, where the option is one and ``value`` is none."""
+    if not key.endswith("_color") or value is None:
+        return ""
+    try:
+        ImageColor.getrgb(str(value))
+    except ValueError:
+        return "a colour such as #ffffff"
+    return ""
 
 
 @dataclass
@@ -104,12 +132,23 @@ class Options:
         """The value as it would be set. LookupError for an unknown option, TypeError for a value of another type."""
         if key not in self.data_labels:
             raise LookupError(f"There is no option {key}.")
-        default = self.data_labels[key].default
-        if default is None or value is None or type(value) is type(default):
-            return value
-        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        raise TypeError(f"The option {key} must be {type(default).__name__}, got {value!r}.")
+        info = self.data_labels[key]
+        allowed = info.allowed(value) or _colour_fault(key, value)
+        if allowed:
+            raise TypeError(f"The option {key} must be {allowed}, got {shown(value)}.")
+        return float(value) if isinstance(info.default, float) and value is not None else value
+
+    def check_overrides(self, values: Mapping[str, Any]) -> None:
+        """Raise SettingsError for every value of ``override_settings`` that its option cannot have; unknown names are left out later."""
+        problems = []
+        for key, value in values.items():
+            try:
+                self.check(key, value)
+            except TypeError as error:
+                problems.append(Problem(f"override_settings.{key}", value, "as the option is", text=f"override_settings: {error}"))
+            except LookupError:
+                continue
+        raise_any(problems)
 
     def all(self) -> dict[str, Any]:
         """Every option's value."""

@@ -8,6 +8,7 @@ from ..errors import settings_error
 from ..layout.regions import RegionSettings
 from ..settings import Settings
 from .lora_tags import split_tags, without_tags
+from .schedules import LARGEST_WEIGHT, check_emphasis
 from .splitting import PromptParts, join_texts, joined, split_prompt
 
 
@@ -31,11 +32,14 @@ def plan_texts(settings: Settings, prompt: str, negative: str) -> ImageTexts:
     """Texts for one picture with the host's ``prompt`` and ``negative``.
 
     Raises SettingsError (field ``text_from``) where the prompt has another number of parts than there are regions, and for a region's
-    LoRA tag that cannot be read.
+    LoRA tag or emphasis that cannot be read.
     """
     texts = _plan_texts(settings, prompt, negative)
     for index, (region, text) in enumerate(zip(settings.filled_regions(), texts.regions, strict=True)):
-        split_tags(text, region.label(index), f"regions[{index}].prompt")
+        plain = split_tags(text, region.label(index), f"regions[{index}].prompt").text
+        if region.enabled:
+            check_emphasis(plain, region.label(index), f"regions[{index}].prompt")
+            check_emphasis(texts.region_negatives[index] or "", region.label(index), f"regions[{index}].negative")
     return texts
 
 
@@ -91,6 +95,7 @@ def _count(number: int, noun: str, *, verb: bool = False) -> str:
 
 def _check_weights(parts: PromptParts) -> None:
     for number, weight in enumerate(parts.weights, 1):
-        if weight < 0:
-            text = f"The weight behind AND part {number} of the prompt must be 0 or more, got {weight:g}."
-            raise settings_error("text_from", weight, "0 or more", text=text)
+        if not 0 <= weight <= LARGEST_WEIGHT:
+            allowed = "0 or more" if weight < 0 else f"{LARGEST_WEIGHT:g} or less"
+            text = f"The weight behind AND part {number} of the prompt must be {allowed}, got {weight:g}."
+            raise settings_error("text_from", weight, allowed, text=text)

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..errors import settings_error, shown
 from .splitting import split_and
 
 _PLAIN = re.compile(r"(?:[^\\\[\]():|]|\\.)+")
@@ -24,6 +25,9 @@ _EMPHASIS = re.compile(r"\\[()\[\]\\]|\\|\(|\[|:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)
 _BREAK = re.compile(r"\bBREAK\b")
 
 _FACTORS = {"(": 1.1, "[": 1 / 1.1}
+
+LARGEST_WEIGHT = 1000.0
+"""Of an emphasis: far beyond what changes a picture any further, far below what a half-precision state can hold."""
 
 BREAK = ("BREAK", -1.0)
 """The piece that stands for a chunk break."""
@@ -214,6 +218,15 @@ def parse_emphasis(text: str) -> tuple[tuple[str, float], ...]:
     return _merged(pieces)
 
 
+def check_emphasis(text: str, where: str = "", path: str = "prompt") -> None:
+    """Raise SettingsError (field ``path``) for an emphasis that no text encoder can follow, such as ``(a:9999999)``."""
+    for words, weight in parse_emphasis(text):
+        if not abs(weight) <= LARGEST_WEIGHT:
+            allowed = f"a weight from -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}"
+            message = f"the emphasis of {shown(words)} must be {allowed}, got {weight:g}."
+            raise settings_error(path, weight, allowed, where=where, text=message)
+
+
 @dataclass
 class _Bracket:
     """An emphasis over the pieces from ``start`` to ``end`` (excluded); one that is never closed reaches to the last."""
@@ -263,4 +276,4 @@ def _merged(pieces: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
     return tuple(("".join(texts), weight) for texts, weight in result)
 
 
-__all__ = ["BREAK", "parse_emphasis", "prompt_schedule", "split_and"]
+__all__ = ["BREAK", "check_emphasis", "parse_emphasis", "prompt_schedule", "split_and"]

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...request.prompt.schedules import parse_emphasis
+from ...request.errors import settings_error
+from ...request.prompt.schedules import check_emphasis, parse_emphasis
 
 CHUNK = 75
 """Tokens of a chunk between its start and end marks."""
@@ -94,16 +95,30 @@ class ClipTower:
     projected: bool = False
     pad: int | None = None
 
-    def encode(self, text: str) -> tuple[Tensor, Tensor | None]:
-        """Context (77n, D) of a prompt in emphasis syntax, and the pooled vector (P,) of its first chunk if there is one."""
+    def encode(self, text: str, skip: int = 1) -> tuple[Tensor, Tensor | None]:
+        """Context (77n, D) of a prompt in emphasis syntax, and the pooled vector (P,) of its first chunk if there is one.
+
+        ``skip`` (clip skip) is the layer from the end whose states are taken, 1 the last; a penultimate tower keeps its own.
+        Raises SettingsError for an emphasis beyond what the encoder can follow.
+        """
+        check_emphasis(text)
         chunks = self.chunker.chunks(text)
         device = next(self.encoder.parameters()).device
         ids = torch.tensor([self._padded(chunk.tokens) for chunk in chunks], device=device)
-        out = self.encoder(input_ids=ids, output_hidden_states=self.penultimate)
-        states = out.hidden_states[-2] if self.penultimate else out.last_hidden_state
+        out = self.encoder(input_ids=ids, output_hidden_states=self.penultimate or skip > 1)
+        states = out.hidden_states[-2] if self.penultimate else self._earlier(out, skip) if skip > 1 else out.last_hidden_state
         weights = torch.tensor([chunk.weights for chunk in chunks], device=device, dtype=states.dtype)
         context = torch.cat([emphasised(z, w) for z, w in zip(states, weights, strict=True)])
         return context, out.text_embeds[0] if self.projected else None
+
+    def _earlier(self, out: Any, skip: int) -> Tensor:
+        """States of the ``skip``-th layer from the end through the final norm, as the WebUI's clip skip takes them."""
+        layers = len(out.hidden_states) - 1
+        if skip > layers:
+            raise settings_error("CLIP_stop_at_last_layers", skip, f"at most {layers}, the layers of this text encoder")
+        norm = next(module for name, module in self.encoder.named_modules() if name.endswith("final_layer_norm"))
+        states: Tensor = norm(out.hidden_states[-skip])
+        return states
 
     def _padded(self, tokens: Sequence[int]) -> list[int]:
         if self.pad is None:

@@ -50,6 +50,8 @@ class StandaloneModel:
     denoiser_hooks: list[DenoiserHook] = field(default_factory=list)
     """Wrap every guided prediction; the last one is the outermost."""
     lora_shelf: LoraShelf = field(default_factory=LoraShelf)
+    clip_skip: int = 1
+    """Layer of the text encoders, from the end, whose states are the context; set for each generation."""
 
     @cached_property
     def loras(self) -> Loras:
@@ -136,7 +138,7 @@ class StandaloneModel:
             return [self._encode(extra_networks.strip(text), negative, size) for text in texts]
 
     def _encode(self, text: str, negative: bool, size: tuple[int, int]) -> Cond:
-        encoded = [tower.encode(text) for tower in self.towers]
+        encoded = [tower.encode(text, self.clip_skip) for tower in self.towers]
         longest = max(len(context) for context, _ in encoded)
         crossattn = torch.cat([_lengthened(context, longest) for context, _ in encoded], dim=-1)
         if not self.is_sdxl:

@@ -22,6 +22,7 @@ def process_images(p: StableDiffusionProcessing) -> Processed:
         p.scripts.before_process(p)
     overrides = p.override_settings or {}
     with p.host.options.overridden(overrides, p.override_settings_restore_afterwards), torch.no_grad():
+        p.model.clip_skip = p.host.options.CLIP_stop_at_last_layers or 1
         return _process(p)
 
 

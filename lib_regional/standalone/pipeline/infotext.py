@@ -63,6 +63,7 @@ def create_infotext(
         "Size": f"{p.width}x{p.height}",
         "Model hash": model.hash if options.add_model_hash_to_info else None,
         "Model": model.name.replace(",", "").replace(":", "") if options.add_model_name_to_info else None,
+        "Clip skip": options.CLIP_stop_at_last_layers if (options.CLIP_stop_at_last_layers or 1) > 1 else None,
         "Variation seed": None if p.subseed_strength == 0 else (p.all_subseeds[0] if use_main_prompt else all_subseeds[place]),
         "Variation seed strength": p.subseed_strength or None,
         "RNG": options.randn_source if options.randn_source != "GPU" else None,

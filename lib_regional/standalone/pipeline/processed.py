@@ -44,6 +44,7 @@ class Processed:
         self.denoising_strength = getattr(p, "denoising_strength", None)
         self.extra_generation_params = p.extra_generation_params or {}
         self.styles = p.styles
+        self.clip_skip = p.model.clip_skip
         self.job_timestamp = p.host.state.job_timestamp
         self.extra_images: list[Image.Image] = []
         self.images_list = images_list
@@ -80,7 +81,7 @@ class Processed:
             "infotexts": self.infotexts,
             "styles": self.styles,
             "job_timestamp": self.job_timestamp,
-            "clip_skip": 1,
+            "clip_skip": self.clip_skip,
             "is_using_inpainting_conditioning": False,
             "version": VERSION,
         }

@@ -153,7 +153,8 @@ def split_name(name: str | None, schedule: str | None = None) -> tuple[str, str]
         alone = name.lower().removesuffix(" " + label.lower())
         if alone != name.lower() and alone in _BY_NAME:
             return find_sampler(alone).name, label
-    chosen = next((label for label in ("Automatic", *SCHEDULES) if label.lower() == schedule.lower()), None)
+    wanted = schedule.lower().replace("_", " ")
+    chosen = next((label for label in ("Automatic", *SCHEDULES) if label.lower() == wanted), None)
     if chosen is None:
         raise RequestError(f'Schedule type "{schedule}" is not one of: Automatic, {", ".join(SCHEDULES)}.')
     return find_sampler(name).name, chosen

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import HTTPException
 from pydantic import BaseModel
 
+from ....request.errors import shown
+from ....request.infotext import KEY
 from ...faults import RequestError
 from ...host import Host
 from ...model.stable_diffusion import CELL
+from ...pipeline import pictures
 from ...pipeline.infotext import parse_generation_parameters
 from ...pipeline.processing import StableDiffusionProcessing
 from ...scripts.runner import ScriptRunner, paste_values
@@ -32,6 +34,14 @@ _NOT_FOR_PROCESSING = {
     "init_images",
     "mask",
 }
+
+NUMBERS: Mapping[str, tuple[float, float]] = {
+    "cfg_scale": (-100, 1000), "subseed_strength": (0, 1), "eta": (0, 10), "s_churn": (0, 1000), "s_tmin": (0, 1000),
+    "s_tmax": (0, 1e9), "s_noise": (0, 10), "s_min_uncond": (0, 100), "refiner_switch_at": (0, 1), "token_merging_ratio": (0, 1),
+    "token_merging_ratio_hr": (0, 1), "hr_scale": (0, LARGEST), "hr_second_pass_steps": (0, 1000), "mask_blur": (0, 1000),
+    "mask_blur_x": (0, 1000), "mask_blur_y": (0, 1000), "inpaint_full_res_padding": (0, LARGEST), "initial_noise_multiplier": (0, 10),
+}  # fmt: skip
+"""What numbers of a request may be."""
 
 PASTED: dict[str, tuple[str, type]] = {
     "Prompt": ("prompt", str),
@@ -127,8 +137,10 @@ def _put_arguments(args: list[Any], script: Script, given: Any) -> None:
     if not script.alwayson:
         raise HTTPException(422, "Cannot have a selectable script in the always on scripts params")
     values = given.get("args", []) if isinstance(given, Mapping) else None
+    if script.title() == KEY and isinstance(given, Mapping) and "args" not in given:
+        values = None
     if not isinstance(values, list):
-        raise RequestError(f'alwayson_scripts: "{script.title()}" must be {{"args": [...]}} with a list, got {given!r}.')
+        raise RequestError(f'alwayson_scripts: "{script.title()}" must be {{"args": [...]}} with a list, got {shown(given)}.')
     start, stop = script.args_from or 0, script.args_to or 0
     for place, value in zip(range(start, stop), values, strict=False):
         args[place] = value
@@ -146,15 +158,32 @@ def processing_fields(request: Any) -> dict[str, Any]:
             _check(name, fields[name], 0, LARGEST, CELL)
     for name, most in (("steps", 1000), ("batch_size", 64), ("n_iter", 1000)):
         _check(name, fields[name], 1, most, 1)
-    for name, value in fields.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise RequestError(f"{name} must be a finite number, got {value}.")
+    for name, (low, high) in NUMBERS.items():
+        value = fields.get(name)
+        if isinstance(value, (int, float)) and not low <= value <= high:
+            raise RequestError(f"{name} must be a number from {low:g} to {high:g}, got {value:g}.")
+    if fields.get("enable_hr"):
+        _check_hires(fields)
     for name in ("seed", "subseed"):
         _check(name, fields.get(name, -1), -1, LARGEST_SEED, 1)
     strength = fields.get("denoising_strength", 0)
     if not 0 <= strength <= 1:
         raise RequestError(f"denoising_strength must be between 0 and 1, got {strength}.")
     return fields
+
+
+def _check_hires(fields: Mapping[str, Any]) -> None:
+    """Raise `RequestError` for a size or an upscaler of the second pass that there is not."""
+    upscaler = fields.get("hr_upscaler")
+    known = (*pictures.LATENT_UPSCALERS, *pictures.PIXEL_UPSCALERS)
+    if upscaler is not None and upscaler not in known:
+        raise RequestError(f'hr_upscaler "{upscaler}" is not one of: {", ".join(known)}.')
+    if fields.get("hr_resize_x") or fields.get("hr_resize_y"):
+        return
+    scale = fields.get("hr_scale", 2.0)
+    largest = LARGEST / max(fields["width"], fields["height"])
+    if not 1 <= scale <= largest:
+        raise RequestError(f"hr_scale must be a number from 1 to {largest:g} for this size, got {scale:g}.")
 
 
 def _check(name: str, value: int, least: int, most: int, unit: int) -> None:

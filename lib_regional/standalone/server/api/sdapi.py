@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from PIL import Image
 
 from ....request.errors import RegionalError
@@ -24,7 +24,7 @@ from ...sampling.noise_levels import SCHEDULES
 from ...sampling.samplers import ALL_SAMPLERS
 from . import models
 from .arguments import paste_infotext, prepared, processing_fields, script_arguments
-from .faults import add_handlers
+from .faults import CheckedRoute, add_handlers
 from .waiting import Pool, Repeated, result
 
 PREFIX = "/sdapi/v1/"
@@ -36,7 +36,7 @@ PREVIEW_SECONDS = 0.2
 def add_api(app: FastAPI, host: Host, listens: bool = False) -> None:
     """Add all routes. ``listens``: other machines are answered too."""
     add_handlers(app)
-    api = Api(host, listens)
+    api, router = Api(host, listens), APIRouter(route_class=CheckedRoute)
     posts: dict[str, Callable[..., Any]] = {
         "txt2img": api.txt2img,
         "img2img": api.img2img,
@@ -71,7 +71,8 @@ def add_api(app: FastAPI, host: Host, listens: bool = False) -> None:
     }
     for method, routes in (("POST", posts), ("GET", gets)):
         for name, endpoint in routes.items():
-            app.add_api_route(PREFIX + name, endpoint, methods=[method], tags=["sdapi"])
+            router.add_api_route(PREFIX + name, endpoint, methods=[method], tags=["sdapi"])
+    app.include_router(router)
 
 
 def _images(texts: Sequence[str], field: str) -> list[Image.Image]:
@@ -112,6 +113,7 @@ class Api:
         args = script_arguments(request, host, is_img2img, pasted)
         fields = processing_fields(request)
         host.check_folders(request.override_settings or {}, "override_settings.")
+        host.options.check_overrides(request.override_settings or {})
         if is_img2img:
             if not request.init_images:
                 raise RequestError("img2img needs at least one picture in init_images.")

@@ -11,11 +11,13 @@ from ..request.edit.pairing import edit_of
 from ..request.errors import RegionalError, shown
 from ..request.layout.boxes import Box
 from ..request.layout.regions import Layout, RegionSettings
+from ..request.layout.shapes import MaskImage
 from ..request.prompt.lora_tags import LoraTag, split_tags
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
 from ..request.prompt.splitting import open_bracket, split_prompt
 from ..request.settings import Settings
 from ..sources.lasting import reduction
+from ..tensors.masks.decoding import mask_at
 from ..tensors.masks.weight_maps import WeightMaps, weight_maps
 
 _CELLS = 64
@@ -109,12 +111,18 @@ def _region_warnings(
         yield "has base share 1: only the base prompt acts there."
     elif region.weight == 0:
         yield "has weight 0: it has no effect."
-    elif float(maps.share[index].max()) < _SEEN:
-        yield "is covered by other regions." if layout.overlap == "over" else "has next to no share anywhere: other regions are stronger."
+    elif _is_empty(region, maps.grid):
+        yield "has an empty mask: nothing is inside."
     elif _smaller_than(8, layout.regions[index].shape.bounds, size):
         yield "is smaller than one cell of the latent (8 × 8 pixels)."
+    elif float(maps.share[index].max()) < _SEEN:
+        yield "is covered by other regions." if layout.overlap == "over" else "has next to no share anywhere: other regions are stronger."
     elif min(size) >= _COARSEST * 4 and _smaller_than(_COARSEST, layout.regions[index].shape.bounds, size):
         yield f"is smaller than one cell of the coarsest attention grid ({_COARSEST} × {_COARSEST} pixels): it acts in its centre there."
+
+
+def _is_empty(region: RegionSettings, grid: tuple[int, int]) -> bool:
+    return isinstance(region.shape, MaskImage) and not bool(mask_at(region.shape.data, *grid).any())
 
 
 def _smaller_than(pixels: int, bounds: Box, size: tuple[int, int]) -> bool:

@@ -15,7 +15,7 @@ from ..request.importers import import_text
 from ..request.settings import Settings
 from ..sources.channels import palette_masks
 from ..sources.layers import layers_zip
-from ..sources.picture import infotext_of, open_picture
+from ..sources.picture import infotext_of, open_drawn, open_picture
 from ..sources.rows import SOURCES, listed
 from .body import read_body, size_field, text_field
 
@@ -101,7 +101,7 @@ def _masks(body: dict[str, Any]) -> dict[str, Any]:
     if kind not in SOURCES:
         raise settings_error("kind", kind, f"one of {', '.join(SOURCES)}")
     with _decoding:
-        found = SOURCES[kind].masks(open_picture(text_field(body, "picture", None)))
+        found = SOURCES[kind].masks(open_drawn(text_field(body, "picture", None)))
     count = f"{len(found)} region{'' if len(found) == 1 else 's'} found"
     notes = [] if SOURCES[kind].single else [f"{count}: {', '.join(mask.name for mask in found[:12])}."]
     return {"regions": [{"mask": mask.url, "name": mask.name, "palette": mask.palette} for mask in found], "notes": notes}

@@ -15,7 +15,7 @@ from PIL import Image
 from ..request.errors import RegionalError
 from ..request.layout.mask_codecs import PNG_PREFIX
 from ..request.layout.regions import MAX_REGIONS
-from .picture import open_picture
+from .picture import open_drawn
 
 Bytes = NDArray[np.uint8]
 RGB = tuple[int, int, int]
@@ -23,7 +23,8 @@ RGB = tuple[int, int, int]
 LONGEST_SIDE = 512
 _ENOUGH = 6000
 _LOOKED_AT = 1024
-_LEAST_SHARE = 0.002
+_LEAST_SHARE = 0.0003
+_FAINT = 8
 _ALIKE = 40
 _PALETTE_REACH = 14
 _GREY = 24
@@ -53,20 +54,29 @@ def palette_colour(index: int) -> RGB:
 
 
 def grey_mask(picture: Image.Image) -> list[FoundMask]:
-    """Brightness times opacity, greys kept. Raises RegionalError for a picture that is black all over."""
+    """Brightness times opacity, greys kept; opacity alone where all that is visible has one brightness.
+
+    Raises RegionalError for a picture that is black all over.
+    """
     rgba = np.asarray(_small(picture.convert("RGBA")), np.float32)
-    grey = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32) * rgba[..., 3] / 255
-    mask = np.rint(grey).astype(np.uint8)
+    bright, opacity = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32), rgba[..., 3]
+    visible = bright[opacity > _FAINT]
+    says_nothing = opacity.min() < opacity.max() and (visible.size == 0 or np.ptp(visible) <= _FAINT)
+    mask = np.rint(opacity if says_nothing else bright * opacity / 255).astype(np.uint8)
     if mask.max() == 0:
         raise RegionalError("The mask is black all over: nothing is inside.")
     return [FoundMask(mask)]
 
 
 def channel_masks(picture: Image.Image) -> list[FoundMask]:
-    """Red, green and blue as three masks, greys kept; an empty channel gives none. Raises RegionalError where all are empty."""
+    """Red, green and blue as three masks, greys kept; a channel that is empty, or has but another's noise (JPEG), gives none.
+
+    Raises RegionalError where all are empty.
+    """
     rgba = np.asarray(_small(picture.convert("RGBA")), np.float32)
     planes = np.rint(rgba[..., :3] * rgba[..., 3:] / 255).astype(np.uint8)
-    found = [FoundMask(planes[..., at], name) for at, name in enumerate(("red", "green", "blue")) if planes[..., at].max() > 8]
+    least = max(_FAINT, int(planes.max()) // _FAINT)
+    found = [FoundMask(planes[..., at], name) for at, name in enumerate(("red", "green", "blue")) if planes[..., at].max() > least]
     if not found:
         raise RegionalError("The picture is black all over: none of its channels holds a region.")
     return found
@@ -99,7 +109,7 @@ def palette_masks(text: str, fill_lowest: bool = True) -> list[tuple[int, str]]:
 
     ``fill_lowest``: see `colour_masks`.
     """
-    found = colour_masks(open_picture(text), fill_lowest)
+    found = colour_masks(open_drawn(text), fill_lowest)
     return [(mask.palette if mask.palette >= 0 else _PALETTE_SIZE + at, mask.url) for at, mask in enumerate(found)]
 
 

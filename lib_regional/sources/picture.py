@@ -6,9 +6,11 @@ import base64
 import binascii
 import io
 import re
+import struct
 import warnings
 
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..request.errors import RegionalError, settings_error
 from ..request.layout.pixels import MAX_PIXELS, check_pixels, too_many_pixels
@@ -40,6 +42,30 @@ def open_picture(text: str, field: str = "picture") -> Image.Image:
     return picture
 
 
+def open_drawn(text: str, field: str = "picture") -> Image.Image:
+    """`open_picture`, turned as its EXIF says and with 8 bits a channel: the picture as a viewer shows it."""
+    return eight_bits(upright(open_picture(text, field)))
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF says; one whose EXIF cannot be read stays as it is."""
+    try:
+        return ImageOps.exif_transpose(picture) or picture
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return picture
+
+
+def eight_bits(picture: Image.Image) -> Image.Image:
+    """Greys of 16 or 32 bits, or floats (0 to 1, or any range), scaled to 8 bits; other pictures stay as they are."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    levels = np.nan_to_num(np.asarray(picture).astype(np.float64), posinf=0, neginf=0)
+    highest = float(levels.max(initial=0))
+    full = 65535.0 if picture.mode.startswith("I") else 1.0 if highest <= 1 else 255.0
+    scaled = np.rint(levels.clip(0) * 255 / max(full, highest))
+    return Image.fromarray(scaled.astype(np.uint8))
+
+
 def opened(raw: bytes, field: str = "picture") -> Image.Image:
     """A file -> the picture whose header was read and whose pixels were not.
 
@@ -69,7 +95,10 @@ def infotext_of(picture: Image.Image) -> str:
     text = picture.info.get("parameters")
     if isinstance(text, str):
         return text
-    comment = picture.getexif().get_ifd(_EXIF).get(_USER_COMMENT)
+    try:
+        comment = picture.getexif().get_ifd(_EXIF).get(_USER_COMMENT)
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):  # an EXIF block that lies about its sizes
+        return ""
     if isinstance(comment, bytes) and comment[:7] == b"UNICODE":
         return comment[8:].decode("utf-16-be", "ignore")
     return comment.removeprefix(b"ASCII\0\0\0").decode("utf-8", "ignore") if isinstance(comment, bytes) else str(comment or "")

@@ -12,11 +12,12 @@ from ..errors import SettingsError, settings_error
 from .pixels import MAX_PIXELS, check_pixels
 from .png import SIGNATURE, chunks
 
-__all__ = ["MAX_PIXELS", "PATTERN", "PNG_PREFIX", "RLE_PREFIX", "check_mask", "decode_rle", "encode_rle"]
+__all__ = ["MAX_PIXELS", "PATTERN", "PNG_PREFIX", "RLE_PREFIX", "check_mask", "decode_rle", "encode_rle", "relabelled"]
 
 PNG_PREFIX = "data:image/png;base64,"
 RLE_PREFIX = "rle:"
-PATTERN = r"^(data:image/png;base64,[A-Za-z0-9+/]+={0,2}|rle:[0-9]+x[0-9]+:[0-9*,]+)$"
+_BASE64 = r"[A-Za-z0-9+/]+={0,2}"
+PATTERN = rf"^(data:image/png;base64,{_BASE64}|data:[A-Za-z0-9_.+/-]{{0,60}};base64,iVBORw0KGgo{_BASE64}|rle:[0-9]+x[0-9]+:[0-9*,]+)$"
 
 _ALLOWED = "a PNG data URL (data:image/png;base64,…) or a run-length mask (rle:WxH:…)"
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -34,6 +35,7 @@ _HEAD = 4096
 """Bytes at whose beginning a format is recognised."""
 
 _MIME = {"jpeg": "a JPEG", "jpg": "a JPEG", "gif": "a GIF", "webp": "a WebP", "svg+xml": "an SVG", "bmp": "a BMP", "avif": "an AVIF"}
+_LABEL = re.compile(r"(data:[\w.+/-]{0,60};base64,)iVBORw0KGgo", re.A)
 _RLE = re.compile(r"rle:(\d{1,9})x(\d{1,9}):(.*)", re.A | re.S)
 _RUN = re.compile(r"(\d{1,3})(?:\*(\d{1,9}))?", re.A)
 _BYTES = tuple(bytes((value,)) for value in range(256))
@@ -57,6 +59,12 @@ def check_mask(data: str) -> tuple[int, int]:
     if data.startswith(PNG_PREFIX):
         return _check_png(data, _from_base64(data, data[len(PNG_PREFIX) :]))
     raise _error(data, _what_else(data))
+
+
+def relabelled(data: str) -> str:
+    """A PNG under the label of another format (``data:image/jpeg;base64,iVBOR…``) under its own; any other text as it is."""
+    label = _LABEL.match(data) if isinstance(data, str) else None
+    return PNG_PREFIX + data[label.end(1) :] if label else data
 
 
 def _from_base64(data: str, text: str) -> bytes:

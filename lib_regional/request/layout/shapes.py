@@ -86,6 +86,7 @@ class MaskImage:
     KIND: ClassVar[str] = "mask"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "data", mask_codecs.relabelled(self.data))
         object.__setattr__(self, "size", mask_codecs.check_mask(self.data))
 
     @classmethod

@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI, Request
 from PIL import Image
 
 from ....request.errors import RegionalError
+from ....sources.picture import eight_bits, upright
 from ...faults import RequestError
 from ...generations import Generation
 from ...host import Host
@@ -118,7 +119,7 @@ class Api:
             if not request.init_images:
                 raise RequestError("img2img needs at least one picture in init_images.")
             fields["init_images"] = _images(request.init_images, "init_images")
-            fields["mask"] = _images([request.mask], "mask")[0] if request.mask else None
+            fields["mask"] = eight_bits(upright(_images([request.mask], "mask")[0])) if request.mask else None
         kind = StableDiffusionProcessingImg2Img if is_img2img else StableDiffusionProcessingTxt2Img
 
         def make() -> Processed:

@@ -9,7 +9,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from ..request.errors import settings_error
-from ..request.strict_json import parse_body
+from .strict_json import parse_body
 
 LARGEST_REQUEST = 64 * 1024 * 1024
 _SIZES = (8, 16384)

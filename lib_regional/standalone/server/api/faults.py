@@ -14,8 +14,8 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from ....api.body import is_json
+from ....api.strict_json import parse_body
 from ....request.errors import RegionalError
-from ....request.strict_json import parse_body
 from ...faults import StoppedError
 
 _PATH = re.compile(r"""(?<![\w.:/\\])(?:[A-Za-z]:[\\/]|/)(?:[^\s'"<>|:*?/\\]+[\\/])+([^\s'"<>|:*?/\\]*)""")

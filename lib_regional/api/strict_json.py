@@ -6,8 +6,8 @@ import json
 import math
 from typing import Any
 
-from .errors import RegionalError, SettingsError, settings_error
-from .fields import is_unicode
+from ..request.errors import RegionalError, SettingsError, settings_error
+from ..request.fields import is_unicode
 
 DEEPEST = 100
 """Objects and lists inside each other; settings have nine."""

@@ -27,7 +27,7 @@ from .attention_couple import couple_hooks
 from .common.prepared import Prepared
 from .common.region_noise import region_noise
 from .common.region_predictions import Branch, Branches, Scene, View, others_of, prepared_hooks
-from .latent_couple import latent_couple_hooks, shares_of, speakers
+from .latent_couple import contributions, latent_couple_hooks, shares_of
 
 Owner = tuple[int, int | None]
 """Image of the batch, and region or None for the base."""
@@ -50,7 +50,7 @@ def owned_branches(plan: Plan) -> Branches:
 
     def branches(scene: Scene, step: StepInfo) -> tuple[Branch, ...]:
         if scene not in known:
-            found = speakers(maps(scene), scene)
+            found = contributions(maps(scene), scene)
             ranks = [_BASE_RANK if r is None else plan.layout.regions[r].priority * 1e-6 + r * 1e-10 for r, _ in found]
             votes = torch.stack([weight.double() + rank for (_, weight), rank in zip(found, ranks, strict=True)])
             owner = votes.argmax(0)
@@ -104,7 +104,7 @@ class Hidden:
         return self._shows[id(branch)][1]
 
     def keep(self, call: UNetCall, row: Row, branch: Branch, prediction: Tensor) -> None:
-        """See `prediction.Hear`."""
+        """See `region_predictions.Report`."""
         if (row.image, branch.region) in self._seen:
             self._predictions.setdefault((row.image, branch.region), {})[row.role, row.part] = prediction
 

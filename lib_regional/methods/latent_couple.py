@@ -39,7 +39,7 @@ def cropped(halo: int) -> Place:
     return place
 
 
-def speakers(maps: WeightMaps, scene: Scene) -> list[tuple[int | None, Tensor]]:
+def contributions(maps: WeightMaps, scene: Scene) -> list[tuple[int | None, Tensor]]:
     """(region or None for the base, weight (H, W)) of all that have weight somewhere; the weights of a cell sum to 1.
 
     Regions without a text leave their place to the base.
@@ -63,7 +63,7 @@ def couple_branches(maps: Maps, place: Place) -> Branches:
 
     def branches(scene: Scene, step: StepInfo) -> tuple[Branch, ...]:
         if scene not in known:
-            found = speakers(maps(scene), scene)
+            found = contributions(maps(scene), scene)
             windows = [(r, weight, canvas_of(scene.latent) if r is None else place(weight, scene)) for r, weight in found]
             known[scene] = tuple(Branch(r, (View(window, window.of(weight)),)) for r, weight, window in windows)
         return known[scene]
@@ -77,7 +77,7 @@ def latent_couple(plan: Plan, host: Host) -> Hooks:
 
 
 def latent_couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
-    """The same with what is ``prepared`` already, see `prediction.prepared_hooks`."""
+    """The same with what is ``prepared`` already, see `region_predictions.prepared_hooks`."""
     return prepared_hooks(plan, prepared, *_options(plan))
 
 

@@ -21,7 +21,7 @@ from ..engine.ports import Host
 from ..tensors.latents.noise import Prediction, latent_channels, noised, seeded_noise
 from ..tensors.latents.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles, widened
 from .common.region_predictions import Branch, Branches, Scene, View, prediction_hooks
-from .latent_couple import shares_of, speakers
+from .latent_couple import contributions, shares_of
 
 _COLOUR = 0.5
 """Standard deviation of the channels of a bootstrapping colour, over clean latents of unit variance."""
@@ -60,7 +60,7 @@ def windowed_branches(plan: Plan, tiling: Tiling, total: float, total_from: floa
         if (scene, joined) not in known:
             canvas = canvas_of(scene.latent)
             rest = 1 - total if joined else 1.0
-            found = speakers(maps(scene), scene)
+            found = contributions(maps(scene), scene)
             areas = [canvas if r is None else tiling.area(weight) for r, weight in found]
             made = [Branch(r, tiling.views(area, w * rest, r is not None)) for area, (r, w) in zip(areas, found, strict=True)]
             if joined:
@@ -86,7 +86,7 @@ class Bootstrap:
         self._noise: dict[tuple[int, ...], Tensor] = {}
 
     def __call__(self, x: Tensor, branch: Branch, window: Window, call: UNetCall, row: Row) -> Tensor | None:
-        """What the region sees: (C, h, w), see `prediction.See`."""
+        """What the region sees: (C, h, w), see `region_predictions.Observe`."""
         step = call.model.step
         if branch.region is None or step.progress >= self._share:
             return None

@@ -72,7 +72,7 @@ class Separation:
     def self_attention(self, call: AttentionCall) -> Tensor | None:
         """Self-attention within the parts and across their borders.
 
-        Tokens that were merged or tiled belong to the part that most of what they carry is of, and have no borders.
+        Tokens that were merged or tiled belong to the part with the largest of their per-token attributes, and have no borders.
         """
         parts = self._at(call.model, call.grid, call.x.device) if call.token_attributes is None else self._of_attributes(call)
         if parts is None:
@@ -97,7 +97,7 @@ class Separation:
         return masks[name]
 
     def token_attributes(self, model: ModelCall, grid: Grid) -> Tensor | None:
-        """One column for each part, 1 where a token is of it, see `Hooks.token_attributes`; the last columns of what is carried."""
+        """One column for each part, 1 where a token is of it, see `Hooks.token_attributes`; the last columns of all attributes."""
         if model.step.progress >= self._until:
             return None
         marks = self._stage(model).marks

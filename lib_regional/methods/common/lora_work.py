@@ -56,7 +56,7 @@ class Isolation(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class _Loud:
+class _Weighted:
     """One LoRA that acts on a grid, and how strongly: (B,) on rows, (B, h, w) at places, on the CPU; ``support`` places in all.
 
     ``column`` is its place among the LoRAs of the placement.
@@ -72,7 +72,7 @@ class _Loud:
 class _Acting:
     """A LoRA that acts in a layer."""
 
-    loud: _Loud
+    weighted: _Weighted
     delta: LayerDelta
 
 
@@ -80,11 +80,11 @@ class _Acting:
 class Stage:
     """Calls at which the same strengths hold: these by grid, and what was prepared from them by layer. ``used``: the last step that did."""
 
-    loud: dict[Grid | None, list[_Loud]] = field(default_factory=dict)
+    weighted: dict[Grid | None, list[_Weighted]] = field(default_factory=dict)
     layers: dict[tuple[str, torch.dtype], tuple[Work, ...]] = field(default_factory=dict)
-    carried: dict[tuple[str, torch.dtype], tuple[Work, ...]] = field(default_factory=dict)
+    by_attributes: dict[tuple[str, torch.dtype], tuple[Work, ...]] = field(default_factory=dict)
     maps: dict[Hashable, Tensor] = field(default_factory=dict)
-    brought: tuple[Tensor, dict[Hashable, Tensor]] | None = None
+    attribute_maps: tuple[Tensor, dict[Hashable, Tensor]] | None = None
     used: int = 0
 
 
@@ -101,14 +101,14 @@ class LoraWork:
         self._step = 0
         self._now: tuple[ModelCall, Stage] | None = None
 
-    def of(self, call: LayerCall, carries: bool) -> tuple[Work, ...]:
-        """What is to be done in a layer; nothing where no LoRA acts. ``carries``: its tokens say themselves how strongly."""
+    def of(self, call: LayerCall, by_attributes: bool) -> tuple[Work, ...]:
+        """What is to be done in a layer; nothing where no LoRA acts. ``by_attributes``: the strengths are its per-token attributes."""
         stage = self._stage(call.model)
-        known = stage.carried if carries else stage.layers
+        known = stage.by_attributes if by_attributes else stage.layers
         name = (call.name, call.y.dtype)
         work = known.get(name)
         if work is None:
-            work = known[name] = tuple(self._made(stage, call, carries))
+            work = known[name] = tuple(self._made(stage, call, by_attributes))
         return work
 
     def _stage(self, model: ModelCall) -> Stage:
@@ -127,29 +127,29 @@ class LoraWork:
         return self._now[1]
 
     def _acting(self, stage: Stage, call: LayerCall, grid: Grid | None, name: str) -> list[_Acting]:
-        if grid not in stage.loud:
+        if grid not in stage.weighted:
             # tiles of one picture share the factors of all LoRAs; elsewhere those that do nothing are left out
-            stage.loud[grid] = _loud(self._placement.strengths(call.model, grid), call.model.tile is not None)
-        found = ((loud, self._networks.raw(loud.key, name)) for loud in stage.loud[grid])
-        return [_Acting(loud, delta) for loud, delta in found if delta is not None]
+            stage.weighted[grid] = _weighted(self._placement.strengths(call.model, grid), call.model.tile is not None)
+        found = ((weighted, self._networks.raw(weighted.key, name)) for weighted in stage.weighted[grid])
+        return [_Acting(weighted, delta) for weighted, delta in found if delta is not None]
 
-    def _made(self, stage: Stage, call: LayerCall, carries: bool) -> list[Work]:
+    def _made(self, stage: Stage, call: LayerCall, by_attributes: bool) -> list[Work]:
         flat = call.x.dim() != 4
         grid = call.grid if flat else (call.y.shape[-2], call.y.shape[-1])
         acting = self._acting(stage, call, grid, call.name)
         low = [one for one in acting if is_low_rank(one.delta)]
         if not flat and self._isolation is None and not _convs_stack(low, call):
             low = []
-        work = [self._stacked(stage, call, grid, low, carries)] if low else []
-        return [*work, *(self._single(call, one, carries, flat) for one in acting if one not in low and one.loud.support)]
+        work = [self._stacked(stage, call, grid, low, by_attributes)] if low else []
+        return [*work, *(self._single(call, one, by_attributes, flat) for one in acting if one not in low and one.weighted.support)]
 
     # ------------------------------------------------------------------ low-rank deltas
 
-    def _stacked(self, stage: Stage, call: LayerCall, grid: Grid | None, acting: list[_Acting], carries: bool) -> Work:
-        y, strengths = call.y, [one.loud.strengths for one in acting]
-        keyed = [(one.loud.key, one.delta) for one in acting]
-        if carries:
-            return self._on_carried(acting, self._inner(stage, call, grid, keyed))
+    def _stacked(self, stage: Stage, call: LayerCall, grid: Grid | None, acting: list[_Acting], by_attributes: bool) -> Work:
+        y, strengths = call.y, [one.weighted.strengths for one in acting]
+        keyed = [(one.weighted.key, one.delta) for one in acting]
+        if by_attributes:
+            return self._on_attributes(acting, self._inner(stage, call, grid, keyed))
         if strengths[0].dim() == 1:
             rows = on_rows(self._store.factors(call.name, keyed, y), strengths)
             return lambda call, y: add_on_rows(call.x, y, rows)
@@ -161,18 +161,18 @@ class LoraWork:
         return self._on_tokens(stage, call, grid, acting, self._inner(stage, call, grid, keyed))
 
     def _on_tokens(self, stage: Stage, call: LayerCall, grid: Grid | None, acting: list[_Acting], inner: Inner) -> Work:
-        y, factors, supports = call.y, inner.factors[call.name], [one.loud.support for one in acting]
-        flat = [one.loud.strengths.flatten() for one in acting]
+        y, factors, supports = call.y, inner.factors[call.name], [one.weighted.support for one in acting]
+        flat = [one.weighted.strengths.flatten() for one in acting]
         if not stacking_loras_pays(factors, len(flat[0]), supports, y.device.type, y.element_size()):
             buckets = gathered(factors, flat)
             return lambda call, y: add_gathered(call.x, y, buckets)
-        name = (grid, tuple(one.loud.key for one in acting), factors.ranks, y.dtype)
+        name = (grid, tuple(one.weighted.key for one in acting), factors.ranks, y.dtype)
         maps = _known(stage.maps, name, lambda: token_maps(flat, factors.ranks).to(y.device, y.dtype))
         return lambda call, y: add_outer(y, inner.of(call.name, call.x, maps), factors.up)
 
     def _inner(self, stage: Stage, call: LayerCall, grid: Grid | None, keyed: Acting) -> Inner:
         def acting_in(name: str) -> Acting:
-            return [(one.loud.key, one.delta) for one in self._acting(stage, call, grid, name)]
+            return [(one.weighted.key, one.delta) for one in self._acting(stage, call, grid, name)]
 
         return self._store.inner(call.name, keyed, acting_in, call.y)
 
@@ -185,36 +185,36 @@ class LoraWork:
 
         return work
 
-    def _on_carried(self, acting: list[_Acting], inner: Inner) -> Work:
-        columns, brought = [one.loud.column for one in acting], self._brought
+    def _on_attributes(self, acting: list[_Acting], inner: Inner) -> Work:
+        columns, maps_of = [one.weighted.column for one in acting], self._attribute_maps
 
         def work(call: LayerCall, y: Tensor) -> Tensor:
             factors = inner.factors[call.name]
-            maps = brought(call, columns, factors.ranks, y.dtype)
+            maps = maps_of(call, columns, factors.ranks, y.dtype)
             return add_outer(y, inner.of(call.name, call.x, maps), factors.up)
 
         return work
 
-    def _brought(self, call: LayerCall, columns: list[int], ranks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Strengths (N, n) that the tokens of an attention brought along, made once for its layers."""
+    def _attribute_maps(self, call: LayerCall, columns: list[int], ranks: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Strengths (N, n) from the per-token attributes of an attention, made once for its layers."""
         assert call.token_attributes is not None and self._now is not None
         stage = self._now[1]
-        if stage.brought is None or stage.brought[0] is not call.token_attributes:
-            stage.brought = (call.token_attributes, {})
+        if stage.attribute_maps is None or stage.attribute_maps[0] is not call.token_attributes:
+            stage.attribute_maps = (call.token_attributes, {})
         values, name = call.token_attributes, (tuple(columns), ranks, dtype)
         return _known(
-            stage.brought[1], name, lambda: token_maps([in_type(values[..., column].flatten(), dtype) for column in columns], ranks)
+            stage.attribute_maps[1], name, lambda: token_maps([in_type(values[..., column].flatten(), dtype) for column in columns], ranks)
         )
 
     # ------------------------------------------------------------------ whole weights, biases, norms
 
-    def _single(self, call: LayerCall, one: _Acting, carries: bool, flat: bool) -> Work:
-        delta = self._networks.at(one.loud.key, call.name, call.y)
+    def _single(self, call: LayerCall, one: _Acting, by_attributes: bool, flat: bool) -> Work:
+        delta = self._networks.at(one.weighted.key, call.name, call.y)
         assert delta is not None
-        if carries:
-            return lambda call, y: y + (added(delta, call.x) * _column(call, one.loud.column)).to(y.dtype)
-        add = _adder(delta, one.loud.strengths, flat, call.y)
-        isolation, everywhere = self._isolation, one.loud.strengths.to(call.y.device, call.y.dtype)
+        if by_attributes:
+            return lambda call, y: y + (added(delta, call.x) * _column(call, one.weighted.column)).to(y.dtype)
+        add = _adder(delta, one.weighted.strengths, flat, call.y)
+        isolation, everywhere = self._isolation, one.weighted.strengths.to(call.y.device, call.y.dtype)
 
         def work(call: LayerCall, y: Tensor) -> Tensor:
             within = None if isolation is None else isolation.delta(call, delta)
@@ -227,18 +227,18 @@ class LoraWork:
         return work
 
 
-def _loud(strengths: Strengths, silent: bool) -> list[_Loud]:
-    """Those of the LoRAs that do something on a grid; with ``silent`` all of them, if any does."""
-    every = [_Loud(column, key, here, int((here.abs() > SUPPORT).sum())) for column, (key, here) in enumerate(strengths.items())]
+def _weighted(strengths: Strengths, keep_inactive: bool) -> list[_Weighted]:
+    """Those of the LoRAs that do something on a grid; with ``keep_inactive`` all of them, if any does."""
+    every = [_Weighted(column, key, here, int((here.abs() > SUPPORT).sum())) for column, (key, here) in enumerate(strengths.items())]
     acting = [one for one in every if one.support]
-    return every if silent and acting else acting
+    return every if keep_inactive and acting else acting
 
 
 def _convs_stack(acting: list[_Acting], call: LayerCall) -> bool:
     """Whether the low-rank deltas of a convolution are to be computed together; LoRAs on whole rows are, always."""
-    if not acting or acting[0].loud.strengths.dim() == 1:
+    if not acting or acting[0].weighted.strengths.dim() == 1:
         return bool(acting)
-    y, supports = call.y, [one.loud.support for one in acting]
+    y, supports = call.y, [one.weighted.support for one in acting]
     shapes = [one.delta.mid if one.delta.mid is not None else one.delta.down for one in acting]
     ranks = [0 if one is None else one.shape[0] for one in shapes]
     taps = max(1 if one is None else one[0, 0].numel() for one in shapes)
@@ -260,9 +260,9 @@ def _column(call: LayerCall, column: int) -> Tensor:
 def _adder(delta: LayerDelta, strengths: Tensor, flat: bool, like: Tensor) -> Callable[[Tensor, Tensor], None]:
     """Adds a delta to an output like ``like``, in place, where ``strengths`` (B,) or (B, h, w) are."""
     if strengths.dim() == 1:
-        loud = torch.nonzero(strengths)[:, 0].to(like.device)
+        rows_of = torch.nonzero(strengths)[:, 0].to(like.device)
         rows = strengths.to(like.device)
-        return lambda x, y: add_everywhere(delta, x, y, rows, loud)
+        return lambda x, y: add_everywhere(delta, x, y, rows, rows_of)
     if flat:
         support = torch.nonzero(strengths.flatten().abs() > SUPPORT)[:, 0]
         values = strengths.flatten()[support].to(like.device, like.dtype)

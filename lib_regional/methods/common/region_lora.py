@@ -183,8 +183,8 @@ def loras_of_regions(plan: Plan) -> LorasOf:
     return loras_of
 
 
-def _carries(call: LayerCall) -> bool:
-    """Whether the layer's tokens are not those of its grid, and say themselves what they carry."""
+def _by_attributes(call: LayerCall) -> bool:
+    """Whether the layer's tokens are not those of its grid, and have per-token attributes."""
     return call.token_attributes is not None and call.x.shape[:2] == call.token_attributes.shape[:2]
 
 
@@ -199,11 +199,11 @@ def layer_hooks(
     prepared = LoraWork(networks, placement, isolation)
 
     def hook(call: LayerCall) -> Tensor | None:
-        carries = _carries(call)
-        work = prepared.of(call, carries)
+        by_attributes = _by_attributes(call)
+        work = prepared.of(call, by_attributes)
         if not work:
             return None
-        if not carries:
+        if not by_attributes:
             _check_shape(call, placement.whole_rows)
         y = call.y
         for one in work:

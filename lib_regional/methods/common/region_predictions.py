@@ -108,7 +108,7 @@ class RegionalPrediction:
         """``always``: also where no region is active, since the base alone is more than the host's own call."""
         self._plan = plan
         self._prepared = prepared
-        self._voices = branches
+        self._branches = branches
         self._passes = passes
         self._observe = observe
         self._report = report
@@ -128,7 +128,7 @@ class RegionalPrediction:
         jobs: dict[Hashable, _Job] = {}
         largest = 0
         for at, row in enumerate(call.model.rows):
-            for branch in self._voices(scene_of(self._plan, call, row, active), step):
+            for branch in self._branches(scene_of(self._plan, call, row, active), step):
                 largest = max([largest, *(view.window.cells for view in branch.views)])
                 for view in branch.views:
                     for factor, role in self._shares(row, branch, step):

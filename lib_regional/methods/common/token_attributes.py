@@ -1,6 +1,7 @@
 """Strengths of LoRAs where the host merges or tiles the tokens of self-attention (`Hooks.token_attributes`).
 
-Every token carries the strength of each LoRA at its place. A token merged from several then has the mean of theirs, a tiled one its own.
+The strength of each LoRA at a token's place is an attribute of the token. A token merged from several then has the mean of theirs, a
+tiled one its own.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def strength_attributes(placement: Placement) -> TokenAttributesHook:
 
 
 def side_by_side(*hooks: TokenAttributesHook | None) -> TokenAttributesHook:
-    """What several carry, in the order of ``hooks``."""
+    """The attributes of several hooks side by side, in the order of ``hooks``."""
 
     def attributes(model: ModelCall, grid: Grid) -> Tensor | None:
         found = [values for hook in hooks if hook is not None and (values := hook(model, grid)) is not None]

@@ -62,7 +62,7 @@ class Side:
     _jobs: dict[tuple[object, ...], list[Job]] = field(default_factory=dict)
 
     def active(self, image: int, step: StepInfo) -> tuple[int, ...]:
-        """Regions that take part and have something to say."""
+        """Active regions with a text."""
         texts = self.plan.pass_of(step).texts[image]
         return tuple(i for i in self.plan.active(step) if texts.regions[i])
 

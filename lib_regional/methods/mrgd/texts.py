@@ -92,10 +92,10 @@ def _texts(side: Side, role: Role) -> Iterable[str]:
 def possible_regions(plan: Plan) -> list[tuple[int, ...]]:
     """Every set of regions that acts together at some step."""
     steps = (StepInfo(index, plan.first.steps) for index in range(plan.first.steps))
-    return list(dict.fromkeys(_speaking(plan, plan.active(step)) for step in steps))
+    return list(dict.fromkeys(_with_text(plan, plan.active(step)) for step in steps))
 
 
-def _speaking(plan: Plan, active: tuple[int, ...]) -> tuple[int, ...]:
+def _with_text(plan: Plan, active: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(i for i in active if plan.first.texts[0].regions[i])
 
 

@@ -44,6 +44,6 @@ def _row_bias(texts: Sequence[Placed], total: int) -> Tensor:
 
 
 def side_by_side(rows: Sequence[Sequence[Tensor]]) -> Tensor:
-    """Contexts (T_i, D) of each row, one after another -> (B, T, D), short rows padded with zeros that `joint_bias` keeps unheard."""
+    """Contexts (T_i, D) of each row, one after another -> (B, T, D), short rows padded with zeros that `joint_bias` masks."""
     joined = [torch.cat(list(texts)) for texts in rows]
     return torch.nn.utils.rnn.pad_sequence(joined, batch_first=True)

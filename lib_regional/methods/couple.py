@@ -167,10 +167,9 @@ class Couple:
     def _projected(self, call: AttentionCall, keys: tuple[ContextKey, ...]) -> Block:
         """Contexts of one length through the layer's own projections, with the LoRAs that each of them has."""
         x, site, networks = self._joined(keys, call.context), call.site.name, self._prepared.networks
-        lengths, loras = [x.shape[1] // len(keys)] * len(keys), [self._contexts.loras(key) for key in keys]
-        k = networks.on_pieces(f"{site}.to_k", loras, x, call.to_k(x), lengths)
-        v = networks.on_pieces(f"{site}.to_v", loras, x, call.to_v(x), lengths)
-        return Block(*(split_heads(t.unflatten(1, (len(keys), lengths[0]))[0], call.heads) for t in (k, v)))
+        loras, own = [self._contexts.loras(key) for key in keys], x.view(len(keys), -1, x.shape[-1])
+        made = ((name, project(x)) for name, project in ((f"{site}.to_k", call.to_k), (f"{site}.to_v", call.to_v)))
+        return Block(*(split_heads(networks.on_contexts(name, loras, own, y.view(*own.shape[:2], -1)), call.heads) for name, y in made))
 
     def _joined(self, keys: tuple[ContextKey, ...], like: Tensor) -> Tensor:
         """Contexts one after the other (1, Σ T, D) on the device of ``like``, brought there once."""

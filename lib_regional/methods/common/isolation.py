@@ -42,6 +42,7 @@ class _Stage:
     masks: dict[tuple[Grid, int, torch.dtype], Tensor | None] = field(default_factory=dict)
     borders: dict[Hashable, Border] = field(default_factory=dict)
     marks: dict[Grid, Tensor | None] = field(default_factory=dict)
+    labels: dict[Grid, Tensor] = field(default_factory=dict)
 
 
 class Separation:
@@ -179,7 +180,11 @@ class Separation:
 
     def _labels(self, model: ModelCall, grid: Grid) -> Tensor:
         """(B, h, w) on the CPU."""
-        return torch.stack([self._of_image(model, row.image, grid) for row in model.rows]).cpu()
+        known = self._stage(model).labels
+        if grid not in known:
+            images = {row.image: self._of_image(model, row.image, grid) for row in model.rows}
+            known[grid] = torch.stack([images[row.image] for row in model.rows]).cpu()
+        return known[grid]
 
     def _of_image(self, model: ModelCall, image: int, grid: Grid) -> Tensor:
         """Labels (h, w) of one image: `COMMON` is the base, the others number the sets of LoRAs, whatever the order of the regions."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...engine.calls import ModelCall
 from ...request.layout.windows import Grid
 from ...tensors.lora.deltas import LayerDelta
-from ...tensors.lora.stacked import Factors, factors_of, inner_tokens, is_low_rank
+from ...tensors.lora.stacked import Factors, factors_of, inner_tokens, is_low_rank, joined_factors, rank_of
 
 SHARED_INPUT = (".attn1.to_q", ".attn1.to_k", ".attn1.to_v")
 """Layers of one self-attention, which read the same tokens."""
@@ -113,13 +113,12 @@ class FactorStore:
 
     def _made(self, layer: str, prefix: str, acting: Acting, acting_in: Callable[[str], Acting], like: Tensor) -> Inner:
         beside = [(prefix + end, acting_in(prefix + end)) for end in SHARED_INPUT] if prefix != layer else []
-        made = [factors_of([delta for _, delta in others], like) for _, others in beside] if _all_alike(beside, acting) else []
-        if not made or len({one.ranks for one in made}) > 1:
+        ranks = {tuple(rank_of(delta) for _, delta in others) for _, others in beside}
+        if len(ranks) != 1 or not _all_alike(beside, acting):
             factors = self.factors(layer, acting, like)
             return Inner(factors.down, {layer: factors})
-        down = torch.cat([one.down for one in made])
-        parts = zip(beside, made, down.chunk(len(made)), strict=True)
-        return Inner(down, {name: Factors(one.layer, part, one.up, one.ranks) for (name, _), one, part in parts})
+        down, parts = joined_factors([[delta for _, delta in others] for _, others in beside], like)
+        return Inner(down, {name: one for (name, _), one in zip(beside, parts, strict=True)})
 
 
 def _name(layer: str, acting: Acting, dtype: torch.dtype) -> Hashable:

@@ -21,6 +21,7 @@ from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
 from ...tensors.lora.deltas import LayerDelta, NetworkDeltas
 from ...tensors.lora.low_rank import added, moved
+from ...tensors.lora.stacked import Factors, OnRows, add_on_rows, factors_of, is_low_rank, on_rows
 from ...tensors.masks.pyramid import Pyramid
 from .contexts import region_loras
 from .lora_factors import NetworkKey, Placement, Strengths
@@ -41,6 +42,8 @@ class Networks:
     def __init__(self, deltas: dict[NetworkKey, NetworkDeltas]) -> None:
         self._deltas = deltas
         self._moved: dict[tuple[NetworkKey, str, torch.device, torch.dtype], LayerDelta] = {}
+        self._factors: dict[Hashable, Factors] = {}
+        self._arranged: dict[Hashable, tuple[Tensor, Tensor]] = {}
         self.version = 0
         """Another number after each `renew`."""
 
@@ -56,6 +59,7 @@ class Networks:
             raise RegionalError("The model was exchanged during sampling for one of another build: the regions' LoRAs cannot follow.")
         self._deltas = deltas
         self._moved.clear()
+        self._factors.clear()
         self.version += 1
 
     def raw(self, key: NetworkKey, layer: str) -> LayerDelta | None:
@@ -72,17 +76,45 @@ class Networks:
             self._moved[place] = moved(delta, like)
         return self._moved[place]
 
-    def on_pieces(self, layer: str, loras: Sequence[Sequence[LoraTag]], x: Tensor, y: Tensor, lengths: Sequence[int]) -> Tensor:
-        """``y`` (1, Σ T, out) of a layer whose input ``x`` (1, Σ T, in) is contexts of ``lengths`` side by side, with LoRAs for each."""
-        if not any(loras):
-            return y
-        done = y.clone()
-        for tags, piece, out in zip(loras, x.split(list(lengths), 1), done.split(list(lengths), 1), strict=True):
+    def on_contexts(self, layer: str, loras: Sequence[Sequence[LoraTag]], x: Tensor, y: Tensor) -> Tensor:
+        """``y`` (n, T, out) of a layer whose input is n contexts ``x`` (n, T, in), with the LoRAs that each of them has.
+
+        Low-rank deltas of all contexts are computed together, each context with its own; whole weights one by one.
+        """
+        strengths = self._by_context(layer, loras)
+        low = {key: here for key, here in strengths.items() if is_low_rank(self._deltas[key][layer])}
+        if low:
+            y = add_on_rows(x, y, self._rows(tuple(map(tuple, low.values())), self._factors_of(layer, tuple(low), y)))
+        for key, values in strengths.items():
+            if key not in low:
+                delta, rows = self.at(key, layer, y), [row for row, value in enumerate(values) if value]
+                assert delta is not None
+                more = torch.cat([values[row] * added(delta, x[row : row + 1]) for row in rows])
+                y = y.index_add(0, torch.tensor(rows, device=y.device), more.to(y.dtype))
+        return y
+
+    def _factors_of(self, layer: str, keys: tuple[NetworkKey, ...], like: Tensor) -> Factors:
+        name = (layer, keys, like.device, like.dtype)
+        if name not in self._factors:
+            self._factors[name] = factors_of([self._deltas[key][layer] for key in keys], like)
+        return self._factors[name]
+
+    def _by_context(self, layer: str, loras: Sequence[Sequence[LoraTag]]) -> dict[NetworkKey, list[float]]:
+        """Strength of every LoRA that changes ``layer``, by context; LoRAs without any are left out."""
+        found: dict[NetworkKey, list[float]] = {}
+        for number, tags in enumerate(loras):
             for lora in tags:
-                delta = self.at(key_of(lora), layer, y) if lora.unet else None
-                if delta is not None:
-                    out += (lora.unet * added(delta, piece)).to(y.dtype)
-        return done
+                if lora.unet and layer in self._deltas[key_of(lora)]:
+                    found.setdefault(key_of(lora), [0.0] * len(loras))[number] += lora.unet
+        return found
+
+    def _rows(self, strengths: tuple[tuple[float, ...], ...], factors: Factors) -> OnRows:
+        """`on_rows`; layers with the same LoRAs and ranks share what depends on these alone."""
+        name = (strengths, factors.ranks, factors.down.device, factors.down.dtype)
+        if name not in self._arranged:
+            made = on_rows(factors, [torch.tensor(here) for here in strengths])
+            self._arranged[name] = made.index, made.scale
+        return OnRows(factors, *self._arranged[name])
 
 
 def load_networks(plan: Plan, host: Host) -> Networks:
@@ -132,15 +164,20 @@ class ByPlace:
 
     def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
         """See `Placement`. A layer without a place takes every LoRA by its share of the canvas."""
+        images = {row.image: self._of_image(model, row.image, grid) for row in model.rows}
+        keys = dict.fromkeys(key for found in images.values() for key in found)
+        none = torch.zeros(grid or ())
+        return {key: torch.stack([images[row.image].get(key, none) for row in model.rows]) for key in keys}
+
+    def _of_image(self, model: ModelCall, image: int, grid: Grid | None) -> dict[NetworkKey, Tensor]:
+        """Strength of every LoRA of one picture, (h, w) on ``grid`` or one number."""
         active, part = self._plan.active(model.step), self._plan.pass_of(model.step)
-        found: dict[NetworkKey, Tensor] = {}
-        for number, row in enumerate(model.rows):
-            maps = self._maps(active, part, row.image, model, grid)
-            for region in active:
-                for lora in region_loras(part.texts[row.image], region):
-                    here = maps[region] * lora.unet if grid is not None else maps[region].mean() * lora.unet
-                    rows = found.setdefault(key_of(lora), torch.zeros(len(model.rows), *here.shape))
-                    rows[number] += here
+        maps, found = self._maps(active, part, image, model, grid), dict[NetworkKey, Tensor]()
+        for region in active:
+            for lora in region_loras(part.texts[image], region):
+                here = maps[region] * lora.unet if grid is not None else maps[region].mean() * lora.unet
+                known = found.get(key_of(lora))
+                found[key_of(lora)] = here if known is None else known + here
         return found
 
     def _maps(self, active: tuple[int, ...], part: PassPlan, image: int, model: ModelCall, grid: Grid | None) -> Tensor:
@@ -194,7 +231,7 @@ def layer_hooks(
     """Hooks for `ports.Hooks.layers` that add the LoRAs' deltas where ``placement`` says.
 
     ``contexts`` False leaves out the layers that read the context, for methods that project their contexts themselves
-    (`Networks.on_pieces`).
+    (`Networks.on_contexts`).
     """
     prepared = LoraWork(networks, placement, isolation)
 

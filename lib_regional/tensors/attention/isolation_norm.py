@@ -43,13 +43,13 @@ class Gather:
 
 def gather_of(labels: Tensor, device: torch.device | str = "cpu") -> Gather | None:
     """labels (B, h, w) on the CPU -> where to gather; None where summing is cheaper."""
-    flat = labels.flatten(1)
+    flat, of_row = labels.flatten(1).unique(dim=0, return_inverse=True)
     kinds = [[label for label in row.unique().tolist() if label != COMMON] for row in flat]
     seen = [[torch.nonzero(sees(torch.tensor(label), row))[:, 0] for label in own] for own, row in zip(kinds, flat, strict=True)]
     sizes = {len(one) for row in seen for one in row}
     if len(sizes) == 1 and len({len(row) for row in seen}) == 1:
-        return _alike(flat, kinds, seen, device)
-    if len(flat.unique(dim=0)) > 1 or not kinds[0] or len(kinds[0]) > _MOST_GATHERED:
+        return _alike(flat, kinds, seen, of_row, device)
+    if len(flat) > 1 or not kinds[0] or len(kinds[0]) > _MOST_GATHERED:
         return None
     place, start = torch.arange(flat.shape[1]), flat.shape[1]
     for label, here in zip(kinds[0], seen[0], strict=True):
@@ -59,7 +59,8 @@ def gather_of(labels: Tensor, device: torch.device | str = "cpu") -> Gather | No
     return Gather(tuple(one.to(device) for one in seen[0]), place.to(device))
 
 
-def _alike(flat: Tensor, kinds: list[list[int]], seen: list[list[Tensor]], device: torch.device | str) -> Gather:
+def _alike(flat: Tensor, kinds: list[list[int]], seen: list[list[Tensor]], of_row: Tensor, device: torch.device | str) -> Gather:
+    """``flat`` (U, h·w) are the canvases that differ; ``of_row`` (B,) says which of them each row has."""
     label, position = torch.zeros_like(flat), torch.zeros_like(flat)
     for row, (own, places) in enumerate(zip(kinds, seen, strict=True)):
         for number, (kind, here) in enumerate(zip(own, places, strict=True)):
@@ -69,8 +70,8 @@ def _alike(flat: Tensor, kinds: list[list[int]], seen: list[list[Tensor]], devic
     gathered = torch.stack([torch.stack(row) for row in seen])[:, :, None]
     common = (flat == COMMON)[:, None]
     parts = (gathered, label[:, None], position[:, None])
-    on_device = tuple(one.to(device) for one in parts)
-    return Gather(alike=(on_device[0], on_device[1], on_device[2], common.to(device) if bool(common.any()) else None))
+    on_device = tuple(one[of_row].to(device) for one in parts)
+    return Gather(alike=(on_device[0], on_device[1], on_device[2], common[of_row].to(device) if bool(common.any()) else None))
 
 
 def norm_gathered(x: Tensor, y: Tensor | None, own: LayerDelta, gather: Gather) -> Tensor:

@@ -57,10 +57,11 @@ class Recipe:
 def make_recipe(parts: Sequence[Part], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Recipe:
     """Group ``parts`` into buckets of equal context length and like support."""
     supports = [torch.nonzero(part.weights > SUPPORT)[:, 0] for part in parts]
+    shared = _sharing(parts)
     order = sorted((i for i in range(len(parts)) if len(supports[i])), key=lambda i: (parts[i].kind, parts[i].length, len(supports[i])))
     groups: list[list[int]] = []
     for i in order:
-        home = next((g for g in groups if _fits(g, i, parts, supports)), None)
+        home = next((g for g in groups if _fits(g, i, parts, supports) and not any(shared[i][j] for j in g)), None)
         if home is None:
             groups.append([i])
         else:
@@ -72,9 +73,21 @@ def _fits(group: list[int], i: int, parts: Sequence[Part], supports: Sequence[Te
     first, tokens = group[0], len(parts[i].weights)
     if (parts[first].kind, parts[first].length) != (parts[i].kind, parts[i].length) or len(supports[i]) > _PADDING * len(supports[first]):
         return False
-    if (len(supports[i]) == tokens) != (len(supports[first]) == tokens):
-        return False
-    return not any(parts[j].row == parts[i].row and torch.isin(supports[i], supports[j]).any() for j in group)
+    return (len(supports[i]) == tokens) == (len(supports[first]) == tokens)
+
+
+def _sharing(parts: Sequence[Part]) -> list[list[bool]]:
+    """Whether two parts are of one row and have a token of their supports in common."""
+    by_row: dict[int, list[int]] = {}
+    for at, part in enumerate(parts):
+        by_row.setdefault(part.row, []).append(at)
+    shared = [[False] * len(parts) for _ in parts]
+    for members in by_row.values():
+        masks = (torch.stack([parts[at].weights for at in members]) > SUPPORT).float()
+        for at, line in zip(members, ((masks @ masks.mT) > 0).tolist(), strict=True):
+            for other, overlaps in zip(members, line, strict=True):
+                shared[at][other] = overlaps
+    return shared
 
 
 def _bucket(group: list[int], parts: Sequence[Part], supports: Sequence[Tensor], device: torch.device | str, dtype: torch.dtype) -> Bucket:

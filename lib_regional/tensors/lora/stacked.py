@@ -37,9 +37,32 @@ def is_low_rank(delta: LayerDelta) -> bool:
 
 def factors_of(deltas: Sequence[LayerDelta], like: Tensor) -> Factors:
     """``deltas`` of one layer (`is_low_rank`) stacked, on the device and in the precision of ``like``."""
-    downs, ups = [_down(delta) for delta in deltas], [delta.up.flatten(1).T for delta in deltas if delta.up is not None]
-    down, up = (torch.cat([part.to(like.device, like.dtype) for part in parts]) for parts in (downs, ups))
-    return Factors(deltas[0].layer, down, up.contiguous(), tuple(len(one) for one in downs))
+    downs, ups = [_down(delta) for delta in deltas], [delta.up.flatten(1) for delta in deltas if delta.up is not None]
+    return Factors(deltas[0].layer, joined(downs, like), joined(ups, like, 1).mT, tuple(len(one) for one in downs))
+
+
+def joined_factors(layers: Sequence[Sequence[LayerDelta]], like: Tensor) -> tuple[Tensor, list[Factors]]:
+    """`factors_of` layers with the same ranks whose first factors lie one after the other: all of these, and each layer's part."""
+    down = joined([_down(delta) for deltas in layers for delta in deltas], like)
+    made = []
+    for deltas, part in zip(layers, down.chunk(len(layers)), strict=True):
+        ups = [delta.up.flatten(1) for delta in deltas if delta.up is not None]
+        made.append(Factors(deltas[0].layer, part, joined(ups, like, 1).mT, tuple(map(rank_of, deltas))))
+    return down, made
+
+
+def rank_of(delta: LayerDelta) -> int:
+    """Of a low-rank delta; 0 for others."""
+    wide = delta.mid if delta.mid is not None else delta.down
+    return 0 if wide is None else len(wide)
+
+
+def joined(parts: Sequence[Tensor], like: Tensor, axis: int = 0) -> Tensor:
+    """``parts`` one after the other along ``axis``, on the device and in the precision of ``like``: joined first, then brought there once."""
+    if len({part.device for part in parts}) > 1:
+        parts = [part.to(like.device) for part in parts]
+    whole = parts[0] if len(parts) == 1 else torch.cat(list(parts), axis)
+    return whole if (whole.device, whole.dtype) == (like.device, like.dtype) else whole.to(like.device, like.dtype)
 
 
 def _down(delta: LayerDelta) -> Tensor:

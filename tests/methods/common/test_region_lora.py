@@ -14,7 +14,7 @@ from lib_regional.methods.common.region_lora import ByPlace, layer_hooks, load_n
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.request.prompt.lora_tags import LoraTag
 from lib_regional.request.settings import Settings
-from lib_regional.tensors.lora.deltas import LayerKind
+from lib_regional.tensors.lora.deltas import LayerDelta, LayerKind
 from lib_regional.tensors.lora.kinds import Target, layer_delta
 from lib_regional.tensors.lora.low_rank import dense
 from lib_regional.tensors.masks.pyramid import Pyramid, reduce_maps
@@ -157,13 +157,27 @@ def test_a_lora_of_several_regions_is_read_and_computed_once() -> None:
 def test_contexts_are_left_to_methods_that_project_them() -> None:
     host, plan = Files(), plan_of()
     assert set(hooks_of(host, plan, contexts=False)) == set(LAYERS) - {"a.attn2.to_k"}
-    x, y, lengths = torch.randn(1, 12, 20), torch.randn(1, 12, 16), [3, 4, 5]
-    tags = [(), (LoraTag("one", 1, 0.5),), (LoraTag("two", 0, -1.0), LoraTag("one", 1, 2.0))]
-    got = load_networks(plan, host).on_pieces("a.attn2.to_k", tags, x, y, lengths)
+    x, y = torch.randn(3, 5, 20), torch.randn(3, 5, 16)
     one, two = (F.linear(x, whole(host, "a.attn2.to_k", name)) for name in ("one", "two"))
-    assert torch.equal(got[:, :3], y[:, :3])
-    assert torch.allclose(got[:, 3:7], y[:, 3:7] + 0.5 * one[:, 3:7], atol=1e-5)
-    assert torch.allclose(got[:, 7:], y[:, 7:] - two[:, 7:] + 2 * one[:, 7:], atol=1e-5)
+    networks = load_networks(plan, host)
+    tags = [(), (LoraTag("one", 1, 0.5),), (LoraTag("two", 0, -1.0), LoraTag("one", 1, 2.0))]
+    got = networks.on_contexts("a.attn2.to_k", tags, x, y)
+    assert torch.equal(got[0], y[0])
+    assert torch.allclose(got[1], y[1] + 0.5 * one[1], atol=1e-5)
+    assert torch.allclose(got[2], y[2] - two[2] + 2 * one[2], atol=1e-5)
+
+
+def test_contexts_take_whole_weights_as_well() -> None:
+    host, plan = Files(), plan_of()
+    kind, shape = LAYERS["a.attn2.to_k"]
+    host.deltas["two"]["a.attn2.to_k"] = LayerDelta(kind, weight=torch.randn(shape))
+    x, y = torch.randn(3, 5, 20), torch.randn(3, 5, 16)
+    one, two = (F.linear(x, whole(host, "a.attn2.to_k", name)) for name in ("one", "two"))
+    tags = [(LoraTag("two", 1, 0.5),), (), (LoraTag("two", 0, -1.0), LoraTag("one", 1, 2.0))]
+    got = load_networks(plan, host).on_contexts("a.attn2.to_k", tags, x, y)
+    assert torch.equal(got[1], y[1])
+    assert torch.allclose(got[0], y[0] + 0.5 * two[0], atol=1e-5)
+    assert torch.allclose(got[2], y[2] - two[2] + 2 * one[2], atol=1e-5)
 
 
 def test_rows_with_a_mark_have_the_loras_of_their_region_everywhere() -> None:

@@ -32,6 +32,8 @@ RowRoles = tuple[Row, ...]
 class StepInfo:
     """The current step of sampling: step ``index`` of ``total`` (from 0), sigma, hires pass or not, CFG scale.
 
+    ``sigma`` is 0 where no hook reads levels (`Hooks.reads_levels`) and the host would have to wait for its device to know it.
+
     ``guided`` is False where the host leaves guidance out of this step (its scale is 1, whatever the request).
     """
 

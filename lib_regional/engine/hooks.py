@@ -76,3 +76,9 @@ class Hooks:
     """Called with the final latents (B, C, H, W); may return a hook for the decoded pictures."""
     method: str = ""
     """The method's name, for messages."""
+
+    @property
+    def reads_levels(self) -> bool:
+        """Whether any slot reads noise levels (`StepInfo.sigma`, `DenoiserCall`): a host that has to ask its device for them, and so to
+        wait for it in every step, does so only then."""
+        return self.unet is not None or self.denoiser is not None

@@ -20,6 +20,7 @@ from ..tensors.attention.stacked import KeysValues, Stacked, attend_stacked, sta
 from ..tensors.masks.pyramid import Active, Factors, Pyramid
 from .common.attention_recording import Contribution, record_contributions
 from .common.contexts import ContextKey, Contexts
+from .common.out_of_memory import go_on_smaller, is_out_of_memory
 from .common.prepared import Prepared
 from .key_values import Block, KeyValueCache, stacked
 
@@ -81,6 +82,7 @@ class Couple:
         self._pyramid = pyramid
         self._cache = cache
         self._stages: dict[Hashable, _Stage | None] = {}
+        self._stacks = True
         self._now: tuple[ModelCall, _Stage | None] | None = None
         self._together: dict[tuple[tuple[ContextKey, ...], torch.device, torch.dtype], Tensor] = {}
 
@@ -108,7 +110,24 @@ class Couple:
         pairs = self._pairs(call, layer)
         if self._plan.record is not None:
             record_contributions(self._plan, call, q, _contributions(stage, layer, pairs))
-        return call.out(layer.attend(q, own, pairs, call))
+        return call.out(self._attended(stage, call, layer, q, own, pairs))
+
+    def _attended(
+        self, stage: _Stage, call: AttentionCall, layer: _Layer, q: Tensor, own: KeysValues, pairs: Sequence[KeysValues]
+    ) -> Tensor:
+        """The attention of all contexts; where memory does not suffice for all at once, of one bucket after the other from now on."""
+        try:
+            return layer.attend(q, own, pairs, call)
+        except RuntimeError as error:
+            if layer.stacked is None or not is_out_of_memory(error):
+                raise
+        go_on_smaller("cross-attention of all regions at once was too much for the memory; going on with a few at a time.")
+        self._stacks = False
+        for known in self._stages.values():
+            if known is not None:
+                known.layers.clear()
+        smaller = stage.layers[call.grid, q.device, q.dtype] = self._layer(stage, call, q)
+        return smaller.attend(q, own, self._pairs(call, smaller), call)
 
     def _stage(self, model: ModelCall) -> _Stage | None:
         """The stage of a call; None where only the rows' own contexts act."""
@@ -140,9 +159,11 @@ class Couple:
         own = torch.ones(len(model.rows), q.shape[1])
         for part in parts:
             own[part.row] -= part.weights
-        recipe, groups = make_recipe(parts, q.device, q.dtype), None
-        if stacking_pays(parts, recipe, q.shape[-1], q.device.type, q.element_size()):
+        recipe, groups = make_recipe(parts), None
+        if self._stacks and stacking_pays(parts, recipe, q.shape[-1], q.device.type, q.element_size()):
             groups = stack_parts(parts, [source.key for source in stage.sources], q.device, q.dtype)
+        else:
+            recipe = recipe.to(q.device, q.dtype)
         members = [stack.members for group in groups for stack in group.stacks] if groups else [b.members for b in recipe.buckets]
         keys = [tuple(stage.sources[at].key for at in group) for group in members]
         asked = tuple(_Asked(group, tuple(self._contexts.content(key) for key in group)) for group in keys)

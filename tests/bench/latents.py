@@ -12,22 +12,16 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import weakref
-from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
-from torch.utils.weak import WeakIdKeyDictionary
 
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
 
 from attention_couple import RandomModel, flops, timed  # noqa: E402
+from living import Fused, Living  # noqa: E402
 
 from lib_regional.engine.plan import Plan, plan_pass  # noqa: E402
 from lib_regional.hosts.diffusers.adapter import DiffusersHost  # noqa: E402
@@ -98,42 +92,6 @@ def measured(words: list[str], rounds: int) -> None:
     print("| case | time ÷ plain | estimate |\n|---|---|---|")
     for label, found in ratios.items():
         print(f"| {label} | {statistics.median(found):.2f} | {estimated(plans[label]):.2f} |")
-
-
-class Fused(TorchFunctionMode):
-    """Attention whose output alone takes memory."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func is F.scaled_dot_product_attention:
-            return torch.empty_like(args[0])
-        return func(*args, **(kwargs or {}))
-
-
-class Living(TorchDispatchMode):
-    """Bytes of the tensors on ``device`` that live at once, less those that were ``known`` before."""
-
-    def __init__(self, device: str, known: Iterable[torch.Tensor]) -> None:
-        super().__init__()
-        self.device, self.now, self.peak = device, 0, 0
-        self.seen = WeakIdKeyDictionary({tensor.untyped_storage(): 0 for tensor in known})
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        tree_map_only(torch.Tensor, self.note, made)
-        return made
-
-    def note(self, tensor: torch.Tensor) -> None:
-        storage = tensor.untyped_storage()
-        if tensor.device.type != self.device or storage in self.seen:
-            return
-        size = storage.nbytes()
-        self.seen[storage] = size
-        self.now += size
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self.forget, size)
-
-    def forget(self, size: int) -> None:
-        self.now -= size
 
 
 def peak(model: RandomModel, plan: Plan | None, size: tuple[int, int]) -> float:

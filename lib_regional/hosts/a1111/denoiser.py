@@ -33,9 +33,9 @@ def _cumprod_at(alphas: Tensor, timestep: float) -> float:
     return math.exp(math.log(low) + (position - below) * (math.log(high) - math.log(low)))
 
 
-def step_of(denoiser: Any, level: float) -> StepInfo:
-    """The current step. Adaptive samplers make more calls than they announce; their total grows with the calls."""
-    alpha, beta = noise_shares(denoiser, level)
+def step_of(denoiser: Any, level: float | None) -> StepInfo:
+    """The current step; sigma is 0 without a ``level``. Adaptive samplers make more calls than they announce; the total grows with them."""
+    alpha, beta = (1.0, 0.0) if level is None else noise_shares(denoiser, level)
     total = max(int(denoiser.total_steps), denoiser.step + 1)
     scale = float(denoiser.sampler.sampler_extra_args.get("cond_scale", 1.0)) * float(getattr(denoiser, "cond_scale_miltiplier", 1.0))
     return StepInfo(denoiser.step, total, beta / alpha, bool(getattr(denoiser.p, "is_hr_pass", False)), scale)

@@ -32,9 +32,9 @@ def read_rows(params: Any) -> RowRoles:
     return rows_of(parts, len(params.x))
 
 
-def read_step(params: Any) -> StepInfo:
-    """The current step, from ``CFGDenoiserParams``."""
-    return step_of(params.denoiser, float(params.sigma[0]))
+def read_step(params: Any, levels: bool = True) -> StepInfo:
+    """The current step, from ``CFGDenoiserParams``; its sigma, for which the device is waited for, only where ``levels`` are read."""
+    return step_of(params.denoiser, float(params.sigma[0]) if levels else None)
 
 
 class Announced:

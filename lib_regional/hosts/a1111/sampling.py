@@ -69,7 +69,7 @@ class A1111Sampling(Sampling):
                 if self._unet.hooks.denoiser is not None and params.denoiser is not self._denoiser:
                     raise RegionalError(_NOT_BEGUN)
                 latent = (params.x.shape[-2], params.x.shape[-1])
-                self._unet.announced = Announced(read_rows(params), read_step(params), latent)
+                self._unet.announced = Announced(read_rows(params), read_step(params, self._unet.hooks.reads_levels), latent)
         except Exception as error:  # the host would log it and go on without the regions
             self._fail(error)
 

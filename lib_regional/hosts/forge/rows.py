@@ -52,10 +52,11 @@ def tagged(condition: dict[str, Any], rows: RowRoles) -> dict[str, Any]:
     return {**condition, "model_conds": {**condition["model_conds"], ROWS: RowTag(rows)}}
 
 
-def tag_conditions(denoiser: Any, announce: Callable[[StepInfo], None]) -> Callable[..., tuple[Any, ...]]:
+def tag_conditions(denoiser: Any, announce: Callable[[StepInfo], None], levels: bool = True) -> Callable[..., tuple[Any, ...]]:
     """A ``conditioning_modifiers`` function: positive conditions are the ``AND`` parts in order, for all images each.
 
-    ``announce`` is called with the step, whose CFG scale is the one of this prediction.
+    ``announce`` is called with the step, whose CFG scale is the one of this prediction; its sigma, for which the device is waited for, is 0
+    unless ``levels`` are read.
     """
 
     def modify(
@@ -68,7 +69,7 @@ def tag_conditions(denoiser: Any, announce: Callable[[StepInfo], None]) -> Calla
             )
         positive = [tagged(c, tuple(Row(image, "cond", part) for image in images)) for part, c in enumerate(cond)]
         negative = tuple(Row(image, "uncond") for image in images)
-        announce(step_of(denoiser, float(timestep[0]), float(cond_scale), _scale(denoiser)))
+        announce(step_of(denoiser, float(timestep[0]) if levels else 0.0, float(cond_scale), _scale(denoiser)))
         left = None if uncond is None else [tagged(c, negative) for c in uncond]
         return model, x, timestep, left, positive, cond_scale, model_options, seed
 

@@ -107,7 +107,7 @@ class ForgeSampling(Sampling):
             unet = loaded_model().forge_objects.unet
             network.announce(step, self._latent, getattr(unet, "controlnet_linked_list", None))
 
-        yield _first_in_list(options, _MODIFIERS, tag_conditions(denoiser, announce))
+        yield _first_in_list(options, _MODIFIERS, tag_conditions(denoiser, announce, network.hooks.reads_levels))
         yield from on_controlnets(patcher, network, network.call_of)
         yield tracked_tiles(options, network.tile, network.hooks.method, network.hooks.unet is None)
 

@@ -27,6 +27,7 @@ from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.low_rank import added, whole
 from ...tensors.masks.pyramid import Pyramid
 from .contexts import region_loras
+from .out_of_memory import go_on_smaller, is_out_of_memory
 
 LEVELS = ("nothing", "attention", "norms", "all")
 """Each keeps apart what the one before does, and more: self-attention, group norms, convolutions."""
@@ -55,6 +56,7 @@ class Separation:
         self._level = LEVELS.index(level) if until > 0 else 0
         self._until = until
         self._border_share = border
+        self._masks = True
         self._stages: dict[Hashable, _Stage] = {}
         self._now: tuple[ModelCall, _Stage] | None = None
 
@@ -79,9 +81,15 @@ class Separation:
         if parts is None:
             return None
         q, k, v = call.to_q(call.x), call.to_k(call.context), call.to_v(call.context)
-        mask = self._mask(call, parts, q) if call.token_attributes is None else None
-        if mask is not None:
-            return call.out(attend_masked(q, k, v, mask, call.heads, call.scale))
+        try:
+            mask = self._mask(call, parts, q) if call.token_attributes is None and self._masks else None
+            if mask is not None:
+                return call.out(attend_masked(q, k, v, mask, call.heads, call.scale))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            self._masks = False
+            go_on_smaller("masked self-attention was too much for the memory; going on with one part of the picture after the other.")
         return call.out(attend_apart(q, k, v, parts, call.heads, call.scale))
 
     def _mask(self, call: AttentionCall, parts: Parts, q: Tensor) -> Tensor | None:

@@ -6,7 +6,7 @@ that each has, so that one region over the whole canvas is the plain prompt, exa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ from .prepared import Prepared
 
 Keys = dict[int, ContextKey]
 """Region -> its context; regions without a context of their own are left out."""
+Mixture = tuple[Tensor, Tensor, Tensor]
+"""See `WholeTexts._mixture`."""
 
 
 class WholeTexts:
@@ -30,6 +32,8 @@ class WholeTexts:
         self._plan = plan
         self._pyramid = pyramid
         self._prepared = prepared
+        self._mixtures: dict[Hashable, tuple[Contexts, Mixture | None]] = {}
+        self._shares: dict[Hashable, tuple[Contexts, list[Sequence[TextShare]]]] = {}
 
     @property
     def contexts(self) -> Contexts:
@@ -39,19 +43,50 @@ class WholeTexts:
     def vectors(self, call: ModelCall, own: Tensor) -> Tensor | None:
         """Pooled texts (B, V) of the rows: each the mean of its own and its regions', by area."""
         keyed = [self._keys_of(row, call) for row in call.rows]
-        known = {key: self.contexts.conditioning(key).vector for keys in keyed for key in keys.values()}
-        vectors = {key: vector.to(own.device, torch.float32) for key, vector in known.items() if vector is not None}
+        name = (self._name(call, call.latent, keyed), own.device)
+        known = self._mixtures.get(name)
+        if known is None or known[0] is not self.contexts:
+            known = self._mixtures[name] = self.contexts, self._mixture(call, keyed, own)
+        if known[1] is None:
+            return None
+        left, areas, vectors = known[1]
+        return (own.float() * left + (areas * vectors).sum(1)).to(own.dtype)
+
+    def _mixture(self, call: ModelCall, keyed: list[Keys], own: Tensor) -> Mixture | None:
+        """The rows' own shares (B, 1), areas (B, K, 1) of the K texts that regions have, and these (K, V); None without any."""
+        every = {key: self.contexts.conditioning(key).vector for keys in keyed for key in keys.values()}
+        vectors = {key: vector for key, vector in every.items() if vector is not None}
         if not vectors:
             return None
-        mixed = [self._mixed(row, keys, call, vector, vectors) for row, keys, vector in zip(call.rows, keyed, own.float(), strict=True)]
-        return torch.stack(mixed).to(own.dtype)
+        areas = torch.zeros(len(call.rows), len(vectors))
+        for at, (row, keys) in enumerate(zip(call.rows, keyed, strict=True)):
+            shares = self._maps(row, call, call.latent).regions.flatten(1).mean(1)
+            for region, key in keys.items():
+                if key in vectors:
+                    areas[at, list(vectors).index(key)] += shares[region]
+        left = 1 - areas.sum(1, keepdim=True)
+        together = torch.stack([vector.to(own.device, torch.float32) for vector in vectors.values()])
+        return left.to(own.device), areas[..., None].to(own.device), together
+
+    def _name(self, call: ModelCall, grid: Grid, keyed: list[Keys]) -> Hashable:
+        """What the rows' texts and weight maps on a grid depend on."""
+        factors = tuple(self._plan.pass_of(call.step).texts[row.image].weights for row in call.rows)
+        return grid, call.latent, call.tile, factors, tuple(tuple(keys.items()) for keys in keyed), self._plan.active(call.step)
 
     def shares(self, call: ModelCall, grid: Grid) -> list[Sequence[TextShare]] | None:
-        """Texts of the rows and their weight maps, for joint attention; None where only the rows' own texts act."""
+        """Texts of the rows and their weight maps, for joint attention; None where only the rows' own texts act.
+
+        Calls with the same regions, texts and grid are given one and the same list, so that hosts can keep what they make of it.
+        """
         keyed = [self._keys_of(row, call) for row in call.rows]
         if not any(keyed):
             return None
-        return [self._row_shares(row, keys, call, grid) for row, keys in zip(call.rows, keyed, strict=True)]
+        name = self._name(call, grid, keyed)
+        known = self._shares.get(name)
+        if known is None or known[0] is not self.contexts:
+            made: list[Sequence[TextShare]] = [self._row_shares(row, keys, call, grid) for row, keys in zip(call.rows, keyed, strict=True)]
+            known = self._shares[name] = self.contexts, made
+        return known[1]
 
     def _keys_of(self, row: Row, call: ModelCall) -> Keys:
         found = {region: self.contexts.key(row, region, call.step) for region in self._plan.active(call.step)}
@@ -60,12 +95,6 @@ class WholeTexts:
     def _maps(self, row: Row, call: ModelCall, grid: Grid) -> WeightMaps:
         factors = self._plan.pass_of(call.step).texts[row.image].weights
         return self._pyramid.at(self._plan.active(call.step), call.latent, grid, factors, call.tile)
-
-    def _mixed(self, row: Row, keys: Keys, call: ModelCall, own: Tensor, vectors: dict[ContextKey, Tensor]) -> Tensor:
-        areas = self._maps(row, call, call.latent).regions.flatten(1).mean(1)
-        parts = [(float(areas[region]), vectors[key]) for region, key in keys.items() if key in vectors]
-        mixed = own * (1.0 - sum(area for area, _ in parts))
-        return sum((area * vector for area, vector in parts), mixed)
 
     def _row_shares(self, row: Row, keys: Keys, call: ModelCall, grid: Grid) -> list[TextShare]:
         maps = self._maps(row, call, grid)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ...engine.calls import Conditioning, Role, Row, StepInfo, UNetCall, UNetRow
+from ...engine.capabilities import facts_of
 from ...engine.hooks import Hooks
 from ...engine.plan import Plan
 from ...engine.ports import Host
@@ -30,6 +31,7 @@ from ...tensors.latents.windows import Window, canvas_of
 from ...tensors.masks.pyramid import Active, Factors
 from .attention_recording import row_recorder
 from .contexts import Contexts
+from .fusing import Fusion
 from .prepared import Prepared
 from .region_lora import ByTag, loras_of_regions, row_hooks
 from .region_noise import region_noise
@@ -113,6 +115,7 @@ class RegionalPrediction:
         self._observe = observe
         self._report = report
         self._always = always
+        self._trained = facts_of(prepared.host).trained ** 2
         self._weights: dict[tuple[int, float], tuple[View, Tensor]] = {}
 
     @property
@@ -178,18 +181,14 @@ class RegionalPrediction:
         return (at, ("row", at), None) if key is None else (at, key, self.contexts.conditioning(key))
 
     def _summed(self, call: UNetCall, jobs: list[_Job], largest: int) -> Tensor | None:
-        rows = [job.row for job in jobs]
-        total: Tensor | None = None
-        for at, made in self._passes(call, rows, largest):
-            if total is None:
-                total = torch.zeros(len(call.x), made.shape[0], *call.model.latent, device=made.device)
-                kind = made.dtype
+        rows, fusion = [job.row for job in jobs], Fusion(call.model.latent)
+        for at, made in self._passes(call, rows, max(largest, min(self._trained, call.model.latent[0] * call.model.latent[1]))):
             for use in jobs[at].uses:
-                use.view.window.of(total[use.at]).add_(made.float() * self._weight(use, made.device))
+                fusion.add(use.at, use.view.window, made, self._weight(use, made.device))
                 if self._report is not None:
                     row = call.model.rows[use.at]
                     self._report(call, replace(row, role=use.role), use.branch, made)
-        return None if total is None else total.to(kind)
+        return torch.stack([fusion.of(at) for at in range(len(call.x))]) if jobs else None
 
     def _weight(self, use: _Use, device: torch.device) -> Tensor:
         """What a use counts for at each cell, brought to the device once for each view; views are the same from step to step."""

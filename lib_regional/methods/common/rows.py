@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 
-import torch
 from torch import Tensor
 
 from ...engine.calls import UNetCall, UNetRow
-
-_log = logging.getLogger(__name__)
+from .out_of_memory import go_on_smaller, is_out_of_memory
 
 Kind = tuple[tuple[int, ...], int | None]
 """Latent size and context length: rows of one kind fit into one call."""
 
 
 class Passes:
-    """Runs rows for one generation. ``share``: latent cells in one call as a multiple of what the host itself predicts at once."""
+    """Runs rows for one generation. ``share``: latent cells in one call as a multiple of what the host itself predicts at once, or of
+    ``rows`` rows, where these are given."""
 
-    def __init__(self, share: float = 1.0) -> None:
+    def __init__(self, share: float = 1.0, rows: int | None = None) -> None:
         self._share = share
+        self._rows = rows
         self._limit = float("inf")
 
     def __call__(self, call: UNetCall, rows: Sequence[UNetRow], cells: int | None = None) -> Iterator[tuple[int, Tensor]]:
         """(position in ``rows``, prediction (C, h, w)) of every row, in any order.
 
-        ``cells`` are those of one of the host's rows (default: of its latent). Raises what the UNet raises, out of memory only when
+        ``cells`` stand for one of the host's rows (default: those of its latent). Raises what the UNet raises, out of memory only when
         a single row is too much.
         """
-        budget = self._share * len(call.model.rows) * (cells or call.model.latent[0] * call.model.latent[1])
+        budget = self._share * (self._rows or len(call.model.rows)) * (cells or call.model.latent[0] * call.model.latent[1])
         for kind, members in _grouped(call, rows).items():
             size = kind[0][-2] * kind[0][-1]
             while members:
@@ -48,15 +47,8 @@ class Passes:
             if not is_out_of_memory(error) or len(rows) == 1:
                 raise
         self._limit = size * (len(rows) // 2)
-        _log.warning("Regional: %d predictions at once were too much for the memory; going on with %d.", len(rows), len(rows) // 2)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        go_on_smaller(f"{len(rows)} predictions at once were too much for the memory; going on with {len(rows) // 2}.")
         return None
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that memory ran out, on whatever device."""
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower()
 
 
 def _grouped(call: UNetCall, rows: Sequence[UNetRow]) -> dict[Kind, list[int]]:

@@ -11,8 +11,9 @@ from torch import Tensor
 from ...engine.calls import Conditioning, Role, Row, UNetCall, UNetRow
 from ...request.layout.windows import Grid
 from ...tensors.device_copies import Moved
-from ..common.rows import is_out_of_memory
-from .sides import Job, Key, Side, Tag, fuse
+from ..common.fusing import Fusion
+from ..common.rows import Passes
+from .sides import Job, Key, Side, Tag
 from .texts import Texts
 
 AT_ONCE = 16
@@ -28,7 +29,6 @@ class Request:
 
     row: UNetRow
     tag: Tag
-    size: Grid
     length: int
     serves: list[tuple[str, int, Job]] = field(default_factory=list)
 
@@ -41,6 +41,7 @@ class RegionWise:
         self._texts = texts
         self._override = override
         self._moved = Moved()
+        self._passes = Passes(rows=AT_ONCE)
         self.latents: dict[str, Tensor] = {}
         """Latents (B, C, H, W) of the sides whose latent is not the host's own, scaled as the UNet's input."""
         self.noise: dict[tuple[str, int, Role], Tensor] = {}
@@ -50,16 +51,15 @@ class RegionWise:
         """See `ports.UNetHook`."""
         latent = (call.x.shape[-2], call.x.shape[-1])
         requests = self._requests(call, latent)
-        answers: dict[tuple[str, int], list[tuple[Job, Tensor]]] = {}
-        for group in _groups(requests):
-            for request, y in zip(group, _predicted(call, group, latent), strict=True):
-                for side, n, job in request.serves:
-                    answers.setdefault((side, n), []).append((job, y))
-        fused = {place: fuse(parts, latent, self._moved) for place, parts in answers.items()}
-        for (side, n), y in fused.items():
-            row = call.model.rows[n]
-            self.noise[side, row.image, row.role] = y.float()
-        return torch.stack([fused[self._sides[-1].name, n] for n in range(len(call.model.rows))])
+        fusion = Fusion(latent)
+        for group in _in_turn(requests):
+            for at, y in self._passes(call, [request.row for request in group], latent[0] * latent[1]):
+                for side, n, job in group[at].serves:
+                    fusion.add((side, n), job.window, y, self._moved(job.weight, y))
+        for n, row in enumerate(call.model.rows):
+            for name in (side.name for side in self._sides):
+                self.noise[name, row.image, row.role] = fusion.of((name, n)).float()
+        return torch.stack([fusion.of((self._sides[-1].name, n)) for n in range(len(call.model.rows))])
 
     def _requests(self, call: UNetCall, latent: Grid) -> list[Request]:
         found: dict[tuple[object, ...], Request] = {}
@@ -80,32 +80,15 @@ class RegionWise:
         if other is not None:
             conditioning = Conditioning(other, conditioning.vector)
         tag = Tag(side.name, job.key, row.image, row.role)
-        return Request(UNetRow(n, job.window.of(x), conditioning, tag), tag, job.window.grid, len(conditioning.crossattn))
+        return Request(UNetRow(n, job.window.of(x), conditioning, tag), tag, len(conditioning.crossattn))
 
 
-def _groups(requests: list[Request]) -> list[list[Request]]:
-    """Requests that can share a call. The source's rows run no later than the target's of the same key, which copy from them."""
+def _in_turn(requests: list[Request]) -> list[list[Request]]:
+    """All requests, the source's first; the source's in calls of their own where texts differ in length.
+
+    The source's rows run no later than the target's of the same key, which copy from them.
+    """
+    source = [request for request in requests if request.tag.side == "source"]
+    target = [request for request in requests if request.tag.side != "source"]
     alike = len({request.length for request in requests}) == 1
-    groups: dict[tuple[object, ...], list[Request]] = {}
-    for request in requests:
-        groups.setdefault((not alike and request.tag.side != "source", request.size, request.length), []).append(request)
-    ordered = sorted(groups.items(), key=lambda entry: bool(entry[0][0]))
-    return [sorted(group, key=lambda request: request.tag.side != "source") for _, group in ordered]
-
-
-def _predicted(call: UNetCall, group: list[Request], latent: Grid) -> list[Tensor]:
-    share = group[0].size[0] * group[0].size[1] / (latent[0] * latent[1])
-    at_once = max(1, int(AT_ONCE / share))
-    parts = (group[i : i + at_once] for i in range(0, len(group), at_once))
-    return [y for part in parts for y in _run(call, [request.row for request in part])]
-
-
-def _run(call: UNetCall, rows: list[UNetRow]) -> list[Tensor]:
-    """Predict, in halves where memory does not suffice."""
-    try:
-        return list(call.run(rows))
-    except RuntimeError as error:
-        if len(rows) == 1 or not is_out_of_memory(error):
-            raise
-    half = len(rows) // 2
-    return [*_run(call, rows[:half]), *_run(call, rows[half:])]
+    return [[*source, *target]] if alike else [part for part in (source, target) if part]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -16,9 +17,8 @@ from ...request.layout.regions import Layout
 from ...request.layout.windows import Grid, Window, canvas_of, window_around
 from ...request.prompt.region_prompts import ImageTexts
 from ...request.prompt.splitting import join_texts
-from ...tensors.device_copies import Moved
 from ...tensors.masks.weight_maps import WeightMaps, weight_maps
-from ...tensors.precision import single
+from ..common.fusing import Fusion
 
 Key = int | str
 """A region by its position in the layout, or one of the two below."""
@@ -27,7 +27,7 @@ BASE, TOTAL = "base", "total"
 
 @dataclass(frozen=True)
 class Job:
-    """One prediction: ``key`` says whose, ``weight`` (h, w) how much it counts at each cell of its window."""
+    """One prediction: ``key`` is its region, ``weight`` (h, w) its share at each cell of its window; a row's shares sum to 1."""
 
     key: Key
     text: str
@@ -87,7 +87,7 @@ class Side:
             text = total_text(texts, active) if role == "cond" else texts.negative
             if role == "cond" or float(weight[0, 0]) > 0:
                 jobs.append(Job(TOTAL, text, canvas_of(latent), weight))
-        return jobs
+        return _normalised(jobs, latent)
 
     def maps(self, image: int, step: StepInfo, latent: Grid) -> tuple[WeightMaps, dict[int, Window]]:
         """Weight maps, cut to the regions' windows (what is cut off goes to the base), and the windows."""
@@ -112,13 +112,17 @@ def _weighted(plan: Plan, factors: tuple[float, ...]) -> Layout:
     return replace(plan.layout, regions=tuple(regions))
 
 
-def fuse(parts: list[tuple[Job, Tensor]], latent: Grid, moved: Moved | None = None) -> Tensor:
-    """``Σ w_i ⊗ F_i⁻¹(y_i) / Σ w_j`` of predictions y (C, h, w) -> (C, H, W), summed in fp32 at least."""
-    first = single(parts[0][1])
-    total = first.new_zeros(first.shape[0], *latent)
-    weight = first.new_zeros(latent)
+def fuse(parts: Sequence[tuple[Job, Tensor]], latent: Grid) -> Tensor:
+    """``Σ w_i ⊗ F_i⁻¹(y_i)`` of the predictions y (C, h, w) of one row's jobs -> (C, H, W)."""
+    fusion = Fusion(latent)
     for job, y in parts:
-        w = job.weight.to(total) if moved is None else moved(job.weight, total)
-        job.window.of(total).add_(w * single(y))
-        job.window.of(weight).add_(w)
-    return (total / weight.clamp_min(1e-6)).to(parts[0][1].dtype)
+        fusion.add(None, job.window, y, job.weight.to(y.device))
+    return fusion.of(None)
+
+
+def _normalised(jobs: list[Job], latent: Grid) -> list[Job]:
+    """The jobs with weights that sum to 1 at every cell."""
+    total = torch.zeros(latent)
+    for job in jobs:
+        job.window.of(total).add_(job.weight)
+    return [replace(job, weight=job.weight / job.window.of(total).clamp_min(1e-6)) for job in jobs]

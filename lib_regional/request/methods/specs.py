@@ -16,7 +16,7 @@ from .spec import MethodSpec
 
 _MEMORY = Number(
     "Latent cells predicted at once, as a multiple of what the host predicts at once. Less is slower; out of memory, passes are halved.",
-    1.0,
+    2.0,
     0.1,
     64,
 )

@@ -21,7 +21,6 @@ from .isolation_labels import COMMON, divided, near_labels, sees
 from .isolation_norm import Gather, gather_of, norm_gathered, norm_summed
 from .regional import split_heads
 
-
 Group = tuple[Tensor, Tensor, Tensor]
 
 

@@ -25,14 +25,18 @@ def joint_bias(rows: Sequence[Sequence[Placed]], dtype: torch.dtype = torch.floa
     longest = max(sum(length for length, _ in texts) for texts in rows)
     if all(len(texts) == 1 and texts[0][0] == longest and bool((texts[0][1] == 1).all()) for texts in rows):
         return None
-    return torch.stack([_row_bias(texts, longest) for texts in rows])[:, None].to(dtype)
+    size, like = longest + rows[0][0][1].shape[0], rows[0][0][1]
+    bias = like.new_zeros(len(rows), 1, size, size, dtype=dtype)
+    for texts, row in zip(rows, bias[:, 0], strict=True):
+        _write_bias(texts, longest, row)
+    return bias
 
 
-def _row_bias(texts: Sequence[Placed], total: int) -> Tensor:
+def _write_bias(texts: Sequence[Placed], total: int, bias: Tensor) -> None:
+    """Write one row's bias (T + P, T + P), which holds zeros."""
     pixels = texts[0][1].shape[0]
-    bias = texts[0][1].new_zeros(total + pixels, total + pixels, dtype=torch.float32)
     owner = torch.full((total,), _PADDING, device=bias.device)
-    scores = bias.new_full((pixels, total), -torch.inf)
+    scores = bias.new_full((pixels, total), -torch.inf, dtype=torch.float32)
     start = 0
     for number, (length, weights) in enumerate(texts):
         owner[start : start + length] = number
@@ -40,7 +44,6 @@ def _row_bias(texts: Sequence[Placed], total: int) -> Tensor:
         start += length
     bias[:total, :total].masked_fill_(owner[:, None] != owner[None], -torch.inf)
     bias[total:, :total] = scores
-    return bias
 
 
 def side_by_side(rows: Sequence[Sequence[Tensor]]) -> Tensor:

@@ -53,6 +53,14 @@ class Recipe:
 
     buckets: tuple[Bucket, ...]
 
+    def to(self, device: torch.device, dtype: torch.dtype) -> Recipe:
+        """The same on another device, weights in another precision."""
+        moved = [
+            Bucket(b.members, b.rows.to(device), None if b.places is None else b.places.to(device), b.weights.to(device, dtype))
+            for b in self.buckets
+        ]
+        return Recipe(tuple(moved))
+
 
 def make_recipe(parts: Sequence[Part], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Recipe:
     """Group ``parts`` into buckets of equal context length and like support."""

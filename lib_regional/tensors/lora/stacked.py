@@ -58,7 +58,7 @@ def rank_of(delta: LayerDelta) -> int:
 
 
 def joined(parts: Sequence[Tensor], like: Tensor, axis: int = 0) -> Tensor:
-    """``parts`` one after the other along ``axis``, on the device and in the precision of ``like``: joined first, then brought there once."""
+    """``parts`` one after the other along ``axis``, on the device and in the precision of ``like``: joined first, then copied once."""
     if len({part.device for part in parts}) > 1:
         parts = [part.to(like.device) for part in parts]
     whole = parts[0] if len(parts) == 1 else torch.cat(list(parts), axis)

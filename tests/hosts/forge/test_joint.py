@@ -11,7 +11,7 @@ from lib_regional.engine.calls import TextShare
 from lib_regional.engine.capabilities import facts_of
 from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.forge.adapter import ForgeHost
-from lib_regional.hosts.forge.network.joint import bias_of, context_of, token_grid
+from lib_regional.hosts.forge.network.joint import KEPT, JointTexts, token_grid
 from lib_regional.methods import open_session
 from lib_regional.request.errors import RegionalError
 
@@ -171,7 +171,20 @@ def test_contexts_and_bias_fit_each_other():
     own, other = torch.randn(2, 5, 4), torch.randn(3, 4)
     weights = torch.tensor([[1.0, 0.25]])
     shares = [[TextShare(None, weights), TextShare(other, 1 - weights)], [TextShare(None, torch.ones(1, 2))]]
-    told, bias = context_of(shares, own), bias_of(shares, own)
+    texts = JointTexts()
+    told, bias = texts.context(shares, own), texts.bias(shares, own)
     assert bias is not None and told.shape == (2, 8, 4) and bias.shape == (2, 1, 10, 10)
     assert torch.equal(told[0], torch.cat([own[0], other])) and torch.equal(told[1, :5], own[1])
     assert token_grid((11, 7)) == (6, 4)
+
+
+def test_a_bias_is_made_once_for_one_set_of_texts_and_two_are_kept():
+    own = torch.randn(1, 5, 4)
+    made = [[[TextShare(None, w), TextShare(torch.randn(3, 4), 1 - w)]] for w in (torch.rand(1, 2) for _ in range(KEPT + 1))]
+    texts = JointTexts()
+    first = texts.bias(made[0], own)
+    assert first is not None and texts.bias(made[0], own) is first
+    for shares in made[1:]:
+        texts.bias(shares, own)
+    again = texts.bias(made[0], own)
+    assert again is not first and torch.equal(again, first)

@@ -7,7 +7,8 @@ duration of one UNet call and restored in every case.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +20,7 @@ from ....engine.patching import Patch, patched
 from ....request.errors import RegionalError
 from ....request.layout.windows import Grid
 from ....tensors.attention.joint import joint_bias, side_by_side
+from ....tensors.device_copies import Moved
 
 _NAME = "attention_function"
 
@@ -28,16 +30,42 @@ def token_grid(latent: Grid) -> Grid:
     return (-(-latent[0] // 2), -(-latent[1] // 2))
 
 
-def context_of(shares: Sequence[Sequence[TextShare]], context: Tensor) -> Tensor:
-    """The rows' texts (B, T, D) in place of the host's ``context``."""
-    rows = [
-        [own if share.context is None else share.context.to(own) for share in texts] for texts, own in zip(shares, context, strict=True)
-    ]
-    return side_by_side(rows)
+KEPT = 2
+"""Biases that a generation keeps: those of conditional and unconditional calls."""
+
+Shares = Sequence[Sequence[TextShare]]
 
 
-def bias_of(shares: Sequence[Sequence[TextShare]], context: Tensor) -> Tensor | None:
-    """The additive bias of joint attention's scores, on the device and in the dtype of ``context`` (B, T, D); None for no bias."""
+class JointTexts:
+    """Contexts and biases of one generation's calls, on the network's device, made once for each set of texts and grid.
+
+    A bias has (T + P)² numbers for each row that is not like the others; the last `KEPT` are kept.
+    """
+
+    def __init__(self) -> None:
+        self._biases: OrderedDict[Hashable, tuple[Shares, Tensor | None]] = OrderedDict()
+        self._moved = Moved()
+
+    def context(self, shares: Shares, context: Tensor) -> Tensor:
+        """The rows' texts (B, T, D) in place of the host's ``context``."""
+        rows = [
+            [own if share.context is None else self._moved(share.context, own) for share in texts]
+            for texts, own in zip(shares, context, strict=True)
+        ]
+        return side_by_side(rows)
+
+    def bias(self, shares: Shares, context: Tensor) -> Tensor | None:
+        """The additive bias of joint attention's scores, on the device and in the dtype of ``context`` (B, T, D); None for no bias."""
+        name = (id(shares), context.shape, context.device, context.dtype)
+        if name not in self._biases:
+            self._biases[name] = (shares, _bias_of(shares, context))
+        self._biases.move_to_end(name)
+        while len(self._biases) > KEPT:
+            self._biases.popitem(last=False)
+        return self._biases[name][1]
+
+
+def _bias_of(shares: Shares, context: Tensor) -> Tensor | None:
     length = context.shape[1]
     rows = [[(length if s.context is None else len(s.context), s.weights.to(context.device).flatten()) for s in texts] for texts in shares]
     return joint_bias(rows, context.dtype)

@@ -24,7 +24,7 @@ from ..rows import ROWS
 from ..weights import applied_weights
 from .arguments import fresh_arguments, nested_arguments
 from .attention import attention_call, chained, check_values
-from .joint import bias_of, biased, context_of, token_grid
+from .joint import JointTexts, biased, token_grid
 
 
 class NetworkInstaller(HookInstaller):
@@ -33,6 +33,7 @@ class NetworkInstaller(HookInstaller):
     def __init__(self, hooks: Hooks) -> None:
         super().__init__(hooks)
         self._joint = False
+        self._texts = JointTexts()
         self._cross: dict[str, Any] = {}
         self._announced: tuple[StepInfo, Grid] | None = None
         self._tile: Tile | None = None
@@ -126,8 +127,8 @@ class NetworkInstaller(HookInstaller):
         shares = self.hooks.joint(model, token_grid(model.latent))
         if shares is None:
             return inner(x, timesteps, context=context, **rest)
-        with biased(network, bias_of(shares, context)) if shares else nullcontext():
-            return inner(x, timesteps, context=context_of(shares, context), **rest)
+        with biased(network, self._texts.bias(shares, context)) if shares else nullcontext():
+            return inner(x, timesteps, context=self._texts.context(shares, context), **rest)
 
     # ------------------------------------------------------------------ attention
 

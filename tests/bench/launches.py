@@ -1,6 +1,6 @@
 """Launches, host time and FLOPs of one step ÷ plain, on a UNet of real dimensions whose tensors are shapes alone (the meta device).
 
-    python tests/bench/launches.py [--models sd15 sdxl] [--cases WORD …] [--rounds 3] [--json launches.json]
+    python tests/bench/launches.py [--models sd15 sdxl] [--cases WORD …] [--rounds 3] [--no-flops] [--json launches.json]
 
 On a GPU a step at small batches is bound by the kernels that it launches and by the host's own time; neither needs a GPU to be counted.
 *Launches*: every operator but views, by name. *Made*: operators whose result is a new tensor or is written in place, so that what does
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,12 @@ import torch
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "support")]
 
 from shapes import SIDES, ShapeModel, cpu_seconds  # noqa: E402
-from steps import CASES, Case, Cost, counted, run  # noqa: E402
+from steps import CASES, Case, Cost, counted, launched, run  # noqa: E402
 
 
-def measured(model: ShapeModel, case: Case, plain: Cost, rounds: int) -> dict[str, Any]:
-    """A case's first and later step ÷ plain's; the times of ``plain`` are taken anew."""
-    costs = run(model, case, case.later + 1, counted)
+def measured(model: ShapeModel, case: Case, plain: Cost, rounds: int, count: Callable[[Callable[[], Any]], Cost]) -> dict[str, Any]:
+    """A case's first and later step ÷ plain's by ``count``; the times of ``plain`` are taken anew."""
+    costs = run(model, case, case.later + 1, count)
     own = replace(plain)
     for _ in range(rounds):
         own.seconds = min([own.seconds, *run(model, None, 1, cpu_seconds)])
@@ -40,7 +41,9 @@ def measured(model: ShapeModel, case: Case, plain: Cost, rounds: int) -> dict[st
 
 def _ratios(cost: Cost, plain: Cost, timed: bool) -> dict[str, float | None]:
     own = asdict(cost) if timed else {**asdict(cost), "seconds": None}
-    return {name: None if value is None else round(value / getattr(plain, name), 4) for name, value in own.items()}
+    return {
+        name: round(value / getattr(plain, name), 4) if value is not None and getattr(plain, name) else None for name, value in own.items()
+    }
 
 
 def line(row: dict[str, Any]) -> str:
@@ -55,18 +58,19 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=[name for name in SIDES if name != "toy"], default=["sd15"])
     parser.add_argument("--cases", nargs="+", default=[""], help="the cases whose names hold one of these words")
     parser.add_argument("--rounds", type=int, default=3, help="of host time; 0: it is not taken")
+    parser.add_argument("--no-flops", action="store_true", help="count launches alone")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     args = parser.parse_args()
-    rows = []
+    rows, count = [], launched if args.no_flops else counted
     heads = ("model", "case", "launches, first", "launches", "made", "host time, first", "host time", "FLOPs")
     print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     with torch.inference_mode():
         for kind in args.models:
             model = ShapeModel(kind)
-            [plain] = run(model, None, 1, counted)
+            [plain] = run(model, None, 1, count)
             for case in CASES:
                 if any(word in case.name for word in args.cases):
-                    rows.append(measured(model, case, plain, args.rounds))
+                    rows.append(measured(model, case, plain, args.rounds, count))
                     print(line(rows[-1]), flush=True)
             print(f"\nplain, {kind}: {plain.launches} launches ({plain.made} made), {plain.flops / 1e9:.0f} GFLOPs\n", flush=True)
     if args.json:

@@ -143,17 +143,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="each another latent and other LoRAs")
     parser.add_argument("--strength", type=float, default=0.1)
     parser.add_argument("--convs", action="store_true")
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     args = parser.parse_args()
     torch.manual_seed(0)
-    leaks: dict[str, list[float]] = {name: [] for name in CASES}
+    leaks: dict[str, list[float]] = {name: [] for name in args.cases}
     with torch.inference_mode():
         model = Drawn()
         for seed in range(args.seeds):
             model.loras = DrawnLoras(model.unet, args.strength, args.convs, seed)
             x = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(seed))
-            for name, (attention, kinds) in CASES.items():
-                leaks[name].append(leak(model, x, attention, kinds))
+            for name in args.cases:
+                leaks[name].append(leak(model, x, *CASES[name]))
                 print(f"seed {seed}, isolated: {name}: {leaks[name][-1]:.4f}", flush=True)
     print("| isolated | leak, median | of the seeds |\n|---|---|---|")
     for name, values in leaks.items():

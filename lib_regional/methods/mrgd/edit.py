@@ -109,6 +109,7 @@ class Edit:
 
     def _infotext_fields(self) -> dict[str, str]:
         """The keywords of the target's regions, those of the first image; and where guidance ended early."""
+        self.trajectory.check()
         ended = {} if self._guidance is None else self._guidance.infotext_fields()
         ours = next((words for words in self._keywords if words.side is self._target), None)
         if ours is None or not self._options.uses_keywords:

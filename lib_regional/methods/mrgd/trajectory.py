@@ -11,13 +11,14 @@ from torch import Tensor
 from ...engine.calls import DenoiserCall
 from ...request.errors import RegionalError
 from ...tensors.device_copies import has_values
+from ...tensors.precision import single
 
 SAMPLERS = ("ddim", "euler")
 """Samplers whose next latent follows from the last one and its clean prediction alone, by their labels in lower case."""
 
 _NOT_FOLLOWING = 0.02
 _CHECKED = 3
-"""Steps after which a sampler that adds noise or looks further back has shown itself; later ones do not wait for the answer."""
+"""Steps after which a sampler that adds noise or looks further back has shown itself: the device is asked once, after the last of them."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +43,28 @@ class Source:
         self._own: Point | None = None
         self._target: Point | None = None
         self._arrivals = 0
+        self._strayed: Tensor | None = None
         self.x: Tensor | None = None
 
     def arrive(self, call: DenoiserCall) -> Tensor:
-        """The source's latent at the level of ``call``. Raises RegionalError if the sampler's does not follow from its last one."""
+        """The source's latent at the level of ``call``. Raises as `check` does, at the last of the steps that are looked at."""
         if self._own is None or self._target is None:
             self.x = call.x.clone()
             return self.x
-        expected = self._target.at(call.alpha, call.beta)
         self._arrivals += 1
-        if self._arrivals <= _CHECKED and has_values(call.x) and not _follows(expected, call.x):
-            raise RegionalError(f"Edits need a sampler of first order without fresh noise ({' or '.join(SAMPLERS)}); this one is another.")
+        if self._arrivals <= _CHECKED:
+            strays = _distance(self._target.at(call.alpha, call.beta), call.x)
+            self._strayed = strays if self._strayed is None else torch.maximum(self._strayed, strays)
+        if self._arrivals == _CHECKED:
+            self.check()
         self.x = self._own.at(call.alpha, call.beta)
         return self.x
+
+    def check(self) -> None:
+        """Raise RegionalError if the sampler's latents do not follow from the ones before, as far as they were looked at."""
+        strayed, self._strayed = self._strayed, None
+        if strayed is not None and has_values(strayed) and not float(strayed) <= _NOT_FOLLOWING:
+            raise RegionalError(f"Edits need a sampler of first order without fresh noise ({' or '.join(SAMPLERS)}); this one is another.")
 
     def leave(self, call: DenoiserCall, own: Tensor, target: Tensor) -> None:
         """The clean predictions (B, C, H, W) of this step."""
@@ -69,6 +79,7 @@ class Source:
         """
         if self._own is None or self._target is None:
             return None
+        self.check()
         last = self._target
         noise = (last.x - last.alpha * last.clean) / last.beta
         basis = torch.stack([last.clean.flatten(), noise.flatten()], 1).float()
@@ -76,8 +87,9 @@ class Source:
         return self._own.at(alpha, beta)
 
 
-def _follows(expected: Tensor, x: Tensor) -> bool:
-    return float((expected - x).abs().mean()) <= _NOT_FOLLOWING * float(x.abs().mean())
+def _distance(expected: Tensor, x: Tensor) -> Tensor:
+    """Mean difference ÷ mean size, one number on the device."""
+    return (single(expected) - single(x)).abs().mean() / single(x).abs().mean().clamp_min(1e-12)
 
 
 Conversion = Callable[[Tensor, Tensor, float, float], Tensor]
@@ -99,8 +111,12 @@ CONVERSIONS: tuple[Conversion, ...] = (_from_noise, _from_velocity)
 
 
 def find_conversion(x: Tensor, output: Tensor, clean: Tensor, alpha: float, beta: float) -> Conversion:
-    """Which meaning of the guided ``output`` gives the host's own ``clean``."""
-    if not has_values(x):
-        return CONVERSIONS[0]
-    errors = [float((convert(x, output, alpha, beta) - clean).abs().mean()) for convert in CONVERSIONS]
-    return CONVERSIONS[errors.index(min(errors))]
+    """Which meaning of the guided ``output`` gives the host's own ``clean``; the answer stays on the device, and nothing waits for it."""
+    noise, velocity = (single(convert(x, output, alpha, beta) - clean).abs().mean() for convert in CONVERSIONS)
+    is_noise = noise <= velocity
+
+    def convert(x: Tensor, output: Tensor, alpha: float, beta: float) -> Tensor:
+        made = [meaning(x, output, alpha, beta) for meaning in CONVERSIONS]
+        return torch.where(is_noise, made[0], made[1])
+
+    return convert

@@ -41,9 +41,8 @@ def measured(model: ShapeModel, case: Case, plain: Cost, rounds: int, count: Cal
 
 def _ratios(cost: Cost, plain: Cost, timed: bool) -> dict[str, float | None]:
     own = asdict(cost) if timed else {**asdict(cost), "seconds": None}
-    return {
-        name: round(value / getattr(plain, name), 4) if value is not None and getattr(plain, name) else None for name, value in own.items()
-    }
+    known = {name: value for name, value in own.items() if value is not None and getattr(plain, name)}
+    return {name: round(known[name] / getattr(plain, name), 4) if name in known else None for name in own}
 
 
 def line(row: dict[str, Any]) -> str:

@@ -45,7 +45,11 @@ _ROWS = (
         work=work.couple,
         serves=frozenset({"seed"}),
         options={
-            "cache": Flag("Keep keys and values over the steps: faster, for some memory.", True),
+            "cache": Flag(
+                "Keep keys and values over the steps: faster, for some memory. In half precision 77 tokens of text take 3.7 MiB on SD1.5 "
+                "and 25 MiB on SDXL; beyond 512 MiB in all, texts are projected anew in every step.",
+                True,
+            ),
             "separate": Choice(
                 "What is isolated between regions with different LoRAs: self-attention, norms as well, or convolutions too.",
                 "all",

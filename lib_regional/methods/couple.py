@@ -18,9 +18,9 @@ from ..request.layout.windows import Grid
 from ..tensors.attention.regional import Part, Recipe, attend, make_recipe, split_heads
 from ..tensors.attention.stacked import KeysValues, Stacked, attend_stacked, stack_parts, stacking_pays
 from ..tensors.masks.pyramid import Active, Factors, Pyramid
+from ..tensors.out_of_memory import go_on_smaller, is_out_of_memory
 from .common.attention_recording import Contribution, record_contributions
 from .common.contexts import ContextKey, Contexts
-from .common.out_of_memory import go_on_smaller, is_out_of_memory
 from .common.prepared import Prepared
 from .key_values import Block, KeyValueCache, stacked
 

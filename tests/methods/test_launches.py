@@ -18,7 +18,7 @@ MOST = {
     "LoRAs on attention, separate: all, 4": (2.05, 1.22, 5.5),
     "latent couple, full, 4": (2.1, 2.6, 2.3),
     "latent couple, crop, 4": (2.1, 2.3, 2.4),
-    "MultiDiffusion, 4": (2.2, 2.3, 2.8),
+    "MultiDiffusion, 4": (1.1, 2.3, 1.5),
     "latent composite, alone, 4": (1.1, 1.3, 1.6),
 }
 """Name of a case -> launches and FLOPs of a later step, and launches of the first one, ÷ plain, at most."""

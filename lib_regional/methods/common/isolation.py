@@ -26,8 +26,8 @@ from ...tensors.attention.isolation_mask import attend_masked, attention_mask, m
 from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.low_rank import added, whole
 from ...tensors.masks.pyramid import Pyramid
+from ...tensors.out_of_memory import go_on_smaller, is_out_of_memory
 from .contexts import region_loras
-from .out_of_memory import go_on_smaller, is_out_of_memory
 
 LEVELS = ("nothing", "attention", "norms", "all")
 """Each keeps apart what the one before does, and more: self-attention, group norms, convolutions."""

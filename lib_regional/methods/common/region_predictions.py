@@ -27,11 +27,11 @@ from ...request.errors import RegionalError
 from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import without_tags
 from ...request.prompt.region_prompts import ImageTexts
+from ...tensors.latents.fusing import Fusion
 from ...tensors.latents.windows import Window, canvas_of
 from ...tensors.masks.pyramid import Active, Factors
 from .attention_recording import row_recorder
 from .contexts import Contexts
-from .fusing import Fusion
 from .prepared import Prepared
 from .region_lora import ByTag, loras_of_regions, row_hooks
 from .region_noise import region_noise

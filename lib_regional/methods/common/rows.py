@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 
 from ...engine.calls import UNetCall, UNetRow
-from .out_of_memory import go_on_smaller, is_out_of_memory
+from ...tensors.out_of_memory import go_on_smaller, is_out_of_memory
 
 Kind = tuple[tuple[int, ...], int | None]
 """Latent size and context length: rows of one kind fit into one call."""

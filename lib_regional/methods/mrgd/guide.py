@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from ...engine.calls import StepInfo
 from ...tensors.attention.maps import normalised
 from ...tensors.guidance.losses import inherent, inter_image, posterior_variance, region_specific
-from ..common.out_of_memory import is_out_of_memory
+from ...tensors.out_of_memory import is_out_of_memory
 from .choice import Positions
 
 ENDED = "Regional guidance"

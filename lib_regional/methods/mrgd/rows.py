@@ -11,7 +11,7 @@ from torch import Tensor
 from ...engine.calls import Conditioning, Role, Row, UNetCall, UNetRow
 from ...request.layout.windows import Grid
 from ...tensors.device_copies import Moved
-from ..common.fusing import Fusion
+from ...tensors.latents.fusing import Fusion
 from ..common.rows import Passes
 from .sides import Job, Key, Side, Tag
 from .texts import Texts

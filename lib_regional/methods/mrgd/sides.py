@@ -17,8 +17,8 @@ from ...request.layout.regions import Layout
 from ...request.layout.windows import Grid, Window, canvas_of, window_around
 from ...request.prompt.region_prompts import ImageTexts
 from ...request.prompt.splitting import join_texts
+from ...tensors.latents.fusing import Fusion
 from ...tensors.masks.weight_maps import WeightMaps, weight_maps
-from ..common.fusing import Fusion
 
 Key = int | str
 """A region by its position in the layout, or one of the two below."""

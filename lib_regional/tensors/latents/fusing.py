@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from torch import Tensor
 
 from ...request.layout.windows import Grid, Window
-from ...tensors.precision import in_type, single
+from ..precision import in_type, single
 
 
 class Fusion:

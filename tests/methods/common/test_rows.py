@@ -11,11 +11,11 @@ from torch import Tensor
 
 from lib_regional.engine.calls import ModelCall, Row, StepInfo, UNetRow
 from lib_regional.engine.plan import Plan, plan_pass
-from lib_regional.methods.common.fusing import Fusion
 from lib_regional.methods.common.rows import Passes
 from lib_regional.methods.mrgd.sides import Side
 from lib_regional.request.layout.windows import Window
 from lib_regional.request.settings import Settings
+from lib_regional.tensors.latents.fusing import Fusion
 
 LATENT = (8, 12)
 

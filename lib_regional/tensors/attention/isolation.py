@@ -78,7 +78,8 @@ def _groups(row: Tensor, near: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 def _places(masks: Tensor) -> tuple[Tensor, ...]:
     """masks (G, l) bool -> for each the places where it is true."""
-    return torch.nonzero(masks)[:, 1].split(masks.sum(1).tolist())
+    found: tuple[Tensor, ...] = torch.nonzero(masks)[:, 1].split(masks.sum(1).tolist())
+    return found
 
 
 def attend_apart(q: Tensor, k: Tensor, v: Tensor, parts: Parts, heads: int, scale: float | None = None) -> Tensor:

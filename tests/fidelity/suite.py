@@ -153,7 +153,7 @@ VARIANTS: dict[str, Variant] = {
     "latent_composite, latent couple": Variant("latent_composite", options={"after": "latent_couple"}),
     "rag": Variant("rag"),
     "rag, 0.1": Variant("rag", options={"bind": 0.1}),
-    "rag, 0.2": Variant("rag", options={"bind": 0.2}),
+    "rag, 0.4": Variant("rag", options={"bind": 0.4}),
     "sequential": Variant("sequential", options={"margin": 8}),
     "mask_conditioning": Variant("mask_conditioning"),
     "mask_conditioning, base 1": Variant("mask_conditioning", options={"base_strength": 1}),

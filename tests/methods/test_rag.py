@@ -55,9 +55,9 @@ def two(one):
 def test_after_the_binding_it_is_attention_couple_with_the_base_share(model):
     shares = [{**region, "base_share": 0.7} for region in TWO]
     given = [{**region, "base_share": 0.4} for region in TWO]
-    found = predict(model, plan("rag", given, {"soft": 0.5}), index=4)
+    found = predict(model, plan("rag", given, {"bind": 0.4, "soft": 0.5}), index=4)
     assert_same(found, predict(model, plan("attention_couple", shares), index=4))
-    assert not torch.allclose(found, predict(model, plan("rag", given, {"soft": 0.5}), index=3), atol=1e-3)
+    assert not torch.allclose(found, predict(model, plan("rag", given, {"bind": 0.4, "soft": 0.5}), index=3), atol=1e-3)
 
 
 def test_without_soft_refinement_the_base_prompt_is_alone_in_the_end(model):

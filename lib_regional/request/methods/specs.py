@@ -133,7 +133,7 @@ _ROWS = (
         edges=("bind",),
         options={
             "bind": Number(
-                "Share of the steps of hard binding, in which every region is denoised alone; one step at least, where it is above 0.", 0.4
+                "Share of the steps of hard binding, in which every region is denoised alone; one step at least, where it is above 0.", 0.2
             ),
             "soft": Number("Soft refinement, delta: 1 separate objects, 0.5 objects that touch each other, 0 the base prompt alone.", 1.0),
             "memory": _MEMORY,

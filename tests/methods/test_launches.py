@@ -10,7 +10,7 @@ from steps import CASES, Case, Cost, counted, launched, run
 MOST = {
     "couple, 1": (1.03, 1.01, 1.4),
     "couple, 4": (1.05, 1.02, 1.8),
-    "couple, 16": (1.05, 1.04, 3.0),
+    "couple, 16": (1.05, 1.04, 3.3),
     "LoRAs on attention, separate: nothing, 2": (1.6, 1.08, 3.3),
     "LoRAs on attention, separate: nothing, 4": (1.6, 1.14, 3.5),
     "LoRAs on attention, separate: attention, 4": (1.6, 1.14, 4.5),

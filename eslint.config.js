@@ -39,5 +39,8 @@ export default [
         },
     },
     {files: ["javascript/tools/**/*.js", "tests/js/**/*.js", "eslint.config.js"], languageOptions: {globals: globals.node}},
-    {files: ["lib_regional/standalone/server/static/*.js"], languageOptions: {sourceType: "script", globals: {...globals.browser, ...hostPage}}},
+    {
+        files: ["lib_regional/standalone/server/static/*.js"],
+        languageOptions: {sourceType: "script", globals: {...globals.browser, ...hostPage}},
+    },
 ];

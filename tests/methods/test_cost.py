@@ -33,7 +33,7 @@ def predicted(model, plan, height, width):
     Its layers run only where hooks in them are asked whether they acted.
     """
     shapes, own = [], model.unet.forward
-    runs = plan.settings.method == "latent_composite"
+    runs = plan.settings.method in ("latent_composite", "rag")
 
     def counted(sample, *rest, **more):
         shapes.append(sample.shape)

@@ -22,6 +22,8 @@ MOST = {
     "latent composite, alone, 4": (1.1, 1.3, 1.6),
 }
 """Name of a case -> launches and FLOPs of a later step, and launches of the first one, ÷ plain, at most."""
+COUNTS_FLOPS = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 6)
+"""Older PyTorch (2.1 and 2.3 were tried) counts no FLOPs in inference mode: there launches alone are held."""
 CASE = {case.name: case for case in CASES}
 
 
@@ -40,7 +42,7 @@ def plain(model: ShapeModel) -> Cost:
 def test_a_plain_step_is_counted_as_ever(plain: Cost) -> None:
     """diffusers' own UNet: a few hundred operators, and the 680 GFLOPs a row that SD1.5 is known for."""
     assert 830 < plain.launches < 870
-    assert 1.2e12 < plain.flops < 1.7e12
+    assert 1.2e12 < plain.flops < 1.7e12 if COUNTS_FLOPS else plain.flops == 0
 
 
 @pytest.mark.parametrize("name", MOST)
@@ -48,7 +50,8 @@ def test_steps_launch_no_more_than(name: str, model: ShapeModel, plain: Cost) ->
     case: Case = CASE[name]
     with torch.inference_mode():
         first, later = run(model, case, 2, counted)
-    ratios = later.launches / plain.launches, later.flops / plain.flops, first.launches / plain.launches
+    flops = later.flops / plain.flops if COUNTS_FLOPS else 0.0
+    ratios = later.launches / plain.launches, flops, first.launches / plain.launches
     assert all(got <= most for got, most in zip(ratios, MOST[name], strict=True)), ratios
 
 

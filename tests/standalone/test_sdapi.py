@@ -85,11 +85,13 @@ def test_pictures_are_sent_only_if_wanted(client):
 
 def test_pictures_are_saved_only_if_wanted(client, host):
     folder = host.output / "outputs"
+    before = set(folder.rglob("*.png"))
     make(client)
-    assert not folder.exists()
+    assert set(folder.rglob("*.png")) == before
     body = make(client, save_images=True, batch_size=2)
-    saved = sorted(folder.rglob("*.png"))
-    assert [path.name for path in saved] == ["00000-5.png", "00001-6.png"]
+    saved = sorted(set(folder.rglob("*.png")) - before)
+    first = len(before)
+    assert [path.name for path in saved] == [f"{first:05}-5.png", f"{first + 1:05}-6.png"]
     assert Image.open(saved[0]).info["parameters"] == json.loads(body["info"])["infotexts"][1]
     assert len(body["images"]) == 3, "a grid goes before the pictures when they are saved"
 

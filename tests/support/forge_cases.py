@@ -36,15 +36,15 @@ def snapshot(webui, *more):
     return found, copy.deepcopy(webui.engine.unet.model_options), lists
 
 
-def told_rows(webui, p, steps=1):
-    """What the first attention layer is told at each call: roles, contexts."""
+def told_rows(webui, p, steps=1, **hooks):
+    """The roles, contexts, steps and grids that the first attention layer has at each call; ``hooks`` stand beside."""
     seen = []
 
     def look(call):
         if call.site.name.startswith("input"):
             seen.append((call.model.rows, call.context.clone(), call.model.step, call.model.latent, call.grid))
 
-    with hooked(webui, p, cross_attention=look):
+    with hooked(webui, p, cross_attention=look, **hooks):
         p.sample(steps)
     return seen
 

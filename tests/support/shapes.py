@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
 
 from lib_regional.engine.calls import DenoiserCall, ModelCall, Row, StepInfo
 from lib_regional.request.prompt.lora_tags import LoraTag
@@ -196,7 +197,6 @@ class Brought(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
         done = func(*args, **(kwargs or {}))
-        leaves = torch.utils._pytree.tree_leaves
         given = [value for value in leaves((args, kwargs)) if isinstance(value, Tensor) and value.device.type == "cpu" and value.dim()]
         if given and any(isinstance(value, Tensor) and value.device.type == self.device for value in leaves(done)):
             here = [frame for frame in traceback.extract_stack() if "lib_regional" in frame.filename]
@@ -204,10 +204,16 @@ class Brought(TorchDispatchMode):
         return done
 
 
+def leaves(tree: Any) -> list[Any]:
+    """The values in nested lists, tuples and dictionaries."""
+    found: list[Any] = tree_flatten(tree)[0]
+    return found
+
+
 def _of(values: Any) -> set[int]:
     """The storages that tensors lie in."""
     found: set[int] = set()
-    for value in torch.utils._pytree.tree_leaves(values):
+    for value in leaves(values):
         if isinstance(value, Tensor):
             found.add(value.untyped_storage()._cdata)
     return found

@@ -55,9 +55,10 @@ def test_the_negative_comes_first(webui):
     assert [row.role for row in rows] == ["uncond", "uncond", "cond", "cond"]
 
 
-def test_steps_and_grids_are_told(webui):
+def test_steps_grids_and_noise_levels_are_there_where_a_hook_reads_them(webui):
+    assert all(step.sigma == 0 for _, _, step, *_ in told_rows(webui, Processing(webui), 3)), "else nobody waits for the device"
     p = Processing(webui)
-    seen = told_rows(webui, p, 3)
+    seen = told_rows(webui, p, 3, denoiser=lambda call: call.run())
     assert [(step.index, step.total, round(step.sigma, 4), step.cfg_scale) for _, _, step, *_ in seen] == [
         (0, 3, 0.9, 3.0), (1, 3, 0.5, 3.0), (2, 3, 0.1, 3.0)
     ]  # fmt: skip

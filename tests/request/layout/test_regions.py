@@ -62,7 +62,7 @@ def test_a_region_needs_a_shape_and_its_settings_do_not() -> None:
     with pytest.raises(TypeError):
         Region()  # type: ignore[call-arg]
     for shape in (None, [0, 0, 1, 1]):
-        with pytest.raises(SettingsError, match="shape must be a Box"):
+        with pytest.raises(SettingsError, match="shape must be one of Box, Ellipse"):
             Region(shape)  # type: ignore[arg-type]
 
 

@@ -164,7 +164,8 @@ class DenoiserCall:
     """One guided prediction of the whole batch: ``x`` (B, C, H, W) = ``alpha`` · clean + ``beta`` · noise.
 
     ``x`` is the sampler's own tensor: in-place changes of it stay in sampling. ``run()`` gives the denoised
-    latent (B, C, H, W) after guidance, of ``x`` with these changes. A hook calls it once: hosts count steps in it.
+    latent (B, C, H, W) after guidance, of ``x`` with these changes. A hook calls it once: hosts count steps in it. It does not change the
+    tensor in place; given back as it is, it means that the prediction stays.
     ``noise`` (B, C, H, W), of unit variance, is the pass's initial noise: given at its first step, by hosts that know it.
     """
 
@@ -174,6 +175,30 @@ class DenoiserCall:
     beta: float
     run: Callable[[], Tensor]
     noise: Tensor | None = None
+
+
+def through_denoised(
+    ask: Callable[[], Tensor],
+    to_clean: Callable[[Tensor], Tensor],
+    from_clean: Callable[[Tensor], Tensor],
+    hooked: Callable[[Callable[[], Tensor]], Tensor],
+) -> Tensor:
+    """The guided prediction that a sampler expects, with a hook around its denoised latent.
+
+    ``ask()`` predicts in the sampler's own space, ``to_clean`` and ``from_clean`` go from there to the denoised latent and back, and
+    ``hooked(run)`` is the hook's answer. A hook that only looked gives ``run()``'s very tensor back: then the prediction is the one that
+    was asked for, without rounding on the way there and back.
+    """
+    given: list[tuple[Tensor, Tensor]] = []
+
+    def run() -> Tensor:
+        output = ask()
+        given.append((to_clean(output), output))
+        return given[-1][0]
+
+    made = hooked(run)
+    unchanged = [output for clean, output in given if clean is made]
+    return unchanged[-1] if unchanged else from_clean(made)
 
 
 @dataclass(frozen=True)

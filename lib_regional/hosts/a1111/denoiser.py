@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...engine.calls import DenoiserCall, StepInfo
+from ...engine.calls import DenoiserCall, StepInfo, through_denoised
 from ...engine.hooks import DenoiserHook
 
 
@@ -54,12 +54,12 @@ def around_denoiser(denoiser: Any, hook: DenoiserHook, ended: Callable[[], bool]
         alpha, beta = noise_shares(denoiser, level)
         predicts_noise = getattr(denoiser, "alphas", None) is not None
 
-        def run() -> Tensor:
-            output = inner(x, sigma, *args, **kwargs)
-            return (x - beta * output) / alpha if predicts_noise else output
-
         step = step_of(denoiser, level)
-        clean = hook(DenoiserCall(x, step, alpha, beta, run, noise if step.index == 0 else None))
-        return (x - alpha * clean) / beta if predicts_noise else clean
+        return through_denoised(
+            lambda: inner(x, sigma, *args, **kwargs),
+            lambda output: (x - beta * output) / alpha if predicts_noise else output,
+            lambda clean: (x - alpha * clean) / beta if predicts_noise else clean,
+            lambda run: hook(DenoiserCall(x, step, alpha, beta, run, noise if step.index == 0 else None)),
+        )
 
     return around

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...engine.calls import DenoiserCall, StepInfo
+from ...engine.calls import DenoiserCall, StepInfo, through_denoised
 from ...engine.hooks import DenoiserHook
 
 
@@ -54,11 +54,10 @@ def guided(denoiser: Any, hook: DenoiserHook, x: Tensor, level: float, step: Ste
     """The output of ``denoiser`` with ``hook`` around its own output ``ask()``, in the parametrisation that its sampler expects."""
     alpha, beta = noise_shares(denoiser, level)
     noisy = predicts_noise(denoiser)
-
-    def run() -> Tensor:
-        output = ask()
-        return (x - beta * output) / alpha if noisy else output
-
     noise = _noise(denoiser, x, alpha, beta) if step.index == 0 and beta > 0 else None
-    clean = hook(DenoiserCall(x, step, alpha, beta, run, noise))
-    return (x - alpha * clean) / beta if noisy else clean
+    return through_denoised(
+        ask,
+        lambda output: (x - beta * output) / alpha if noisy else output,
+        lambda clean: (x - alpha * clean) / beta if noisy else clean,
+        lambda run: hook(DenoiserCall(x, step, alpha, beta, run, noise)),
+    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from ...engine.calls import DenoiserCall, ModelCall, Row, RowRoles, StepInfo
+from ...engine.calls import DenoiserCall, ModelCall, Row, RowRoles, StepInfo, through_denoised
 from ..model.stable_diffusion import StandaloneModel
 from ..scripts.callbacks import AfterCFGCallbackParams, CFGDenoisedParams, CFGDenoiserParams
 from ..scripts.script import MaskBlendArgs
@@ -82,12 +82,17 @@ class CFGDenoiser:
         alpha, beta = self.space.shares(level)
         noise = self.init_noise if self.step == 0 else None
 
-        def run() -> Tensor:
-            return self.space.denoised(x, self._guided(x, level), levels)
+        def hooked(run: Callable[[], Tensor]) -> Tensor:
+            for hook in self.model.denoiser_hooks:
+                run = functools.partial(hook, DenoiserCall(x, self._step_info(level), alpha, beta, run, noise))
+            return run()
 
-        for hook in self.model.denoiser_hooks:
-            run = functools.partial(hook, DenoiserCall(x, self._step_info(level), alpha, beta, run, noise))
-        return self.space.prediction(x, run(), levels)
+        return through_denoised(
+            lambda: self._guided(x, level),
+            lambda output: self.space.denoised(x, output, levels),
+            lambda clean: self.space.prediction(x, clean, levels),
+            hooked,
+        )
 
     def _step_info(self, level: float) -> StepInfo:
         hires = bool(getattr(self.p, "is_hr_pass", False))

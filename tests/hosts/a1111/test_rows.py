@@ -63,7 +63,7 @@ def test_every_row_is_known(webui, prompts, negatives, mode):
 
 def test_steps_come_from_the_denoiser(webui):
     p, seen = Processing(webui, steps=3), []
-    with hooked(webui, p, cross_attention=declining(seen)):
+    with hooked(webui, p, cross_attention=declining(seen), unet=lambda call: call.native()):
         p.sample(steps=5)
         p.is_hr_pass = True
         p.sample(steps=1)

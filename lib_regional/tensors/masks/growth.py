@@ -31,8 +31,8 @@ def faded_inside(mask: Tensor, width: int) -> Tensor:
 
 
 def _thickness(mask: Tensor) -> int:
-    """The largest radius by which ``mask`` can shrink three times over and still be there."""
-    low, high = 0, min(mask.shape) // 2
+    """The largest radius by which ``mask`` can shrink three times over and still be there; it does not shrink at the canvas."""
+    low, high = 0, max(mask.shape)
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if bool((1 - grown(1 - mask, middle)).any()) else (low, middle - 1)

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources b0316b03dfceacd9cbe595511d9ca9d72a567951e33f8a542ad9c4ed179b6860
-// script 1678a69191e17907914bd3e2224a747e76f834580911b75fa1b28ceaad9ad788
+// sources 89e362bc30268c0b98a0a3a1fb2671586564aaee96ce97650bbc49880884705f
+// script f98790dbcbe0a58c8df73a45faa1d3de96c3bfbb166b761e075b35fab8a57cbb
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -3528,7 +3528,7 @@
       const choose2 = () => chooseFile(PICTURES, (file) => loadRegions(panel, source, file));
       return button(source.label, choose2, { title: source.help, "data-action": `masks-${source.name}` });
     });
-    row.replaceChildren(...buttons);
+    row.replaceChildren(...buttons.length ? buttons : [el("span", { localized: "The server lists no way to load masks." })]);
   }
   async function masksOf(panel, kind, file) {
     try {

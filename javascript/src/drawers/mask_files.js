@@ -65,7 +65,7 @@ async function listSources(panel, row) {
         const choose = () => chooseFile(PICTURES, (file) => loadRegions(panel, source, file));
         return button(source.label, choose, {title: source.help, "data-action": `masks-${source.name}`});
     });
-    row.replaceChildren(...buttons);
+    row.replaceChildren(...(buttons.length ? buttons : [el("span", {localized: "The server lists no way to load masks."})]));
 }
 
 /**

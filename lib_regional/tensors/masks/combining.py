@@ -29,7 +29,7 @@ def _difference(first: Tensor, second: Tensor) -> Tensor:
     return torch.minimum(first, 1 - second)
 
 
-def grown(mask: Tensor, amount: float) -> Tensor:
+def dilated(mask: Tensor, amount: float) -> Tensor:
     """Grey dilation by a disc of ``amount`` × the shorter side: the largest value within that distance.
 
     The disc is a stack of rows; the maximum over a row of any length is that of two of a power of two (a sparse table).
@@ -60,7 +60,7 @@ def _widest(padded: Tensor, longest: int) -> list[Tensor]:
 
 def _shrunk(mask: Tensor, amount: float) -> Tensor:
     """Grey erosion by a disc; beyond the picture's border the mask goes on."""
-    return 1 - grown(1 - mask, amount)
+    return 1 - dilated(1 - mask, amount)
 
 
 def blurred(mask: Tensor, amount: float) -> Tensor:
@@ -83,7 +83,7 @@ _SEVERAL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 _ONE: dict[str, Callable[[Tensor, float], Tensor]] = {
     "invert": lambda mask, _: 1 - mask,
-    "grow": grown,
+    "grow": dilated,
     "shrink": _shrunk,
     "blur": blurred,
     "threshold": lambda mask, amount: (mask >= amount).to(mask.dtype),

@@ -9,7 +9,7 @@ import torch
 from lib_regional.request.layout.procedural import GLYPHS, has_glyph
 from lib_regional.request.layout.regions import Layout, Region
 from lib_regional.request.layout.shapes import read_shape
-from lib_regional.tensors.masks.combining import blurred, grown
+from lib_regional.tensors.masks.combining import blurred, dilated
 from lib_regional.tensors.masks.procedural import FONT, perlin_noise, value_noise
 from lib_regional.tensors.masks.weight_maps import shape_mask, weight_maps
 
@@ -215,7 +215,7 @@ def test_a_disc_grows_into_a_disc():
     point = torch.zeros(41, 41)
     point[20, 20] = 1
     wanted = [[float(math.hypot(row - 20, column - 20) <= 41 * 0.2) for column in range(41)] for row in range(41)]
-    assert torch.equal(grown(point, 0.2), torch.tensor(wanted))
+    assert torch.equal(dilated(point, 0.2), torch.tensor(wanted))
 
 
 def test_blur_is_a_gaussian_that_keeps_the_border():

@@ -1,7 +1,7 @@
 """All checks, as ``python run.py test`` runs them in its virtual environment: ruff, mypy, the JavaScript (tests.javascript), pytest.
 
-``python -m tests.checks [pytest arguments]``; with arguments pytest runs alone. ``--fast`` runs ruff, mypy, the JavaScript's tests and the
-pytest files that need no host and no browser (`FAST`, without the markers in `LEFT_OUT`), and prints what it left out.
+``python -m tests.checks [pytest arguments]``; with arguments pytest runs alone. ``--fast`` runs ruff, mypy and the JavaScript beside
+the pytest files that need no host and no browser (`FAST`, without the markers in `LEFT_OUT`), and prints what it left out.
 """
 
 from __future__ import annotations
@@ -10,26 +10,52 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from lib_regional.standalone.environment import ROOT, exit_code, offline, run_child, say
 from tests.javascript import javascript_checks
 
 PYTEST = ("pytest", "-n", "2", "--dist", "loadfile")
-FAST = ("tests/request", "tests/tensors", "tests/engine", "tests/api", "tests/ui", "tests/test_architecture.py", "tests/test_documents.py")
+FAST = ("tests/request", "tests/tensors", "tests/engine", "tests/api", "tests/test_architecture.py", "tests/test_documents.py")
 """Folders and files of the fast tests."""
+STARTS_PROGRAMS = ("tests/request/test_one_declaration.py",)
+"""Files below `FAST` that are not even imported."""
 LEFT_OUT = ("slow", "browser", "half", "gpu")
 """Markers that the fast tests do not have."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the checks; the first exit code that is not 0."""
-    if "--fast" not in arguments:
-        return run({} if arguments else failing(checks()), arguments)
-    chosen = [*FAST, "-m", f"not ({' or '.join(LEFT_OUT)})", "--hypothesis-profile", "fast"]
-    code = run(failing(fast_checks()), [*chosen, *(word for word in arguments if word != "--fast")])
+    if "--fast" in arguments:
+        return fast([word for word in arguments if word != "--fast"])
+    return run({} if arguments else failing(checks()), arguments)
+
+
+def fast(arguments: Sequence[str]) -> int:
+    """The fast tests, with the checks beside them; the first exit code that is not 0."""
+    ignored = (f"--ignore={path}" for path in STARTS_PROGRAMS)
+    chosen = [*FAST, *ignored, "-m", f"not ({' or '.join(LEFT_OUT)})", "--hypothesis-profile", "fast"]
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(lambda: [(name, *captured(command)) for name, command in fast_checks()])
+        code = run({}, [*chosen, *arguments])
+    for name, failed, report in beside.result():
+        say(name)
+        print(report if failed or name != "node" else counts(report), flush=True)
+        code = code or failed
     print(left_out(), flush=True)
     return code
+
+
+def captured(command: Sequence[str]) -> tuple[int, str]:
+    """(exit code, everything it printed) of a command that is run in the project's folder."""
+    done = subprocess.run(command, cwd=str(ROOT), env=offline(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return exit_code(done.returncode), done.stdout.decode("utf-8", "replace").rstrip()
+
+
+def counts(report: str) -> str:
+    """The counts alone of a long report by Node.js's test runner."""
+    return ", ".join(line[2:] for line in report.splitlines() if line.startswith(("# tests", "# pass", "# fail")))
 
 
 def failing(selected: Iterator[tuple[str, list[str]]]) -> dict[str, int]:
@@ -75,11 +101,9 @@ def run_check(check: tuple[str, list[str]]) -> tuple[str, int]:
 
 def run_node(command: Sequence[str]) -> int:
     """Run the JavaScript tests; their long report is shown when one fails, else only its counts."""
-    done = subprocess.run(command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    report = done.stdout.decode("utf-8", "replace")
-    counts = [line[2:] for line in report.splitlines() if line.startswith(("# tests", "# pass", "# fail"))]
-    print(report if done.returncode else ", ".join(counts), flush=True)
-    return exit_code(done.returncode)
+    code, report = captured(command)
+    print(report if code else counts(report), flush=True)
+    return code
 
 
 if __name__ == "__main__":

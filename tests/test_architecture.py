@@ -78,21 +78,51 @@ def package_sources() -> list[Path]:
     return [path for path in sources(PACKAGE, "scripts") if path != ROOT / PACKAGE / "__init__.py"]
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What the rules look at in one file, so that its tree is made once and not kept: lines, names and lengths."""
+
+    imports: tuple[tuple[int, str], ...]
+    functions: tuple[tuple[int, str, int], ...]
+    """(line, name, lines)."""
+    bare: tuple[int, ...]
+    """Lines with ``global`` or a bare ``except``."""
+    idle: tuple[tuple[int, str], ...]
+    """Tests that assert nothing."""
+
+
 @cache
-def parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+def facts(path: Path) -> Facts:
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    nodes = list(ast.walk(tree))
+    package = path.relative_to(ROOT).parts[:-1]
+    return Facts(
+        tuple((line_of(node), name) for node, name in imported_names(nodes, package)),
+        tuple((node.lineno, node.name, (node.end_lineno or 0) - node.lineno + 1) for node in functions(nodes)),
+        tuple(line_of(node) for node in nodes if is_bare(node)),
+        tuple((node.lineno, node.name) for node in idle_tests(tree)) if path.name.startswith("test_") else (),
+    )
 
 
-def where(path: Path, node: ast.AST) -> str:
-    return f"{path.relative_to(ROOT).as_posix()}:{getattr(node, 'lineno', 0)}"
+def is_bare(node: ast.AST) -> bool:
+    """``global``, or an ``except`` without a class."""
+    return isinstance(node, ast.Global) or (isinstance(node, ast.ExceptHandler) and node.type is None)
+
+
+def line_of(node: ast.AST) -> int:
+    return int(getattr(node, "lineno", 0))
+
+
+def where(path: Path, line: int) -> str:
+    return f"{path.relative_to(ROOT).as_posix()}:{line}"
 
 
 # ---------------------------------------------------------------- imports
 
 
-def imported_names(tree: ast.Module, package: tuple[str, ...]) -> Iterator[tuple[ast.AST, str]]:
+def imported_names(nodes: Iterable[ast.AST], package: tuple[str, ...]) -> Iterator[tuple[ast.AST, str]]:
     """(node, absolute dotted name) of every import in a file of the package, also inside functions and through importlib."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -107,15 +137,20 @@ def called_name(node: ast.Call) -> str:
     return node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
 
 
-def wrong_imports(part: str, tree: ast.Module, package: tuple[str, ...]) -> Iterator[tuple[ast.AST, str]]:
+def wrong_imports(part: str, names: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     rule = MAY[part]
-    for node, name in imported_names(tree, package):
+    outside = EVERYWHERE | rule.outside
+    for line, name in names:
         first, *rest = name.split(".")
         if first == PACKAGE:
             if rest and rest[0] not in rule.parts and rest[0] != "__version__":
-                yield node, f"{part} imports {name}"
-        elif first not in EVERYWHERE | rule.outside:
-            yield node, f"{part} imports {name}"
+                yield line, f"{part} imports {name}"
+        elif first not in outside:
+            yield line, f"{part} imports {name}"
+
+
+def names_in(source: str, package: tuple[str, ...]) -> list[tuple[int, str]]:
+    return [(line_of(node), name) for node, name in imported_names(ast.walk(ast.parse(source)), package)]
 
 
 def test_every_part_has_a_rule() -> None:
@@ -124,19 +159,17 @@ def test_every_part_has_a_rule() -> None:
 
 def test_imports_point_one_way() -> None:
     faults = [
-        f"{where(path, node)}: {fault}"
-        for path in package_sources()
-        for node, fault in wrong_imports(part_of(path), parse(path), path.relative_to(ROOT).parts[:-1])
+        f"{where(path, line)}: {fault}" for path in package_sources() for line, fault in wrong_imports(part_of(path), facts(path).imports)
     ]
     assert not faults, "\n".join(faults)
 
 
 def test_hosts_are_imported_by_the_host_side_only() -> None:
     faults = [
-        f"{where(path, node)}: {name}"
+        f"{where(path, line)}: {name}"
         for path in package_sources()
         if part_of(path) not in HOST_PARTS
-        for node, name in imported_names(parse(path), path.relative_to(ROOT).parts[:-1])
+        for line, name in facts(path).imports
         if name.split(".")[0] in HOSTS.split()
     ]
     assert not faults, "\n".join(faults)
@@ -168,7 +201,7 @@ WRONG = [
 @pytest.mark.parametrize(("part", "source"), WRONG, ids=[f"{part}: {source.splitlines()[-1].strip()}" for part, source in WRONG])
 def test_a_wrong_import_is_found(part: str, source: str) -> None:
     package = (PACKAGE,) if (ROOT / PACKAGE / f"{part}.py").exists() else (PACKAGE, part)
-    assert len(list(wrong_imports(part, ast.parse(source), package))) == 1
+    assert len(list(wrong_imports(part, names_in(source, package)))) == 1
 
 
 RIGHT = [
@@ -183,7 +216,7 @@ RIGHT = [
 
 @pytest.mark.parametrize(("part", "source"), RIGHT, ids=[part for part, _ in RIGHT])
 def test_a_right_import_is_left_alone(part: str, source: str) -> None:
-    assert list(wrong_imports(part, ast.parse(source), (PACKAGE, part))) == []
+    assert list(wrong_imports(part, names_in(source, (PACKAGE, part)))) == []
 
 
 # ---------------------------------------------------------------- import circles
@@ -201,16 +234,15 @@ def module_of(name: str, known: Iterable[str]) -> str | None:
     return name or None
 
 
-def imported_modules(module: str, tree: ast.Module, package: tuple[str, ...], known: Iterable[str]) -> set[str]:
+def imported_modules(module: str, names: Iterable[tuple[int, str]], known: Iterable[str]) -> set[str]:
     """Modules of the package that a module imports anywhere: at its top, under TYPE_CHECKING, and inside functions."""
-    found = {module_of(name, known) for _, name in imported_names(tree, package)}
+    found = {module_of(name, known) for _, name in names}
     return {name for name in found if name is not None and name != module}
 
 
 def import_graph() -> dict[str, set[str]]:
     known = {module_name(path): path for path in sources(PACKAGE)}
-    packages = {name: path.relative_to(ROOT).parts[:-1] for name, path in known.items()}
-    return {name: imported_modules(name, parse(path), packages[name], known) for name, path in known.items()}
+    return {name: imported_modules(name, facts(path).imports, known) for name, path in known.items()}
 
 
 def circle(graph: Mapping[str, Iterable[str]]) -> list[str]:
@@ -238,7 +270,7 @@ CIRCULAR = {
 @pytest.mark.parametrize("source", CIRCULAR.values(), ids=CIRCULAR)
 def test_an_import_circle_is_found(source: str) -> None:
     known = ["p.a", "p.b"]
-    graph = {"p.a": imported_modules("p.a", ast.parse(source), ("p",), known), "p.b": {"p.a"}}
+    graph = {"p.a": imported_modules("p.a", names_in(source, ("p",)), known), "p.b": {"p.a"}}
     assert set(circle(graph)) == {"p.a", "p.b"}
     assert circle({**graph, "p.b": set()}) == []
 
@@ -250,16 +282,16 @@ def house_sources() -> list[Path]:
     return [*sources(PACKAGE, "scripts", "tests"), ROOT / "run.py", ROOT / "install.py"]
 
 
-def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+def functions(nodes: Iterable[ast.AST]) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 def test_functions_are_short() -> None:
     long = [
-        f"{where(path, function)}: {function.name} has {length} lines"
+        f"{where(path, line)}: {name} has {length} lines"
         for path in house_sources()
-        for function in functions(parse(path))
-        if (length := (function.end_lineno or 0) - function.lineno + 1) > FUNCTION_LINES
+        for line, name, length in facts(path).functions
+        if length > FUNCTION_LINES
     ]
     assert not long, "\n".join(long)
 
@@ -278,35 +310,41 @@ def test_folders_are_small() -> None:
 
 
 def test_no_bare_except_and_no_global() -> None:
-    faults = [
-        where(path, node)
-        for path in house_sources()
-        for node in ast.walk(parse(path))
-        if isinstance(node, ast.Global) or (isinstance(node, ast.ExceptHandler) and node.type is None)
-    ]
+    faults = [where(path, line) for path in house_sources() for line in facts(path).bare]
     assert not faults, "\n".join(faults)
 
 
-def asserts(function: ast.AST, helpers: Iterable[str]) -> bool:
-    """Whether a test states something: an assert, pytest.raises and the like, or a call of a helper that does."""
-    known = {"raises", "warns", "fail", *helpers}
-    calls = (called_name(node) for node in ast.walk(function) if isinstance(node, ast.Call))
-    return any(isinstance(node, ast.Assert) for node in ast.walk(function)) or any(
-        name in known or name.startswith(("assert", "check", "expect")) for name in calls
-    )
+@dataclass(frozen=True)
+class Body:
+    """What a function does, for `idle_tests`: whether it holds an ``assert``, and the names it calls."""
+
+    asserts: bool
+    calls: frozenset[str]
+
+    @classmethod
+    def of(cls, function: ast.AST) -> Body:
+        nodes = list(ast.walk(function))
+        calls = frozenset(called_name(node) for node in nodes if isinstance(node, ast.Call))
+        return cls(any(isinstance(node, ast.Assert) for node in nodes), calls)
+
+    def states(self, helpers: Iterable[str]) -> bool:
+        """Whether it states something: an assert, pytest.raises and the like, or a call of a helper that does."""
+        known = {"raises", "warns", "fail", *helpers}
+        return self.asserts or any(name in known or name.startswith(("assert", "check", "expect")) for name in self.calls)
 
 
 def idle_tests(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Tests that cannot fail, except by an accident. Helpers of the same file are followed."""
+    bodies = [(function, Body.of(function)) for function in functions(ast.walk(tree))]
     helpers: set[str] = set()
-    while more := {function.name for function in functions(tree) if function.name not in helpers and asserts(function, helpers)}:
+    while more := {function.name for function, body in bodies if function.name not in helpers and body.states(helpers)}:
         helpers |= more
-    return [function for function in functions(tree) if function.name.startswith("test") and function.name not in helpers]
+    return [function for function, _ in bodies if function.name.startswith("test") and function.name not in helpers]
 
 
 def test_every_test_asserts() -> None:
     tests = (path for path in sources("tests") if path.name.startswith("test_"))
-    idle = [f"{where(path, function)}: {function.name}" for path in tests for function in idle_tests(parse(path))]
+    idle = [f"{where(path, line)}: {name}" for path in tests for line, name in facts(path).idle]
     assert not idle, "\n".join(idle)
 
 

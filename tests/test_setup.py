@@ -361,13 +361,15 @@ def test_fast_runs_what_needs_no_host_and_names_the_rest(monkeypatch: pytest.Mon
     javascript = [("node", ["node", "--test"]), ("eslint", ["node", "-m", "eslint"])]
     monkeypatch.setattr(checks, "javascript_checks", lambda: iter(javascript))
     ran: list[list[str]] = []
-    monkeypatch.setattr(checks, "run_node", lambda command: ran.append(command) or 0)
+    monkeypatch.setattr(checks, "captured", lambda command: ran.append(list(command)) or (int("mypy" in command), "# tests 3\nnoise"))
     code, seen = commands_of(checks, monkeypatch, ["--fast", "-x"])
-    assert code == 0
-    assert ran == [["node", "--test"]] and [command[2] for command in seen] == ["ruff", "mypy", "pytest"]
+    assert code == 1, "mypy failed"
+    assert [command[2] for command in ran[:2]] == ["ruff", "mypy"] and ran[2:] == [["node", "--test"]]
+    assert [command[2] for command in seen] == ["pytest"]
     assert seen[-1][-1] == "-x" and "--fast" not in seen[-1]
     assert seen[-1][seen[-1].index("-m", 2) + 1] == "not (slow or browser or half or gpu)"
-    last = capsys.readouterr().out.splitlines()[-1]
+    *printed, last = capsys.readouterr().out.splitlines()
+    assert printed[-1] == "tests 3", "of a report without a failure only the counts are shown"
     assert last.startswith("Left out by --fast: ")
     for place in sorted(path.name for path in (ROOT / "tests").iterdir() if any(path.rglob("test_*.py")) or path.match("test_*.py")):
         assert (f"tests/{place}" in checks.FAST) != (re.search(rf"\b{re.escape(place)}\b", last) is not None), place

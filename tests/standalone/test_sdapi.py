@@ -85,12 +85,13 @@ def test_pictures_are_sent_only_if_wanted(client):
 
 def test_pictures_are_saved_only_if_wanted(client, host):
     folder = host.output / "outputs"
+    make(client, save_images=True)  # so that there is a folder of the day with a number taken
     before = set(folder.rglob("*.png"))
     make(client)
     assert set(folder.rglob("*.png")) == before
     body = make(client, save_images=True, batch_size=2)
     saved = sorted(set(folder.rglob("*.png")) - before)
-    first = len(before)
+    first = 1 + max(int(path.name.split("-")[0]) for path in before if path.parent == saved[0].parent)
     assert [path.name for path in saved] == [f"{first:05}-5.png", f"{first + 1:05}-6.png"]
     assert Image.open(saved[0]).info["parameters"] == json.loads(body["info"])["infotexts"][1]
     assert len(body["images"]) == 3, "a grid goes before the pictures when they are saved"

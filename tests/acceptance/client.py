@@ -43,8 +43,16 @@ class WebUI:
         return answer.json()
 
     def option(self, key: str, value: Any) -> dict[str, Any]:
-        """``override_settings`` with this one where the host knows it."""
-        return {key: value} if key in self.get("/sdapi/v1/options") else {}
+        """``override_settings`` with this one where the host knows it.
+
+        The present value is saved first: AUTOMATIC1111 v1.10.1 puts back only the options that were saved once
+        (``modules/processing.py``, ``stored_opts``), so on a new installation an override would stay for good.
+        """
+        options = self.get("/sdapi/v1/options")
+        if key not in options:
+            return {}
+        self.post("/sdapi/v1/options", {key: options[key]})
+        return {key: value}
 
     def post(self, path: str, body: Any, timeout: float = 600) -> requests.Response:
         """Plain POST; the caller looks at the status."""

@@ -16,7 +16,8 @@ from ..request.prompt.lora_tags import LoraTag, split_tags
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
 from ..request.prompt.splitting import open_bracket, split_prompt
 from ..request.settings import Settings
-from ..sources.lasting import reduction
+from ..sources.collage import region_pictures
+from ..sources.lasting import picture_notes, reduction
 from ..tensors.masks.decoding import mask_at
 from ..tensors.masks.weight_maps import WeightMaps, weight_maps
 
@@ -39,6 +40,7 @@ def validate(settings: Settings, prompt: str, negative: str, size: tuple[int, in
     if not settings.enabled:
         return {"ok": True, "settings": settings.to_json(), "texts": None, "warnings": [], "cost": None, "edit": None}
     settings.check_method()
+    region_pictures(settings.layout())
     texts = plan_texts(settings, prompt, negative)
     changes = edit_of(settings)
     cost = estimate(settings, size, texts, trained)
@@ -62,6 +64,7 @@ def find_warnings(settings: Settings, texts: ImageTexts, prompt: str, size: tupl
             yield from (
                 f"{region.label(index)} {text}" for text in _region_warnings(region, texts.regions[index], layout, maps, index, size)
             )
+    yield from (f"{region.label(at)} {note}" for at, (region, note) in enumerate(zip(settings.regions, picture_notes(settings))) if note)
 
 
 def _text_warnings(settings: Settings, texts: ImageTexts, prompt: str) -> Iterator[str]:

@@ -148,6 +148,13 @@ def editing(host: Host) -> EditingHost:
     return cast(EditingHost, host)
 
 
+def encoder_of(host: Host) -> Callable[[Tensor], Tensor]:
+    """`EditingHost.encode_picture` of ``host``. Raises `RegionalError` on a host that cannot encode pictures."""
+    if _missing(host, ("encode_picture",)):
+        raise RegionalError(f"A collage needs a host with img2img; this one ({host.name}) cannot turn pictures into latents.")
+    return cast(EditingHost, host).encode_picture
+
+
 def inverting(host: Host) -> InvertingHost:
     """``host`` for the inversion of pictures. Raises `RegionalError` where it cannot."""
     if _missing(host, ("predict", "alphas_cumprod")):

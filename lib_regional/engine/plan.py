@@ -13,6 +13,7 @@ from ..request.prompt.region_prompts import ImageTexts, plan_texts
 from ..request.settings import Settings
 from .attention_record import AttentionRecord
 from .calls import StepInfo
+from .collage import Collage
 from .trajectory import Trajectory
 
 
@@ -41,7 +42,7 @@ class Plan:
     """The regional part of one batch. ``size`` is (width, height) in pixels of the first pass, ``sampler`` its label where known.
 
     ``record`` collects the attention maps of the regions' words; None where they are not wanted.
-    ``earlier`` is what repainting keeps.
+    ``earlier`` is what repainting keeps, ``collage`` what collage refine begins with.
     """
 
     settings: Settings
@@ -53,6 +54,7 @@ class Plan:
     picture: Picture | None = None
     record: AttentionRecord | None = field(default=None, compare=False)
     earlier: Trajectory | None = field(default=None, compare=False)
+    collage: Collage | None = field(default=None, compare=False)
 
     def pass_of(self, step: StepInfo) -> PassPlan:
         """The pass that ``step`` belongs to."""

@@ -7,7 +7,6 @@ own method. In the end the pixels outside are the earlier picture's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -21,23 +20,10 @@ from ..engine.ports import Host
 from ..engine.trajectory import Trajectory
 from ..request.edit.repaint import repainted_shapes
 from ..request.errors import RegionalError
-from ..tensors.masks.growth import faded_inside, grown
+from ..tensors.masks.growth import grown
 from ..tensors.masks.weight_maps import shape_mask
-from .attention_couple import attention_couple
-from .latent_composite import latent_composite
-from .latent_couple import latent_couple
-from .rag import rag
-
-BY: dict[str, Callable[[Plan, Host], Hooks]] = {
-    "attention_couple": attention_couple,
-    "latent_couple": latent_couple,
-    "latent_composite": latent_composite,
-    "rag": rag,
-}
-"""How the regions' prompts act while they are made again."""
-
-FADE = 2
-"""Width in cells of the soft border inside the edge of what is repainted."""
+from .pictures.by import BY
+from .pictures.keeping import kept_outside
 
 
 class Inside:
@@ -53,12 +39,6 @@ class Inside:
             masks = torch.stack([shape_mask(shape, height * 8, width * 8) for shape in self._shapes]).amax(0)
             self._known[height, width] = grown(F.max_pool2d(masks[None], 8)[0].gt(0.5).float(), 1)
         return self._known[height, width]
-
-    def pixels(self, height: int, width: int) -> Tensor:
-        """(height, width) in 0..1: what the new pixels count, 0 outside the grown regions."""
-        cells = self.cells(-(-height // 8), -(-width // 8))
-        mask = cells.repeat_interleave(8, 0).repeat_interleave(8, 1)[:height, :width]
-        return faded_inside(mask, FADE * 8)
 
 
 def repaint(plan: Plan, host: Host) -> Hooks:
@@ -87,12 +67,4 @@ def repaint(plan: Plan, host: Host) -> Hooks:
 def _outside_of(earlier: Trajectory, inside: Inside) -> PictureHook | None:
     """The hook that gives the pixels outside their earlier values, the very ones; soft inside the edge."""
     before = earlier.pictures
-    if before is None:
-        return None
-
-    def finish(images: Tensor) -> Tensor:
-        alpha = inside.pixels(*images.shape[-2:]).to(images)
-        old = before.to(images)[: len(images)]
-        return torch.where(alpha > 0, old + alpha * (images - old), old)
-
-    return finish
+    return None if before is None else kept_outside(inside.cells, lambda *_: before)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .collage.options import Colour
 from .errors import settings_error
 from .fields import Choice, Field, Flag, Number, Span, Text, declaration_table
 from .layout.regions import OVERLAPS, REGION_FIELDS, RegionSettings
@@ -64,11 +65,17 @@ def _of_options(method: str, name: str) -> Write:
     kind = OPTIONS[method][name]
 
     def write(settings: Json, text: str) -> None:
-        value = _flag(name, text) if isinstance(kind, Flag) else _number(name, text) if isinstance(kind, Number) else text.strip()
+        value = _flag(name, text) if isinstance(kind, Flag) else _number(name, text) if isinstance(kind, Number) else _word(kind, text)
         options = settings.setdefault("options", {})
         options[method] = {**options.get(method, {}), name: value}
 
     return write
+
+
+def _word(kind: Field, text: str) -> str | None:
+    """A word, or null where the kind takes it and the word is ``none``."""
+    word = text.strip()
+    return None if word.lower() in _NONE and kind.fault(None) is None else word
 
 
 def _span(field: str, text: str) -> list[float | None]:
@@ -112,7 +119,7 @@ def _option_axes() -> dict[str, Axis]:
         f"{owner}.{name}": Axis(f"{label}: {name.replace('_', ' ')}", _of_options(owner, name), _choices(kind))
         for owner, label in labels.items()
         for name, kind in OPTIONS[owner].items()
-        if name not in _NOT_SEEN and isinstance(kind, (Choice, Flag, Number))
+        if name not in _NOT_SEEN and isinstance(kind, (Choice, Colour, Flag, Number))
     }
 
 

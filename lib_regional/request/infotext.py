@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +15,24 @@ from .settings import Settings
 KEY = "Regional"
 
 
-def to_infotext(settings: Settings, reduce_mask: Callable[[str], str] | None = None) -> dict[str, str]:
+ReducePictures = Callable[[Sequence["str | None"]], Sequence["str | None"]]
+
+
+def to_infotext(
+    settings: Settings, reduce_mask: Callable[[str], str] | None = None, reduce_pictures: ReducePictures | None = None
+) -> dict[str, str]:
     """``{"Regional": compact JSON}``, or ``{}`` where the settings are off. Quoting is the host's work.
 
-    ``reduce_mask`` makes of every mask text, also of those in an edit's source, the one that is written.
+    ``reduce_mask`` makes of every mask text, also of those in an edit's source, the one that is written; ``reduce_pictures`` of the
+    regions' pictures those that are.
     """
     if not settings.enabled:
         return {}
+    if reduce_pictures is not None and any(region.picture for region in settings.regions):
+        kept = reduce_pictures([region.picture for region in settings.regions])
+        settings = replace(
+            settings, regions=tuple(replace(region, picture=text) for region, text in zip(settings.regions, kept, strict=True))
+        )
     lasting = replace(settings, attention_maps="").to_json()
     return {KEY: json.dumps(_with_masks(lasting, reduce_mask) if reduce_mask else lasting, ensure_ascii=False, separators=(",", ":"))}
 

@@ -1,20 +1,30 @@
-"""Masks in the parameters of pictures: reduced to the resolution that has an effect."""
+"""Masks and pictures of regions in the parameters of pictures: reduced to what has an effect, or to what fits there."""
 
 from __future__ import annotations
 
 import base64
+import functools
 import io
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
+from ..request.errors import RegionalError
 from ..request.layout.combined import leaves
 from ..request.layout.mask_codecs import PNG_PREFIX, check_mask
 from ..request.layout.shapes import MaskImage
+from ..request.settings import Settings
 from ..tensors.masks.decoding import mask_at
+from .picture import open_drawn
 
 LONGEST_SIDE = 512
 """Pixels of the longer side: what the editor draws with, and more than any grid on which a mask acts but those of large pictures."""
+
+ROOM = 24_000
+"""Characters for the pictures of all regions together: EXIF, where JPEG files have their parameters, holds 64 KB of UTF-16."""
+
+_SIDES = (512, 384, 256, 192, 128, 96, 64, 48, 32)
 
 
 def lasting_size(data: str) -> tuple[int, int]:
@@ -43,3 +53,59 @@ def lasting_mask(data: str) -> str:
     buffer = io.BytesIO()
     (picture.convert("1") if set(np.unique(levels)) <= {0, 255} else picture).save(buffer, "PNG", optimize=True)
     return PNG_PREFIX + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def lasting_pictures(texts: Sequence[str | None]) -> list[str | None]:
+    """The regions' pictures as they go into a picture's parameters: as they are where all have `ROOM`, else small WebP (PNG) files.
+
+    None for one that finds no room or cannot be read.
+    """
+    given = [text for text in texts if text]
+    if sum(map(len, given)) <= ROOM:
+        return list(texts)
+    return [_smaller(text, ROOM // len(given)) if text else None for text in texts]
+
+
+@functools.lru_cache(maxsize=16)
+def _smaller(text: str, room: int) -> str | None:
+    """A picture text of at most ``room`` characters, its sides as large as that allows."""
+    if len(text) <= room:
+        return text
+    try:
+        picture = open_drawn(text).convert("RGBA")
+    except RegionalError:  # sampling names it
+        return None
+    kind = "WEBP" if features.check("webp") else "PNG"
+    for side in (one for one in _SIDES if one <= max(picture.size)) if max(picture.size) >= _SIDES[-1] else ():
+        scale = side / max(picture.size)
+        small = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        small.save(buffer, kind, quality=80)
+        made = f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+        if len(made) <= room:
+            return made
+    return None
+
+
+def picture_notes(settings: Settings) -> list[str]:
+    """For each region "" or the note on its reduced or lost picture, to follow the region's name."""
+    texts = [region.picture for region in settings.regions]
+    return [_picture_note(text, kept) if text and kept != text else "" for text, kept in zip(texts, lasting_pictures(texts), strict=True)]
+
+
+def _picture_note(text: str, kept: str | None) -> str:
+    try:
+        size = open_drawn(text).size
+    except RegionalError:
+        return ""
+    if kept is None:
+        return "has a picture of {} × {} pixels, for which the picture's parameters have no room: they leave it out.".format(*size)
+    return "has a picture of {} × {} pixels: the picture's parameters keep it as {} × {}.".format(*size, *open_drawn(kept).size)
+
+
+def reductions(settings: Settings) -> Iterator[str]:
+    """All notes on what a picture's parameters keep smaller, or not at all, with the regions' names."""
+    for at, (region, note) in enumerate(zip(settings.regions, picture_notes(settings), strict=True)):
+        for text in (reduction(region.shape), note):
+            if text:
+                yield f"{region.label(at)} {text}"

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..engine.attention_record import AttentionRecord
 from ..engine.capabilities import facts_of, pass_begins
+from ..engine.collage import Collage
 from ..engine.hooks import PictureHook
 from ..engine.plan import PassPlan, Picture, Plan, plan_hires, plan_pass
 from ..engine.ports import Host
@@ -31,11 +32,13 @@ from ..request.errors import RegionalError
 from ..request.infotext import to_infotext
 from ..request.prompt.lora_scope import ScopedTags, scope_tags, with_region_tags
 from ..request.settings import Settings, is_off
-from ..sources.lasting import lasting_mask, reduction
+from ..sources.lasting import lasting_mask, lasting_pictures, reductions
 from . import axes, options
 from .attention_maps import kept_maps, word_positions
+from .inner.beginnings import with_beginning
+from .inner.collage import beginning
 from .inner.detail import DetailPass, Patch, detail_pass, patched
-from .inner.repaint import EarlierRun, with_earlier
+from .inner.earlier import EarlierRun
 from .page_errors import hand_on
 from .templates import refuse_templates
 
@@ -62,6 +65,7 @@ class Generation:
         self._pictures: PictureHook | None = None
         self._detail: DetailPass | None = None
         self._earlier: EarlierRun | None = None
+        self._collage: Collage | None = None
         self._patches: list[list[Patch]] = []
         self._checked = False
 
@@ -122,7 +126,8 @@ class Generation:
         wanted = self._maps is not None and facts_of(self._host).cross_attention
         self._record = AttentionRecord(word_positions(self._host)) if wanted else None
         plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), self._record)
-        plan, self._earlier = with_earlier(plan, self._host, p, first=self._earlier is None)
+        plan, self._earlier = with_beginning(plan, self._host, p, first=self._earlier is None)
+        self._collage = plan.collage
         self._detail = detail_pass(plan, facts_of(self._host), p, first=self._detail is None)
         return open_session(self._host, plan)
 
@@ -133,7 +138,7 @@ class Generation:
         stopped = None if self._earlier is None else self._earlier.run(p, tags, functools.partial(inner, *args, **kwargs))
         if stopped is not None:
             return stopped
-        with prepared as session:
+        with prepared as session, beginning(p, self._collage):
             samples = inner(*args, **kwargs)
             self._pictures = session.finish(samples)
             if options.chosen(options.INFOTEXT):
@@ -211,8 +216,8 @@ def begin(p: Any, argument: Any, maps: AttentionMaps | None = None) -> None:
     if maps is not None and settings.attention_maps:
         maps.begin(settings.attention_maps)
     if options.chosen(options.INFOTEXT):
-        p.extra_generation_params.update(to_infotext(settings, lasting_mask))
-        for note in (f"{region.label(at)} {text}" for at, region in enumerate(settings.regions) if (text := reduction(region.shape))):
+        p.extra_generation_params.update(to_infotext(settings, lasting_mask, lasting_pictures))
+        for note in reductions(settings):
             logger.warning("%s", note)
     _wrap(p, functools.partial(_sample, p, generation))
 

@@ -14,6 +14,9 @@ from ..settings import Settings
 
 _SOURCE = "options.repaint.source"
 
+_MAKERS = tuple(name for name, spec in METHODS.items() if not spec.edits and name not in ("sequential", "repaint", "collage"))
+"""Methods that make a picture by one sampling run."""
+
 
 def source_of(settings: Settings) -> Settings | None:
     """The settings that the picture was made from, None where they are not given.
@@ -30,8 +33,8 @@ def source_of(settings: Settings) -> Settings | None:
         raise error.at(_SOURCE) from error
     if source.text_from != "regions":
         raise settings_error(f"{_SOURCE}.text_from", source.text_from, '"regions", with every region\'s own text in the settings')
-    if METHODS[source.method].edits or source.method == "sequential":
-        allowed = ", ".join(name for name, spec in METHODS.items() if not spec.edits and name != "sequential")
+    if source.method not in _MAKERS:
+        allowed = ", ".join(_MAKERS)
         raise settings_error(f"{_SOURCE}.method", source.method, f"one of {allowed}: repaint the picture that they make")
     return source
 

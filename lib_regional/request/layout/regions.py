@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..collage.pictures import FITS, PictureText
 from ..detail.fields import OwnDetail
 from ..errors import Problem, SettingsError, raise_any, shown
 from ..fields import Choice, Field, Flag, Number, Span, Text, declarations, declared, settle, to_plain
@@ -68,6 +69,23 @@ class RegionSettings:
             None,
         ),
         "Detail pass",
+    )
+    picture: str | None = declared(
+        PictureText("A picture (data URL) that is laid over the canvas inside the region's mask, by its own alpha; null for none.", None),
+        "Picture",
+    )
+    fit: str = declared(
+        Choice(
+            "How the picture fits the box around the mask: contain shows all of it, cover fills the box, stretch distorts it.",
+            "contain",
+            FITS,
+        ),
+        "Fit of the picture",
+    )
+    denoise: float | None = declared(
+        Number("Denoising strength inside the region, 0 keeps its pixels; null as options.collage has it.", None, optional=True),
+        "Denoising strength",
+        "Denoising strength of region (0.5, n:0.5 or none)",
     )
     enabled: bool = declared(Flag("A region that is off leaves its place to the base.", True), "Enabled")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..collage.options import COLLAGE_FIELDS, base_is_made, highest_strength
 from ..detail.fields import PASS_FIELDS, SEQUENTIAL_FIELDS
 from ..edit.options import MRGD_FIELDS, P2P_FIELDS, REPAINT_FIELDS
 from ..fields import Choice, Field, Flag, Number
@@ -35,6 +36,12 @@ def _repaint_work(scene: Scene) -> float:
     source = option("source")
     before = METHODS.get(source.get("method"), METHODS["attention_couple"]).work(scene) if source else 0.0
     return METHODS[option("by")].work(scene) + before
+
+
+def _collage_work(scene: Scene) -> float:
+    """The base picture by the regions' own method where it is made first, and the share of the steps in which a cell may change."""
+    work = METHODS[scene.settings.option_of("collage")("by")].work(scene)
+    return work * (base_is_made(scene.settings) + highest_strength(scene.settings, None))
 
 
 _ROWS = (
@@ -169,6 +176,14 @@ _ROWS = (
         work=_repaint_work,
         options=REPAINT_FIELDS,
         edges=("from",),
+    ),
+    MethodSpec(
+        "collage",
+        "Collage refine",
+        prepare="collage:collage",
+        work=_collage_work,
+        serves=frozenset({"picture", "denoise"}),
+        options=COLLAGE_FIELDS,
     ),
     MethodSpec(
         "mrgd",

@@ -76,16 +76,26 @@ def decoded(p: Any, samples: Any) -> Tensor:
         return ((torch.stack(list(samples)).float() + 1) / 2).clamp(0, 1).cpu()
 
 
+def device_of(p: Any) -> torch.device:
+    """Where the host encodes pictures and samples."""
+    from modules import devices
+
+    found: torch.device = getattr(devices, "device", torch.device("cpu"))
+    return found
+
+
 def check_restart(p: Any) -> None:
     """Raise `RegionalError` where ``p`` cannot sample the same picture twice: other weights would be loaded when it does so again."""
     swaps = ("refiner_checkpoint", "hr_checkpoint_name")
     named = [name for name in swaps if getattr(p, name, None) not in (None, "", "None", "none", "Use same checkpoint")]
     if named:
-        raise RegionalError(f"A picture can be repainted only with one checkpoint: {named[0]} must be empty, got {getattr(p, named[0])!r}.")
+        raise RegionalError(
+            f"A picture can be made twice only with one checkpoint: {named[0]} must be empty, got {getattr(p, named[0])!r}."
+        )
     first, second = getattr(p, "extra_network_data", None), getattr(p, "hr_extra_network_data", None)
     if getattr(p, "enable_hr", False) and _names(first) != _names(second):
         raise RegionalError(
-            "A picture with a hires pass can be repainted only where the LoRAs of its hires prompt are those of its prompt."
+            "A picture with a hires pass can be made twice only where the LoRAs of its hires prompt are those of its prompt."
         )
 
 
@@ -119,7 +129,7 @@ def inpainted(p: Any, asked: Inpainting) -> Image.Image | None:
     q = _processing(p, asked, processing.StableDiffusionProcessingImg2Img)
     shared.state.job = asked.job
     try:
-        with _exact(), _history_kept(), _global_seed(asked.seed):
+        with _exact(), _history_kept(), seeded(asked.seed):
             result = processing.process_images(q)
     finally:
         q.close()
@@ -188,7 +198,8 @@ def _history_kept() -> Iterator[None]:
 
 
 @contextmanager
-def _global_seed(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's global generator begins with ``seed``, and afterwards is what it was: encoders sample the posterior from it."""
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)

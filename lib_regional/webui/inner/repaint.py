@@ -2,92 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import torch
+from torch import Tensor
 
 from ...engine.capabilities import facts_of
 from ...engine.plan import Plan, plan_hires, plan_pass
 from ...engine.ports import Host
-from ...engine.session import Session
 from ...engine.trajectory import Trajectory
 from ...methods import prepare
 from ...request.edit.repaint import check_texts, repainted, source_of
-from ...request.errors import RegionalError, settings_error
+from ...request.errors import settings_error
 from . import host as inner
-from .detail import DetailPass, detail_pass, patched
-
-_WITHIN = 0.25
-"""Added to a level of 0 to 255, so that neither rounding nor cutting off gives another one."""
-
-
-class EarlierRun:
-    """The run that makes the source's picture, from the same noise as the run that repaints it."""
-
-    def __init__(self, host: Host, source: Plan, detail: DetailPass | None, trajectory: Trajectory) -> None:
-        self.trajectory = trajectory
-        hooks = prepare(source, host)
-        self._finish = hooks.finish
-        self._detail = detail
-        self._session = Session(host, trajectory.recording(hooks))
-
-    def run(self, p: Any, prompts: Sequence[str], sample: Callable[[], Any]) -> Any:
-        """Sample the earlier picture, and leave ``p`` ready to sample again. Returns what ``sample`` gave if somebody stopped it, or None.
-
-        The LoRA tags of ``prompts``, one per picture, are those of the whole picture.
-        """
-        start_again = inner.restart(p)
-        with self._session:
-            samples = sample()
-        if inner.stopped():
-            return samples
-        pictures, hook = inner.decoded(p, samples), None if self._finish is None else self._finish(samples)
-        patches = [] if self._detail is None else self._detail.run(p, samples, hook, prompts)
-        if inner.stopped():
-            return samples
-        self.trajectory.pictures = torch.stack(patched(list(pictures if hook is None else hook(pictures)), patches))
-        start_again()
-        return None
+from .detail import detail_pass
+from .earlier import EarlierRun
+from .given import given_pictures
 
 
-def with_earlier(plan: Plan, host: Host, p: Any, first: bool) -> tuple[Plan, EarlierRun | None]:
+def with_repainted(plan: Plan, host: Host, p: Any, first: bool) -> tuple[Plan, EarlierRun | None]:
     """The plan with the picture that it repaints, and the run that makes this picture where it is not given.
 
-    Other methods keep their plan. Raises `RegionalError` for what cannot be repainted, before anything is sampled.
+    Raises `RegionalError` for what cannot be repainted, before anything is sampled.
     """
-    if plan.settings.method != "repaint":
-        return plan, None
     repainted(plan.settings)
     if plan.picture is not None:
-        return replace(plan, earlier=_given(p, plan)), None
+        many = len(plan.first.texts)
+        pictures = given_pictures(p).expand(many, -1, -1, -1)
+        return replace(plan, earlier=Trajectory(plan.picture.latent, pictures)), None
     source = _source_plan(plan, p)
     inner.check_restart(p)
     if first:
         inner.announce(p.n_iter * (2 if plan.hires is not None else 1))
     trajectory = Trajectory()
     detail = detail_pass(source, facts_of(host), p, first)
-    return replace(plan, earlier=trajectory), EarlierRun(host, source, detail, trajectory)
 
+    def keep(pictures: Tensor) -> None:
+        trajectory.pictures = pictures
 
-def _given(p: Any, plan: Plan) -> Trajectory:
-    """The initial pictures of img2img, which have to be of the generation's size."""
-    from modules import images, shared
-
-    assert plan.picture is not None
-    background = getattr(shared.opts, "img2img_background_color", "#ffffff")
-    pictures = [images.flatten(picture, background) for picture in p.init_images]
-    wrong = [picture.size for picture in pictures if picture.size != (p.width, p.height)]
-    if wrong or getattr(p, "paste_to", None) is not None:
-        size = f"{p.width}×{p.height}"
-        raise RegionalError(
-            f"Repainting needs the whole picture in the generation's size, {size}, got {wrong[0] if wrong else 'a part of it'}."
-        )
-    levels = torch.stack([torch.from_numpy(np.asarray(picture, dtype=np.float32)).permute(2, 0, 1) for picture in pictures])
-    many = len(plan.first.texts)
-    return Trajectory(plan.picture.latent, ((levels + _WITHIN) / 255).expand(many, -1, -1, -1))
+    return replace(plan, earlier=trajectory), EarlierRun(host, trajectory.recording(prepare(source, host)), keep, detail)
 
 
 def _source_plan(plan: Plan, p: Any) -> Plan:

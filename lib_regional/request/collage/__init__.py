@@ -1,0 +1,1 @@
+"""Collage refine as a request asks for it."""

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 89e362bc30268c0b98a0a3a1fb2671586564aaee96ce97650bbc49880884705f
-// script f98790dbcbe0a58c8df73a45faa1d3de96c3bfbb166b761e075b35fab8a57cbb
+// sources c3a57c90bfa04a41e3ae637d37f3cd5077e0b01445a6a881c9b4b4d6217f60f4
+// script 401944efed6b7d683564891a0f846a8b0006e03c36dd26b1a817e023ac8671e5
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -388,7 +388,7 @@
   }
 
   // javascript/src/model/state.js
-  var VERSION = 1;
+  var VERSION = 2;
   var SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined"];
   var DRAWN_KINDS = ["procedural", "combined"];
   var REGION_DEFAULTS = {
@@ -453,13 +453,19 @@
     if (data === null || typeof data !== "object" || Array.isArray(data)) throw new Error("The regional settings must be a JSON object.");
     if (data.unreadable) throw new Error(String(data.unreadable));
     if (Object.keys(data).length === 0) return emptyState();
-    const state = { version: VERSION, enabled: false, ...copy(SETTINGS_DEFAULTS), ...copy(data) };
+    const state = { enabled: false, ...copy(SETTINGS_DEFAULTS), ...upgraded(copy(data)) };
     delete state.attention_maps;
     state.base = { ...SETTINGS_DEFAULTS.base, ...state.base || {} };
     if (state.grid) state.grid = { ratios: "1,1", direction: "columns", ...state.grid };
     const regions = Array.isArray(data.regions) ? data.regions : [];
     state.regions = regions.map((region) => makeRegion(region && typeof region === "object" ? region : {}));
     return state;
+  }
+  function upgraded(data) {
+    if ((data.version ?? 1) !== 1) return data;
+    const next = { ...data, version: VERSION };
+    if (data.options?.mrgd?.source) next.options = { ...data.options, mrgd: { lock: false, ...data.options.mrgd } };
+    return next;
   }
   function untouchedMethod(text) {
     if (!text || !text.trim()) return "";

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .edit.versions import without_lock
 from .errors import Problem, SettingsError, raise_any, settings_error
 from .fields import REQUIRED, Choice, Field, Flag, Number, Text, declaration_table, read_fields, settle, to_plain
 from .layout.grid import GRID_FIELDS, Grid
@@ -16,10 +17,13 @@ from .methods.specs import METHODS, OPTIONS, limited_fields, serving
 from .parsing import count_problems, place_problems, read_json, read_options, read_part, read_regions
 from .prompt.splitting import SPLIT_MODES
 
-VERSION = 1
+VERSION = 2
 """Version of the settings that this code writes."""
 
-UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+UNNAMED = 1
+"""Version of settings that name none: what was asked for before versions differed keeps its meaning."""
+
+UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: without_lock}
 """For each older version: what turns its JSON into that of the next one."""
 
 BASE_FIELDS: Mapping[str, Field] = {
@@ -27,7 +31,7 @@ BASE_FIELDS: Mapping[str, Field] = {
     "negative": Text("Negative prompt of the whole picture; null is the host's.", None, optional=True),
 }
 SETTINGS_FIELDS: Mapping[str, Field] = {
-    "version": Number("Version of this format.", VERSION, low=1, high=VERSION, whole=True),
+    "version": Number("Version of this format; settings that name none are read as version 1.", UNNAMED, low=1, high=VERSION, whole=True),
     "enabled": Flag("Whether the regions act at all."),
     "method": Choice("How the regions act.", "attention_couple", tuple(METHODS)),
     "common": Text("Text put in front of every region's text.", ""),
@@ -186,15 +190,18 @@ def _not_settings(data: object) -> SettingsError:
 
 def _upgraded(data: dict[str, Any]) -> dict[str, Any]:
     """Settings of an older version in the form of this one; a newer one is an error."""
-    version = data.get("version", VERSION)
+    version = data.get("version", UNNAMED)
+    if isinstance(version, float) and version.is_integer():
+        version = int(version)
     if isinstance(version, bool) or not isinstance(version, int):
         return data
     if version > VERSION:
         text = f"These settings have version {version}, made by a newer Regional: this one reads up to {VERSION}. Please update it."
         raise settings_error("version", version, f"{VERSION} or less", text=text)
     for old in range(version, VERSION):
-        if old in UPGRADES:
-            data = {**UPGRADES[old](data), "version": old + 1}
+        if old not in UPGRADES:
+            return data
+        data = {**UPGRADES[old](data), "version": old + 1}
     return data
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 HALVES = {
-    "version": 1, "enabled": True, "method": "mrgd", "base": {"prompt": "grass"},
+    "version": 2, "enabled": True, "method": "mrgd", "base": {"prompt": "grass"},
     "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a red circle on grass"}, {"box": [0.5, 0, 1, 1], "prompt": "a blue square on grass"}],
 }  # fmt: skip
 
@@ -56,7 +56,7 @@ def test_an_edit_from_a_picture_to_the_difference(editor):
     assert sorted(rows(editor)) == ["inherent", "reworded"]
     assert editor.find("[data-action=edit-count]").inner_text() == "1 change"
     editor.field("options.mrgd.keywords[1]").fill("green ring")
-    editor.field("options.mrgd.lock").check()
+    assert editor.field("options.mrgd.lock").is_checked()
     generate(editor)
     editor.find("[data-view=difference]").wait_for()
     caption = editor.find("[data-view=difference] figcaption").inner_text()

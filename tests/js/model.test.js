@@ -16,7 +16,7 @@ test("an empty text is an untouched panel: off, two columns, no text", () => {
     const state = R.parse("");
     assert.equal(R.isUntouched(state), true);
     assert.deepEqual(plain(state), {
-        version: 1,
+        version: 2,
         enabled: false,
         method: "attention_couple",
         regions: [{}, {}],
@@ -26,7 +26,7 @@ test("an empty text is an untouched panel: off, two columns, no text", () => {
 
 test("JSON comes back as it was, short and with unknown keys kept", () => {
     const settings = {
-        version: 1,
+        version: 2,
         enabled: true,
         method: "attention_couple",
         regions: [
@@ -49,6 +49,18 @@ test("JSON comes back as it was, short and with unknown keys kept", () => {
         surprise: 1,
     };
     assert.deepEqual(plain(R.parse(JSON.stringify(settings))), settings);
+});
+
+test("an edit of version 1 has no lock, one of version 2 is as it comes", () => {
+    const source = {regions: []};
+    const lockOf = (settings) => R.fromJson({enabled: true, method: "mrgd", regions: [], ...settings}).options.mrgd?.lock;
+    assert.equal(lockOf({version: 1, options: {mrgd: {source}}}), false);
+    assert.equal(lockOf({options: {mrgd: {source}}}), false);
+    assert.equal(lockOf({version: 1, options: {mrgd: {source, lock: true}}}), true);
+    assert.equal(lockOf({version: 2, options: {mrgd: {source}}}), undefined);
+    assert.equal(lockOf({version: 1}), undefined);
+    assert.equal(R.fromJson({version: 1, regions: []}).version, 2);
+    assert.equal(R.fromJson({version: 9, regions: []}).version, 9);
 });
 
 test("defaults that are written out vanish", () => {
@@ -76,7 +88,7 @@ test("defaults that are written out vanish", () => {
             },
         ],
     };
-    assert.deepEqual(plain(R.fromJson(long)), {version: 1, enabled: true, method: "attention_couple", regions: [{box: [0, 0, 1, 1]}]});
+    assert.deepEqual(plain(R.fromJson(long)), {version: 2, enabled: true, method: "attention_couple", regions: [{box: [0, 0, 1, 1]}]});
 });
 
 for (const text of ["{", "[]", "null", "3", '"x"']) {
@@ -343,7 +355,7 @@ test("settings that a picture's text does not give are an error in words", () =>
 
 test("empty options and an empty base say nothing", () => {
     assert.deepEqual(R.toJson(R.fromJson({enabled: false, options: {attention_couple: {}}, base: {}})), {
-        version: 1,
+        version: 2,
         enabled: false,
         method: "attention_couple",
         regions: [],

@@ -64,7 +64,7 @@ def test_the_documented_example() -> None:
     assert kinds == [Box, Polygon, MaskImage, Ellipse]
     assert settings == Settings.parse(json.dumps(FULL)) == Settings.parse(settings)
     assert settings.to_json() == {
-        "version": 1,
+        "version": 2,
         "enabled": True,
         "method": "attention_couple",
         "regions": [
@@ -88,7 +88,7 @@ BAD = [
     pytest.param({"enabled": "true"}, 'enabled must be true or false, got "true".', "enabled", id="enabled as text"),
     pytest.param({"enabled": None}, "enabled must be true or false, got null.", "enabled", id="enabled null"),
     pytest.param({"enabled": True, "regons": []}, 'did you mean "regions"?', "regons", id="unknown key"),
-    pytest.param({"enabled": True, "version": 2}, "made by a newer Regional: this one reads up to 1", "version", id="newer version"),
+    pytest.param({"enabled": True, "version": 3}, "made by a newer Regional: this one reads up to 2", "version", id="newer version"),
     pytest.param({"enabled": True, "version": 0}, "version must be 1 or more", "version", id="version zero"),
     pytest.param({"enabled": True, "version": "1"}, "version must be a whole number", "version", id="version as text"),
     pytest.param({"enabled": True, "method": "magic"}, 'method must be "attention_couple", ', "method", id="unknown method"),
@@ -186,8 +186,31 @@ def test_older_versions_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def rename(data: dict[str, Any]) -> dict[str, Any]:
         return {**{key: value for key, value in data.items() if key != "shared"}, "common": data["shared"]}
 
-    monkeypatch.setattr(settings_module, "UPGRADES", {0: rename})
+    monkeypatch.setattr(settings_module, "UPGRADES", {**settings_module.UPGRADES, 0: rename})
     assert Settings.parse({"version": 0, "enabled": True, "shared": "x"}) == Settings(True, common="x", version=VERSION)
+
+
+SOURCE = {"regions": [{"box": [0, 0, 1, 1], "prompt": "a"}]}
+
+
+@pytest.mark.parametrize(
+    ("given", "locked"),
+    [
+        pytest.param({"version": 1, "options": {"mrgd": {"source": SOURCE}}}, False, id="an edit of version 1"),
+        pytest.param({"version": 1.0, "options": {"mrgd": {"source": SOURCE}}}, False, id="version 1 as a float"),
+        pytest.param({"options": {"mrgd": {"source": SOURCE}}}, False, id="a call that names no version"),
+        pytest.param({"version": 1, "options": {"mrgd": {"source": SOURCE, "lock": True}}}, True, id="version 1 with the lock"),
+        pytest.param({"version": 2, "options": {"mrgd": {"source": SOURCE}}}, True, id="an edit of version 2"),
+        pytest.param({"version": 2, "options": {"mrgd": {"source": SOURCE, "lock": False}}}, False, id="version 2 without the lock"),
+        pytest.param({"version": 1, "options": {"mrgd": {"source": None}}}, True, id="no edit yet"),
+        pytest.param({"version": 1}, True, id="no options"),
+    ],
+)
+def test_edits_are_locked_by_default_from_version_2_on(given: dict[str, Any], locked: bool) -> None:
+    settings = Settings.parse({"enabled": True, "method": "mrgd", "regions": SOURCE["regions"], **given})
+    assert settings.option("lock") is locked and settings.version == VERSION
+    assert Settings.parse(json.dumps(settings.to_json())) == settings
+    assert Settings.parse({**given, "enabled": True, "method": "p2p"}).option("lock") is False
 
 
 def test_disabled_settings_are_judged_too() -> None:
@@ -319,7 +342,7 @@ def settings_json(draw: st.DrawFn) -> dict[str, Any]:
         "overlap": st.sampled_from(["blend", "over"]),
         "text_from": st.sampled_from(["regions", "break", "lines", "and"]),
         "options": st.sampled_from([{}, {"attention_couple": {}}, {"attention_couple": {"cache": False}}]),
-        "version": st.just(1),
+        "version": st.sampled_from([1, 2]),
     }
     rest = draw(st.fixed_dictionaries({"enabled": st.booleans()}, optional=optional))
     return {**rest, "grid": grid, "regions": draw(st.lists(region, max_size=4))}

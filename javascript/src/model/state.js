@@ -6,7 +6,7 @@
 import {copy, same} from "./values.js";
 
 /** Version of the settings that this page writes. */
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** Fields of a region that hold its shape; it has one of them, in a grid none. */
 export const SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined"];
@@ -126,7 +126,7 @@ export function fromJson(data) {
     if (data.unreadable) throw new Error(String(data.unreadable));
     if (Object.keys(data).length === 0) return emptyState();
     /** @type {any} */
-    const state = {version: VERSION, enabled: false, ...copy(SETTINGS_DEFAULTS), ...copy(data)};
+    const state = {enabled: false, ...copy(SETTINGS_DEFAULTS), ...upgraded(copy(data))};
     delete state.attention_maps;
     state.base = {...SETTINGS_DEFAULTS.base, ...(state.base || {})};
     if (state.grid) state.grid = {ratios: "1,1", direction: "columns", ...state.grid};
@@ -134,6 +134,19 @@ export function fromJson(data) {
     const regions = Array.isArray(data.regions) ? data.regions : [];
     state.regions = regions.map((region) => makeRegion(region && typeof region === "object" ? region : {}));
     return state;
+}
+
+/**
+ * Settings of version 1, or of none, in the form of version 2: an MRGD edit, which has a source, had no lock unless it asked for one.
+ *
+ * @param {any} data
+ * @returns {any}
+ */
+function upgraded(data) {
+    if ((data.version ?? 1) !== 1) return data;
+    const next = {...data, version: VERSION};
+    if (data.options?.mrgd?.source) next.options = {...data.options, mrgd: {lock: false, ...data.options.mrgd}};
+    return next;
 }
 
 /**

@@ -122,6 +122,7 @@ P2P_FIELDS: Mapping[str, Field] = {**SHARED, "self_until": replace(SHARED["self_
 
 MRGD_FIELDS: Mapping[str, Field] = {
     **SHARED,
+    "lock": replace(SHARED["lock"], default=True),
     "lambda_rs": Number("Weight of the region-specific loss: an object stays in its region.", 1000.0, high=1e6),
     "lambda_is": Number("Weight of the inter-image similarity of the regions' maps.", 2000.0, high=1e6),
     "lambda_ip": Number("Weight of the preservation of the inherent area.", 300.0, high=1e6),

@@ -11,7 +11,7 @@ from ..request.layout.windows import Grid, Tile
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..tensors.lora.deltas import LayerDelta
+    from ..tensors.lora.deltas import LayerDelta, LayerKind
 
 Role = Literal["cond", "uncond"]
 
@@ -103,7 +103,7 @@ class LayerCall:
 
     Token layers have x (B, L, C) with L = h·w of ``grid``; spatial ones (B, C, h, w); layers without a spatial axis (time embedding)
     have ``grid`` None. A layer that reads the context (``attn2.to_k``, ``attn2.to_v``) has x (B, T, D) and ``grid`` None too.
-    ``weights`` holds the layer's weight and bias, for `Hooks.spatial` alone. ``token_attributes`` as in `AttentionCall`.
+    ``token_attributes`` as in `AttentionCall`.
     """
 
     name: str
@@ -111,8 +111,25 @@ class LayerCall:
     model: ModelCall
     x: Tensor
     y: Tensor
-    weights: LayerDelta | None = None
     token_attributes: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class SpatialCall:
+    """A group norm, or a convolution with a ``kernel`` wider than a cell, that is about to run: module ``name``, input ``x`` (B, C, h, w).
+
+    ``run`` is the layer itself, on this input or on another one of as many channels; ``weights(y)`` are the weight and bias that it has
+    used for an output y. ``pads_zeros``: beyond its input it sees zeros, and not the other side of the picture, say.
+    """
+
+    name: str
+    model: ModelCall
+    x: Tensor
+    layer: LayerKind
+    kernel: tuple[int, int]
+    run: Callable[[Tensor], Tensor]
+    weights: Callable[[Tensor], LayerDelta]
+    pads_zeros: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..request.layout.windows import Grid
-from .calls import AttentionCall, DenoiserCall, LayerCall, ModelCall, TextShare, UNetCall
+from .calls import AttentionCall, DenoiserCall, LayerCall, ModelCall, SpatialCall, TextShare, UNetCall
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,6 +17,9 @@ AttentionHook = Callable[[AttentionCall], "Tensor | None"]
 
 LayerHook = Callable[[LayerCall], "Tensor | None"]
 """Returns the replacement of ``y``, or None to leave it."""
+
+SpatialHook = Callable[[SpatialCall], "Tensor | None"]
+"""Returns the layer's output (B, out, h, w), or None to leave the layer to the host."""
 
 UNetHook = Callable[[UNetCall], "Tensor | None"]
 """Returns the UNet's output (B, C, H, W), or None to leave the call to the host."""
@@ -57,8 +60,8 @@ class Hooks:
     """Called at every self-attention layer."""
     layers: Mapping[str, LayerHook] = field(default_factory=dict)
     """Module name -> hook behind that linear, convolution or norm layer."""
-    spatial: LayerHook | None = None
-    """Called before `layers`, behind every group norm and every convolution wider than one cell."""
+    spatial: SpatialHook | None = None
+    """Called in place of every group norm and every convolution wider than one cell, and so before `layers`."""
     token_attributes: TokenAttributesHook | None = None
     """Called where the host merges or tiles tokens before self-attention: it merges or tiles these attributes in the same way."""
     unet: UNetHook | None = None

@@ -15,8 +15,10 @@ from torch import Tensor
 from ..engine.calls import AttentionCall, ModelCall
 from ..engine.plan import Plan
 from ..request.layout.windows import Grid
+from ..tensors.attention.combined import Combined, attend_combined, combine
 from ..tensors.attention.regional import Part, Recipe, attend, make_recipe, split_heads
-from ..tensors.attention.stacked import KeysValues, Stacked, attend_stacked, stack_parts, stacking_pays
+from ..tensors.attention.stacked import KeysValues, Stacked, attend_stacked, stack_parts
+from ..tensors.attention.ways import cheapest_way
 from ..tensors.masks.pyramid import Active, Factors, Pyramid
 from ..tensors.out_of_memory import go_on_smaller, is_out_of_memory
 from .common.attention_recording import Contribution, record_contributions
@@ -43,24 +45,36 @@ class _Asked:
 
 
 @dataclass(frozen=True)
+class _Buckets:
+    """Parts in buckets, and ``own`` (B, L, 1), the rows' own share."""
+
+    recipe: Recipe
+    own: Tensor
+
+
+_Arranged = Stacked | Combined | _Buckets
+
+
+@dataclass(frozen=True)
 class _Layer:
-    """What layers of one grid have in common: the regions' parts, stacked or in buckets, and ``own`` (B, L, 1), the rows' own share.
+    """What layers of one grid have in common: how the regions' parts are asked, and for which contexts.
 
     ``contents``: each content that any of the ``asked`` has, with one of its keys.
     """
 
     asked: tuple[_Asked, ...]
     contents: tuple[tuple[int, ContextKey], ...]
-    stacked: Stacked | None
-    recipe: Recipe
-    own: Tensor
+    arranged: _Arranged
 
     def attend(self, q: Tensor, own: KeysValues, pairs: Sequence[KeysValues], call: AttentionCall) -> Tensor:
         """q (B, L, C) -> (B, L, C), before the output projection."""
-        if self.stacked is not None:
-            return attend_stacked(self.stacked, q, own, pairs, call.heads, call.scale)
+        arranged = self.arranged
+        if isinstance(arranged, tuple):
+            return attend_stacked(arranged, q, own, pairs, call.heads, call.scale)
+        if isinstance(arranged, Combined):
+            return attend_combined(arranged, q, own, pairs[0], call.heads, call.scale)
         base = torch.nn.functional.scaled_dot_product_attention(split_heads(q, call.heads), *own, scale=call.scale)
-        return attend(self.recipe, q, pairs, call.heads, call.scale, base.transpose(1, 2).flatten(2) * self.own)
+        return attend(arranged.recipe, q, pairs, call.heads, call.scale, base.transpose(1, 2).flatten(2) * arranged.own)
 
 
 @dataclass(frozen=True)
@@ -119,7 +133,7 @@ class Couple:
         try:
             return layer.attend(q, own, pairs, call)
         except RuntimeError as error:
-            if layer.stacked is None or not is_out_of_memory(error):
+            if isinstance(layer.arranged, _Buckets) or not is_out_of_memory(error):
                 raise
         go_on_smaller("cross-attention of all regions at once was too much for the memory; going on with a few at a time.")
         self._stacks = False
@@ -156,19 +170,25 @@ class Couple:
         ]
         weights = [maps[source.row][source.region] for source in stage.sources]
         parts = [Part(s.row, w, len(self._contexts.tensor(s.key))) for s, w in zip(stage.sources, weights, strict=True)]
-        own = torch.ones(len(model.rows), q.shape[1])
-        for part in parts:
-            own[part.row] -= part.weights
-        recipe, groups = make_recipe(parts), None
-        if self._stacks and stacking_pays(parts, recipe, q.shape[-1], q.device.type, q.element_size()):
-            groups = stack_parts(parts, [source.key for source in stage.sources], q.device, q.dtype)
-        else:
-            recipe = recipe.to(q.device, q.dtype)
-        members = [stack.members for group in groups for stack in group.stacks] if groups else [b.members for b in recipe.buckets]
+        rows = torch.tensor([source.row for source in stage.sources])
+        own = torch.ones(len(model.rows), q.shape[1]).index_add_(0, rows, torch.stack(weights), alpha=-1)
+        members, arranged = self._arranged(stage, parts, own[..., None].clamp_min_(0), q)
         keys = [tuple(stage.sources[at].key for at in group) for group in members]
         asked = tuple(_Asked(group, tuple(self._contexts.content(key) for key in group)) for group in keys)
         contents = {content: key for group in asked for content, key in zip(group.contents, group.keys, strict=True)}
-        return _Layer(asked, tuple(contents.items()), groups, recipe, own.clamp_min(0)[..., None].to(q.device, q.dtype))
+        return _Layer(asked, tuple(contents.items()), arranged)
+
+    def _arranged(self, stage: _Stage, parts: list[Part], own: Tensor, like: Tensor) -> tuple[list[tuple[int, ...]], _Arranged]:
+        """The regions' parts in the cheapest way, or in small calls, and the parts that are asked together."""
+        way, recipe = cheapest_way(parts, like.shape[-1], like.device.type, like.element_size()) if self._stacks else ("buckets", None)
+        if way == "combined":
+            combined = combine(parts, own).to(like.device, like.dtype)
+            return [combined.members], combined
+        if way == "stacked":
+            groups = stack_parts(parts, [source.key for source in stage.sources], like.device, like.dtype)
+            return [stack.members for group in groups for stack in group.stacks], groups
+        recipe = (recipe or make_recipe(parts)).to(like.device, like.dtype)
+        return [bucket.members for bucket in recipe.buckets], _Buckets(recipe, own.to(like.device, like.dtype))
 
     def _pairs(self, call: AttentionCall, layer: _Layer) -> list[KeysValues]:
         """K and V (n, heads, T, d) of everything that is asked, from the cache or projected now; equal contexts share theirs."""

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from lib_regional.engine import compose as hook_slots
-from lib_regional.engine.calls import AttentionCall, DenoiserCall, LayerCall, ModelCall, Row, Site, StepInfo, UNetCall
+from lib_regional.engine.calls import AttentionCall, DenoiserCall, LayerCall, ModelCall, Row, Site, SpatialCall, StepInfo, UNetCall
 from lib_regional.engine.compose import SLOTS, switched
 from lib_regional.engine.hooks import Hooks
+from lib_regional.tensors.lora.deltas import LayerKind
 
 FIELDS = [one.name for one in fields(Hooks)]
 ZERO = torch.zeros(1, 1, 4)
@@ -32,6 +33,10 @@ def layer(index):
     return (LayerCall("layer", (2, 2), model(index), ZERO, ZERO),)
 
 
+def spatial(index):
+    return (SpatialCall("layer", model(index), ZERO, LayerKind("group_norm"), (1, 1), lambda x: x, lambda y: None),)
+
+
 STEPPED = {
     "cross_attention": attention,
     "self_attention": attention,
@@ -39,7 +44,7 @@ STEPPED = {
     "vector": lambda index: (model(index), ZERO),
     "token_attributes": lambda index: (model(index), (2, 2)),
     "layers": layer,
-    "spatial": layer,
+    "spatial": spatial,
     "unet": lambda index: (UNetCall(model(index), ZERO, lambda rows: ZERO, lambda: ZERO),),
     "denoiser": lambda index: (DenoiserCall(ZERO, StepInfo(index, 4), 1.0, 0.5, lambda: "as it is"),),
 }

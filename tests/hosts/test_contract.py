@@ -326,14 +326,16 @@ def test_spatial_layers_are_seen_before_their_own_hooks_with_their_weights(doubl
 
     def spatial(call):
         if call.name == wide:
-            order.append(("spatial", call.weights.weight.shape))
-            return call.y + 1
+            y = call.run(call.x)
+            order.append(("spatial", call.weights(y).weight.shape, call.kernel, call.layer.kind))
+            return y + 1
 
     plain = double.sample()
     with double.under(spatial=spatial, layers={wide: lambda call: order.append(("layers", float(call.y.mean())))}):
         assert not torch.allclose(double.sample(), plain)
-    assert [name for name, _ in order] == ["spatial", "layers"] * 2
-    assert order[0][1] == double.network.get_submodule(wide).weight.shape
+    module = double.network.get_submodule(wide)
+    assert [name for name, *_ in order] == ["spatial", "layers"] * 2
+    assert order[0][1:] == (module.weight.shape, module.kernel_size, "conv")
 
 
 def test_a_layer_that_the_network_has_not_is_an_error(double):

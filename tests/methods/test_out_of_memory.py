@@ -18,6 +18,18 @@ def refused(*_: Any) -> Any:
     raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
 
 
+def stacks(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(couple, "cheapest_way", lambda *_: ("stacked", None))
+
+
+def combines(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(couple, "cheapest_way", lambda *_: ("combined", None))
+
+
+def masks(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(isolation, "masking_pays", lambda *_: True)
+
+
 @pytest.fixture(scope="module")
 def model() -> ShapeModel:
     torch.manual_seed(0)
@@ -25,22 +37,23 @@ def model() -> ShapeModel:
 
 
 @pytest.mark.parametrize(
-    ("owner", "large", "pays", "case", "line"),
+    ("owner", "large", "chosen", "case", "line"),
     [
-        (couple, "attend_stacked", "stacking_pays", Case("couple, 4", 4), "cross-attention of all regions"),
+        (couple, "attend_stacked", stacks, Case("couple, 4", 4), "cross-attention of all regions"),
+        (couple, "attend_combined", combines, Case("couple, 4", 4), "cross-attention of all regions"),
         (
             isolation,
             "attend_masked",
-            "masking_pays",
+            masks,
             Case("LoRAs", 2, options={"separate": "attention"}, loras="attention"),
             "masked self-attention",
         ),
     ],
 )
 def test_the_picture_is_the_same_in_smaller_calls(
-    owner: Any, large: str, pays: str, case: Case, line: str, model: ShapeModel, monkeypatch: Any, caplog: pytest.LogCaptureFixture
+    owner: Any, large: str, chosen: Any, case: Case, line: str, model: ShapeModel, monkeypatch: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(owner, pays, lambda *_: True)
+    chosen(monkeypatch)
     x = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         with installed(model, case):
@@ -56,7 +69,7 @@ def test_another_fault_of_attention_is_raised(model: ShapeModel, monkeypatch: An
     def broken(*_: Any) -> Any:
         raise RuntimeError("a kernel failed")
 
-    monkeypatch.setattr(couple, "stacking_pays", lambda *_: True)
+    stacks(monkeypatch)
     monkeypatch.setattr(couple, "attend_stacked", broken)
     x = torch.zeros(1, 4, 16, 16)
     with torch.inference_mode(), installed(model, Case("couple, 4", 4)), pytest.raises(RuntimeError, match="a kernel failed"):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from ...engine.calls import LayerCall, ModelCall, Site
-from ...engine.hooks import AttentionHook, Hooks, LayerHook
+from ...engine.calls import LayerCall, ModelCall, Site, SpatialCall
+from ...engine.hooks import AttentionHook, Hooks, LayerHook, SpatialHook
+from ...engine.patching import patched_forward
 from ...engine.unused_hooks import AskedHooks
 from ...request.errors import RegionalError
 from ...tensors.lora.deltas import LayerDelta
-from ...tensors.lora.layers import own_weights, spatial_layers
+from ...tensors.lora.layers import kernel_of, kind_of, own_weights, pads_zeros, spatial_layers
 from .running import Running
 from .sites import layer_of, sites_of, transformer_around, transformer_of
 
@@ -122,7 +124,7 @@ class HookInstaller:
         yield from self.on_network(network)
         if self.hooks.spatial is not None:
             for name, layer in spatial_layers(network):
-                yield layer.register_forward_hook(self._spatial_hook(name, self.hooks.spatial))
+                yield patched_forward(layer, self._around_spatial(name, layer, self.hooks.spatial))
         transformers = _transformers(sites_of(network))
         for name, hook in self.hooks.layers.items():
             around = transformer_around(name, transformers)
@@ -137,12 +139,19 @@ class HookInstaller:
         finally:
             self.network = None
 
-    def _spatial_hook(self, name: str, hook: LayerHook) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
-        def answer(layer: nn.Module, args: tuple[Any, ...], y: Tensor) -> Tensor | None:
-            now = self.running.now
-            return None if now is None or not args else hook(LayerCall(name, None, now, args[0], y, self.weights_of(layer, y)))
+    def _around_spatial(self, name: str, layer: nn.Module, hook: SpatialHook) -> Callable[..., Tensor]:
+        kind, kernel, zeros = kind_of(layer), kernel_of(layer), pads_zeros(layer)
+        assert kind is not None
+        weights = functools.partial(self.weights_of, layer)
 
-        return answer
+        def around(inner: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+            now = self.running.now
+            done = None
+            if now is not None and len(args) == 1 and not kwargs:
+                done = hook(SpatialCall(name, now, args[0], kind, kernel, inner, weights, zeros))
+            return inner(*args, **kwargs) if done is None else done
+
+        return around
 
     def _layer_hook(
         self, name: str, transformer: str | None, hook: LayerHook

@@ -9,21 +9,24 @@ have one set, nothing is changed.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...engine.calls import AttentionCall, LayerCall, ModelCall
+from ...engine.calls import AttentionCall, LayerCall, ModelCall, SpatialCall
 from ...engine.plan import Plan
 from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
 from ...request.prompt.region_prompts import ImageTexts
 from ...tensors.attention.isolation import Border, Parts, attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
+from ...tensors.attention.isolation_boxes import Boxes, boxes_of, conv_boxed
+from ...tensors.attention.isolation_labels import outputs_of
 from ...tensors.attention.isolation_mask import attend_masked, attention_mask, masking_pays
-from ...tensors.lora.deltas import LayerDelta
+from ...tensors.attention.isolation_norm import norm_gathered, norm_summed
+from ...tensors.lora.deltas import LayerDelta, LayerKind
 from ...tensors.lora.low_rank import added, whole
 from ...tensors.masks.pyramid import Pyramid
 from ...tensors.out_of_memory import go_on_smaller, is_out_of_memory
@@ -42,6 +45,7 @@ class _Stage:
     parts: dict[Grid, Parts | None] = field(default_factory=dict)
     masks: dict[tuple[Grid, int, torch.dtype], Tensor | None] = field(default_factory=dict)
     borders: dict[Hashable, Border] = field(default_factory=dict)
+    boxes: dict[Hashable, Boxes | None] = field(default_factory=dict)
     marks: dict[Grid, Tensor | None] = field(default_factory=dict)
     labels: dict[Grid, Tensor] = field(default_factory=dict)
 
@@ -122,17 +126,23 @@ class Separation:
         labels = call.token_attributes[..., -own.shape[-1] :].float().argmax(-1)[:, None].cpu()
         return parts_of(labels, call.x.device) if divided(labels) else None
 
-    def spatial(self, call: LayerCall) -> Tensor | None:
+    def spatial(self, call: SpatialCall) -> Tensor | None:
         """Norms with numbers of each part's own, convolutions that see zeros beyond their part."""
-        own, outputs = call.weights, (call.y.shape[-2], call.y.shape[-1])
-        if own is None or not self._divides(own.layer.kind):
-            return None
-        parts = self._at(call.model, outputs, call.x.device)
+        layer, inputs = call.layer, (call.x.shape[-2], call.x.shape[-1])
+        outputs = outputs_of(layer, call.kernel, inputs)
+        parts = self._at(call.model, outputs, call.x.device) if self._divides(layer.kind) else None
         if parts is None:
             return None
-        if own.layer.kind != "conv":
-            return norm_apart(call.x, own, parts, call.y)
-        return conv_apart(call.x, call.y, own, self._border(call, own, outputs))
+        if layer.kind == "conv":
+            boxes = self._boxes(call.model, layer, call.kernel, call.x, outputs) if call.pads_zeros else None
+            if boxes is not None:
+                return conv_boxed(call.x, boxes, call.run)
+            y = call.run(call.x)
+            own = call.weights(y)
+            return conv_apart(call.x, y, own, self._border(call.model, call.x, own, outputs))
+        if parts.gather is None:
+            return norm_summed(call.x, call.weights(call.run(call.x)), parts.inside, parts.seen)
+        return norm_gathered(call.x, parts.gather, lambda here: call.run(here[..., None])[..., 0])
 
     def delta(self, call: LayerCall, delta: LayerDelta) -> Tensor | None:
         """What a LoRA's delta gives in a norm or a convolution within the parts, see `lora_work.Isolation`."""
@@ -145,23 +155,38 @@ class Separation:
         if kind != "conv":
             return norm_apart(call.x, delta, parts) if delta.weight is not None else None
         own = whole(delta)
-        return conv_apart(call.x, added(delta, call.x), own, self._border(call, own, outputs))
+        return conv_apart(call.x, added(delta, call.x), own, self._border(call.model, call.x, own, outputs))
 
-    def conv(self, call: LayerCall, own: LayerDelta, y: Tensor) -> Tensor:
-        """See `lora_work.Isolation`: y (B, out, h, w) of the layer's convolution with another weight."""
-        if not self._divides("conv") or self._at(call.model, (y.shape[-2], y.shape[-1]), y.device) is None:
-            return y
-        return conv_apart(call.x, y, own, self._border(call, own, (y.shape[-2], y.shape[-1])))
+    def conv(self, call: LayerCall, own: LayerDelta, run: Callable[[Tensor], Tensor]) -> Tensor:
+        """See `lora_work.Isolation`."""
+        outputs = (call.y.shape[-2], call.y.shape[-1])
+        if (
+            own.weight is None
+            or own.weight[0, 0].numel() == 1
+            or not self._divides("conv")
+            or self._at(call.model, outputs, call.x.device) is None
+        ):
+            return run(call.x)
+        boxes = self._boxes(call.model, own.layer, (own.weight.shape[2], own.weight.shape[3]), call.x, outputs)
+        if boxes is not None:
+            return conv_boxed(call.x, boxes, run)
+        return conv_apart(call.x, run(call.x), own, self._border(call.model, call.x, own, outputs))
 
-    def _border(self, call: LayerCall, own: LayerDelta, outputs: Grid) -> Border:
+    def _border(self, model: ModelCall, x: Tensor, own: LayerDelta, outputs: Grid) -> Border:
         assert own.weight is not None
-        inputs, kernel = (call.x.shape[-2], call.x.shape[-1]), own.weight.shape[2:]
-        borders, layer = self._stage(call.model).borders, own.layer
-        name = (inputs, outputs, kernel, layer.stride, layer.padding, layer.dilation, call.x.dtype)
+        inputs, kernel = (x.shape[-2], x.shape[-1]), own.weight.shape[2:]
+        borders, layer = self._stage(model).borders, own.layer
+        name = (inputs, outputs, kernel, layer.stride, layer.padding, layer.dilation, x.dtype)
         if name not in borders:
-            before, after = self._labels(call.model, inputs), self._labels(call.model, outputs)
-            borders[name] = border_of(own, before, after, call.x.device, call.x.dtype)
+            borders[name] = border_of(own, self._labels(model, inputs), self._labels(model, outputs), x.device, x.dtype)
         return borders[name]
+
+    def _boxes(self, model: ModelCall, layer: LayerKind, kernel: Grid, x: Tensor, outputs: Grid) -> Boxes | None:
+        known, inputs = self._stage(model).boxes, (x.shape[-2], x.shape[-1])
+        name = (inputs, outputs, kernel, layer.stride, layer.padding, layer.dilation, x.dtype)
+        if name not in known:
+            known[name] = boxes_of(layer, kernel, self._labels(model, inputs), self._labels(model, outputs), x.device, x.dtype)
+        return known[name]
 
     def _stage(self, model: ModelCall) -> _Stage:
         if self._now is None or self._now[0] is not model:
@@ -201,7 +226,7 @@ class Separation:
         sets: dict[tuple[LoraTag, ...], Tensor] = {}
         for region in active:
             loras = _acting(texts, region)
-            sets[loras] = sets.get(loras, torch.zeros(grid)) + share[region]
+            sets[loras] = sets[loras] + share[region] if loras in sets else share[region]
         return torch.stack([(1 - share.sum(0)).clamp_min(0), *(sets[loras] for loras in sorted(sets, key=str))]).argmax(0)
 
 

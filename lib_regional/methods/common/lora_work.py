@@ -50,8 +50,8 @@ class Isolation(Protocol):
         """What a delta gives in a norm or a convolution within the parts; None: as ever."""
         ...
 
-    def conv(self, call: LayerCall, own: LayerDelta, y: Tensor) -> Tensor:
-        """``y`` of a convolution with the weight of ``own``, without what its places see of other parts."""
+    def conv(self, call: LayerCall, own: LayerDelta, run: Callable[[Tensor], Tensor]) -> Tensor:
+        """What ``run``, a convolution with the weight of ``own``, makes of the layer's input, without what places see of other parts."""
         ...
 
 
@@ -180,8 +180,8 @@ class LoraWork:
         isolation, own = self._isolation, LayerDelta(factors.layer, weight=factors.down)
 
         def work(call: LayerCall, y: Tensor) -> Tensor:
-            h = inner_conv(call.x, factors)
-            return add_conv(y, h if isolation is None else isolation.conv(call, own, h), maps, factors)
+            h = inner_conv(call.x, factors) if isolation is None else isolation.conv(call, own, lambda x: inner_conv(x, factors))
+            return add_conv(y, h, maps, factors)
 
         return work
 

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from ..lora.deltas import LayerDelta
 from ..precision import in_type
-from .isolation_labels import COMMON, divided, near_labels, sees
-from .isolation_norm import Gather, gather_of, norm_gathered, norm_summed
+from .isolation_labels import COMMON, divided, near_labels, sees, under_kernel
+from .isolation_norm import Gather, gather_of, norm_gathered, norm_summed, normed
 from .regional import split_heads
 
 Group = tuple[Tensor, Tensor, Tensor]
@@ -92,14 +92,11 @@ def attend_apart(q: Tensor, k: Tensor, v: Tensor, parts: Parts, heads: int, scal
     return out
 
 
-def norm_apart(x: Tensor, own: LayerDelta, parts: Parts, y: Tensor | None = None) -> Tensor:
-    """Group norm of x (B, C, h, w) with a mean and a variance of what each label sees; ``own`` is the layer (weight, bias (C,)).
-
-    ``y`` is the layer's own result where it is at hand.
-    """
+def norm_apart(x: Tensor, own: LayerDelta, parts: Parts) -> Tensor:
+    """Group norm of x (B, C, h, w) with a mean and a variance of what each label sees; ``own`` is the layer (weight, bias (C,))."""
     if parts.gather is None:
         return norm_summed(x, own, parts.inside, parts.seen)
-    return norm_gathered(x, y, own, parts.gather)
+    return norm_gathered(x, parts.gather, lambda here: normed(here, own))
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,8 @@ def border_of(
 ) -> Border:
     """The border of a convolution between labels of its input (B, H, W) and of its output (B, h, w), both on the CPU, for ``device``."""
     assert own.weight is not None
-    flat, within = _under_kernel(own, (inputs.shape[1], inputs.shape[2]), (outputs.shape[1], outputs.shape[2]))
+    kernel = (own.weight.shape[2], own.weight.shape[3])
+    flat, within = under_kernel(own.layer, kernel, (inputs.shape[1], inputs.shape[2]), (outputs.shape[1], outputs.shape[2]))
     foreign = ~sees(outputs.flatten(1)[..., None], inputs.flatten(1)[:, flat]) & within
     if own.layer.groups == 1 and bool((foreign == foreign[:1]).all()):
         [here] = torch.nonzero(foreign[0].any(-1), as_tuple=True)
@@ -142,21 +140,6 @@ def border_of(
     rows, targets = torch.nonzero(foreign.any(-1), as_tuple=True)
     masks = foreign[rows, targets][:, None]
     return Border(rows.to(device), targets.to(device), flat[targets][:, None].to(device), -masks.to(device, dtype))
-
-
-def _under_kernel(own: LayerDelta, inputs: tuple[int, int], outputs: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The flat inputs (h·w, taps) that each output of a convolution is made of, and which of them lie on the canvas."""
-    assert own.weight is not None
-    layer, kernel = own.layer, own.weight.shape[2:]
-    at = [
-        (torch.arange(outputs[axis]) * layer.stride[axis] - layer.padding[axis])[:, None]
-        + torch.arange(kernel[axis]) * layer.dilation[axis]
-        for axis in (0, 1)
-    ]
-    rows, columns = at[0][:, None, :, None], at[1][None, :, None, :]
-    within = (rows >= 0) & (rows < inputs[0]) & (columns >= 0) & (columns < inputs[1])
-    flat = rows.clamp(0, inputs[0] - 1) * inputs[1] + columns.clamp(0, inputs[1] - 1)
-    return flat.flatten(2).flatten(0, 1), within.flatten(2).flatten(0, 1)
 
 
 def conv_apart(x: Tensor, y: Tensor, own: LayerDelta, border: Border) -> Tensor:

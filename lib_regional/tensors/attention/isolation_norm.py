@@ -6,6 +6,7 @@ all where every label sees as many. *Summed*: moments by products with the label
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from ..lora.deltas import LayerDelta
 from ..precision import full_precision, in_type
-from .isolation_labels import COMMON, sees
+from .isolation_labels import COMMON, Ranges, sees
 
 _MOST_GATHERED = 6
 """Labels beyond this many of different sizes are cheaper summed."""
@@ -25,25 +26,23 @@ class Gather:
     """Places by label. ``seen`` holds the flat places (S,) that a label sees, one for each label; ``place`` (h·w,) is where each place's
     result lies among all of theirs, one after the other, behind the layer's own result (h·w), which places of `COMMON` keep.
 
-    ``alike`` where all rows and labels are of one size: what is seen (B, n, 1, S), for each place its label and its position among what the
-    label sees, both (B, 1, h·w), and where `COMMON` is (B, 1, h·w), or None.
+    ``alike`` where all rows and labels are of one size: what is seen (B, n, 1, S), for each place the number of its label among all rows'
+    (B·n) and its position among what the label sees, both (B, 1, h·w), and where `COMMON` is (B, 1, h·w), or None.
     """
 
     seen: tuple[Tensor, ...] = ()
     place: Tensor | None = None
     alike: tuple[Tensor, Tensor, Tensor, Tensor | None] | None = None
-    ranges: dict[int, Tensor] = field(default_factory=dict)
-
-    def numbers(self, count: int, device: torch.device) -> Tensor:
-        """0 … count − 1, made once."""
-        if count not in self.ranges:
-            self.ranges[count] = torch.arange(count, device=device)
-        return self.ranges[count]
+    numbers: Ranges = field(default_factory=Ranges)
 
 
 def gather_of(labels: Tensor, device: torch.device | str = "cpu") -> Gather | None:
     """labels (B, h, w) on the CPU -> where to gather; None where summing is cheaper."""
     flat, of_row = labels.flatten(1).unique(dim=0, return_inverse=True)
+    sorted_, order = flat.sort(dim=1, stable=True)
+    counts = [row.unique_consecutive(return_counts=True)[1].tolist() for row in sorted_]
+    if not bool((flat == COMMON).any()) and len({(len(row), *row) for row in counts}) == 1 and len(set(counts[0])) == 1:
+        return _divided_equally(order, len(counts[0]), of_row, device)
     kinds = [[label for label in row.unique().tolist() if label != COMMON] for row in flat]
     seen = [[torch.nonzero(sees(torch.tensor(label), row))[:, 0] for label in own] for own, row in zip(kinds, flat, strict=True)]
     sizes = {len(one) for row in seen for one in row}
@@ -59,6 +58,15 @@ def gather_of(labels: Tensor, device: torch.device | str = "cpu") -> Gather | No
     return Gather(tuple(one.to(device) for one in seen[0]), place.to(device))
 
 
+def _divided_equally(order: Tensor, count: int, of_row: Tensor, device: torch.device | str) -> Gather:
+    """Canvases of ``count`` labels of one size, none of them `COMMON`; ``order`` (U, h·w): their places, label by label."""
+    size = order.shape[1] // count
+    place = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1]).expand_as(order))[of_row]
+    label = torch.div(place, size, rounding_mode="floor") + torch.arange(len(of_row))[:, None] * count
+    seen = order[of_row].view(-1, count, 1, size)
+    return Gather(alike=(seen.to(device), label[:, None].to(device), (place % size)[:, None].to(device), None))
+
+
 def _alike(flat: Tensor, kinds: list[list[int]], seen: list[list[Tensor]], of_row: Tensor, device: torch.device | str) -> Gather:
     """``flat`` (U, h·w) are the canvases that differ; ``of_row`` (B,) says which of them each row has."""
     label, position = torch.zeros_like(flat), torch.zeros_like(flat)
@@ -69,32 +77,31 @@ def _alike(flat: Tensor, kinds: list[list[int]], seen: list[list[Tensor]], of_ro
             position[row, here[mine]] = torch.nonzero(mine)[:, 0]
     gathered = torch.stack([torch.stack(row) for row in seen])[:, :, None]
     common = (flat == COMMON)[:, None]
-    parts = (gathered, label[:, None], position[:, None])
-    on_device = tuple(one[of_row].to(device) for one in parts)
+    of_all = label[of_row] + torch.arange(len(of_row))[:, None] * gathered.shape[1]
+    on_device = tuple(one.to(device) for one in (gathered[of_row], of_all[:, None], position[of_row][:, None]))
     return Gather(alike=(on_device[0], on_device[1], on_device[2], common[of_row].to(device) if bool(common.any()) else None))
 
 
-def norm_gathered(x: Tensor, y: Tensor | None, own: LayerDelta, gather: Gather) -> Tensor:
-    """Group norm of x (B, C, h, w) by label; ``y`` is the layer's own result, over everything, or None to make it."""
-    flat = x.flatten(2)
-    whole = (
-        flat
-        if gather.alike is not None and gather.alike[3] is None
-        else (_normed(flat, own) if y is None else in_type(y.flatten(2), x.dtype))
-    )
-    if gather.alike is not None:
-        seen, label, position, common = gather.alike
-        rows, channels = gather.numbers(len(x), x.device), gather.numbers(x.shape[1], x.device)
-        brought = flat[rows[:, None, None, None], channels[:, None], seen]  # (B, n, C, S)
-        done = _normed(brought.flatten(0, 1), own).view(brought.shape)
-        made = done[rows[:, None, None], label, channels[:, None], position]
-        return (made if common is None else torch.where(common, whole, made)).view(x.shape)
-    assert gather.place is not None
-    parts = [_normed(flat[:, :, here], own) for here in gather.seen]
-    return torch.cat([whole, *parts], -1)[:, :, gather.place].view(x.shape)
+Norm = Callable[[Tensor], Tensor]
+"""A group norm of inputs (B, C, S) of any length S."""
 
 
-def _normed(x: Tensor, own: LayerDelta) -> Tensor:
+def norm_gathered(x: Tensor, gather: Gather, norm: Norm) -> Tensor:
+    """Group norm of x (B, C, h, w) by label, where ``norm`` is the layer."""
+    flat, device = x.flatten(2), x.device
+    if gather.alike is None:
+        assert gather.place is not None
+        parts = [norm(flat), *(norm(flat[:, :, here]) for here in gather.seen)]
+        return torch.cat(parts, -1)[:, :, gather.place].view(x.shape)
+    seen, label, position, common = gather.alike
+    rows, channels = gather.numbers(len(x), device)[:, None, None, None], gather.numbers(x.shape[1], device)[:, None]
+    done = norm(flat[rows, channels, seen].flatten(0, 1))  # (B·n, C, S)
+    made = done[label, channels, position]
+    return (made if common is None else torch.where(common, norm(flat), made)).view(x.shape)
+
+
+def normed(x: Tensor, own: LayerDelta) -> Tensor:
+    """Group norm of x (B, C, S) with the numbers of ``own``, which stays in the type of x."""
     weight, bias = (None if one is None else in_type(one, x.dtype) for one in (own.weight, own.bias))
     return in_type(F.group_norm(x, own.layer.groups, weight, bias, own.layer.eps), x.dtype)
 

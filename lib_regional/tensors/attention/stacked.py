@@ -1,8 +1,9 @@
 """Regional cross-attention with all parts of a layer stacked on the batch axis: one scaled dot product, however many regions there are.
 
 ``out(p) = w_own(p) · A(q, own)(p) + Σ_r w_r(p) · A(q, r)(p)`` with ``A`` softmax attention and ``w_own = 1 − Σ w_r``. Every region is asked
-by all tokens of its rows, which costs (regions × tokens × context length) multiplications and, beside the layer's own attention, four
-launches. `tensors.attention.regional` asks every region by the tokens of its support alone, in more launches; `stacking_pays` chooses.
+by all tokens of its rows, which costs (regions × tokens × context length) multiplications and, beside the layer's own attention, three
+launches. `tensors.attention.regional` asks every region by the tokens of its support alone, in more launches; `tensors.attention.ways`
+chooses.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..device_costs import seconds
-from .regional import SUPPORT, Part, Recipe
+from .regional import Part
 
 KeysValues = tuple[Tensor, Tensor]
 
@@ -24,7 +24,7 @@ KeysValues = tuple[Tensor, Tensor]
 class Stack:
     """Contexts of one length on a group of rows: ``members`` (positions of parts) in the order of keys and values.
 
-    ``weights`` (n, R, L, 1, 1). ``joined``: the R rows ask the same n contexts, and are asked as one row of R·L tokens; otherwise keys and
+    ``weights`` (R·L, 1, n). ``joined``: the R rows ask the same n contexts, and are asked as one row of R·L tokens; otherwise keys and
     values are those of (context, row), n·R.
     """
 
@@ -76,7 +76,7 @@ def _group(
         asked = [tuple(names[by_row[row][slot]] for slot in slots) for row in rows]
         joined = len(set(asked)) == 1
         members = [by_row[row][slot] for slot in slots for row in (rows[:1] if joined else rows)]
-        stacks.append(Stack(tuple(members), weights[slots][..., None, None].to(device, dtype), joined))
+        stacks.append(Stack(tuple(members), weights[slots].flatten(1).T[:, None].contiguous().to(device, dtype), joined))
     own = (1 - weights.sum(0)).clamp_min(0)[..., None, None].to(device, dtype)
     together = rows == list(range(rows[0], rows[0] + len(rows)))
     return RowGroup(slice(rows[0], rows[-1] + 1) if together else torch.tensor(rows, device=device), own, tuple(stacks))
@@ -92,9 +92,9 @@ def attend_stacked(
         here = asked[group.rows]
         outputs = [_ask(stack, here, next(left), scale) for stack in group.stacks]
         if len(outputs) == 1 and len(outputs[0]) == 1:
-            total = _put(total, group.rows, outputs[0][0], group.stacks[0].weights[0])
+            total = _put(total, group.rows, outputs[0][0], group.stacks[0].weights.view(group.own.shape))
         else:
-            mixture = [(each * stack.weights).sum(0) for each, stack in zip(outputs, group.stacks, strict=True)]
+            mixture = [_mixed(each, stack.weights) for each, stack in zip(outputs, group.stacks, strict=True)]
             total = _put(total, group.rows, sum(mixture[1:], mixture[0]), None, group.own)
     return total.flatten(2)
 
@@ -102,12 +102,17 @@ def attend_stacked(
 def _ask(stack: Stack, q: Tensor, pair: KeysValues, scale: float | None) -> Tensor:
     """q (R, L, heads, d) -> the attention over each context (n, R, L, heads, d)."""
     rows, tokens = q.shape[:2]
-    count = len(stack.weights)
+    count = stack.weights.shape[-1]
     if stack.joined:
         asked = q.reshape(1, rows * tokens, *q.shape[2:]).expand(count, -1, -1, -1)
     else:
         asked = q[None].expand(count, -1, -1, -1, -1).flatten(0, 1)
     return _attended(asked, pair, scale).reshape(count, rows, tokens, *q.shape[2:])
+
+
+def _mixed(each: Tensor, weights: Tensor) -> Tensor:
+    """each (n, R, L, heads, d), weights (R·L, 1, n) -> (R, L, heads, d), summed over n: each token's (1, n) times (n, C)."""
+    return torch.bmm(weights, each.flatten(3).flatten(1, 2).transpose(0, 1)).view(each.shape[1:])
 
 
 def _attended(q: Tensor, pair: KeysValues, scale: float | None) -> Tensor:
@@ -132,23 +137,3 @@ def _put(total: Tensor, rows: slice | Tensor, mixture: Tensor, share: Tensor | N
         return total if into is not None else mixed
     index = torch.arange(len(total), device=total.device)[rows] if isinstance(rows, slice) else rows
     return total.index_copy(0, index, mixed)
-
-
-STACKED_LAUNCHES, BUCKET_LAUNCHES = 4, 4
-"""Operators beyond the rows' own attention: for all stacks of a layer, and for each bucket, beside one for the rows' own share."""
-
-
-def stacking_pays(parts: Sequence[Part], recipe: Recipe, channels: int, device: str, size: int = 2) -> bool:
-    """Whether asking the regions' ``parts`` by all tokens is cheaper on ``device`` than by their supports alone, as in ``recipe``.
-
-    ``size`` is that of a number in bytes. Beside operators, multiplications (4 · tokens · context · channels a part) and the parts' answers
-    count, which are written or read four times.
-    """
-
-    def cost(operators: int, tokens: Sequence[int]) -> float:
-        asked = sum(n * part.length for n, part in zip(tokens, parts, strict=True))
-        return seconds(device, operators, 4 * asked * channels, 4 * sum(tokens) * channels * size)
-
-    supports = [int((part.weights > SUPPORT).sum()) for part in parts]
-    bucketed = cost(1 + BUCKET_LAUNCHES * len(recipe.buckets), supports)
-    return cost(STACKED_LAUNCHES, [len(part.weights) for part in parts]) <= bucketed

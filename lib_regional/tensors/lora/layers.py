@@ -27,6 +27,16 @@ def kind_of(module: nn.Module) -> LayerKind | None:
     return LayerKind("linear") if linear and weight.dim() == 2 else None
 
 
+def kernel_of(module: nn.Module) -> tuple[int, int]:
+    """Cells under the kernel of a layer that has a kind: rows, columns; (1, 1) for all but convolutions."""
+    return _pair(module.kernel_size) if isinstance(module, nn.Conv2d) else (1, 1)
+
+
+def pads_zeros(module: nn.Module) -> bool:
+    """Whether a layer sees zeros beyond its input. Tiling makes it see the other side: by padding mode, or by another ``_conv_forward``."""
+    return getattr(module, "padding_mode", "zeros") == "zeros" and "_conv_forward" not in vars(module)
+
+
 def spatial_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Names and modules of a network's layers that mix different positions: group norms, and convolutions wider than a cell."""
     for name, module in network.named_modules():

@@ -111,7 +111,7 @@ def inner_conv(x: Tensor, factors: Factors) -> Tensor:
 def add_conv(y: Tensor, h: Tensor, maps: Tensor, factors: Factors) -> Tensor:
     """y (B, out, h, w) + the LoRAs' inner values h (B, Σr, h, w) at strengths maps (B, n, h, w) -> (B, out, h, w), a new tensor."""
     weighted = (h.unflatten(1, (maps.shape[1], -1)) * maps[:, :, None]).flatten(1, 2).flatten(2)
-    up = factors.up.T.expand(len(y), -1, -1)
+    up = factors.up.mT.expand(len(y), -1, -1)
     with _in_type_of(y):
         return torch.baddbmm(y.flatten(2), up, in_type(weighted, up.dtype)).view(y.shape)
 

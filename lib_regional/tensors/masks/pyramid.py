@@ -56,8 +56,10 @@ def reduce_weights(full: WeightMaps, grid: tuple[int, int]) -> WeightMaps:
 
 def _keep_vanished(full: Tensor, reduced: Tensor) -> Tensor:
     """Regions (R, h, w) in which every vanished region holds the cell nearest its centroid with its full weight."""
-    peaks = full.flatten(1).amax(1) if full.numel() else full.new_zeros(full.shape[0])
-    lost = [r for r, peak in enumerate(peaks) if peak > 0 and reduced[r].max() < _VANISHED * peak]
+    if not full.numel():
+        return reduced
+    peaks = full.flatten(1).amax(1)
+    lost = torch.nonzero((peaks > 0) & (reduced.flatten(1).amax(1) < _VANISHED * peaks))[:, 0].tolist()
     if not lost:
         return reduced
     kept = torch.zeros_like(reduced)

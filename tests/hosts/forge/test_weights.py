@@ -52,7 +52,7 @@ def test_methods_are_given_them(monkeypatch, online) -> None:
     webui, seen = WebUI(monkeypatch, Engine(Network())), {}
     layer = webui.engine.network.input_blocks[1][0]
     layer.forge_online_loras = {"weight": torch.ones_like(layer.weight)}
-    with hooked(webui, p := Processing(webui), spatial=lambda call: seen.update({call.name: call.weights})):
+    with hooked(webui, p := Processing(webui), spatial=lambda call: seen.update({call.name: call.weights(call.run(call.x))})):
         p.sample(1)
     assert torch.equal(seen["input_blocks.1.0"].weight, layer.weight + 1)
     assert torch.equal(seen["input_blocks.0.0"].weight, webui.engine.network.input_blocks[0][0].weight)

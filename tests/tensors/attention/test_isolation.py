@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from lib_regional.tensors.attention.isolation import attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
+from lib_regional.tensors.attention.isolation_boxes import boxes_of, conv_boxed
 from lib_regional.tensors.attention.isolation_mask import attend_masked, attention_mask, masking_pays
+from lib_regional.tensors.attention.isolation_norm import norm_gathered
 from lib_regional.tensors.lora.layers import own_weights, spatial_layers
 
 
@@ -95,7 +97,7 @@ CANVASES = {
 
 @pytest.mark.parametrize("name", CANVASES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("given", [False, True], ids=["", "the layer's own result is at hand"])
+@pytest.mark.parametrize("given", [False, True], ids=["", "the layer itself runs"])
 def test_norms_of_every_way(name: str, dtype: torch.dtype, given: bool) -> None:
     torch.manual_seed(4)
     layer, labels = nn.GroupNorm(2, 8, eps=1e-3), CANVASES[name]
@@ -112,7 +114,8 @@ def test_norms_of_every_way(name: str, dtype: torch.dtype, given: bool) -> None:
     made = layer.to(dtype)
     parts = parts_of(labels)
     assert (parts.gather is None) == name.startswith("too many")
-    got = norm_apart(x, own_weights(made, x), parts, made(x) if given else None)
+    runs = parts.gather is not None and given
+    got = norm_gathered(x, parts.gather, made) if runs else norm_apart(x, own_weights(made, x), parts)
     assert got.dtype == dtype
     tolerance = {torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 6e-2}[dtype]
     torch.testing.assert_close(got.float(), expected, atol=tolerance, rtol=tolerance)
@@ -156,6 +159,51 @@ def test_convolutions_see_zeros_beyond_their_part(more: dict) -> None:
         expected = torch.where((outputs == label)[:, None], alone, expected)
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
     assert torch.equal(y, before)
+
+
+def columns(*widths: int, height: int = 6) -> torch.Tensor:
+    """Labels 1, 2, … from left to right, (1, h, Σ widths)."""
+    return torch.arange(1, len(widths) + 1).repeat_interleave(torch.tensor(widths)).expand(1, height, -1)
+
+
+QUARTERS = columns(4, 4, height=8) + 2 * columns(4, 4, height=8).mT - 2
+BOXED = {
+    "halves": (columns(4, 4), columns(2, 2, height=3), True),
+    "quarters": (QUARTERS, QUARTERS[:, ::2, ::2], True),
+    "columns of several widths": (columns(5, 6, 5), columns(2, 3, 3, height=3), True),
+    "rows that differ": (torch.cat([columns(6, 6), columns(6, 6).flip(-1)]), torch.cat([columns(3, 3, height=3)] * 2), False),
+    "a ragged border": (torch.cat([columns(4, 4), columns(5, 3)], 1), None, False),
+    "one much larger": (columns(2, 10), None, False),
+    "common ground": (columns(4, 4) - 1, None, False),
+}
+"""Name -> labels, those of an output of half the size, and whether they are boxed there. With labels of its own size: see the test."""
+
+
+@pytest.mark.parametrize("name", BOXED)
+@pytest.mark.parametrize("more", [{}, {"stride": 2}, {"padding": 2, "dilation": 2}, {"groups": 3}], ids=str)
+def test_convolutions_of_boxes(name: str, more: dict) -> None:
+    """The layer on each part alone; None where the parts are no boxes of about one size."""
+    torch.manual_seed(2)
+    layer = nn.Conv2d(3, 6, 3, **{"padding": 1, **more})
+    labels, halved, boxed = BOXED[name]
+    outputs = labels if "stride" not in more else halved
+    if outputs is None:
+        return
+    x, own = torch.randn(len(labels), 3, *labels.shape[1:]), own_weights(layer, torch.zeros(1))
+    boxes = boxes_of(own.layer, (3, 3), labels, outputs)
+    wanted = boxed if "stride" in more else name not in ("one much larger", "common ground")
+    assert (boxes is not None) == wanted
+    if boxes is None:
+        return
+    assert (boxes.inside is None) == (name in ("halves", "quarters", "rows that differ"))
+    expected = conv_apart(x, layer(x), own, border_of(own, labels, outputs))
+    torch.testing.assert_close(conv_boxed(x, boxes, layer), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_boxes_hold_for_every_layer_that_keeps_the_size() -> None:
+    layer, wide = own_weights(nn.Conv2d(3, 6, 3, padding=1), torch.zeros(1)).layer, own_weights(nn.Conv2d(3, 6, 3), torch.zeros(1)).layer
+    assert boxes_of(layer, (3, 3), columns(4, 4), columns(4, 4)) is not None
+    assert boxes_of(wide, (3, 3), columns(4, 4), columns(3, 3, height=4)) is None
 
 
 def test_norms_lose_no_digits_far_from_zero() -> None:

@@ -1,12 +1,14 @@
-"""Stacked and bucketed regional attention against one reference, written out row by row and region by region."""
+"""Stacked, combined and bucketed regional attention against one reference, written out row by row and region by region."""
 
 import math
 
 import pytest
 import torch
 
+from lib_regional.tensors.attention.combined import attend_combined, combine
 from lib_regional.tensors.attention.regional import Part, attend, make_recipe, split_heads
-from lib_regional.tensors.attention.stacked import attend_stacked, stack_parts, stacking_pays
+from lib_regional.tensors.attention.stacked import attend_stacked, stack_parts
+from lib_regional.tensors.attention.ways import cheapest_way
 
 HEADS, WIDTH, TOKENS = 2, 8, 24
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
@@ -64,7 +66,7 @@ def pairs_of(members, names, dtype):
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("name", ROWS)
 @pytest.mark.parametrize("grad", [False, True], ids=["", "with a gradient"])
-def test_both_ways_are_the_formula(name, dtype, grad):
+def test_all_ways_are_the_formula(name, dtype, grad):
     parts, names = case(ROWS[name])
     q, own = drawn(4, TOKENS, WIDTH), (drawn(4, HEADS, 5, WIDTH // HEADS), drawn(4, HEADS, 5, WIDTH // HEADS, seed=1))
     expected = reference(q, own, parts, names, dtype)
@@ -80,13 +82,17 @@ def test_both_ways_are_the_formula(name, dtype, grad):
     heard = torch.nn.functional.scaled_dot_product_attention(split_heads(asked, HEADS), *mine).transpose(1, 2).flatten(2)
     buckets = [bucket.members for bucket in recipe.buckets]
     bucketed = attend(recipe, asked, pairs_of(buckets, names, dtype), HEADS, onto=heard * base.to(dtype))
-    for got in (stacked, bucketed):
+    ways = [stacked, bucketed]
+    if len({part.length for part in parts}) == 1:
+        combined = combine(parts, base).to("cpu", dtype)
+        ways.append(attend_combined(combined, asked, mine, *pairs_of([combined.members], names, dtype), HEADS))
+    for got in ways:
         assert got.dtype == dtype
         torch.testing.assert_close(got.double(), expected.double(), atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
     if grad:
-        (slope,) = torch.autograd.grad(stacked.float().sum(), asked, retain_graph=True)
-        (other,) = torch.autograd.grad(bucketed.float().sum(), asked)
-        torch.testing.assert_close(slope, other, atol=10 * TOLERANCE[dtype], rtol=TOLERANCE[dtype])
+        slope, *others = (torch.autograd.grad(got.float().sum(), asked, retain_graph=True)[0] for got in ways)
+        for other in others:
+            torch.testing.assert_close(slope, other, atol=10 * TOLERANCE[dtype], rtol=TOLERANCE[dtype])
 
 
 def test_rows_that_ask_the_same_contexts_need_them_once():
@@ -104,16 +110,36 @@ def columns(count, tokens):
     return [Part(0, ((torch.arange(tokens) >= a) & (torch.arange(tokens) < b)).float(), 77) for a, b in zip(edges, edges[1:], strict=False)]
 
 
-@pytest.mark.parametrize(
-    ("device", "tokens", "regions", "stacked"),
-    [("cpu", 4096, 4, False), ("cpu", 64, 2, False), ("cuda", 64, 16, True), ("cuda", 1024, 4, False), ("cuda", 16384, 16, False)],
-)
-def test_the_cheaper_way_is_chosen(device, tokens, regions, stacked):
-    parts = columns(regions, tokens)
-    assert stacking_pays(parts, make_recipe(parts), 640, device) == stacked
+STRIPS = [torch.arange(64).sub(16 * n + 8).abs().lt(11).float() / 2 for n in range(4)]
+OVERLAPPING = [(row[:, None] * column).flatten() for row in STRIPS for column in STRIPS]
+CHOICES = {
+    "a CPU multiplies no more than it must": (columns(4, 4096), 640, "cpu", "buckets"),
+    "few tokens": (columns(16, 64), 640, "cuda", "stacked"),
+    "a middling grid": (columns(4, 1024), 640, "cuda", "stacked"),
+    "a large grid without overlaps": (columns(16, 16384), 640, "cuda", "buckets"),
+    "regions that all overlap": ([Part(0, torch.full((1024,), 0.1), 77) for _ in range(8)], 640, "cuda", "stacked"),
+    "many that overlap here and there": ([Part(row, one, 77) for row in (0, 1) for one in OVERLAPPING], 640, "cuda", "combined"),
+    "the same on a CPU": ([Part(row, one, 77) for row in (0, 1) for one in OVERLAPPING], 640, "cpu", "buckets"),
+    "contexts of two lengths": ([Part(0, one, 77 * (1 + n % 2)) for n, one in enumerate(OVERLAPPING)], 640, "cuda", "buckets"),
+    "nothing acts": ([Part(0, torch.zeros(64), 77)], 640, "cuda", "buckets"),
+}
 
 
-def test_many_buckets_are_worth_stacking_on_a_gpu():
-    """Regions that all overlap need a call each."""
-    parts = [Part(0, torch.full((1024,), 0.1), 77) for _ in range(8)]
-    assert stacking_pays(parts, make_recipe(parts), 640, "cuda")
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_cheapest_way_is_chosen(name):
+    """Buckets are made where they may be the cheapest alone."""
+    parts, channels, device, way = CHOICES[name]
+    found, recipe = cheapest_way(parts, channels, device)
+    assert found == way and (recipe is not None or way != "buckets")
+
+
+def test_a_token_gathers_what_acts_on_it():
+    """Each of three parts on its own places, one place shared, one that nothing acts on."""
+    maps = torch.tensor([[0.5, 0.5, 0, 0, 0, 0], [0, 0.25, 1, 1, 0, 0], [0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0]])
+    combined = combine([Part(row, one, 7) for row, one in zip((0, 0, 1, 1), maps, strict=True)], torch.zeros(2, 6, 1))
+    assert combined.members == (0, 1, 2) and combined.queries.tolist() == [0, 1, 0, 1, 2, 3, 10, 10, 10]
+    assert combined.weights[:, 0].tolist() == [[0.5, 0], [0.5, 0.25], [1, 0], [1, 0], [0, 0], [0, 0], *[[0, 0]] * 4, [1, 0], [0, 0]]
+    acting = [
+        [(int(a), float(w)) for a, w in zip(*row, strict=True) if w] for row in zip(combined.answers, combined.weights[:, 0], strict=True)
+    ]
+    assert acting == [[(0, 0.5)], [(1, 0.5), (3, 0.25)], [(4, 1)], [(5, 1)], [], [], [], [], [], [], [(6, 1)], []]

@@ -100,9 +100,12 @@ CASES = [
 
 @pytest.mark.parametrize("data", CASES)
 @pytest.mark.parametrize("size", [(8, 8), (9, 7)], ids=str)
-@pytest.mark.parametrize("stacked", [False, True], ids=["in buckets", "stacked"])
-def test_equals_the_reference(model, data, size, stacked, monkeypatch):
-    monkeypatch.setattr("lib_regional.methods.couple.stacking_pays", lambda *_: stacked)
+@pytest.mark.parametrize("way", ["buckets", "stacked", "combined"])
+def test_equals_the_reference(model, data, size, way, monkeypatch):
+    def chosen(parts, *_):
+        return way if way != "combined" or len({part.length for part in parts}) == 1 else "stacked", None
+
+    monkeypatch.setattr("lib_regional.methods.couple.cheapest_way", chosen)
     plan = plan_of(data, ("main", "other"), ("bad", "worse"))
     order = rows(2)
     contexts = ["main", "other", "bad", "worse"]

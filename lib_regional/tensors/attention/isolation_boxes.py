@@ -21,8 +21,11 @@ _MOST_CELLS = 1.25
 
 @dataclass(frozen=True)
 class Boxes:
-    """``seen`` (B, n, 1, H'·W'): the flat inputs in each of n boxes of ``size`` (H', W'), ``inside`` (B·n, 1, H', W') 1 where they are
-    of the part and 0 elsewhere, None where all are; ``box`` and ``position`` (B, 1, h·w): each output's box of B·n, and place in its result."""
+    """``seen`` (B, n, 1, H'·W'): the flat inputs in each of n boxes of ``size`` (H', W').
+
+    ``inside`` (B·n, 1, H', W') is 1 where they are of the part and 0 elsewhere, None where all are; ``box`` and ``position`` (B, 1, h·w)
+    are each output's box of B·n, and its place in that box's result.
+    """
 
     size: Grid
     outputs: Grid

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources c3a57c90bfa04a41e3ae637d37f3cd5077e0b01445a6a881c9b4b4d6217f60f4
-// script 401944efed6b7d683564891a0f846a8b0006e03c36dd26b1a817e023ac8671e5
+// sources cee7ac67b09dbdcd198c418cf3cd6f48cc80b02497efc3b767ac63edc9ac84aa
+// script e261b147a83671791ddebcc508c91651770a06f6a5a1152e4fddfa38b6678cd6
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -3219,7 +3219,6 @@
   };
 
   // javascript/src/widgets/fields.js
-  var STEPS = { weight: 0.1, feather: 0.01, base_share: 0.05, cfg_scale: 0.5 };
   var asPath = (path) => typeof path === "function" ? path : () => path;
   var shownText = (value) => value === void 0 || value === null ? "" : String(value);
   var writeText = (input, value) => {
@@ -3229,7 +3228,7 @@
   function labelled(label, input, attributes) {
     return el("label", { class: "rg-field", ...attributes }, el("span", { class: "rg-label", localized: label }), input);
   }
-  function set(panel, path, value) {
+  function setValue(panel, path, value) {
     panel.edit((state) => setField(state, path, value), { key: `field:${path}` });
   }
   function bound(input, path, read, write) {
@@ -3242,7 +3241,7 @@
   }
   function checkField(panel, path, label, attributes) {
     const at = asPath(path);
-    const input = el("input", { type: "checkbox", "data-field": at(), onchange: () => set(panel, at(), input.checked) });
+    const input = el("input", { type: "checkbox", "data-field": at(), onchange: () => setValue(panel, at(), input.checked) });
     const node = el("label", { class: "rg-check", ...attributes }, input, el("span", { localized: label }));
     const read = () => input.checked;
     const write = (_input, value) => {
@@ -3254,7 +3253,7 @@
     const at = asPath(path);
     const input = el(
       "select",
-      { "data-field": at(), title, onchange: () => set(panel, at(), input.value) },
+      { "data-field": at(), title, onchange: () => setValue(panel, at(), input.value) },
       choices.map(([value, words]) => el("option", { value, localized: words }))
     );
     const write = (_input, given) => {
@@ -3275,7 +3274,7 @@
       class: "scroll-hide",
       "data-testid": "textbox",
       "data-field": at(),
-      oninput: () => set(panel, at(), read())
+      oninput: () => setValue(panel, at(), read())
     });
     const name = el("span", { class: "rg-label", localized: label });
     const field = el("label", { class: "rg-field" }, el("span", { class: "rg-label-row" }, name, after), input);
@@ -3293,7 +3292,7 @@
       "data-field": at(),
       "aria-label": label,
       maxlength,
-      oninput: () => take ? take(input.value) : set(panel, at(), input.value)
+      oninput: () => take ? take(input.value) : setValue(panel, at(), input.value)
     });
     return { node: input, input, update: bound(input, at, () => input.value, writeText) };
   }
@@ -3301,7 +3300,7 @@
     const at = asPath(path);
     const take = (text) => {
       const value = parseNumber(text);
-      set(panel, at(), value === void 0 ? whenEmpty : value);
+      setValue(panel, at(), value === void 0 ? whenEmpty : value);
     };
     const line = lineField(panel, at, { label, placeholder: shownText(fallback), title, take });
     const input = line.input;
@@ -3320,6 +3319,76 @@
     };
     return { node: labelled(label, input, { class: "rg-field rg-number" }), input, update: bound(input, at, read, writeText) };
   }
+
+  // javascript/src/widgets/own_field.js
+  var CHOICES = [
+    ["null", "as for all"],
+    ["true", "on"],
+    ["false", "off"]
+  ];
+  function ownField(panel, path, label, schema, make) {
+    const at = asPath(path);
+    const parts = Object.entries(schema.properties || {});
+    const choices = parts.length ? [...CHOICES, ["own", "with values of its own"]] : CHOICES;
+    const take = () => setValue(panel, at(), input.value === "own" ? {} : JSON.parse(input.value));
+    const input = el(
+      "select",
+      { "data-field": at(), title: schema.description, onchange: take },
+      choices.map(([value, words]) => el("option", { value, localized: words }))
+    );
+    const fields = parts.flatMap(([name, part]) => make(panel, () => `${at()}.${name}`, name, part) || []);
+    const inputs = el(
+      "div",
+      { class: "rg-numbers rg-values", hidden: true },
+      fields.map((field) => field.node)
+    );
+    const node = el("div", { class: "rg-wide" }, labelled(label, input), inputs);
+    const update2 = (state) => {
+      input.dataset.field = at();
+      const value = getField(state, at());
+      const isOwn = Boolean(value) && typeof value === "object";
+      input.value = isOwn ? "own" : String(value ?? null);
+      inputs.hidden = !isOwn;
+      if (isOwn) fields.forEach((field) => field.update(state));
+    };
+    return { node, input, update: update2 };
+  }
+
+  // javascript/src/widgets/picture_field.js
+  var ACCEPTED = "image/png,image/jpeg,image/webp,image/bmp,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.tif,.tiff";
+  function pictureField(panel, path, label, title) {
+    const at = asPath(path);
+    const fault = el("span", { class: "rg-hint", role: "alert" });
+    const take = async (file) => {
+      try {
+        setValue(panel, at(), await readFile(file));
+        fault.textContent = "";
+      } catch (error) {
+        fault.textContent = error.message;
+      }
+    };
+    const input = button("Choose\u2026", () => chooseFile(ACCEPTED, take), { title, "data-field": at(), "data-action": "picture-choose" });
+    const remove = button("Remove", () => setValue(panel, at(), null), { "data-action": "picture-remove", hidden: true });
+    const image = el("img", { class: "rg-picture", alt: t("Picture of the region"), hidden: true });
+    const row = el("div", { class: "rg-row" }, input, remove, image, fault);
+    let shown2 = null;
+    const update2 = (state) => {
+      input.dataset.field = at();
+      const value = getField(state, at()) ?? null;
+      if (value === shown2) return;
+      shown2 = value;
+      const isPicture = String(value).startsWith("data:image/");
+      remove.hidden = value === null;
+      image.hidden = !isPicture;
+      if (isPicture) image.src = String(value);
+      else image.removeAttribute("src");
+    };
+    const name = el("span", { class: "rg-label", localized: label });
+    return { node: el("div", { class: "rg-field rg-wide" }, name, row), input, update: update2 };
+  }
+
+  // javascript/src/widgets/schema_fields.js
+  var STEPS = { weight: 0.1, feather: 0.01, base_share: 0.05, cfg_scale: 0.5 };
   function schemaField(panel, path, name, schema) {
     const types = [schema.type || []].flat();
     const title = schema.description;
@@ -3329,10 +3398,14 @@
       const choices = values.map((value) => [value, value]);
       return selectField(panel, path, label, choices, title, schema.default);
     }
+    if (schema.pattern?.startsWith("^data:image")) return pictureField(panel, path, label, title);
+    if (types.includes("boolean") && types.includes("null")) return ownField(panel, path, label, schema, schemaField);
     if (types.includes("boolean")) return withDefault(checkField(panel, path, label, { title }), schema.default);
     if (types.includes("number") || types.includes("integer")) return numberField(panel, path, label, numberOptions(name, schema, types));
     if (!types.includes("string")) return null;
-    const line = lineField(panel, path, { label, title, placeholder: shownText(schema.default) });
+    const orNull = (text) => setValue(panel, asPath(path)(), text === "" ? null : text);
+    const take = types.includes("null") ? orNull : void 0;
+    const line = lineField(panel, path, { label, title, placeholder: shownText(schema.default), take });
     return { ...line, node: labelled(label, line.input) };
   }
   function numberOptions(name, schema, types) {
@@ -4187,6 +4260,87 @@
     }
   };
 
+  // javascript/src/model/repaint.js
+  var SOURCE = "options.repaint.source";
+  var REGIONS = "options.repaint.regions";
+  var LEFT_OUT = ["enabled", "version", "attention_maps"];
+  function setRepaintSource(state, settings) {
+    const kept = settings && Object.fromEntries(Object.entries(settings).filter(([key]) => !LEFT_OUT.includes(key)));
+    return setField(state, SOURCE, kept ?? void 0);
+  }
+  var repaintSource = (state) => getField(state, SOURCE) ?? null;
+  var repaintedRegions = (state) => getField(state, REGIONS) || [];
+  function setRepainted(state, index, isOn) {
+    const others = repaintedRegions(state).filter((each) => each !== index);
+    const next = isOn ? [...others, index].sort((a, b) => a - b) : others;
+    return setField(state, REGIONS, next.length ? next : void 0);
+  }
+
+  // javascript/src/panel/repaint.js
+  var REPAINT_OPTIONS = ["source", "regions"];
+  var repaintFields = (panel) => [sourceField(panel), regionsField(panel)];
+  function sourceField(panel) {
+    const words = el("span", { class: "rg-hint", "data-action": "repaint-source-words" });
+    const input = button("Repaint the shown picture", () => takeShown(panel), {
+      title: "The settings and the seed of the picture below become those of the picture that is repainted. Not needed in img2img",
+      "data-field": "options.repaint.source",
+      "data-action": "repaint-source"
+    });
+    const release = button("Forget it", () => panel.edit((state) => setRepaintSource(state, null)), { "data-action": "repaint-release" });
+    const update2 = (state) => {
+      const source = repaintSource(state);
+      release.hidden = !source;
+      words.textContent = source ? t("{0}, regions: {1}", source.method || "attention_couple", (source.regions || []).length) : t("No picture yet");
+    };
+    return { node: el("div", { class: "rg-row rg-wide" }, input, release, words), input, update: update2 };
+  }
+  async function takeShown(panel) {
+    try {
+      const infotext = await infotextOfShown(panel.tab);
+      if (!/\bRegional: /.test(infotext)) return panel.note("The shown picture has no regional settings: make one first.", true);
+      const body = { text: infotext, format: "regional", hints: {}, ...panel.size(), ...panel.prompts() };
+      const answer = await callApi("import", { method: "POST", body });
+      if (!answer.ok) return panel.note(errorText(answer), true);
+      panel.edit((state) => setRepaintSource(state, answer.data.settings));
+      const seed = seedOf(infotext);
+      if (seed !== null) writeNumber(panel.tab, "seed", seed);
+      return panel.note("Change regions, or tick those to make again, and press Generate: the rest of the picture stays.");
+    } catch {
+      return panel.note("The server does not answer.", true);
+    }
+  }
+  async function infotextOfShown(tab) {
+    const shown2 = shownPicture(tab);
+    if (!shown2) return "";
+    const file = await (await fetch(shown2.src)).blob();
+    const answer = await callApi("parameters", {
+      method: "POST",
+      body: { picture: await readFile(new File([file], "picture", { type: file.type })) }
+    });
+    return answer.ok && answer.data.infotext || shownInfotext(tab);
+  }
+  function regionsField(panel) {
+    const boxes = el("span", { class: "rg-row" });
+    const title = "Regions that are made again; none ticked: those that are not as they were in the picture";
+    const input = el(
+      "div",
+      { class: "rg-row rg-wide", title, "data-field": "options.repaint.regions" },
+      el("span", { localized: "Make again" }),
+      boxes
+    );
+    const box = (index) => {
+      const check = el("input", { type: "checkbox", onchange: () => panel.edit((state) => setRepainted(state, index, check.checked)) });
+      return el("label", { class: "rg-check" }, check, el("span", { text: String(index + 1) }));
+    };
+    const update2 = (state) => {
+      const count = Math.max(state.regions.length, ...repaintedRegions(state).map((index) => index + 1));
+      if (boxes.childElementCount !== count) boxes.replaceChildren(...Array.from({ length: count }, (_, index) => box(index)));
+      const on = repaintedRegions(state);
+      boxes.querySelectorAll("input").forEach((check, index) => check.checked = on.includes(index));
+    };
+    return { node: input, input, update: update2 };
+  }
+
   // javascript/src/drawers/edit_rows.js
   var KINDS = { inherent: "kept", added: "added", removed: "removed", reworded: "re-worded" };
   var KEYWORDS_HELP = "Words of the region's prompt that say what is seen there. Empty: those whose attention is most concentrated";
@@ -4808,7 +4962,7 @@
     const bound2 = [];
     const add = (field) => (bound2.push(field), field.node);
     const options = buildOptions();
-    const bar = buildBar(panel, add, options.optionsBox);
+    const bar = buildBar(panel, add, [options.optionsBox, options.detailBox]);
     const layout = buildLayout(panel, add);
     const texts2 = buildTexts(panel, add);
     const side = el("div", { class: "rg-side" }, stage.node, messages);
@@ -4819,15 +4973,18 @@
   }
   function buildOptions() {
     const options = el("div", { class: "rg-row rg-options" });
-    return { options, optionsBox: el("details", { class: "rg-more" }, el("summary", { localized: "Options of the method" }), options) };
+    const detail = el("div", { class: "rg-row rg-options" });
+    const optionsBox = el("details", { class: "rg-more" }, el("summary", { localized: "Options of the method" }), options);
+    const detailBox = el("details", { class: "rg-more" }, el("summary", { localized: "Detail pass" }), detail);
+    return { options, optionsBox, detail, detailBox };
   }
-  function buildBar(panel, add, optionsBox) {
+  function buildBar(panel, add, boxes) {
     const fields = [
       checkField(panel, "enabled", "Enable", { class: "rg-check rg-enable" }),
       selectField(panel, "method", "Method", panel.methods, "How the regions' prompts are made to act where they lie"),
       selectField(panel, "text_from", "Region texts", TEXTS, "Where the texts of the regions come from")
     ];
-    return el("div", { class: "rg-top" }, el("div", { class: "rg-bar" }, fields.map(add)), optionsBox);
+    return el("div", { class: "rg-top" }, el("div", { class: "rg-bar" }, fields.map(add)), boxes);
   }
   function buildLayout(panel, add) {
     const mode = (label, change) => button(label, () => panel.edit(change), { "data-action": `layout-${label}` });
@@ -4857,14 +5014,19 @@
     ];
     return el("details", { class: "rg-more" }, el("summary", { localized: "Texts for the whole picture" }), fields.map(add));
   }
-  function drawMethodOptions(panel, { options, optionsBox }) {
+  function drawMethodOptions(panel, { options, optionsBox, detail, detailBox }) {
     const { method } = panel.store.get();
-    const elsewhere = EDIT_METHODS.includes(method) ? EDIT_OPTIONS : [];
-    const fields = Object.entries(methodOptions(panel.schema, method)).filter(([name]) => !elsewhere.includes(name)).flatMap(([name, schema]) => schemaField(panel, `options.${method}.${name}`, name, schema) || []);
+    const elsewhere = EDIT_METHODS.includes(method) ? EDIT_OPTIONS : method === "repaint" ? REPAINT_OPTIONS : [];
+    const own = method === "repaint" && panel.schema ? repaintFields(panel) : [];
+    const fields = [...own, ...optionFields(panel, method, elsewhere)];
+    const passes = optionFields(panel, "detail", []);
     options.replaceChildren(...fields.map((field) => field.node));
+    detail.replaceChildren(...passes.map((field) => field.node));
     optionsBox.hidden = !fields.length;
-    return fields;
+    detailBox.hidden = !passes.length;
+    return [...fields, ...passes];
   }
+  var optionFields = (panel, owner, elsewhere) => Object.entries(methodOptions(panel.schema, owner)).filter(([name]) => !elsewhere.includes(name)).flatMap(([name, schema]) => schemaField(panel, `options.${owner}.${name}`, name, schema) || []);
   function updateLayout({ modes, gridParts, freeParts, count, texts: texts2 }, state) {
     const cells = cellCount(state);
     modes.forEach((node, i) => {

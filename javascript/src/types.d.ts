@@ -114,6 +114,7 @@ export interface Schema {
     description?: string;
     minimum?: number;
     maximum?: number;
+    pattern?: string;
     properties?: Record<string, Schema>;
     items?: Schema;
 }

@@ -133,6 +133,16 @@ class Editor:
         )
         self.page.wait_for_timeout(200)
 
+    def generate(self, steps: int = 4) -> None:
+        """Make a picture with the prompt "grass", and wait until the page shows it."""
+        infotext = "(document.querySelector('#html_info_txt2img .infotext') || {}).textContent || ''"
+        before = self.page.evaluate(infotext)
+        self.page.locator("#txt2img_steps input[type=number]").fill(str(steps))
+        self.page.locator("#txt2img_prompt textarea").fill("grass")
+        self.page.click("#txt2img_generate")
+        self.page.wait_for_function(f"before => {{ const now = {infotext}; return now && now !== before; }}", arg=before, timeout=300000)
+        self.page.wait_for_timeout(800)
+
     def show(self, tab: str) -> None:
         """Go to a tab of the page; both generations of Gradio write them differently."""
         self.page.locator("#tabs > .tab-nav button, #tabs button[role=tab]").filter(has_text=tab).first.click()

@@ -17,17 +17,6 @@ def choose_sampler(editor, name: str) -> None:
     editor.page.keyboard.press("Enter")
 
 
-def generate(editor, steps: int = 4) -> None:
-    page = editor.page
-    infotext = "(document.querySelector('#html_info_txt2img .infotext') || {}).textContent || ''"
-    before = page.evaluate(infotext)
-    page.locator("#txt2img_steps input[type=number]").fill(str(steps))
-    page.locator("#txt2img_prompt textarea").fill("grass")
-    page.click("#txt2img_generate")
-    page.wait_for_function(f"before => {{ const now = {infotext}; return now && now !== before; }}", arg=before, timeout=300000)
-    page.wait_for_timeout(800)
-
-
 def rows(editor) -> list[str]:
     return [row.get_attribute("data-kind") for row in editor.find(".rg-edit-row").all()]
 
@@ -43,7 +32,7 @@ def editor(open_editor):
 
 def test_an_edit_from_a_picture_to_the_difference(editor):
     choose_sampler(editor, "DDIM")
-    generate(editor)
+    editor.generate()
     editor.act("drawer-edit")
     editor.act("edit-lock")
     assert [region["prompt"] for region in editor.settings["options"]["mrgd"]["source"]["regions"]] == [
@@ -57,7 +46,7 @@ def test_an_edit_from_a_picture_to_the_difference(editor):
     assert editor.find("[data-action=edit-count]").inner_text() == "1 change"
     editor.field("options.mrgd.keywords[1]").fill("green ring")
     assert editor.field("options.mrgd.lock").is_checked()
-    generate(editor)
+    editor.generate()
     editor.find("[data-view=difference]").wait_for()
     caption = editor.find("[data-view=difference] figcaption").inner_text()
     assert caption.startswith("Difference: ")
@@ -102,7 +91,7 @@ def test_in_img2img_the_source_is_the_picture_that_was_given(editor):
     """Not the gallery's, which may be empty or the result of an edit before."""
     page, panel = editor.page, editor.page.locator("#regional_img2img_panel")
     choose_sampler(editor, "DDIM")
-    generate(editor)
+    editor.generate()
     page.click("#txt2img_send_to_img2img")
     page.wait_for_function("() => (gradioApp().querySelector('#img2img_image img') || {}).naturalWidth > 0")
     if not panel.locator("canvas.rg-canvas").is_visible():

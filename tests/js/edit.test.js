@@ -76,3 +76,19 @@ test("the difference is strong where pictures differ and counts the pixels", () 
     assert.equal(share, 0.5);
     assert.equal(R.pictureDifference([], []).share, 0);
 });
+
+test("repainting: the picture's settings without what is not part of them, and the regions to make again", () => {
+    const settings = {version: 2, enabled: true, method: "rag", regions: [{box: [0, 0, 1, 1]}], options: {rag: {bind: 0.4}}};
+    const next = R.setRepaintSource({...state(), method: "repaint"}, settings);
+    assert.deepEqual(sent(next).options.repaint.source, {
+        method: "rag",
+        regions: [{box: [0, 0, 1, 1]}],
+        options: {rag: {bind: 0.4}},
+    });
+    assert.equal(R.repaintSource(next).method, "rag");
+    const ticked = R.setRepainted(R.setRepainted(next, 1, true), 0, true);
+    assert.deepEqual(sent(ticked).options.repaint.regions, [0, 1]);
+    assert.deepEqual(R.repaintedRegions(R.setRepainted(ticked, 0, false)), [1]);
+    const bare = sent(R.setRepainted(R.setRepainted(R.setRepaintSource(ticked, null), 0, false), 1, false));
+    assert.deepEqual(bare.options?.repaint ?? {}, {});
+});

@@ -21,6 +21,7 @@ export * from "../../javascript/src/model/prompt/import_prompt.js";
 export * from "../../javascript/src/model/prompt/networks.js";
 export * from "../../javascript/src/model/prompt/split.js";
 export * from "../../javascript/src/model/regions.js";
+export * from "../../javascript/src/model/repaint.js";
 export * from "../../javascript/src/model/selection.js";
 export * from "../../javascript/src/model/source.js";
 export * from "../../javascript/src/model/state.js";

@@ -21,7 +21,7 @@ import {
 import {methodOptions} from "../model/state.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
-import {schemaField} from "../widgets/fields.js";
+import {schemaField} from "../widgets/schema_fields.js";
 import {changeRow, shorten} from "./edit_rows.js";
 import {createEditViews} from "./edit_views.js";
 

@@ -11,9 +11,11 @@ import {methodOptions} from "../model/state.js";
 import {Stage} from "../stage/stage.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
-import {checkField, lineField, promptField, schemaField, selectField} from "../widgets/fields.js";
+import {checkField, lineField, promptField, selectField} from "../widgets/fields.js";
+import {schemaField} from "../widgets/schema_fields.js";
 import {createOverlay} from "./overlay.js";
 import {RegionList} from "./regions/list.js";
+import {REPAINT_OPTIONS, repaintFields} from "./repaint.js";
 import {createSections} from "./sections.js";
 
 const OVERLAPS = [
@@ -45,7 +47,7 @@ export function buildPanel(panel) {
     /** @type {(field: Field) => HTMLElement} */
     const add = (field) => (bound.push(field), field.node);
     const options = buildOptions();
-    const bar = buildBar(panel, add, options.optionsBox);
+    const bar = buildBar(panel, add, [options.optionsBox, options.detailBox]);
     const layout = buildLayout(panel, add);
     const texts = buildTexts(panel, add);
     const side = el("div", {class: "rg-side"}, stage.node, messages);
@@ -57,21 +59,24 @@ export function buildPanel(panel) {
 
 function buildOptions() {
     const options = el("div", {class: "rg-row rg-options"});
-    return {options, optionsBox: el("details", {class: "rg-more"}, el("summary", {localized: "Options of the method"}), options)};
+    const detail = el("div", {class: "rg-row rg-options"});
+    const optionsBox = el("details", {class: "rg-more"}, el("summary", {localized: "Options of the method"}), options);
+    const detailBox = el("details", {class: "rg-more"}, el("summary", {localized: "Detail pass"}), detail);
+    return {options, optionsBox, detail, detailBox};
 }
 
 /**
  * @param {Panel} panel
  * @param {(field: Field) => HTMLElement} add
- * @param {HTMLElement} optionsBox
+ * @param {HTMLElement[]} boxes
  */
-function buildBar(panel, add, optionsBox) {
+function buildBar(panel, add, boxes) {
     const fields = [
         checkField(panel, "enabled", "Enable", {class: "rg-check rg-enable"}),
         selectField(panel, "method", "Method", panel.methods, "How the regions' prompts are made to act where they lie"),
         selectField(panel, "text_from", "Region texts", TEXTS, "Where the texts of the regions come from"),
     ];
-    return el("div", {class: "rg-top"}, el("div", {class: "rg-bar"}, fields.map(add)), optionsBox);
+    return el("div", {class: "rg-top"}, el("div", {class: "rg-bar"}, fields.map(add)), boxes);
 }
 
 /**
@@ -114,22 +119,35 @@ function buildTexts(panel, add) {
 }
 
 /**
- * Show the options of the chosen method, as the schema describes them; those of the drawer "Edit" stand there.
+ * Show the options of the chosen method and of the detail pass, as the schema describes them; those of the drawer "Edit" stand there.
  *
  * @param {Panel} panel
  * @param {PanelParts} parts
  * @returns {Field[]}
  */
-export function drawMethodOptions(panel, {options, optionsBox}) {
+export function drawMethodOptions(panel, {options, optionsBox, detail, detailBox}) {
     const {method} = panel.store.get();
-    const elsewhere = EDIT_METHODS.includes(method) ? EDIT_OPTIONS : [];
-    const fields = Object.entries(methodOptions(panel.schema, method))
-        .filter(([name]) => !elsewhere.includes(name))
-        .flatMap(([name, schema]) => schemaField(panel, `options.${method}.${name}`, name, schema) || []);
+    const elsewhere = EDIT_METHODS.includes(method) ? EDIT_OPTIONS : method === "repaint" ? REPAINT_OPTIONS : [];
+    const own = method === "repaint" && panel.schema ? repaintFields(panel) : [];
+    const fields = [...own, ...optionFields(panel, method, elsewhere)];
+    const passes = optionFields(panel, "detail", []);
     options.replaceChildren(...fields.map((field) => field.node));
+    detail.replaceChildren(...passes.map((field) => field.node));
     optionsBox.hidden = !fields.length;
-    return fields;
+    detailBox.hidden = !passes.length;
+    return [...fields, ...passes];
 }
+
+/**
+ * @param {Panel} panel
+ * @param {string} owner A method, or a pass.
+ * @param {string[]} elsewhere Options without an input here.
+ * @returns {Field[]}
+ */
+const optionFields = (panel, owner, elsewhere) =>
+    Object.entries(methodOptions(panel.schema, owner))
+        .filter(([name]) => !elsewhere.includes(name))
+        .flatMap(([name, schema]) => schemaField(panel, `options.${owner}.${name}`, name, schema) || []);
 
 /**
  * Show what belongs to a grid or to free shapes.

@@ -6,9 +6,6 @@ import {getField, parseNumber, setField} from "../model/fields.js";
 import {clamp, same, tidy} from "../model/values.js";
 import {el} from "./elements.js";
 
-/** Steps of the arrow keys. @type {Record<string, number>} */
-const STEPS = {weight: 0.1, feather: 0.01, base_share: 0.05, cfg_scale: 0.5};
-
 /** @typedef {{label: string, placeholder?: string, title?: string, maxlength?: number, take?: (text: string) => void}} LineOptions */
 
 /**
@@ -29,13 +26,13 @@ const STEPS = {weight: 0.1, feather: 0.01, base_share: 0.05, cfg_scale: 0.5};
  * @param {FieldPath} path
  * @returns {() => string}
  */
-const asPath = (path) => (typeof path === "function" ? path : () => path);
+export const asPath = (path) => (typeof path === "function" ? path : () => path);
 
 /**
  * @param {unknown} value
  * @returns {string}
  */
-const shownText = (value) => (value === undefined || value === null ? "" : String(value));
+export const shownText = (value) => (value === undefined || value === null ? "" : String(value));
 
 /** @type {(input: {value: string}, value: unknown) => void} */
 const writeText = (input, value) => {
@@ -65,7 +62,7 @@ export function labelled(label, input, attributes) {
  * @param {string} path
  * @param {unknown} value
  */
-function set(panel, path, value) {
+export function setValue(panel, path, value) {
     panel.edit((state) => setField(state, path, value), {key: `field:${path}`});
 }
 
@@ -79,7 +76,7 @@ function set(panel, path, value) {
  * @param {(input: I, value: any) => void} write
  * @returns {(state: State) => void}
  */
-function bound(input, path, read, write) {
+export function bound(input, path, read, write) {
     return (state) => {
         const at = path();
         if (input.dataset.field !== at) input.dataset.field = at;
@@ -99,7 +96,7 @@ function bound(input, path, read, write) {
  */
 export function checkField(panel, path, label, attributes) {
     const at = asPath(path);
-    const input = el("input", {type: "checkbox", "data-field": at(), onchange: () => set(panel, at(), input.checked)});
+    const input = el("input", {type: "checkbox", "data-field": at(), onchange: () => setValue(panel, at(), input.checked)});
     const node = el("label", {class: "rg-check", ...attributes}, input, el("span", {localized: label}));
     const read = () => input.checked;
     /** @type {(input: HTMLInputElement, value: unknown) => void} */
@@ -124,7 +121,7 @@ export function selectField(panel, path, label, choices, title, fallback) {
     const at = asPath(path);
     const input = el(
         "select",
-        {"data-field": at(), title, onchange: () => set(panel, at(), input.value)},
+        {"data-field": at(), title, onchange: () => setValue(panel, at(), input.value)},
         choices.map(([value, words]) => el("option", {value, localized: words})),
     );
     /** @type {(input: HTMLSelectElement, given: any) => void} */
@@ -156,7 +153,7 @@ export function promptField(panel, path, label, {placeholder = "", emptyIsNull =
         class: "scroll-hide",
         "data-testid": "textbox",
         "data-field": at(),
-        oninput: () => set(panel, at(), read()),
+        oninput: () => setValue(panel, at(), read()),
     });
     const name = el("span", {class: "rg-label", localized: label});
     const field = el("label", {class: "rg-field"}, el("span", {class: "rg-label-row"}, name, after), input);
@@ -183,7 +180,7 @@ export function lineField(panel, path, {label, placeholder = "", title, take, ma
         "data-field": at(),
         "aria-label": label,
         maxlength,
-        oninput: () => (take ? take(input.value) : set(panel, at(), input.value)),
+        oninput: () => (take ? take(input.value) : setValue(panel, at(), input.value)),
     });
     return {node: input, input, update: bound(input, at, () => input.value, writeText)};
 }
@@ -202,7 +199,7 @@ export function numberField(panel, path, label, {step = 0.05, min = -Infinity, m
     /** @param {string} text */
     const take = (text) => {
         const value = parseNumber(text);
-        set(panel, at(), value === undefined ? whenEmpty : value);
+        setValue(panel, at(), value === undefined ? whenEmpty : value);
     };
     const line = lineField(panel, at, {label, placeholder: shownText(fallback), title, take});
     /** @type {HTMLInputElement} */
@@ -221,63 +218,4 @@ export function numberField(panel, path, label, {step = 0.05, min = -Infinity, m
         return value === undefined ? (whenEmpty ?? null) : value;
     };
     return {node: labelled(label, input, {class: "rg-field rg-number"}), input, update: bound(input, at, read, writeText)};
-}
-
-/**
- * The input for a JSON schema: this is how fields and options appear that only the server knows. Null for a type without an input.
- *
- * @param {Editable} panel
- * @param {FieldPath} path
- * @param {string} name
- * @param {Schema} schema
- * @returns {Field | null}
- */
-export function schemaField(panel, path, name, schema) {
-    const types = [schema.type || []].flat();
-    const title = schema.description;
-    const label = labelOf(name, schema);
-    if (schema.enum) {
-        const values = schema.enum.filter((value) => value !== null).map(shownText);
-        const choices = values.map((value) => [value, value]);
-        return selectField(panel, path, label, choices, title, schema.default);
-    }
-    if (types.includes("boolean")) return withDefault(checkField(panel, path, label, {title}), schema.default);
-    if (types.includes("number") || types.includes("integer")) return numberField(panel, path, label, numberOptions(name, schema, types));
-    if (!types.includes("string")) return null;
-    const line = lineField(panel, path, {label, title, placeholder: shownText(schema.default)});
-    return {...line, node: labelled(label, line.input)};
-}
-
-/**
- * @param {string} name
- * @param {Schema} schema
- * @param {string[]} types
- * @returns {NumberOptions}
- */
-function numberOptions(name, schema, types) {
-    return {
-        step: STEPS[name] || (types.includes("integer") ? 1 : 0.05),
-        min: schema.minimum,
-        max: schema.maximum,
-        fallback: schema.default,
-        title: schema.description,
-        whenEmpty: types.includes("null") ? null : schema.default,
-    };
-}
-
-/**
- * A check box that shows `value` while the state has none: options are not in the state until somebody sets them.
- *
- * @param {Field} field
- * @param {unknown} value
- * @returns {Field}
- */
-function withDefault(field, value) {
-    return {
-        ...field,
-        update(state) {
-            field.update(state);
-            if (getField(state, field.input.dataset.field) === undefined) field.input.checked = value === true;
-        },
-    };
 }

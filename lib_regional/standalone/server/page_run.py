@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("regional.standalone")
 
-_LONG_DATA = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]{200,}|rle:[0-9x:*,]{200,}")
+_LONG_DATA = re.compile(r"data:image/[a-z.+-]{1,20};base64,[A-Za-z0-9+/=]{200,}|rle:[0-9x:*,]{200,}")
 """Masks in an infotext: they are not shown in full."""
 
 _KEPT = 400

@@ -10,7 +10,8 @@ import {indexOf} from "../../model/regions.js";
 import {regionSchema} from "../../model/state.js";
 import {copy} from "../../model/values.js";
 import {el} from "../../widgets/elements.js";
-import {labelled, labelOf, numberField, promptField, schemaField, selectField} from "../../widgets/fields.js";
+import {labelled, labelOf, numberField, promptField, selectField} from "../../widgets/fields.js";
+import {schemaField} from "../../widgets/schema_fields.js";
 
 /** @typedef {{nodes: HTMLElement[], fields: Field[]}} Inputs */
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from ..engine.calls import StepInfo
 from ..engine.hooks import Hooks
 from ..engine.plan import Plan
 from ..engine.ports import Host
+from ..request.layout.regions import Layout
 from ..tensors.latents.windows import NEGLIGIBLE, Window, canvas_of, fitted, support
 from ..tensors.masks.pyramid import Pyramid
 from ..tensors.masks.weight_maps import WeightMaps
@@ -20,6 +22,8 @@ from .common.prepared import Prepared
 from .common.region_predictions import Branch, Branches, Scene, View, prediction_hooks, prepared_hooks
 
 Maps = Callable[[Scene], WeightMaps]
+Stages = Callable[[StepInfo], Maps]
+"""The weight maps of a step."""
 Place = Callable[[Tensor, Scene], Window]
 """The window in which a region of a weight map (H, W) is predicted."""
 
@@ -53,20 +57,40 @@ def contributions(maps: WeightMaps, scene: Scene) -> list[tuple[int | None, Tens
 
 def shares_of(plan: Plan) -> Maps:
     """The weight maps that all methods share."""
-    pyramid = Pyramid(plan.layout)
+    return _maps_of(plan.layout)
+
+
+def _maps_of(layout: Layout) -> Maps:
+    pyramid = Pyramid(layout)
     return lambda scene: pyramid.at(scene.active, scene.latent, scene.latent, scene.factors)
 
 
-def couple_branches(maps: Maps, place: Place) -> Branches:
-    """Every region in the window that ``place`` gives it, the base on the whole canvas; worked out once per scene."""
-    known: dict[Scene, tuple[Branch, ...]] = {}
+def crisp_first(plan: Plan, soft_from: float) -> Stages:
+    """The weight maps that all methods share, without soft borders in the share ``soft_from`` of a pass's steps.
+
+    In these steps the objects form. A soft border widens what a region sees beyond its own mask, and the object that forms there is
+    cut where the region's weight fades. A hires pass has its composition and is soft from its first step.
+    """
+    soft, crisp = _maps_of(plan.layout), _maps_of(without_feather(plan.layout))
+    return lambda step: crisp if not step.hires and step.progress < soft_from else soft
+
+
+def without_feather(layout: Layout) -> Layout:
+    """``layout`` with borders as sharp as its masks."""
+    return replace(layout, regions=tuple(replace(region, feather=0.0) for region in layout.regions))
+
+
+def couple_branches(stages: Stages, place: Place) -> Branches:
+    """Every region in the window that ``place`` gives it, the base on the whole canvas; worked out once per scene and stage."""
+    known: dict[tuple[Scene, Maps], tuple[Branch, ...]] = {}
 
     def branches(scene: Scene, step: StepInfo) -> tuple[Branch, ...]:
-        if scene not in known:
+        maps = stages(step)
+        if (scene, maps) not in known:
             found = contributions(maps(scene), scene)
             windows = [(r, weight, canvas_of(scene.latent) if r is None else place(weight, scene)) for r, weight in found]
-            known[scene] = tuple(Branch(r, (View(window, window.of(weight)),)) for r, weight, window in windows)
-        return known[scene]
+            known[scene, maps] = tuple(Branch(r, (View(window, window.of(weight)),)) for r, weight, window in windows)
+        return known[scene, maps]
 
     return branches
 
@@ -83,5 +107,6 @@ def latent_couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
 
 def _options(plan: Plan) -> tuple[Branches, float]:
     option = plan.settings.option_of("latent_couple")
-    place = full if option("mode") == "full" else cropped(option("halo"))
-    return couple_branches(shares_of(plan), place), option("memory")
+    crop = option("mode") == "crop"
+    place, soft_from = (cropped(option("halo")), option("soft_from")) if crop else (full, 0.0)
+    return couple_branches(crisp_first(plan, soft_from), place), option("memory")

@@ -22,4 +22,4 @@ def mask_conditioning(plan: Plan, host: Host) -> Hooks:
     def maps(scene: Scene) -> WeightMaps:
         return strength_maps(scaled_layout(plan.layout, scene.factors), *scene.latent, scene.active, option("base_strength"))
 
-    return prediction_hooks(plan, host, couple_branches(maps, full), option("memory"))
+    return prediction_hooks(plan, host, couple_branches(lambda step: maps, full), option("memory"))

@@ -21,7 +21,7 @@ from ..engine.ports import Host
 from ..tensors.latents.noise import Prediction, latent_channels, noised, seeded_noise
 from ..tensors.latents.windows import ALIGN, NEGLIGIBLE, Window, canvas_of, fitted, region_tiles, support, tile_weights, tiles, widened
 from .common.region_predictions import Branch, Branches, Scene, View, prediction_hooks
-from .latent_couple import contributions, shares_of
+from .latent_couple import Maps, Stages, contributions, crisp_first
 
 _COLOUR = 0.5
 """Standard deviation of the channels of a bootstrapping colour, over clean latents of unit variance."""
@@ -50,14 +50,13 @@ class Tiling:
         return tuple(View(w, share) for w, share in zip(windows, shares, strict=True) if float(share.max()) > NEGLIGIBLE)
 
 
-def windowed_branches(plan: Plan, tiling: Tiling, total: float, total_from: float) -> Branches:
+def windowed_branches(stages: Stages, tiling: Tiling, total: float, total_from: float) -> Branches:
     """Regions on their boxes, the base on the canvas, and from ``total_from`` on all prompts together with share ``total``."""
-    maps = shares_of(plan)
-    known: dict[tuple[Scene, bool], tuple[Branch, ...]] = {}
+    known: dict[tuple[Scene, Maps, bool], tuple[Branch, ...]] = {}
 
     def branches(scene: Scene, step: StepInfo) -> tuple[Branch, ...]:
-        joined = total > 0 and step.progress >= total_from
-        if (scene, joined) not in known:
+        maps, joined = stages(step), total > 0 and step.progress >= total_from
+        if (scene, maps, joined) not in known:
             canvas = canvas_of(scene.latent)
             rest = 1 - total if joined else 1.0
             found = contributions(maps(scene), scene)
@@ -65,8 +64,8 @@ def windowed_branches(plan: Plan, tiling: Tiling, total: float, total_from: floa
             made = [Branch(r, tiling.views(area, w * rest, r is not None)) for area, (r, w) in zip(areas, found, strict=True)]
             if joined:
                 made.append(Branch(None, tiling.views(canvas, torch.full(scene.latent, total)), together=True))
-            known[scene, joined] = tuple(branch for branch in made if branch.views)
-        return known[scene, joined]
+            known[scene, maps, joined] = tuple(branch for branch in made if branch.views)
+        return known[scene, maps, joined]
 
     return branches
 
@@ -145,6 +144,6 @@ def multidiffusion(plan: Plan, host: Host) -> Hooks:
     option = plan.settings.option_of("multidiffusion")
     side = max(ALIGN, math.floor((option("window") / 8 or facts_of(host).trained) / ALIGN) * ALIGN)
     tiling = Tiling(side, option("overlap"), option("crop") == "box")
-    branches = windowed_branches(plan, tiling, option("total"), option("total_from"))
+    branches = windowed_branches(crisp_first(plan, option("soft_from")), tiling, option("total"), option("total_from"))
     observe = Bootstrap(option("bootstrap"), facts_of(host).prediction) if option("bootstrap") > 0 else None
     return prediction_hooks(plan, host, branches, option("memory"), observe=observe, always=True, whole=option("total") > 0)

@@ -22,6 +22,12 @@ _MEMORY = Number(
     64,
 )
 
+
+def _soft_from(when: str = "") -> Number:
+    text = "Share of the steps with borders as sharp as the masks, in which the objects form; after them borders are soft."
+    return Number(when + text, 0.3)
+
+
 _PREDICTED = frozenset({"cfg_scale", "seed"})
 """Fields of a region that need a prediction of its own (its CFG scale), or its part of the first noise (its seed)."""
 
@@ -72,6 +78,7 @@ _ROWS = (
         prepare="latent_couple:latent_couple",
         work=work.cropped,
         serves=_PREDICTED,
+        edges=("soft_from",),
         options={
             "mode": Choice(
                 "What a region's prediction sees: the full canvas, or a crop around the region, which is cheaper and knows nothing beyond.",
@@ -84,6 +91,7 @@ _ROWS = (
                 high=128,
                 whole=True,
             ),
+            "soft_from": _soft_from("With crop: "),
             "memory": _MEMORY,
         },
     ),
@@ -93,7 +101,7 @@ _ROWS = (
         prepare="multidiffusion:multidiffusion",
         work=work.windows,
         serves=_PREDICTED,
-        edges=("total_from", "bootstrap"),
+        edges=("total_from", "bootstrap", "soft_from"),
         options={
             "window": Number("Longest side of a window in pixels; 0 is the size the model was trained on.", 0, high=4096, whole=True),
             "overlap": Number(
@@ -104,6 +112,7 @@ _ROWS = (
                 "box",
                 ("box", "window"),
             ),
+            "soft_from": _soft_from(),
             "bootstrap": Number(
                 "Share of the steps in which a region sees a plain colour outside its mask, so that its object forms inside.", 0.2
             ),

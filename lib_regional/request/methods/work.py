@@ -71,9 +71,10 @@ def _whole_jobs(scene: Scene) -> Iterator[Job]:
 
 
 def _crop_jobs(scene: Scene) -> Iterator[Job]:
-    halo = scene.settings.option_of("latent_couple")("halo")
+    option = scene.settings.option_of("latent_couple")
+    hard = scene.progress < option("soft_from")
     for at, region in scene.active:
-        yield from scene.jobs(at, scene.box(region, halo))
+        yield from scene.jobs(at, scene.box(region, option("halo"), hard))
     yield from scene.base_jobs(scene.whole)
 
 
@@ -86,8 +87,9 @@ def _alone_jobs(scene: Scene) -> Iterator[Job]:
 def _window_jobs(scene: Scene) -> Iterator[Job]:
     option = scene.settings.option_of("multidiffusion")
     side = max(8, int(option("window") / 8 or scene.trained) // 8 * 8)
+    hard = scene.progress < option("soft_from")
     for at, region in scene.active:
-        area = scene.box(region, 0)
+        area = scene.box(region, 0, hard)
         if option("crop") == "window":
             area = widened(area, scene.canvas, side)
         for window in region_tiles(area, side, option("overlap")):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .edit.versions import without_lock
 from .errors import Problem, SettingsError, raise_any, settings_error
 from .fields import REQUIRED, Choice, Field, Flag, Number, Text, declaration_table, read_fields, settle, to_plain
 from .layout.grid import GRID_FIELDS, Grid
@@ -16,6 +15,7 @@ from .layout.shapes import Shape, shape_schemas
 from .methods.specs import METHODS, OPTIONS, limited_fields, serving
 from .parsing import count_problems, place_problems, read_json, read_options, read_part, read_regions
 from .prompt.splitting import SPLIT_MODES
+from .versions import as_version_2
 
 VERSION = 2
 """Version of the settings that this code writes."""
@@ -23,7 +23,7 @@ VERSION = 2
 UNNAMED = 1
 """Version of settings that name none: what was asked for before versions differed keeps its meaning."""
 
-UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: without_lock}
+UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: as_version_2}
 """For each older version: what turns its JSON into that of the next one."""
 
 BASE_FIELDS: Mapping[str, Field] = {

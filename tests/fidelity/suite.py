@@ -165,4 +165,4 @@ def regional(case: Case, variant: Variant) -> dict[str, Any]:
     """Settings of ``case``: every region is told its object and the background, the base the background alone."""
     regions = [{**wish.shape, "prompt": f"{wish.text} on {case.background}", "base_share": variant.base_share} for wish in case.wishes]
     options = {"options": {variant.method: variant.options}} if variant.options else {}
-    return {"enabled": True, "method": variant.method, "regions": regions, "base": {"prompt": case.background}, **options}
+    return {"version": 2, "enabled": True, "method": variant.method, "regions": regions, "base": {"prompt": case.background}, **options}

@@ -190,6 +190,7 @@ def test_older_versions_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings.parse({"version": 0, "enabled": True, "shared": "x"}) == Settings(True, common="x", version=VERSION)
 
 
+CROP = {"latent_couple": {"mode": "crop"}}
 SOURCE = {"regions": [{"box": [0, 0, 1, 1], "prompt": "a"}]}
 
 
@@ -211,6 +212,34 @@ def test_edits_are_locked_by_default_from_version_2_on(given: dict[str, Any], lo
     assert settings.option("lock") is locked and settings.version == VERSION
     assert Settings.parse(json.dumps(settings.to_json())) == settings
     assert Settings.parse({**given, "enabled": True, "method": "p2p"}).option("lock") is False
+
+
+@pytest.mark.parametrize(
+    ("given", "share"),
+    [
+        pytest.param({"method": "multidiffusion"}, 0.0, id="a call that names no version"),
+        pytest.param({"method": "multidiffusion", "version": 1, "options": {"multidiffusion": {"total": 0.2}}}, 0.0, id="version 1"),
+        pytest.param({"method": "multidiffusion", "version": 1, "options": {"multidiffusion": {"soft_from": 0.5}}}, 0.5, id="it was asked"),
+        pytest.param({"method": "multidiffusion", "version": 2}, 0.3, id="version 2"),
+        pytest.param({"method": "latent_couple", "options": CROP}, 0.0, id="latent couple, cropped"),
+        pytest.param({"method": "latent_couple"}, 0.3, id="latent couple on the whole canvas has no use for it"),
+        pytest.param({"method": "repaint", "options": {"repaint": {"by": "latent_couple"}, **CROP}}, 0.0, id="repainting by it"),
+        pytest.param(
+            {"method": "latent_composite", "options": {"latent_composite": {"after": "latent_couple"}, **CROP}}, 0.0, id="going on with it"
+        ),
+    ],
+)
+def test_borders_are_sharp_at_first_from_version_2_on(given: dict[str, Any], share: float) -> None:
+    settings = Settings.parse({"enabled": True, "regions": SOURCE["regions"], **given})
+    method = "multidiffusion" if given["method"] == "multidiffusion" else "latent_couple"
+    assert settings.option_of(method)("soft_from") == share
+    assert Settings.parse(json.dumps(settings.to_json())) == settings
+
+
+@pytest.mark.parametrize("method", [["multidiffusion"], {}, None, 7], ids=str)
+def test_a_method_that_is_none_is_refused_in_every_version(method: Any) -> None:
+    with pytest.raises(SettingsError, match="method must be"):
+        Settings.parse({"enabled": True, "version": 1, "method": method})
 
 
 def test_disabled_settings_are_judged_too() -> None:

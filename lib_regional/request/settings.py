@@ -13,9 +13,9 @@ from .layout.grid import PATTERN as GRID_PATTERN
 from .layout.regions import MAX_REGIONS, OVERLAPS, REGION_FIELDS, Layout, Region, RegionSettings
 from .layout.shapes import Shape, shape_schemas
 from .methods.specs import METHODS, OPTIONS, limited_fields, serving
+from .methods.versions import as_version_2
 from .parsing import count_problems, place_problems, read_json, read_options, read_part, read_regions
 from .prompt.splitting import SPLIT_MODES
-from .versions import as_version_2
 
 VERSION = 2
 """Version of the settings that this code writes."""

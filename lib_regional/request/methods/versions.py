@@ -21,8 +21,8 @@ def as_version_2(data: dict[str, Any]) -> dict[str, Any]:
     if edit is not None and edit.get("source") is not None:
         data = _with(data, "mrgd", {"lock": False, **edit})
     goes_on = [(_options(data, name) or {}).get(key) for name, key in GOES_ON.items()]
-    for method in (data.get("method"), *goes_on):
-        given = _options(data, method) if method in WITH_SHARP_STEPS else None
+    for method in WITH_SHARP_STEPS:
+        given = _options(data, method) if method in (data.get("method"), *goes_on) else None
         if given is not None and (method != "latent_couple" or given.get("mode") == "crop"):
             data = _with(data, method, {"soft_from": 0.0, **given})
     return data

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_architecture import HOSTS, PACKAGE, ROOT, package_sources, parse, part_of
+from tests.test_architecture import HOSTS, PACKAGE, ROOT, package_sources, part_of
 from tests.test_setup import load
 
 PROGRAM = ROOT / "tests" / "support" / "only_host_packages.py"
@@ -37,7 +37,7 @@ def foreign(late: bool) -> dict[str, set[str]]:
     """Package from outside -> the parts that import it, when they are loaded or (``late``) when a function of theirs runs."""
     found: dict[str, set[str]] = {}
     for path in outside_standalone():
-        for name, is_late in imports(parse(path)):
+        for name, is_late in imports(ast.parse(path.read_text(encoding="utf-8"))):
             if is_late == late and name not in sys.stdlib_module_names | {PACKAGE, "__future__"}:
                 found.setdefault(name, set()).add(part_of(path))
     return found

@@ -85,6 +85,17 @@ def every_precision(test: Test) -> Test:
     return pytest.mark.half(pytest.mark.parametrize("case", cases)(test))
 
 
+def every_dtype(test: Test) -> Test:
+    """Run a test with each type that this PyTorch computes in on the CPU as its argument ``dtype``."""
+    cases = [
+        pytest.param(
+            dtype, id=str(dtype), marks=pytest.mark.skipif(not runs_here(Case(dtype)), reason="this PyTorch has no fp16 on the CPU")
+        )
+        for dtype in TOLERANCE
+    ]
+    return pytest.mark.parametrize("dtype", cases)(test)
+
+
 def exact(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
     """Normal numbers in fp32 that fp16 and bf16 hold exactly."""
     drawn = torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) * scale

@@ -50,7 +50,7 @@ def histogram_entropy(maps: Tensor, bins: int = BINS) -> Tensor:
     A map that is concentrated in a place has most cells in few bins: a low entropy.
     """
     levels = (normalised(maps).flatten(1) * (bins - 1)).round().long()
-    share = F.one_hot(levels, bins).float().mean(1)
+    share = (levels[..., None] == torch.arange(bins, device=levels.device)).float().mean(1)
     return -(share * share.clamp_min(1e-12).log2()).sum(1)
 
 

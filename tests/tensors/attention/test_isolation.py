@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from half import every_dtype
 from torch import nn
 
 from lib_regional.tensors.attention.isolation import attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
@@ -96,7 +97,7 @@ CANVASES = {
 
 
 @pytest.mark.parametrize("name", CANVASES)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@every_dtype
 @pytest.mark.parametrize("given", [False, True], ids=["", "the layer itself runs"])
 def test_norms_of_every_way(name: str, dtype: torch.dtype, given: bool) -> None:
     torch.manual_seed(4)
@@ -122,7 +123,7 @@ def test_norms_of_every_way(name: str, dtype: torch.dtype, given: bool) -> None:
 
 
 @pytest.mark.parametrize("reach", [0, 1])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@every_dtype
 def test_one_masked_call_is_the_groups_one_by_one(reach: int, dtype: torch.dtype) -> None:
     torch.manual_seed(5)
     for labels in (labels_of(2, 4, 6), STRIPES.expand(2, -1, -1)):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from half import every_dtype
 
 from lib_regional.tensors.attention.combined import attend_combined, combine
 from lib_regional.tensors.attention.regional import Part, attend, make_recipe, split_heads
@@ -63,7 +64,7 @@ def pairs_of(members, names, dtype):
     return [tuple(torch.stack([context(names[at])[n] for at in group]).to(dtype) for n in (0, 1)) for group in members]
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@every_dtype
 @pytest.mark.parametrize("name", ROWS)
 @pytest.mark.parametrize("grad", [False, True], ids=["", "with a gradient"])
 def test_all_ways_are_the_formula(name, dtype, grad):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from half import every_dtype
 
 from lib_regional.tensors.lora.deltas import LayerDelta, LayerKind
 from lib_regional.tensors.lora.low_rank import dense
@@ -60,7 +61,7 @@ def check(got, expected, dtype):
     torch.testing.assert_close(got.double(), expected, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@every_dtype
 @pytest.mark.parametrize("ranks", RANKS.values(), ids=RANKS)
 def test_tokens(ranks, dtype):
     deltas = [linear(rank, n) for n, rank in enumerate(ranks)]
@@ -86,7 +87,7 @@ def test_layers_that_read_the_same_tokens_share_the_first_product():
         check(got, written_out(deltas, strengths.view(2, 2, 20, 1), x, y), torch.float32)
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@every_dtype
 def test_disjoint_supports_are_gathered_at_once_and_negative_strengths_stay(dtype):
     deltas, strengths = [linear(4, n) for n in range(3)], torch.zeros(3, 30)
     for n in range(3):
@@ -97,7 +98,7 @@ def test_disjoint_supports_are_gathered_at_once_and_negative_strengths_stay(dtyp
     check(add_gathered(x, y, buckets), written_out(deltas, strengths[:, None, :, None], x, y), dtype)
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@every_dtype
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("ranks", RANKS.values(), ids=RANKS)
 def test_convolutions_also_of_three_factors(ranks, channels_last, dtype):
@@ -110,7 +111,7 @@ def test_convolutions_also_of_three_factors(ranks, channels_last, dtype):
     check(add_conv(y, inner_conv(x, factors), maps, factors), written_out(deltas, strengths[:, :, None], x, y), dtype)
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@every_dtype
 @pytest.mark.parametrize("kind", ["tokens", "vectors", "convolution"])
 def test_rows_have_factors_of_their_own(kind, dtype):
     shapes = {"tokens": ((3, 5, IN), (3, 5, OUT)), "vectors": ((3, IN), (3, OUT)), "convolution": ((3, IN, 7, 6), (3, OUT, 4, 6))}

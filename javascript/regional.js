@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources cee7ac67b09dbdcd198c418cf3cd6f48cc80b02497efc3b767ac63edc9ac84aa
-// script e261b147a83671791ddebcc508c91651770a06f6a5a1152e4fddfa38b6678cd6
+// sources aa595b3c35389167b9a19573f332da2d6e701de60409c8bc255aa39c6b8097e0
+// script f71300fcf4baece8d349514bde5f3137892a017ba7761019d7e1b821e8cb34ea
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -3369,8 +3369,8 @@
     };
     const input = button("Choose\u2026", () => chooseFile(ACCEPTED, take), { title, "data-field": at(), "data-action": "picture-choose" });
     const remove = button("Remove", () => setValue(panel, at(), null), { "data-action": "picture-remove", hidden: true });
-    const image = el("img", { class: "rg-picture", alt: t("Picture of the region"), hidden: true });
-    const row = el("div", { class: "rg-row" }, input, remove, image, fault);
+    const frame = el("span", {});
+    const row = el("div", { class: "rg-row" }, input, remove, frame, fault);
     let shown2 = null;
     const update2 = (state) => {
       input.dataset.field = at();
@@ -3379,9 +3379,9 @@
       shown2 = value;
       const isPicture = String(value).startsWith("data:image/");
       remove.hidden = value === null;
-      image.hidden = !isPicture;
-      if (isPicture) image.src = String(value);
-      else image.removeAttribute("src");
+      frame.replaceChildren(
+        ...isPicture ? [el("img", { class: "rg-picture", alt: t("Picture of the region"), src: String(value) })] : []
+      );
     };
     const name = el("span", { class: "rg-label", localized: label });
     return { node: el("div", { class: "rg-field rg-wide" }, name, row), input, update: update2 };

@@ -32,8 +32,8 @@ export function pictureField(panel, path, label, title) {
     };
     const input = button("Choose…", () => chooseFile(ACCEPTED, take), {title, "data-field": at(), "data-action": "picture-choose"});
     const remove = button("Remove", () => setValue(panel, at(), null), {"data-action": "picture-remove", hidden: true});
-    const image = el("img", {class: "rg-picture", alt: t("Picture of the region"), hidden: true});
-    const row = el("div", {class: "rg-row"}, input, remove, image, fault);
+    const frame = el("span", {});
+    const row = el("div", {class: "rg-row"}, input, remove, frame, fault);
     /** @type {unknown} */
     let shown = null;
     /** @param {State} state */
@@ -44,9 +44,9 @@ export function pictureField(panel, path, label, title) {
         shown = value;
         const isPicture = String(value).startsWith("data:image/"); // no other address is fetched
         remove.hidden = value === null;
-        image.hidden = !isPicture;
-        if (isPicture) image.src = String(value);
-        else image.removeAttribute("src");
+        frame.replaceChildren(
+            ...(isPicture ? [el("img", {class: "rg-picture", alt: t("Picture of the region"), src: String(value)})] : []),
+        );
     };
     const name = el("span", {class: "rg-label", localized: label});
     return {node: el("div", {class: "rg-field rg-wide"}, name, row), input, update};

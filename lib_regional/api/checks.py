@@ -12,7 +12,7 @@ from ..request.errors import RegionalError, shown
 from ..request.layout.boxes import Box
 from ..request.layout.regions import Layout, RegionSettings
 from ..request.layout.shapes import MaskImage
-from ..request.prompt.lora_tags import LoraTag, split_tags
+from ..request.prompt.lora_tags import OPTIONS, LoraTag, ignored_options, split_tags
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
 from ..request.prompt.splitting import open_bracket, split_prompt
 from ..request.settings import Settings
@@ -61,16 +61,18 @@ def find_warnings(settings: Settings, texts: ImageTexts, prompt: str, size: tupl
     maps = weight_maps(layout, *_grid(size))
     for index, region in enumerate(layout.regions):
         if region.enabled:
-            yield from (
-                f"{region.label(index)} {text}" for text in _region_warnings(region, texts.regions[index], layout, maps, index, size)
-            )
+            yield from (f"{region.label(index)} {text}" for text in _region_warnings(region, index, texts, layout, maps, size))
     yield from (f"{region.label(at)} {note}" for at, (region, note) in enumerate(zip(settings.regions, picture_notes(settings))) if note)
 
 
 def _text_warnings(settings: Settings, texts: ImageTexts, prompt: str) -> Iterator[str]:
-    """Brackets that are open across the parts of a prompt, and LoRA tags that act twice in a region."""
+    """Brackets open across the parts of a prompt, options of LoRA tags that do nothing, and LoRA tags that act twice in a region."""
     regions = enumerate(settings.filled_regions())
     named = [(region.label(index), texts.regions[index]) for index, region in regions if region.enabled]
+    for label, text in named:
+        for tag, names in ignored_options(text):
+            does = "do nothing" if len(names) > 1 else "does nothing"
+            yield f"{label} has {shown(tag)}: {' and '.join(names)} {does} in a region, whose tags can name {' and '.join(OPTIONS)}."
     if settings.text_from != "regions":
         for label, text in named:
             if bracket := open_bracket(text):
@@ -104,10 +106,10 @@ def _grid(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _region_warnings(
-    region: RegionSettings, text: str, layout: Layout, maps: WeightMaps, index: int, size: tuple[int, int]
+    region: RegionSettings, index: int, texts: ImageTexts, layout: Layout, maps: WeightMaps, size: tuple[int, int]
 ) -> Iterator[str]:
-    if not text:
-        yield "has no prompt."
+    if not texts.regions[index]:
+        yield f"has no prompt: the base's acts there, {shown(texts.base)}."
     if note := reduction(region.shape):
         yield note
     if region.base_share >= 1:

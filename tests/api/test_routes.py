@@ -175,7 +175,9 @@ def test_faults_inside_are_not_told(client, monkeypatch):
 
 
 WARNINGS = {
-    "no prompt": ({**HALVES, "regions": [{"prompt": "a"}, {"name": "sky"}]}, "", 'Region 2 ("sky") has no prompt.'),
+    "no prompt": (
+        {**HALVES, "regions": [{"prompt": "a"}, {"name": "sky"}]}, "", 'Region 2 ("sky") has no prompt: the base\'s acts there, ""'
+    ),
     "all off": ({**HALVES, "regions": [{"enabled": False}, {"enabled": False}]}, "", "No region is on"),
     "nothing there": ({"enabled": True}, "", "There is no region yet."),
     "weight 0": ({**HALVES, "regions": [{"prompt": "a", "weight": 0}, {"prompt": "b"}]}, "", "has weight 0"),

@@ -12,6 +12,9 @@ from ..errors import settings_error, shown
 KINDS = ("lora", "lyco")
 """Kinds of tag that name a LoRA; ``lyco`` is the older name."""
 
+OPTIONS = ("te", "unet", "dyn")
+"""Options that a tag can name; AUTOMATIC1111 reads the same, and extensions of it read others in the tags of the whole picture."""
+
 _TAG = re.compile(r"<(\w+):([^>]+)>")
 """To be searched for up to the last ">" of a text only: behind it every "<" would be followed to the end of the text."""
 
@@ -74,6 +77,17 @@ def without_tags(text: str) -> str:
 def raw_tags(text: str) -> tuple[str, ...]:
     """The LoRA tags of ``text`` as they are written."""
     return tuple(match[0] for match in _TAG.finditer(text, 0, text.rfind(">") + 1) if match[1] in KINDS)
+
+
+def ignored_options(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(tag, names) of the LoRA tags of ``text`` with options that nothing in a region reads, such as ``lbw=`` or ``stop=``."""
+    found = ((tag, tuple(key for key in _named(tag) if key not in OPTIONS)) for tag in raw_tags(text))
+    return tuple((tag, names) for tag, names in found if names)
+
+
+def _named(tag: str) -> list[str]:
+    items = (item.partition("=") for item in tag[1:-1].split(":")[1:])
+    return [key.strip() for key, equals, value in items if equals and "=" not in value]
 
 
 def _read(tag: str, arguments: str, where: str, path: str) -> LoraTag:

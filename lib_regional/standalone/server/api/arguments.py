@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import HTTPException
+from PIL import Image
 from pydantic import BaseModel
 
-from ....request.errors import shown
+from ....request.errors import RegionalError, shown
 from ....request.infotext import KEY
 from ...faults import RequestError
 from ...host import Host
@@ -200,3 +201,13 @@ def prepared(p: StableDiffusionProcessing, host: Host, is_img2img: bool, args: l
     p.scripts = host.runner(is_img2img)
     p.script_args = args
     return p
+
+
+def images_of(texts: Sequence[str], field: str) -> list[Image.Image]:
+    """Pictures from base64. Raises RequestError or SettingsError (``field``) for what is no picture or too large."""
+    try:
+        return pictures.all_from_base64(texts, field)
+    except RegionalError:
+        raise
+    except ValueError as error:
+        raise RequestError(f"{error}.".replace("..", ".")) from error

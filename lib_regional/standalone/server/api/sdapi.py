@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from PIL import Image
 
-from ....request.errors import RegionalError
 from ....sources.picture import eight_bits, upright
 from ...faults import RequestError
 from ...generations import Generation
@@ -24,7 +22,8 @@ from ...pipeline.txt2img import StableDiffusionProcessingTxt2Img
 from ...sampling.noise_levels import SCHEDULES
 from ...sampling.samplers import ALL_SAMPLERS
 from . import models
-from .arguments import paste_infotext, prepared, processing_fields, script_arguments
+from .arguments import images_of, paste_infotext, prepared, processing_fields, script_arguments
+from .extras import add_extras
 from .faults import CheckedRoute, add_handlers
 from .waiting import Pool, Repeated, result
 
@@ -47,6 +46,7 @@ def add_api(app: FastAPI, host: Host, listens: bool = False) -> None:
         "options": api.set_options,
         "refresh-checkpoints": api.nothing,
         "refresh-vae": api.nothing,
+        "reload-checkpoint": api.nothing,
         "refresh-loras": api.refresh_loras,
     }
     gets: dict[str, Callable[..., Any]] = {
@@ -73,16 +73,8 @@ def add_api(app: FastAPI, host: Host, listens: bool = False) -> None:
     for method, routes in (("POST", posts), ("GET", gets)):
         for name, endpoint in routes.items():
             router.add_api_route(PREFIX + name, endpoint, methods=[method], tags=["sdapi"])
+    add_extras(router, PREFIX)
     app.include_router(router)
-
-
-def _images(texts: Sequence[str], field: str) -> list[Image.Image]:
-    try:
-        return pictures.all_from_base64(texts, field)
-    except RegionalError:
-        raise
-    except ValueError as error:
-        raise RequestError(f"{error}.".replace("..", ".")) from error
 
 
 class Api:
@@ -118,8 +110,8 @@ class Api:
         if is_img2img:
             if not request.init_images:
                 raise RequestError("img2img needs at least one picture in init_images.")
-            fields["init_images"] = _images(request.init_images, "init_images")
-            fields["mask"] = eight_bits(upright(_images([request.mask], "mask")[0])) if request.mask else None
+            fields["init_images"] = images_of(request.init_images, "init_images")
+            fields["mask"] = eight_bits(upright(images_of([request.mask], "mask")[0])) if request.mask else None
         kind = StableDiffusionProcessingImg2Img if is_img2img else StableDiffusionProcessingTxt2Img
 
         def make() -> Processed:
@@ -148,7 +140,7 @@ class Api:
 
     def png_info(self, request: models.PngInfoRequest) -> models.PngInfoResponse:
         """The parameters in a picture."""
-        info, items = pictures.parameters_of(_images([request.image.strip()], "image")[0])
+        info, items = pictures.parameters_of(images_of([request.image.strip()], "image")[0])
         params = parse_generation_parameters(info)
         self._host.callbacks.call("infotext_pasted", info, params)
         return models.PngInfoResponse(info=info, items=items, parameters=params)

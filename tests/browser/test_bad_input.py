@@ -127,7 +127,7 @@ def test_a_palette_picture_is_read_by_its_colours(editor):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (json.dumps({"regional/presets": 2, "presets": {}}), "newer Regional"),
+        (json.dumps({"regional/presets": 3, "presets": {}}), "newer Regional"),
         (json.dumps({"regional/presets": 1, "presets": {"n": {"version": 9, "enabled": True, "regions": []}}}), "newer Regional"),
         ('{"regional/presets": 1, "pres', "JSON is broken"),
         ("[]", "holds no presets"),

@@ -13,7 +13,7 @@ from lib_regional.request.attention_maps import AttentionMaps
 from lib_regional.request.infotext import from_infotext
 from lib_regional.request.presets import PresetStore
 from lib_regional.ui import panel
-from lib_regional.webui import axes, driver, options
+from lib_regional.webui import axes, candidates, driver, options
 from lib_regional.webui.token_counts import count_tokens
 
 FOLDER = scripts.basedir()
@@ -38,6 +38,10 @@ class Script(scripts.Script):
         self.paste_field_names = ["Regional"]
         return [parts.state]
 
+    def before_process(self, p: Any, state: Any = None, *_: Any) -> None:
+        """Once per generation, before its prompts and seeds are drawn up."""
+        candidates.multiply(p, state)
+
     def process(self, p: Any, state: Any = None, *_: Any) -> None:
         """Once per generation, before anything is sampled."""
         driver.begin(p, state, MAPS)
@@ -57,6 +61,10 @@ class Script(scripts.Script):
     def postprocess_batch_list(self, p: Any, pp: Any, *_: Any, **__: Any) -> None:
         """Once per batch, when its pictures are decoded."""
         driver.finish_pictures(p, pp)
+
+    def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
+        """Once per generation, when all pictures are made."""
+        driver.finish(p, processed)
 
 
 def on_app_started(_: Any, app: Any) -> None:

@@ -14,6 +14,7 @@ from ..request.settings import Settings
 from .attention_record import AttentionRecord
 from .calls import StepInfo
 from .collage import Collage
+from .score_record import ScoreRecord
 from .trajectory import Trajectory
 
 
@@ -41,8 +42,8 @@ class Picture:
 class Plan:
     """The regional part of one batch. ``size`` is (width, height) in pixels of the first pass, ``sampler`` its label where known.
 
-    ``record`` collects the attention maps of the regions' words; None where they are not wanted.
-    ``earlier`` is what repainting keeps, ``collage`` what collage refine begins with.
+    ``record`` collects the attention maps of the regions' words, ``scores`` what the regions are scored by; None where they are not
+    wanted. ``earlier`` is what repainting keeps, ``collage`` what collage refine begins with.
     """
 
     settings: Settings
@@ -53,6 +54,7 @@ class Plan:
     sampler: str = ""
     picture: Picture | None = None
     record: AttentionRecord | None = field(default=None, compare=False)
+    scores: ScoreRecord | None = field(default=None, compare=False)
     earlier: Trajectory | None = field(default=None, compare=False)
     collage: Collage | None = field(default=None, compare=False)
 

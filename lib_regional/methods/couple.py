@@ -21,7 +21,7 @@ from ..tensors.attention.stacked import KeysValues, Stacked, attend_stacked, sta
 from ..tensors.attention.ways import cheapest_way
 from ..tensors.masks.pyramid import Active, Factors, Pyramid
 from ..tensors.out_of_memory import go_on_smaller, is_out_of_memory
-from .common.attention_recording import Contribution, record_contributions
+from .common.attention_recording import Contribution, record_contributions, records
 from .common.contexts import ContextKey, Contexts
 from .common.prepared import Prepared
 from .key_values import Block, KeyValueCache, stacked
@@ -122,7 +122,7 @@ class Couple:
             layer = stage.layers[place] = self._layer(stage, call, q)
         own = split_heads(call.to_k(call.context), call.heads), split_heads(call.to_v(call.context), call.heads)
         pairs = self._pairs(call, layer)
-        if self._plan.record is not None:
+        if records(self._plan):
             record_contributions(self._plan, call, q, _contributions(stage, layer, pairs))
         return call.out(self._attended(stage, call, layer, q, own, pairs))
 

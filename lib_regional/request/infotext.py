@@ -33,8 +33,15 @@ def to_infotext(
         settings = replace(
             settings, regions=tuple(replace(region, picture=text) for region, text in zip(settings.regions, kept, strict=True))
         )
-    lasting = replace(settings, attention_maps="").to_json()
+    lasting = replace(settings, attention_maps="", options=_of_one_picture(settings.options)).to_json()
     return {KEY: json.dumps(_with_masks(lasting, reduce_mask) if reduce_mask else lasting, ensure_ascii=False, separators=(",", ":"))}
+
+
+def _of_one_picture(options: Mapping[str, Mapping[str, object]]) -> dict[str, Mapping[str, object]]:
+    """``options`` without candidates: a picture's settings make that picture again, from its own seed."""
+    kept = {name: value for name, value in options.get("scores", {}).items() if name not in ("candidates", "keep")}
+    others = {owner: given for owner, given in options.items() if owner != "scores"}
+    return {**others, "scores": kept} if kept else others
 
 
 def _with_masks(value: Any, reduce_mask: Callable[[str], str]) -> Any:

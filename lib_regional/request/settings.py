@@ -16,6 +16,7 @@ from .methods.specs import METHODS, OPTIONS, limited_fields, serving
 from .methods.versions import as_version_2
 from .parsing import count_problems, place_problems, read_json, read_options, read_part, read_regions
 from .prompt.splitting import SPLIT_MODES
+from .scores import candidate_problems
 
 VERSION = 2
 """Version of the settings that this code writes."""
@@ -139,12 +140,13 @@ class Settings:
         return lambda name: given.get(name, OPTIONS[method][name].default)
 
     def check_method(self) -> None:
-        """Raise SettingsError where a region asks for what the chosen method cannot do."""
+        """Raise SettingsError where a region, or candidates, ask for what the chosen method cannot do."""
         fields = [name for name in limited_fields() if name not in METHODS[self.method].serves]
         asked = [(at, region, name) for at, region in enumerate(self.regions) for name in fields if getattr(region, name) is not None]
-        raise_any(
+        served = [
             Problem(f"regions[{at}].{name}", getattr(region, name), self._served(name), region.label(at)) for at, region, name in asked
-        )
+        ]
+        raise_any([*served, *candidate_problems(self)])
 
     def _served(self, name: str) -> str:
         return f"null with the method {self.method} (methods that have it: {', '.join(serving(name))})"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..engine.attention_record import Owner, WordPositions
 from ..engine.capabilities import TokenHost
+from ..engine.score_record import WordPlaces
 from ..request.attention_maps import ImageMaps, RegionMap
 from ..tensors.guidance.alignment import words
 from .token_counts import CHUNK, count_tokens
@@ -19,6 +20,13 @@ def word_positions(host: object) -> WordPositions:
     if not isinstance(host, TokenHost):
         return lambda text: token_places(count_tokens([text])[0][0])
     return lambda text: [position for _, places in words(host.tokens(text)) for position in places]
+
+
+def word_places(host: object) -> WordPlaces:
+    """Words of a text and their token positions in a context of ``host``; where only tokens are counted, each is a word of its own."""
+    if isinstance(host, TokenHost):
+        return lambda text: words(host.tokens(text))
+    return lambda text: [(f"token {at}", (at,)) for at in token_places(count_tokens([text])[0][0])]
 
 
 def token_places(count: int) -> list[int]:

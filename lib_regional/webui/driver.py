@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..engine.attention_record import AttentionRecord
 from ..engine.capabilities import facts_of, pass_begins
 from ..engine.collage import Collage
 from ..engine.hooks import PictureHook
@@ -33,8 +32,7 @@ from ..request.infotext import to_infotext
 from ..request.prompt.lora_scope import ScopedTags, scope_tags, with_region_tags
 from ..request.settings import Settings, is_off
 from ..sources.lasting import lasting_mask, lasting_pictures, reductions
-from . import axes, options
-from .attention_maps import kept_maps, word_positions
+from . import axes, candidates, options, recording
 from .inner.beginnings import with_beginning
 from .inner.collage import beginning
 from .inner.detail import DetailPass, Patch, detail_pass, patched
@@ -54,8 +52,7 @@ class Generation:
 
     def __init__(self, settings: Settings, maps: AttentionMaps | None = None) -> None:
         self._settings = settings
-        self._maps = maps if settings.attention_maps else None
-        self._record: AttentionRecord | None = None
+        self.recording = recording.Recording(settings, maps)
         self._layout = settings.layout()
         self._batch: tuple[PassPlan, PassPlan | None] | None = None
         self._host: Host | None = None
@@ -77,6 +74,7 @@ class Generation:
         if not self._checked:
             refuse_templates(p, self._settings)
             plan_pass(self._settings, p.all_prompts, p.all_negative_prompts, p.steps)
+            candidates.check(p, self._settings)
             self._checked = True
 
     def scope_batch_tags(self, p: Any) -> None:
@@ -123,9 +121,8 @@ class Generation:
         sampler = str(getattr(p, "sampler_name", None) or "")
         self._batch = None
         self._host = find_host(p.sd_model, p)
-        wanted = self._maps is not None and facts_of(self._host).cross_attention
-        self._record = AttentionRecord(word_positions(self._host)) if wanted else None
-        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), self._record)
+        records = self.recording.begin_batch(self._host)
+        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), *records)
         plan, self._earlier = with_beginning(plan, self._host, p, first=self._earlier is None)
         self._collage = plan.collage
         self._detail = detail_pass(plan, facts_of(self._host), p, first=self._detail is None)
@@ -143,7 +140,7 @@ class Generation:
             self._pictures = session.finish(samples)
             if options.chosen(options.INFOTEXT):
                 p.extra_generation_params.update(session.infotext_fields())
-        self._keep_maps(p)
+        self.recording.keep(p)
         if self._detail is not None:
             self._patches = self._detail.run(p, samples, self._pictures, tags)
         return samples
@@ -151,12 +148,6 @@ class Generation:
     def finish(self, images: list[Tensor]) -> list[Tensor]:
         """The batch's decoded pictures (3, H, W) in 0..1, after the method's picture hook and the detail pass."""
         return patched(images if self._pictures is None else list(self._pictures(torch.stack(images))), self._patches)
-
-    def _keep_maps(self, p: Any) -> None:
-        """Keep the attention maps of the finished batch, where the settings ask for them."""
-        if self._maps is not None and self._record is not None:
-            self._maps.add(self._settings.attention_maps, kept_maps(self._record.maps(), len(p.prompts)))
-            self._record = None
 
     def begin_pass(self, p: Any, noise: Any = None) -> None:
         """The sampler of the first or hires pass is ready: call adapters that patch it, or that patch anew for each pass.
@@ -252,8 +243,16 @@ def finish_pictures(p: Any, batch: Any) -> None:
         batch.images[:] = generation.finish(batch.images)
 
 
+def finish(p: Any, processed: Any) -> None:
+    """Hook for ``postprocess``: the scores as data, and the best candidates; does nothing when `begin` found nothing to do."""
+    generation = getattr(p, ATTRIBUTE, None)
+    if generation is not None:
+        generation.recording.finish(p, candidates.chosen(p, processed, generation.recording.scores))
+
+
 def forget(p: Any) -> None:
     """Remove what an earlier generation left on ``p`` (hosts reuse and copy it)."""
+    recording.forget(p)
     vars(p).pop(ATTRIBUTE, None)
     vars(p).pop(_ACTING, None)
     if getattr(vars(p).get("sample"), "regional", False):

@@ -163,7 +163,7 @@ class RegionalPrediction:
         seen = self._observe(x, branch, window, call, row) if self._observe is not None else None
         place: Hashable = (row.image, window, branch.region if seen is not None else None)
         whole = seen is None and window == canvas_of(call.model.latent)
-        tag = None if branch.region is None else ("region", branch.region)
+        tag = ("base" if branch.region is None else "region", branch.region, window)
         return (place, key), _Job(UNetRow(source, None if whole else x if seen is None else seen, conditioning, tag))
 
     def _context_of(self, call: UNetCall, at: int, branch: Branch, role: Role) -> tuple[int, Hashable, Conditioning | None]:

@@ -16,6 +16,7 @@ class MethodSpec:
     ``prepare`` is ``module:function`` below ``lib_regional.methods``, loaded when a generation needs it: settings are read without torch.
     ``work`` gives the UNet's GFLOP of one sampling step; ``edges`` names the options that are shares of the steps at which it changes.
     ``serves`` names the region fields that only some methods support. ``edits``: it changes a picture, where others make one.
+    ``scored``: its regions act through cross-attention, by which they can be scored.
     """
 
     name: str
@@ -26,3 +27,4 @@ class MethodSpec:
     serves: frozenset[str] = frozenset()
     edges: tuple[str, ...] = ()
     edits: bool = False
+    scored: bool = False

@@ -11,6 +11,7 @@ from ..collage.options import COLLAGE_FIELDS, base_is_made, highest_strength
 from ..detail.fields import PASS_FIELDS, SEQUENTIAL_FIELDS
 from ..edit.options import MRGD_FIELDS, P2P_FIELDS, REPAINT_FIELDS
 from ..fields import Choice, Field, Flag, Number
+from ..scores import SCORE_FIELDS
 from . import work
 from .scene import Scene
 from .spec import MethodSpec
@@ -56,6 +57,7 @@ _ROWS = (
         "Attention couple",
         prepare="attention_couple:attention_couple",
         work=work.couple,
+        scored=True,
         serves=frozenset({"seed"}),
         options={
             "cache": Flag(
@@ -77,6 +79,7 @@ _ROWS = (
         "Latent couple",
         prepare="latent_couple:latent_couple",
         work=work.cropped,
+        scored=True,
         serves=_PREDICTED,
         edges=("soft_from",),
         options={
@@ -100,6 +103,7 @@ _ROWS = (
         "MultiDiffusion",
         prepare="multidiffusion:multidiffusion",
         work=work.windows,
+        scored=True,
         serves=_PREDICTED,
         edges=("total_from", "bootstrap", "soft_from"),
         options={
@@ -126,6 +130,7 @@ _ROWS = (
         "Latent composite",
         prepare="latent_composite:latent_composite",
         work=_composite_work,
+        scored=True,
         serves=_PREDICTED,
         edges=("alone",),
         options={
@@ -145,6 +150,7 @@ _ROWS = (
         "RAG: hard binding",
         prepare="rag:rag",
         work=work.bound,
+        scored=True,
         serves=_PREDICTED,
         edges=("bind",),
         options={
@@ -160,6 +166,7 @@ _ROWS = (
         "Mask conditioning",
         prepare="mask_conditioning:mask_conditioning",
         work=work.whole,
+        scored=True,
         serves=_PREDICTED,
         options={
             "base_strength": Number(
@@ -183,6 +190,7 @@ _ROWS = (
         "Repaint regions",
         prepare="repaint:repaint",
         work=_repaint_work,
+        scored=True,
         options=REPAINT_FIELDS,
         edges=("from",),
     ),
@@ -217,8 +225,12 @@ _ROWS = (
 METHODS: dict[str, MethodSpec] = {row.name: row for row in _ROWS}
 """Methods by the name that the settings use, in the order in which people see them."""
 
-OPTIONS: dict[str, Mapping[str, Field]] = {**{name: spec.options for name, spec in METHODS.items()}, "detail": PASS_FIELDS}
-"""Options by their owner: every method's, and those of the passes that any method may have."""
+OPTIONS: dict[str, Mapping[str, Field]] = {
+    **{name: spec.options for name, spec in METHODS.items()},
+    "detail": PASS_FIELDS,
+    "scores": SCORE_FIELDS,
+}
+"""Options by their owner: every method's, those of the passes that any method may have, and those of scores and candidates."""
 
 
 def limited_fields() -> tuple[str, ...]:

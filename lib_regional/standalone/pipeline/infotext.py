@@ -68,8 +68,8 @@ def create_infotext(
         "Variation seed strength": p.subseed_strength or None,
         "RNG": options.randn_source if options.randn_source != "GPU" else None,
     }
-    extra = {key: value(p=p, index=place) if callable(value) else value for key, value in p.extra_generation_params.items()}
-    params.update(extra)
+    about = {"p": p, "index": place, "use_main_prompt": use_main_prompt}
+    params.update((key, value(**about) if callable(value) else value) for key, value in p.extra_generation_params.items())
     params["Version"] = VERSION if options.add_version_to_infotext else None
     prompt = p.main_prompt if use_main_prompt else all_prompts[place]
     negative = p.main_negative_prompt if use_main_prompt else negatives[place]

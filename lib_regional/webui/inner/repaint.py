@@ -55,4 +55,4 @@ def _source_plan(plan: Plan, p: Any) -> Plan:
     if plan.hires is not None:
         texts = plan.hires.texts
         hires = plan_hires(source, first, [one.base for one in texts], [one.negative for one in texts], plan.hires.steps)
-    return replace(plan, settings=source, layout=source.layout(), first=first, hires=hires, record=None)
+    return replace(plan, settings=source, layout=source.layout(), first=first, hires=hires, record=None, scores=None)

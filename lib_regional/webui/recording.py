@@ -1,0 +1,80 @@
+"""What one generation records: attention maps where they are asked for, and a score for every region."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..engine.attention_record import AttentionRecord
+from ..engine.capabilities import facts_of
+from ..engine.ports import Host
+from ..engine.score_record import ScoreRecord
+from ..request.attention_maps import AttentionMaps
+from ..request.errors import RegionalError
+from ..request.scores import DATA, NAME, RegionScores, score_data, score_text, scored
+from ..request.settings import Settings
+from . import options
+from .attention_maps import kept_maps, word_places, word_positions
+
+
+class PerPicture(str):
+    """An infotext value with another text for each picture of a batch: hosts call it with ``index``, older ones write all of them."""
+
+    _texts: tuple[str, ...]
+
+    def __new__(cls, texts: tuple[str, ...]) -> PerPicture:
+        made = super().__new__(cls, "; ".join(text for text in texts if text))
+        made._texts = texts
+        return made
+
+    def __call__(self, index: int = 0, use_main_prompt: bool = False, **_: Any) -> str | None:
+        """The text of a picture; None for one without, and for a grid of pictures."""
+        return None if use_main_prompt or index >= len(self._texts) else self._texts[index] or None
+
+
+class Recording:
+    """State of one generation; ``scores`` are those of every picture by its number."""
+
+    def __init__(self, settings: Settings, maps: AttentionMaps | None) -> None:
+        self._settings = settings
+        self._maps = maps if settings.attention_maps else None
+        self._record: AttentionRecord | None = None
+        self._now: ScoreRecord | None = None
+        self.scores: dict[int, RegionScores] = {}
+
+    def begin_batch(self, host: Host) -> tuple[AttentionRecord | None, ScoreRecord | None]:
+        """The records of the next batch; None where they are not wanted, or where the model has no cross-attention.
+
+        Raises `RegionalError` where candidates were asked for that then have no score.
+        """
+        reads = facts_of(host).cross_attention
+        wanted = scored(self._settings) and reads
+        if not wanted and self._settings.option_of("scores")("candidates") > 1:
+            raise RegionalError("options.scores.candidates must be 1 with this model: without cross-attention regions have no scores.")
+        self._record = AttentionRecord(word_positions(host)) if self._maps is not None and reads else None
+        self._now = ScoreRecord(self._settings.layout(), word_places(host)) if wanted else None
+        return self._record, self._now
+
+    def keep(self, p: Any) -> None:
+        """A batch is sampled: keep its maps and scores, and write the scores into the infotext where regions are written there."""
+        if self._maps is not None and self._record is not None:
+            self._maps.add(self._settings.attention_maps, kept_maps(self._record.maps(), len(p.prompts)))
+            self._record = None
+        if self._now is None:
+            return
+        found, self._now = self._now.scores(), None
+        first = getattr(p, "iteration", 0) * p.batch_size
+        self.scores.update((first + at, found.get(at, {})) for at in range(len(p.prompts)))
+        if options.chosen(options.INFOTEXT) and found:
+            p.extra_generation_params[NAME] = PerPicture(tuple(score_text(found.get(at, {})) for at in range(len(p.prompts))))
+
+    def finish(self, p: Any, order: list[int]) -> None:
+        """Leave the scores of the pictures in this ``order`` as data of the answer."""
+        if self.scores:
+            regions = len(self._settings.layout().regions)
+            p.extra_generation_params[DATA] = [score_data(self.scores.get(at, {}), regions) for at in order]
+
+
+def forget(p: Any) -> None:
+    """Remove what an earlier generation left in the parameters of ``p``."""
+    for name in (NAME, DATA):
+        (getattr(p, "extra_generation_params", None) or {}).pop(name, None)

@@ -18,7 +18,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import requests
@@ -102,7 +101,7 @@ def row(kind: str, method: str, layouts: dict[int, list[Judged]], seeds: dict[in
 
 def lines(url: str, args: argparse.Namespace) -> Iterator[str]:
     """The table."""
-    heads = ["layout", "method", "pictures", "AUC, regions", "AUC, pictures", "regions right", "all right", "best by score", "best possible"]
+    heads = "layout,method,pictures,AUC of regions,AUC of pictures,regions right,all right,best by score,best possible".split(",")
     yield f"| {' | '.join(heads)} |"
     yield "|" + "---|" * len(heads)
     most = {kind: int(count) for kind, _, count in (part.partition("=") for part in args.part)}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from shapes import ShapeModel
 from steps import CASES, Case, Cost, counted, launched, run
+
+from lib_regional.engine import score_record
 
 MOST = {
     "couple, 1": (1.01, 1.01, 1.4),
@@ -52,6 +56,17 @@ def test_steps_launch_no_more_than(name: str, model: ShapeModel, plain: Cost) ->
     flops = later.flops / plain.flops if COUNTS_FLOPS else 0.0
     ratios = later.launches / plain.launches, flops, first.launches / plain.launches
     assert all(got <= most for got, most in zip(ratios, MOST[name], strict=True)), ratios
+
+
+@pytest.mark.parametrize(("name", "more"), [("couple, 4", 0), pytest.param("MultiDiffusion, 4", 8, marks=pytest.mark.slow)])
+def test_a_scored_step_launches_next_to_nothing(name: str, more: int, model: ShapeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queries and keys are kept as they are; predictions of their own project them once more, in one layer."""
+    monkeypatch.setattr(score_record, "STEPS", (0.05,))
+    case: Case = CASE[name]
+    with torch.inference_mode():
+        [_, unscored] = run(model, case, 2, launched)
+        [_, scored] = run(model, replace(case, scores=True), 2, launched)
+    assert unscored.launches <= scored.launches <= unscored.launches + more
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from shapes import SIDES, Launches, ShapeLoras, ShapeModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from lib_regional.engine.plan import Plan, plan_pass
+from lib_regional.engine.score_record import ScoreRecord
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import open_session
 from lib_regional.request.settings import Settings
@@ -26,7 +27,7 @@ QUADRANTS = [[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1], [0.5, 0.5, 1,
 class Case:
     """``regions`` of equal size under a method; ``loras``: what each region's own LoRA changes (attention, or convolutions too).
 
-    ``later`` is the index of the step that stands for the later ones.
+    ``later`` is the index of the step that stands for the later ones. ``scores``: the regions are scored.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Case:
     loras: str = ""
     usual: bool = False
     later: int = 2
+    scores: bool = False
 
 
 def couples() -> Iterator[Case]:
@@ -80,7 +82,9 @@ def plan_of(case: Case, side: int) -> Plan:
     grid = {"ratios": GRIDS[case.regions], "direction": "columns"}
     asked = {"enabled": True, "method": case.method, "grid": grid, "regions": regions, "options": {case.method: dict(case.options)}}
     settings = Settings.parse(asked)
-    return Plan(settings, settings.layout(), (side, side), plan_pass(settings, ["main"], ["negative"], 20))
+    layout = settings.layout()
+    scores = ScoreRecord(layout, lambda text: [(word, (at + 1,)) for at, word in enumerate(text.split())]) if case.scores else None
+    return Plan(settings, layout, (side, side), plan_pass(settings, ["main"], ["negative"], 20), scores=scores)
 
 
 class Usual:

@@ -16,7 +16,7 @@ from .methods.specs import METHODS, OPTIONS, limited_fields, serving
 from .methods.versions import as_version_2
 from .parsing import count_problems, place_problems, read_json, read_options, read_part, read_regions
 from .prompt.splitting import SPLIT_MODES
-from .scores import candidate_problems
+from .scoring.scores import candidate_problems
 
 VERSION = 2
 """Version of the settings that this code writes."""

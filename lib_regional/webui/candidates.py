@@ -10,7 +10,8 @@ from typing import Any
 
 from ..request.axes import with_axes
 from ..request.errors import RegionalError, settings_error
-from ..request.scores import MOST_BATCHES, RegionScores, candidate_problems, ranked
+from ..request.scoring.fields import MOST_BATCHES
+from ..request.scoring.scores import RegionScores, candidate_problems, ranked
 from ..request.settings import Settings, is_off
 from . import axes
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from typing import Any
 
 from ..engine.attention_record import AttentionRecord
@@ -10,10 +12,12 @@ from ..engine.ports import Host
 from ..engine.score_record import ScoreRecord
 from ..request.attention_maps import AttentionMaps
 from ..request.errors import RegionalError
-from ..request.scores import DATA, NAME, RegionScores, score_data, score_text, scored
+from ..request.scoring.scores import DATA, NAME, RegionScores, score_data, score_text, scored
 from ..request.settings import Settings
 from . import options
 from .attention_maps import kept_maps, word_places, word_positions
+
+logger = logging.getLogger(__name__)
 
 
 class PerPicture(str):
@@ -42,17 +46,28 @@ class Recording:
         self.scores: dict[int, RegionScores] = {}
 
     def begin_batch(self, host: Host) -> tuple[AttentionRecord | None, ScoreRecord | None]:
-        """The records of the next batch; None where they are not wanted, or where the model has no cross-attention.
+        """The records of the next batch; None where they are not wanted, or cannot be had.
 
         Raises `RegionalError` where candidates were asked for that then have no score.
         """
         reads = facts_of(host).cross_attention
-        wanted = scored(self._settings) and reads
-        if not wanted and self._settings.option_of("scores")("candidates") > 1:
-            raise RegionalError("options.scores.candidates must be 1 with this model: without cross-attention regions have no scores.")
         self._record = AttentionRecord(word_positions(host)) if self._maps is not None and reads else None
-        self._now = ScoreRecord(self._settings.layout(), word_places(host)) if wanted else None
+        self._now = self._score_record(host, reads) if scored(self._settings) else None
         return self._record, self._now
+
+    def _score_record(self, host: Host, reads: bool) -> ScoreRecord | None:
+        """None, with a line in the log, where the model has no cross-attention or its words cannot be found."""
+        places, missing = functools.cache(word_places(host)), "" if reads else "it has no cross-attention"
+        try:
+            places("a")
+        except (RegionalError, AttributeError, ImportError, LookupError, TypeError) as error:
+            missing = missing or f"its words cannot be found ({error})"
+        if not missing:
+            return ScoreRecord(self._settings.layout(), places)
+        if self._settings.option_of("scores")("candidates") > 1:
+            raise RegionalError(f"options.scores.candidates must be 1 with this model: regions have no scores, since {missing}.")
+        logger.info("Regions have no scores with this model: %s.", missing)
+        return None
 
     def keep(self, p: Any) -> None:
         """A batch is sampled: keep its maps and scores, and write the scores into the infotext where regions are written there."""

@@ -8,7 +8,7 @@ import pytest
 
 from lib_regional.request.errors import SettingsError
 from lib_regional.request.infotext import to_infotext
-from lib_regional.request.scores import lowest, ranked, score_data, score_text, scored
+from lib_regional.request.scoring.scores import lowest, ranked, score_data, score_text, scored
 from lib_regional.request.settings import Settings
 
 REGIONS = [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from lib_regional.engine.capabilities import ModelFacts
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.settings import Settings
 from lib_regional.webui import candidates
-from lib_regional.webui.recording import PerPicture
+from lib_regional.webui.recording import PerPicture, Recording
 
 REGIONS = [{"box": [0, 0, 1, 1], "prompt": "a"}]
 
@@ -102,3 +103,24 @@ def test_a_text_for_each_picture():
     value = PerPicture(("a", "", "c"))
     assert [value(index=at) for at in range(4)] == ["a", None, "c", None]
     assert value(index=0, use_main_prompt=True) is None and str(value) == "a; c"
+
+
+class WithoutWords:
+    """A host whose text encoder has no tokens that can be found."""
+
+    def tokens(self, text):
+        raise RegionalError("no tokens here")
+
+
+def test_without_words_there_are_no_scores_and_no_candidates(caplog):
+    caplog.set_level("INFO")
+    assert Recording(Settings.parse(asked()), None).begin_batch(WithoutWords()) == (None, None)
+    assert "its words cannot be found (no tokens here)" in caplog.text
+    with pytest.raises(RegionalError, match="must be 1 with this model: regions have no scores, since its words cannot be found"):
+        Recording(Settings.parse(asked(candidates=2)), None).begin_batch(WithoutWords())
+
+
+def test_without_cross_attention_there_are_none():
+    host = SimpleNamespace(facts=ModelFacts(cross_attention=False), tokens=lambda text: [])
+    with pytest.raises(RegionalError, match="since it has no cross-attention"):
+        Recording(Settings.parse(asked(candidates=2)), None).begin_batch(host)

@@ -11,7 +11,7 @@ from ..collage.options import COLLAGE_FIELDS, base_is_made, highest_strength
 from ..detail.fields import PASS_FIELDS, SEQUENTIAL_FIELDS
 from ..edit.options import MRGD_FIELDS, P2P_FIELDS, REPAINT_FIELDS
 from ..fields import Choice, Field, Flag, Number
-from ..scores import SCORE_FIELDS
+from ..scoring.fields import SCORE_FIELDS
 from . import work
 from .scene import Scene
 from .spec import MethodSpec

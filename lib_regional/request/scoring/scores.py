@@ -1,31 +1,13 @@
-"""Scores of regions and candidates as a request asks for them, and how scores are written."""
+"""Which requests have scores and candidates, and how scores are written and ranked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .errors import Problem
-from .fields import Choice, Field, Flag, Number
-
-if TYPE_CHECKING:
-    from .settings import Settings
-
-MOST_BATCHES = 100
-"""Batches of one generation: what the slider of a WebUI has."""
-
-SCORE_FIELDS: Mapping[str, Field] = {
-    "enabled": Flag("Whether every region of a picture gets a score. It costs no other pass and changes no picture.", True),
-    "candidates": Number(
-        "Pictures that are made for each one asked for, with consecutive seeds; those of the highest scores are returned.",
-        1,
-        low=1,
-        high=MOST_BATCHES,
-        whole=True,
-    ),
-    "keep": Choice("Which candidates are returned: the best, or all of them, the best first.", "best", ("best", "all")),
-}
-"""``options.scores``."""
+from ..errors import Problem
+from ..methods.scene import MethodSettings
+from ..methods.specs import METHODS
 
 NAME, DATA = "Regional score", "Regional scores"
 """Names of the infotext's field, and of the data in an API's answer."""
@@ -34,17 +16,15 @@ RegionScores = Mapping[int, float]
 """Region -> score in 0..1."""
 
 
-def scored(settings: Settings) -> bool:
+def scored(settings: MethodSettings) -> bool:
     """Whether the settings' method lets regions act through cross-attention where scores are taken."""
-    from .methods.specs import METHODS
-
     if not settings.option_of("scores")("enabled") or not METHODS[settings.method].scored:
         return False
     ends = settings.method == "latent_composite" and settings.option("after") == "nothing"
     return not ends or float(settings.option("alone")) > 0.6
 
 
-def candidate_problems(settings: Settings) -> Iterator[Problem]:
+def candidate_problems(settings: MethodSettings) -> Iterator[Problem]:
     """The problem of candidates that nothing can rank."""
     count = settings.option_of("scores")("candidates")
     if count > 1 and not scored(settings):
@@ -53,7 +33,7 @@ def candidate_problems(settings: Settings) -> Iterator[Problem]:
         yield Problem(field, count, allowed, text=f"{field} must be {allowed}, got {count}.")
 
 
-def _on(settings: Settings) -> bool:
+def _on(settings: MethodSettings) -> bool:
     return bool(settings.option_of("scores")("enabled"))
 
 

@@ -11,10 +11,10 @@ from ..request.errors import SettingsError
 from ..request.layout.regions import Layout
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
 from ..request.settings import Settings
-from .attention_record import AttentionRecord
 from .calls import StepInfo
 from .collage import Collage
-from .score_record import ScoreRecord
+from .records.attention_record import AttentionRecord
+from .records.score_record import ScoreRecord
 from .trajectory import Trajectory
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ..engine.attention_record import Owner, WordPositions
 from ..engine.capabilities import TokenHost
-from ..engine.score_record import WordPlaces
+from ..engine.records.attention_record import Owner, WordPositions
+from ..engine.records.score_record import WordPlaces
 from ..request.attention_maps import ImageMaps, RegionMap
 from ..tensors.guidance.alignment import words
 from .token_counts import CHUNK, count_tokens

@@ -6,10 +6,10 @@ import functools
 import logging
 from typing import Any
 
-from ..engine.attention_record import AttentionRecord
 from ..engine.capabilities import facts_of
 from ..engine.ports import Host
-from ..engine.score_record import ScoreRecord
+from ..engine.records.attention_record import AttentionRecord
+from ..engine.records.score_record import ScoreRecord
 from ..request.attention_maps import AttentionMaps
 from ..request.errors import RegionalError
 from ..request.scoring.scores import DATA, NAME, RegionScores, score_data, score_text, scored

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib_regional.engine.calls import AttentionCall, ModelCall, Row, Site, StepInfo
-from lib_regional.engine.score_record import ScoreRecord
+from lib_regional.engine.records.score_record import ScoreRecord
 from lib_regional.request.layout.windows import Window, canvas_of
 from lib_regional.request.settings import Settings
 

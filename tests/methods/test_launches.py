@@ -9,7 +9,7 @@ import torch
 from shapes import ShapeModel
 from steps import CASES, Case, Cost, counted, launched, run
 
-from lib_regional.engine import score_record
+from lib_regional.engine.records import score_record
 
 MOST = {
     "couple, 1": (1.01, 1.01, 1.4),

@@ -8,7 +8,7 @@ import pytest
 
 from lib_regional.request.errors import SettingsError
 from lib_regional.request.infotext import to_infotext
-from lib_regional.request.scoring.scores import lowest, ranked, score_data, score_text, scored
+from lib_regional.request.scoring.scores import LATEST, lowest, ranked, score_data, score_text, scored
 from lib_regional.request.settings import Settings
 
 REGIONS = [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]
@@ -49,6 +49,8 @@ def test_a_wrong_choice_is_named():
     [
         ("attention_couple", {}, True),
         ("repaint", {}, True),
+        ("repaint", {"repaint": {"by": "latent_composite"}, "latent_composite": {"after": "nothing"}}, False),
+        ("collage", {}, True),
         ("sequential", {}, False),
         ("mrgd", {}, False),
         ("latent_composite", {}, True),
@@ -72,3 +74,9 @@ def test_a_pictures_settings_ask_for_that_picture_alone():
     text = to_infotext(asked(candidates=4, keep="all"))["Regional"]
     assert "scores" not in json.loads(text).get("options", {})
     assert json.loads(to_infotext(asked(candidates=4, enabled=False))["Regional"])["options"] == {"scores": {"enabled": False}}
+
+
+def test_the_first_scored_step_is_the_records():
+    from lib_regional.engine.records.score_record import STEPS
+
+    assert min(STEPS) == LATEST

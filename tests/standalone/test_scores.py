@@ -49,9 +49,17 @@ def test_scores_change_no_picture_and_can_be_off(post, served, method):
     assert {name: set(vars(module)) for name, module in unet.named_modules()} == before
 
 
-@pytest.mark.parametrize("method", ["sequential"])
-def test_other_methods_have_none(post, method):
-    assert "Regional score" not in post(asked(method)).text
+def test_sequential_inpainting_has_none(post):
+    assert "Regional score" not in post(asked("sequential")).text
+
+
+def test_a_repainted_picture_and_a_collage_have_theirs(post):
+    picture = encoded(np.full((64, 48, 3), 200))
+    repaint = {"options": {"repaint": {"source": {"regions": [REGIONS[0], {**REGIONS[1], "prompt": "c"}]}}}}
+    collage = {"regions": [{**REGIONS[0], "picture": f"data:image/png;base64,{picture}"}, REGIONS[1]]}
+    for regional in ({**asked("repaint"), **repaint}, {**asked("collage"), **collage, "options": {"collage": {"colour": "#204060"}}}):
+        [one] = info_of(post(regional))["extra_generation_params"]["Regional scores"]
+        assert len(one["regions"]) == 2 and all(0 <= score <= 1 for score in one["regions"])
 
 
 def test_the_best_candidate_is_the_one_of_the_highest_score(post):

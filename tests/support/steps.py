@@ -12,7 +12,7 @@ from shapes import SIDES, Launches, ShapeLoras, ShapeModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from lib_regional.engine.plan import Plan, plan_pass
-from lib_regional.engine.score_record import ScoreRecord
+from lib_regional.engine.records.score_record import ScoreRecord
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import open_session
 from lib_regional.request.settings import Settings

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from lib_regional.engine.attention_record import AttentionRecord
 from lib_regional.engine.calls import AttentionCall, ModelCall, Row, Site, StepInfo
+from lib_regional.engine.records.attention_record import AttentionRecord
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.settings import Settings
 from lib_regional.tensors.attention.isolation import attend_apart, border_of, conv_apart, norm_apart, parts_of

@@ -199,6 +199,7 @@ _ROWS = (
         "Collage refine",
         prepare="collage:collage",
         work=_collage_work,
+        scored=True,
         serves=frozenset({"picture", "denoise"}),
         options=COLLAGE_FIELDS,
     ),

@@ -9,6 +9,9 @@ from ..errors import Problem
 from ..methods.scene import MethodSettings
 from ..methods.specs import METHODS
 
+LATEST = 0.6
+"""Share of the steps at which regions are scored first (`engine.records.score_record.STEPS`)."""
+
 NAME, DATA = "Regional score", "Regional scores"
 """Names of the infotext's field, and of the data in an API's answer."""
 
@@ -20,8 +23,9 @@ def scored(settings: MethodSettings) -> bool:
     """Whether the settings' method lets regions act through cross-attention where scores are taken."""
     if not settings.option_of("scores")("enabled") or not METHODS[settings.method].scored:
         return False
-    ends = settings.method == "latent_composite" and settings.option("after") == "nothing"
-    return not ends or float(settings.option("alone")) > 0.6
+    method = settings.option("by") if "by" in METHODS[settings.method].options else settings.method
+    option = settings.option_of(method)
+    return method != "latent_composite" or option("after") != "nothing" or float(option("alone")) > LATEST
 
 
 def candidate_problems(settings: MethodSettings) -> Iterator[Problem]:

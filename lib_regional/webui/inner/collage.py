@@ -93,7 +93,7 @@ def _base_plan(plan: Plan) -> Plan:
     """The plan of the picture below: the regions without a picture act on it as they do later, those with one do not."""
     regions = tuple(replace(region, enabled=region.enabled and region.picture is None) for region in plan.layout.regions)
     settings = replace(plan.settings, method=plan.settings.option_of("collage")("by"))
-    return replace(plan, settings=settings, layout=replace(plan.layout, regions=regions), record=None)
+    return replace(plan, settings=settings, layout=replace(plan.layout, regions=regions), record=None, scores=None)
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..request.layout.regions import Layout
-from ..request.layout.windows import Grid, Window, canvas_of
-from ..tensors.attention.placing import Word, owners, region_score, word_attention
-from ..tensors.masks.pyramid import reduce_maps
-from ..tensors.masks.weight_maps import weight_maps
-from .calls import AttentionCall
+from ...request.layout.regions import Layout
+from ...request.layout.windows import Grid, Window, canvas_of
+from ...tensors.attention.placing import Word, owners, region_score, word_attention
+from ...tensors.masks.pyramid import reduce_maps
+from ...tensors.masks.weight_maps import weight_maps
+from ..calls import AttentionCall
 
 STEPS = (0.6, 0.8)
 """Shares of the first pass at which regions are scored: the composition stands, and the method's last phase has begun."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..request.layout.windows import Grid
-from ..tensors.attention.maps import resized
-from ..tensors.attention.regional import split_heads
-from ..tensors.precision import full_precision
-from .calls import AttentionCall
+from ...request.layout.windows import Grid
+from ...tensors.attention.maps import resized
+from ...tensors.attention.regional import split_heads
+from ...tensors.precision import full_precision
+from ..calls import AttentionCall
 
 MOST_TOKENS = 1024
 """Sites with more image tokens are left out: the coarse ones hold the semantics, and cost next to nothing."""

@@ -1,6 +1,7 @@
 """Attention couple on the genuine ldm UNet, from the script's argument to the latent: relations that hold for any weights."""
 
 import copy
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_checkpoint_that_changes_is_followed(webui):
 
 @pytest.mark.parametrize("method", ["attention_couple", "latent_couple"])
 def test_attention_maps_are_kept_and_change_nothing(webui, method, monkeypatch):
-    monkeypatch.setattr("lib_regional.webui.driver.word_positions", lambda host: lambda text: [1, 2])
+    monkeypatch.setattr("lib_regional.webui.recording.word_positions", lambda host: lambda text: [1, 2])
     regions, maps = [{**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"}], AttentionMaps()
     before, p = generate(Processing(webui), *regions, method=method), Processing(webui)
     driver.begin(p, {"enabled": True, "regions": regions, "method": method, "attention_maps": "mine"}, maps)
@@ -137,3 +138,18 @@ def test_attention_maps_are_kept_and_change_nothing(webui, method, monkeypatch):
     assert [[one.region for one in image] for image in maps.of("mine")] == [[0, 1]]
     assert all(0 < one.peak <= 1 and len(one.levels) == one.grid[0] * one.grid[1] for one in maps.of("mine")[0])
     assert "attention_maps" not in str(p.extra_generation_params)
+
+
+@pytest.mark.parametrize("method", ["attention_couple", "latent_couple"])
+def test_regions_are_scored_and_the_picture_is_the_same(webui, method, monkeypatch):
+    regions = [{**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"}]
+    before = generate(Processing(webui), *regions, method=method)
+    monkeypatch.setattr("lib_regional.webui.recording.word_places", lambda host: lambda text: [(text, (1, 2))])
+    p = Processing(webui)
+    driver.begin(p, {"enabled": True, "regions": regions, "method": method})
+    driver.begin_batch(p)
+    assert torch.equal(p.sample(steps=2), before)
+    value = p.extra_generation_params["Regional score"]
+    assert re.fullmatch(r"[01]\.\d\d \(1: [01]\.\d\d, 2: [01]\.\d\d\)", value(p=p, index=0, position_in_batch=0, iteration=0))
+    driver.forget(p)
+    assert "Regional score" not in p.extra_generation_params

@@ -10,9 +10,9 @@ import torch
 from isolation_cases import HALVES, called, latent, plan_of, predict, told
 from toy import rows, toy_model
 
-from lib_regional.engine.records import attention_record
 from lib_regional.engine.calls import Row
 from lib_regional.engine.hooks import Hooks
+from lib_regional.engine.records import attention_record
 from lib_regional.engine.records.attention_record import AttentionRecord
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import preparation

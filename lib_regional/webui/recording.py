@@ -77,7 +77,7 @@ class Recording:
         if self._now is None:
             return
         found, self._now = self._now.scores(), None
-        first = getattr(p, "iteration", 0) * p.batch_size
+        first = getattr(p, "iteration", 0) * getattr(p, "batch_size", len(p.prompts))
         self.scores.update((first + at, found.get(at, {})) for at in range(len(p.prompts)))
         if options.chosen(options.INFOTEXT) and found:
             p.extra_generation_params[NAME] = PerPicture(tuple(score_text(found.get(at, {})) for at in range(len(p.prompts))))

@@ -143,12 +143,15 @@ def test_attention_maps_are_kept_and_change_nothing(webui, method, monkeypatch):
 @pytest.mark.parametrize("method", ["attention_couple", "latent_couple"])
 def test_regions_are_scored_and_the_picture_is_the_same(webui, method, monkeypatch):
     regions = [{**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"}]
-    before = generate(Processing(webui), *regions, method=method)
+    off, unscored = Processing(webui), {"scores": {"enabled": False}}
+    driver.begin(off, {"enabled": True, "regions": regions, "method": method, "options": unscored})
+    driver.begin_batch(off)
+    before = off.sample(steps=4)
     monkeypatch.setattr("lib_regional.webui.recording.word_places", lambda host: lambda text: [(text, (1, 2))])
     p = Processing(webui)
     driver.begin(p, {"enabled": True, "regions": regions, "method": method})
     driver.begin_batch(p)
-    assert torch.equal(p.sample(steps=2), before)
+    assert torch.equal(p.sample(steps=4), before)
     value = p.extra_generation_params["Regional score"]
     assert re.fullmatch(r"[01]\.\d\d \(1: [01]\.\d\d, 2: [01]\.\d\d\)", value(p=p, index=0, position_in_batch=0, iteration=0))
     driver.forget(p)

@@ -70,8 +70,16 @@ def test_a_scored_step_launches_next_to_nothing(name: str, more: int, model: Sha
 
 
 @pytest.mark.slow
+def test_mrgd_launches_no_more_than(model: ShapeModel, plain: Cost) -> None:
+    """Guidance and attention control included, at a step with a source."""
+    with torch.inference_mode():
+        first, *_, later = run(model, CASE["MRGD, 4"], 4, launched)
+    assert later.launches <= 6.7 * plain.launches and first.launches <= 6.8 * plain.launches
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "most"), [("couple, 4", 1.05), ("couple, 16", 1.1), ("LoRAs on attention, separate: all, 4", 2.3), ("MultiDiffusion, 4", 1.1)]
+    ("name", "most"), [("couple, 4", 1.05), ("couple, 16", 1.15), ("LoRAs on attention, separate: all, 4", 2.3), ("MultiDiffusion, 4", 1.1)]
 )
 def test_sdxl_launches_no_more_than(name: str, most: float) -> None:
     sdxl = ShapeModel("sdxl")

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 def ratio(model: ShapeModel, case: Case) -> float:
     with torch.inference_mode():
         weights, plain, made = weights_of(model), with_peak(model, None), with_peak(model, case)
-    assert plain.kept < 2**20 and made.kept <= CACHE_LIMIT + 2**24
+    assert plain.kept < 2**20 and made.kept <= CACHE_LIMIT + 2**25
     return (weights + made.peak) / (weights + plain.peak)
 
 
@@ -29,7 +29,7 @@ def test_sd15_at_512(count: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("count", "cache"), [(4, True), (16, False)])
+@pytest.mark.parametrize(("count", "cache"), [(4, True), (16, True), (16, False)])
 def test_sdxl_at_1024(count: int, cache: bool) -> None:
     case = Case("couple", count, options={"cache": cache})
     assert ratio(ShapeModel("sdxl"), case) <= 1.05

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import steps
 import torch
-from shapes import ShapeModel
+from shapes import Cond, ShapeLoras, ShapeModel
 from steps import Case, installed
+from torch import Tensor, nn
 
 from lib_regional.methods import couple
-from lib_regional.methods.common import isolation
+from lib_regional.methods.common import isolation, lora_work
+from lib_regional.tensors.lora.deltas import LayerDelta
 
 
 def refused(*_: Any) -> Any:
     raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
+
+
+LORAS = Case("LoRAs", 2, options={"separate": "all"}, loras="convolutions")
 
 
 def stacks(patch: pytest.MonkeyPatch) -> None:
@@ -30,10 +37,38 @@ def masks(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(isolation, "masking_pays", lambda *_: True)
 
 
+def stacks_loras(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lora_work, "stacking_loras_pays", lambda *_: True)
+    patch.setattr(lora_work, "stacking_convs_pays", lambda *_: True)
+
+
+class Drawn(ShapeModel):
+    """A small UNet that computes, with a context of its own for every text."""
+
+    def encode_schedules(self, texts: list[str], steps: int, *, negative: bool, size: tuple[int, int]) -> list[Any]:
+        """See `hosts.diffusers.adapter`."""
+        return [((steps, Cond(drawn(77, self.width, seed=sum(map(ord, text))))),) for text in texts]
+
+
+class DrawnLoras(ShapeLoras):
+    """LoRAs that change their layers, the same ones in every generation."""
+
+    def _delta(self, layer: nn.Module) -> LayerDelta:
+        made = super()._delta(layer)
+        assert made.down is not None and made.up is not None
+        return replace(made, down=drawn(*made.down.shape, seed=1) * 0.05, up=drawn(*made.up.shape, seed=2) * 0.05)
+
+
+def drawn(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
 @pytest.fixture(scope="module")
 def model() -> ShapeModel:
     torch.manual_seed(0)
-    return ShapeModel("toy", torch.float32, "cpu")
+    made = Drawn("toy", torch.float32, "cpu")
+    made.pair = drawn(2, 77, made.width, seed=3)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -48,12 +83,15 @@ def model() -> ShapeModel:
             Case("LoRAs", 2, options={"separate": "attention"}, loras="attention"),
             "masked self-attention",
         ),
+        (lora_work, "add_outer", stacks_loras, LORAS, "the regions' LoRAs all at once"),
+        (lora_work, "add_conv", stacks_loras, LORAS, "the regions' LoRAs all at once"),
     ],
 )
 def test_the_picture_is_the_same_in_smaller_calls(
     owner: Any, large: str, chosen: Any, case: Case, line: str, model: ShapeModel, monkeypatch: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     chosen(monkeypatch)
+    monkeypatch.setattr(steps, "ShapeLoras", DrawnLoras)
     x = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         with installed(model, case):
@@ -61,7 +99,7 @@ def test_the_picture_is_the_same_in_smaller_calls(
         monkeypatch.setattr(owner, large, refused)
         with caplog.at_level(logging.WARNING), installed(model, case):
             found = [model.step(x, index, x) for index in range(2)]
-    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(found, wanted, strict=True))
+    assert all(torch.allclose(a, b, atol=1e-3) for a, b in zip(found, wanted, strict=True))  # of values up to 60
     assert sum(line in record.getMessage() for record in caplog.records) == 1
 
 

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from ...engine.calls import ModelCall
+from ...engine.calls import LayerCall, ModelCall
 from ...request.layout.windows import Grid
 from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.stacked import Factors, factors_of, inner_tokens, is_low_rank, joined_factors, rank_of
@@ -52,6 +52,18 @@ class Deltas(Protocol):
 
     def at(self, key: NetworkKey, layer: str, like: Tensor) -> LayerDelta | None:
         """The delta of one LoRA for one layer, on the device and in the precision of ``like``."""
+        ...
+
+
+class Isolation(Protocol):
+    """Keeps parts of the canvas apart in layers through which they would see each other (`methods.common.isolation`)."""
+
+    def delta(self, call: LayerCall, delta: LayerDelta) -> Tensor | None:
+        """What a delta gives in a norm or a convolution within the parts; None: as ever."""
+        ...
+
+    def conv(self, call: LayerCall, own: LayerDelta, run: Callable[[Tensor], Tensor]) -> Tensor:
+        """What ``run``, a convolution with the weight of ``own``, makes of the layer's input, without what places see of other parts."""
         ...
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -33,26 +32,15 @@ from ...tensors.lora.stacked import (
     stacking_loras_pays,
     token_maps,
 )
+from ...tensors.out_of_memory import go_on_smaller, is_out_of_memory
 from ...tensors.precision import in_type
-from .lora_factors import Acting, Deltas, FactorStore, Inner, NetworkKey, Placement, Strengths
+from .lora_factors import Acting, Deltas, FactorStore, Inner, Isolation, NetworkKey, Placement, Strengths
 
 Work = Callable[[LayerCall, Tensor], Tensor]
 """``(call, y)`` -> what takes the place of y, a new tensor."""
 
 IDLE = 3
 """Steps without a call of its kind after which what was prepared for a stage makes room."""
-
-
-class Isolation(Protocol):
-    """Keeps parts of the canvas apart in layers through which they would see each other (`methods.common.isolation`)."""
-
-    def delta(self, call: LayerCall, delta: LayerDelta) -> Tensor | None:
-        """What a delta gives in a norm or a convolution within the parts; None: as ever."""
-        ...
-
-    def conv(self, call: LayerCall, own: LayerDelta, run: Callable[[Tensor], Tensor]) -> Tensor:
-        """What ``run``, a convolution with the weight of ``own``, makes of the layer's input, without what places see of other parts."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +87,22 @@ class LoraWork:
         self._stages: dict[Hashable, Stage] = {}
         self._store = FactorStore()
         self._step = 0
+        self._stacks = True
         self._now: tuple[ModelCall, Stage] | None = None
+
+    def added(self, call: LayerCall, by_attributes: bool) -> Tensor:
+        """The layer's output with its LoRAs, see `of`; where memory does not suffice for all at once, one after the other from now on."""
+        try:
+            return _done(self.of(call, by_attributes), call)
+        except RuntimeError as error:
+            if not self._stacks or not is_out_of_memory(error):
+                raise
+        self._stacks, self._store = False, FactorStore()
+        for stage in self._stages.values():
+            for kept in (stage.layers, stage.by_attributes, stage.maps):
+                kept.clear()
+        go_on_smaller("the regions' LoRAs all at once were too much for the memory; going on with one after the other.")
+        return _done(self.of(call, by_attributes), call)
 
     def of(self, call: LayerCall, by_attributes: bool) -> tuple[Work, ...]:
         """What is to be done in a layer; nothing where no LoRA acts. ``by_attributes``: the strengths are its per-token attributes."""
@@ -137,7 +140,7 @@ class LoraWork:
         flat = call.x.dim() != 4
         grid = call.grid if flat else (call.y.shape[-2], call.y.shape[-1])
         acting = self._acting(stage, call, grid, call.name)
-        low = [one for one in acting if is_low_rank(one.delta)]
+        low = [one for one in acting if is_low_rank(one.delta)] if self._stacks else []
         if not flat and self._isolation is None and not _convs_stack(low, call):
             low = []
         work = [self._stacked(stage, call, grid, low, by_attributes)] if low else []
@@ -225,6 +228,13 @@ class LoraWork:
             return done
 
         return work
+
+
+def _done(work: tuple[Work, ...], call: LayerCall) -> Tensor:
+    y = call.y
+    for one in work:
+        y = one(call, y)
+    return y
 
 
 def _weighted(strengths: Strengths, keep_inactive: bool) -> list[_Weighted]:

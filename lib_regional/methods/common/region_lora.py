@@ -24,8 +24,8 @@ from ...tensors.lora.low_rank import added, moved
 from ...tensors.lora.stacked import Factors, OnRows, add_on_rows, factors_of, is_low_rank, on_rows
 from ...tensors.masks.pyramid import Pyramid
 from .contexts import region_loras
-from .lora_factors import NetworkKey, Placement, Strengths
-from .lora_work import Isolation, LoraWork
+from .lora_factors import Isolation, NetworkKey, Placement, Strengths
+from .lora_work import LoraWork
 
 CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
 """Layers whose input is a context, which has no place in the picture."""
@@ -237,15 +237,11 @@ def layer_hooks(
 
     def hook(call: LayerCall) -> Tensor | None:
         by_attributes = _by_attributes(call)
-        work = prepared.of(call, by_attributes)
-        if not work:
+        if not prepared.of(call, by_attributes):
             return None
         if not by_attributes:
             _check_shape(call, placement.whole_rows)
-        y = call.y
-        for one in work:
-            y = one(call, y)
-        return y
+        return prepared.added(call, by_attributes)
 
     return {name: hook for name in networks.layers if contexts or not name.endswith(CONTEXT_LAYERS)}
 

@@ -62,7 +62,7 @@ _ROWS = (
         options={
             "cache": Flag(
                 "Keep keys and values over the steps: faster, for some memory. In half precision 77 tokens of text take 3.7 MiB on SD1.5 "
-                "and 25 MiB on SDXL; beyond 512 MiB in all, texts are projected anew in every step.",
+                "and 25 MiB on SDXL; beyond 240 MiB in all, texts are projected anew in every step.",
                 True,
             ),
             "separate": Choice(

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources aa595b3c35389167b9a19573f332da2d6e701de60409c8bc255aa39c6b8097e0
-// script f71300fcf4baece8d349514bde5f3137892a017ba7761019d7e1b821e8cb34ea
+// sources a4228af036f510277b9b485658d135de36fd46578753a953f04639d567a5ca69
+// script 1c5e0f3da53c6b64badb83d429ad70da85cc7cbadb078ec475930fe8b7c380b7
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -4962,7 +4962,7 @@
     const bound2 = [];
     const add = (field) => (bound2.push(field), field.node);
     const options = buildOptions();
-    const bar = buildBar(panel, add, [options.optionsBox, options.detailBox]);
+    const bar = buildBar(panel, add, [options.options.box, ...options.beside.map(({ box }) => box)]);
     const layout = buildLayout(panel, add);
     const texts2 = buildTexts(panel, add);
     const side = el("div", { class: "rg-side" }, stage.node, messages);
@@ -4971,12 +4971,14 @@
     panel.mount.replaceChildren(node);
     return { node, stage, list, overlay, messages, bound: bound2, texts: texts2, ...options, ...layout };
   }
+  var BESIDE = { detail: "Detail pass", scores: "Scores and candidates" };
   function buildOptions() {
-    const options = el("div", { class: "rg-row rg-options" });
-    const detail = el("div", { class: "rg-row rg-options" });
-    const optionsBox = el("details", { class: "rg-more" }, el("summary", { localized: "Options of the method" }), options);
-    const detailBox = el("details", { class: "rg-more" }, el("summary", { localized: "Detail pass" }), detail);
-    return { options, optionsBox, detail, detailBox };
+    const section = (title) => {
+      const row = el("div", { class: "rg-row rg-options" });
+      return { row, box: el("details", { class: "rg-more" }, el("summary", { localized: title }), row) };
+    };
+    const beside = Object.entries(BESIDE).map(([owner, title]) => ({ owner, ...section(title) }));
+    return { options: section("Options of the method"), beside };
   }
   function buildBar(panel, add, boxes) {
     const fields = [
@@ -5014,17 +5016,19 @@
     ];
     return el("details", { class: "rg-more" }, el("summary", { localized: "Texts for the whole picture" }), fields.map(add));
   }
-  function drawMethodOptions(panel, { options, optionsBox, detail, detailBox }) {
+  function drawMethodOptions(panel, { options, beside }) {
     const { method } = panel.store.get();
     const elsewhere = EDIT_METHODS.includes(method) ? EDIT_OPTIONS : method === "repaint" ? REPAINT_OPTIONS : [];
     const own = method === "repaint" && panel.schema ? repaintFields(panel) : [];
-    const fields = [...own, ...optionFields(panel, method, elsewhere)];
-    const passes = optionFields(panel, "detail", []);
-    options.replaceChildren(...fields.map((field) => field.node));
-    detail.replaceChildren(...passes.map((field) => field.node));
-    optionsBox.hidden = !fields.length;
-    detailBox.hidden = !passes.length;
-    return [...fields, ...passes];
+    const drawn = [
+      { ...options, fields: [...own, ...optionFields(panel, method, elsewhere)] },
+      ...beside.map(({ owner, row, box }) => ({ row, box, fields: optionFields(panel, owner, []) }))
+    ];
+    for (const { row, box, fields } of drawn) {
+      row.replaceChildren(...fields.map((field) => field.node));
+      box.hidden = !fields.length;
+    }
+    return drawn.flatMap(({ fields }) => fields);
   }
   var optionFields = (panel, owner, elsewhere) => Object.entries(methodOptions(panel.schema, owner)).filter(([name]) => !elsewhere.includes(name)).flatMap(([name, schema]) => schemaField(panel, `options.${owner}.${name}`, name, schema) || []);
   function updateLayout({ modes, gridParts, freeParts, count, texts: texts2 }, state) {

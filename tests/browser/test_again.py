@@ -41,6 +41,20 @@ def test_the_detail_pass_of_all_regions_and_of_one(editor):
     assert not editor.faults
 
 
+def test_scores_and_candidates_have_inputs_and_their_scores_are_shown(editor):
+    unfold(editor, "Scores and candidates")
+    editor.field("options.scores.candidates").fill("2")
+    assert editor.settings["options"]["scores"] == {"candidates": 2}
+    editor.generate(steps=3)
+    shown = editor.page.eval_on_selector("#html_info_txt2img", "node => node.textContent")
+    assert "Regional score" in shown and "(1: " in shown
+    editor.field("options.scores.candidates").fill("1")
+    editor.field("options.scores.enabled").uncheck()
+    editor.generate(steps=2)
+    assert "Regional score" not in editor.page.eval_on_selector("#html_info_txt2img", "node => node.textContent")
+    assert not editor.faults
+
+
 def test_the_shown_picture_is_repainted(editor):
     mask = "rle:64x64:" + ",".join("0*32,255*32" for _ in range(64))  # longer than what the page shows of a text
     editor.load({**TWO, "regions": [TWO["regions"][0], {"mask": mask, "prompt": "a blue square"}]})

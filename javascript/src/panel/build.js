@@ -47,7 +47,7 @@ export function buildPanel(panel) {
     /** @type {(field: Field) => HTMLElement} */
     const add = (field) => (bound.push(field), field.node);
     const options = buildOptions();
-    const bar = buildBar(panel, add, [options.optionsBox, options.detailBox]);
+    const bar = buildBar(panel, add, [options.options.box, ...options.beside.map(({box}) => box)]);
     const layout = buildLayout(panel, add);
     const texts = buildTexts(panel, add);
     const side = el("div", {class: "rg-side"}, stage.node, messages);
@@ -57,12 +57,16 @@ export function buildPanel(panel) {
     return {node, stage, list, overlay, messages, bound, texts, ...options, ...layout};
 }
 
+/** What goes with every method: its name in the options, and the title of its section. */
+const BESIDE = {detail: "Detail pass", scores: "Scores and candidates"};
+
 function buildOptions() {
-    const options = el("div", {class: "rg-row rg-options"});
-    const detail = el("div", {class: "rg-row rg-options"});
-    const optionsBox = el("details", {class: "rg-more"}, el("summary", {localized: "Options of the method"}), options);
-    const detailBox = el("details", {class: "rg-more"}, el("summary", {localized: "Detail pass"}), detail);
-    return {options, optionsBox, detail, detailBox};
+    const section = (/** @type {string} */ title) => {
+        const row = el("div", {class: "rg-row rg-options"});
+        return {row, box: el("details", {class: "rg-more"}, el("summary", {localized: title}), row)};
+    };
+    const beside = Object.entries(BESIDE).map(([owner, title]) => ({owner, ...section(title)}));
+    return {options: section("Options of the method"), beside};
 }
 
 /**
@@ -119,23 +123,26 @@ function buildTexts(panel, add) {
 }
 
 /**
- * Show the options of the chosen method and of the detail pass, as the schema describes them; those of the drawer "Edit" stand there.
+ * Show the options of the chosen method and of what goes with every method, as the schema describes them; those of the drawer "Edit"
+ * stand there.
  *
  * @param {Panel} panel
  * @param {PanelParts} parts
  * @returns {Field[]}
  */
-export function drawMethodOptions(panel, {options, optionsBox, detail, detailBox}) {
+export function drawMethodOptions(panel, {options, beside}) {
     const {method} = panel.store.get();
     const elsewhere = EDIT_METHODS.includes(method) ? EDIT_OPTIONS : method === "repaint" ? REPAINT_OPTIONS : [];
     const own = method === "repaint" && panel.schema ? repaintFields(panel) : [];
-    const fields = [...own, ...optionFields(panel, method, elsewhere)];
-    const passes = optionFields(panel, "detail", []);
-    options.replaceChildren(...fields.map((field) => field.node));
-    detail.replaceChildren(...passes.map((field) => field.node));
-    optionsBox.hidden = !fields.length;
-    detailBox.hidden = !passes.length;
-    return [...fields, ...passes];
+    const drawn = [
+        {...options, fields: [...own, ...optionFields(panel, method, elsewhere)]},
+        ...beside.map(({owner, row, box}) => ({row, box, fields: optionFields(panel, owner, [])})),
+    ];
+    for (const {row, box, fields} of drawn) {
+        row.replaceChildren(...fields.map((field) => field.node));
+        box.hidden = !fields.length;
+    }
+    return drawn.flatMap(({fields}) => fields);
 }
 
 /**

@@ -100,7 +100,10 @@ def _picture_note(text: str, kept: str | None) -> str:
         return ""
     if kept is None:
         return "has a picture of {} × {} pixels, for which the picture's parameters have no room: they leave it out.".format(*size)
-    return "has a picture of {} × {} pixels: the picture's parameters keep it as {} × {}.".format(*size, *open_drawn(kept).size)
+    small = open_drawn(kept)
+    losses = ", with the small losses of WebP" if kept.startswith("data:image/webp") else ""
+    how = f"{small.width} × {small.height}{losses}"
+    return "has a picture of {} × {} pixels: the picture's parameters keep it as {}.".format(*size, how)
 
 
 def reductions(settings: Settings) -> Iterator[str]:

@@ -99,7 +99,8 @@ def test_the_parameters_hold_the_reduced_picture_and_say_so():
     found = from_infotext(to_infotext(asked, reduce_pictures=lasting_pictures))
     side = max(open_drawn(found.regions[0].picture).size)
     assert found.regions[0].denoise == 0.25
-    note = f'Region 1 ("a cat") has a picture of 700 × 700 pixels: the picture\'s parameters keep it as {side} × {side}.'
+    kept = f"the picture's parameters keep it as {side} × {side}, with the small losses of WebP."
+    note = f'Region 1 ("a cat") has a picture of 700 × 700 pixels: {kept}'
     assert list(reductions(asked)) == [note]
 
 

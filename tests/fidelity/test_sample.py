@@ -33,8 +33,8 @@ def test_the_judge_sees_what_stands_where():
 
 
 def test_attention_couple_places_what_the_plain_prompt_does_not(make):
-    sample = [case for case in cases(0.2) if case.kind in ("2 columns", "2 rows", "3 columns")]
-    single = figures(run(singles(24), "plain", make))
+    sample = [case for case in cases(0.1) if case.kind in ("2 columns", "2 rows", "3 columns")]
+    single = figures(run(singles(16), "plain", make))
     plain = figures(run(sample, "plain", make))
     couple = figures(run(sample, "attention_couple", make))
     assert single.placed >= 0.75

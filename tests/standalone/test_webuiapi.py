@@ -1,14 +1,18 @@
-"""The Python client ``webuiapi``, call by call: whatever it asks of a WebUI is answered."""
+"""The Python client ``webuiapi``, call by call: whatever it asks of a WebUI the standalone host answers."""
 
 from __future__ import annotations
 
 import pytest
 import webuiapi
-from client import HALVES, regional
 from PIL import Image
 
+from lib_regional.standalone.server.app import serve
+
 SMALL = {"width": 64, "height": 64, "steps": 2, "seed": 7, "prompt": "a red circle on grass"}
-SETTINGS = regional([{**half, "prompt": text} for half, text in zip(HALVES, ("a red circle", "a blue square"), strict=True)])
+SETTINGS = {
+    "enabled": True,
+    "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a red circle"}, {"box": [0.5, 0, 1, 1], "prompt": "a blue square"}],
+}
 LISTS = (
     "get_samplers", "get_schedulers", "get_upscalers", "get_latent_upscale_modes", "get_sd_models", "get_loras", "get_sd_vae",
     "get_hypernetworks", "get_face_restorers", "get_realesrgan_models", "get_prompt_styles",
@@ -16,8 +20,9 @@ LISTS = (
 
 
 @pytest.fixture(scope="module")
-def client(url):
-    return webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1", sampler="Euler a", steps=2)
+def client():
+    with serve() as own:
+        yield webuiapi.WebUIApi(baseurl=f"{own.url}/sdapi/v1", sampler="Euler a", steps=2)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -101,11 +100,14 @@ def importable(name: str) -> bool:
 
 
 def modules_outside_standalone() -> Iterator[str]:
+    """Found by their files: `pkgutil.walk_packages` would import the standalone host's packages on its way."""
     import lib_regional
 
-    for found in pkgutil.walk_packages(lib_regional.__path__, "lib_regional."):
-        if not found.name.startswith("lib_regional.standalone"):
-            yield found.name
+    root = Path(lib_regional.__file__).parent
+    for path in root.rglob("*.py"):
+        parts = path.relative_to(root.parent).with_suffix("").parts
+        if parts[1:2] != ("standalone",):
+            yield ".".join(parts).removesuffix(".__init__")
 
 
 def import_all() -> None:

@@ -81,25 +81,26 @@ def raw_tags(text: str) -> tuple[str, ...]:
 
 def ignored_options(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """(tag, names) of the LoRA tags of ``text`` with options that nothing in a region reads, such as ``lbw=`` or ``stop=``."""
-    found = ((tag, tuple(key for key in _named(tag) if key not in OPTIONS)) for tag in raw_tags(text))
+    found = ((tag, tuple(key.strip() for key in _arguments(tag[1:-1])[1] if key not in OPTIONS)) for tag in raw_tags(text))
     return tuple((tag, names) for tag, names in found if names)
 
 
-def _named(tag: str) -> list[str]:
-    items = (item.partition("=") for item in tag[1:-1].split(":")[1:])
-    return [key.strip() for key, equals, value in items if equals and "=" not in value]
-
-
-def _read(tag: str, arguments: str, where: str, path: str) -> LoraTag:
-    """``name:te:unet:dyn`` by place, or ``te=``, ``unet=``, ``dyn=`` by name; te is 1 by default and unet the same as te."""
+def _arguments(text: str) -> tuple[list[str], dict[str, str]]:
+    """(arguments by place, arguments by name) of ``a:b:key=value``."""
     placed: list[str] = []
     named: dict[str, str] = {}
-    for item in arguments.split(":"):
+    for item in text.split(":"):
         key, equals, value = item.partition("=")
         if equals and "=" not in value:
             named[key] = value
         else:
             placed.append(item)
+    return placed, named
+
+
+def _read(tag: str, arguments: str, where: str, path: str) -> LoraTag:
+    """``name:te:unet:dyn`` by place, or ``te=``, ``unet=``, ``dyn=`` by name; te is 1 by default and unet the same as te."""
+    placed, named = _arguments(arguments)
     if not placed or not placed[0].strip():
         raise settings_error(path, tag, "<lora:name:strength>", where=where, text=f"{tag} names no LoRA.")
 

@@ -52,8 +52,8 @@ def region_score(words: Sequence[Word]) -> float:
 
     Words that everybody asks for have no cells outside; they count only where all words are such.
     """
-    telling = [word for word in words if len(word[1])] or list(words)
-    keywords = sorted(telling, key=lambda word: spread(torch.cat(word)))[: max(1, int(KEYWORDS * len(words)))]
+    distinct = [word for word in words if len(word[1])] or list(words)
+    keywords = sorted(distinct, key=lambda word: spread(torch.cat(word)))[: max(1, int(KEYWORDS * len(words)))]
     return sum(placed(*word) for word in keywords) / len(keywords)
 
 

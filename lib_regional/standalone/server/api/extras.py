@@ -77,8 +77,8 @@ def add_extras(router: APIRouter, prefix: str) -> None:
     def batch(request: ExtrasBatchRequest) -> dict[str, Any]:
         """Several pictures upscaled, in order."""
         given = _opened([file.data for file in request.imageList], "imageList")
-        made = [upscaled(request, image, f"imageList[{at}]") for at, image in enumerate(given)]
-        return {"html_info": _info(request), "images": [pictures.to_base64(image) for image in made]}
+        images = [pictures.to_base64(upscaled(request, image, f"imageList[{at}]")) for at, image in enumerate(given)]
+        return {"html_info": _info(request), "images": images}
 
     def absent(request: Request) -> None:
         name = request.url.path.split(prefix, 1)[1]

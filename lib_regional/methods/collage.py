@@ -19,6 +19,7 @@ from ..engine.plan import Plan
 from ..engine.ports import Host
 from ..request.collage.options import strengths_of
 from ..request.errors import RegionalError
+from ..tensors.device_copies import Moved
 from ..tensors.latents.strengths import free_cells, strength_map
 from .pictures.by import BY
 from .pictures.keeping import kept_outside
@@ -47,14 +48,15 @@ class Refining:
     """State of one generation. ``call.x`` begins as the collage's latent with noise, in a txt2img pass by what is written here."""
 
     def __init__(self, source: Collage, strengths: Strengths, hooks: Hooks) -> None:
-        self._source, self._strengths, self._hooks = source, strengths, hooks
+        self._source, self._strengths, self._hooks, self._moved = source, strengths, hooks, Moved()
 
     def denoiser(self, call: DenoiserCall) -> Tensor:
         """The prediction where cells are free, the collage elsewhere."""
         height, width = call.x.shape[-2:]
-        kept = self._source.latent(height, width).to(call.x).expand_as(call.x)
-        free = free_cells(self._strengths.at(height, width), self._source.remaining(call.step))
-        everywhere, free = bool(free.all()), free.to(call.x.device)
+        kept = self._moved(self._source.latent(height, width), call.x).expand_as(call.x)
+        strengths, remaining = self._strengths.at(height, width), self._source.remaining(call.step)
+        everywhere = bool(free_cells(strengths, remaining).all())
+        free = free_cells(self._moved(strengths, call.x.new_empty(0, dtype=strengths.dtype)), remaining)
         self._begin(call, kept, free)
         made = call.run() if self._hooks.denoiser is None else self._hooks.denoiser(call)
         return made if everywhere else torch.where(free, made, kept.to(made))

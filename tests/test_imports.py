@@ -67,7 +67,7 @@ def run_blocked(what: str, folder: Path, program: str = "") -> subprocess.Comple
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
 
 
-@pytest.mark.parametrize("what", ["modules", "a1111", "forge"])
+@pytest.mark.parametrize("what", ["a1111", "forge"])
 def test_nothing_else_is_needed(what: str, tmp_path: Path) -> None:
     done = run_blocked(what, tmp_path)
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["done"]), done.stderr[-4000:]

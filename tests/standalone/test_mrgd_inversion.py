@@ -26,6 +26,8 @@ from lib_regional.tensors.device_copies import Moved
 
 REGION = {"box": [0, 0, 0.5, 1], "prompt": "a red circle on grass"}
 STEPS = 10
+BRIEF = 3
+"""Steps where only what is kept of an inversion counts."""
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +35,16 @@ def small():
     return load_model(device="cpu")
 
 
-def inversion(model, inner=10, prompt=REGION["prompt"], scale=3.0):
+def inversion(model, inner=10, prompt=REGION["prompt"], scale=3.0, count=STEPS):
     settings = Settings.parse({"enabled": True, "method": "mrgd", "regions": [{**REGION, "prompt": prompt}], "base": {"prompt": "grass"}})
-    plan = Plan(settings, settings.layout(), (128, 128), plan_pass(settings, ["grass"], [""], STEPS))
+    plan = Plan(settings, settings.layout(), (128, 128), plan_pass(settings, ["grass"], [""], count))
     side, host = Side("source", plan, 0, 0.0), DiffusersHost(model)
-    steps = list(reversed(ddim_timesteps(STEPS)))
+    steps = list(reversed(ddim_timesteps(count)))
     return Inversion(host, side, Texts(host, encode_sides(host, [side])), steps, scale, inner)
+
+
+def brief(model, inner=1, **fields):
+    return inversion(model, inner, count=BRIEF, **fields)
 
 
 @pytest.fixture(scope="module")
@@ -174,22 +180,22 @@ def test_what_is_to_change_begins_with_fresh_noise():
 
 def test_an_inversion_is_kept_by_picture_and_layout(small, clean, tmp_path, monkeypatch):
     with torch.no_grad():
-        first = cached(inversion(small, inner=1), clean, tmp_path)
+        first = cached(brief(small), clean, tmp_path)
         monkeypatch.setattr(Inversion, "invert", lambda *_: pytest.fail("inverted twice"))
-        again = cached(inversion(small, inner=1), clean, tmp_path)
+        again = cached(brief(small), clean, tmp_path)
         assert torch.equal(first.start, again.start) and first.contexts.keys() == again.contexts.keys()
         assert all(torch.equal(value, again.contexts[name]) for name, value in first.contexts.items())
-        assert len(first.leftovers) == STEPS and first.leftovers.keys() == again.leftovers.keys()
+        assert len(first.leftovers) == BRIEF and first.leftovers.keys() == again.leftovers.keys()
         assert all(torch.equal(value, again.leftovers[name]) for name, value in first.leftovers.items())
         monkeypatch.setattr(Inversion, "invert", lambda self, x: first)
-        for other in (inversion(small, prompt="a blue square"), inversion(small, scale=4.0), inversion(small, inner=2)):
+        for other in (brief(small, prompt="a blue square"), brief(small, scale=4.0), brief(small, inner=2)):
             cached(other, clean, tmp_path)
-        cached(inversion(small), clean + 0.1, tmp_path)
+        cached(brief(small, inner=10), clean + 0.1, tmp_path)
     assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_a_named_picture_is_found_again_although_its_latents_are_drawn(small, clean, tmp_path, monkeypatch):
-    named = replace(inversion(small, inner=1), picture="one")
+    named = replace(brief(small), picture="one")
     drawn = clean + 0.02 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         first = cached(named, clean, tmp_path)
@@ -208,22 +214,22 @@ def test_a_named_picture_is_found_again_although_its_latents_are_drawn(small, cl
 )
 def test_a_damaged_file_is_written_anew(small, clean, tmp_path, monkeypatch, damage):
     with torch.no_grad():
-        first = cached(inversion(small, inner=1), clean, tmp_path)
+        first = cached(brief(small), clean, tmp_path)
         (file,) = tmp_path.iterdir()
         file.write_bytes(damage(file.read_bytes()))
         monkeypatch.setattr(Inversion, "invert", lambda self, x: first)
-        assert cached(inversion(small, inner=1), clean, tmp_path) is first
+        assert cached(brief(small), clean, tmp_path) is first
         monkeypatch.setattr(Inversion, "invert", lambda *_: pytest.fail("inverted twice"))
-        assert torch.equal(cached(inversion(small, inner=1), clean, tmp_path).start, first.start)
+        assert torch.equal(cached(brief(small), clean, tmp_path).start, first.start)
     assert [kept.name for kept in tmp_path.iterdir()] == [file.name]
 
 
 def test_an_inversion_tells_how_far_it_is_and_can_be_stopped(small, clean, tmp_path):
     told = []
-    run = replace(inversion(small, inner=1), announce=lambda done, total: told.append((done, total)) or len(told) < 5)
+    run = replace(brief(small), announce=lambda done, total: told.append((done, total)) or len(told) < 5)
     with torch.no_grad(), pytest.raises(Stopped):
         cached(run, clean, tmp_path)
-    assert told == [(done, 2 * STEPS) for done in range(5)] and list(tmp_path.iterdir()) == []
+    assert told == [(done, 2 * BRIEF) for done in range(5)] and list(tmp_path.iterdir()) == []
 
 
 def test_the_page_shows_the_inversion(monkeypatch):

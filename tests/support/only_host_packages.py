@@ -1,7 +1,8 @@
 """A program for a fresh process that has nothing but the packages of every WebUI: all others are blocked by an import hook.
 
-    python only_host_packages.py modules         imports every module outside standalone/
-    python only_host_packages.py a1111|forge     runs scripts/regional.py on that host's double, from its loading to a picture
+    python only_host_packages.py a1111     imports every module outside standalone/, then runs scripts/regional.py on that host's double,
+                                           from its loading to a picture
+    python only_host_packages.py forge     the same without the import of every module
 
 It prints "done", or fails with what was imported and should not have been.
 """
@@ -222,13 +223,12 @@ def run_script(host: str, folder: Path) -> None:
     assert not webui.callbacks.logged, webui.callbacks.logged
 
 
-def main(what: str, folder: str) -> None:
+def main(host: str, folder: str) -> None:
     sys.path.insert(0, str(ROOT))
     finder = block(OURS | {"modules"})
-    if what == "modules":
+    if host == "a1111":
         import_all()
-    else:
-        run_script(what, Path(folder))
+    run_script(host, Path(folder))
     ours = [name for name in finder.refused if name in sys.modules]
     assert not ours, ours
     print("done")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from suite import Case, payload
+from suite import SAMPLING, Case, payload
 
 from lib_regional.request.settings import Settings
 from lib_regional.standalone.train.measures.evaluate import Border, Judgement, Wanted, judge
@@ -21,6 +20,31 @@ Make = Callable[[dict[str, Any]], Picture]
 
 
 @dataclass(frozen=True)
+class Place:
+    """How one region came out; see `lib_regional.standalone.train.measures.evaluate.RegionResult`."""
+
+    right: bool
+    colour: bool
+    missing: bool
+    leak: int
+    extra: int
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is kept of a judgement: its places, objects across borders, and the seams' ratios."""
+
+    places: tuple[Place, ...]
+    straddling: int
+    seams: tuple[float, ...]
+
+    @property
+    def all_right(self) -> bool:
+        """Whether every region is right."""
+        return all(place.right for place in self.places)
+
+
+@dataclass(frozen=True)
 class Result:
     """One case by one method."""
 
@@ -28,6 +52,13 @@ class Result:
     method: str
     picture: Picture
     judgement: Judgement
+
+    @property
+    def marks(self) -> Marks:
+        """What is kept of the judgement."""
+        regions, judged = self.judgement.regions, self.judgement
+        places = tuple(Place(r.right, r.colour_right, r.missing, r.leak, r.extra) for r in regions)
+        return Marks(places, judged.straddling, tuple(seam for seam in judged.seams if math.isfinite(seam)))
 
 
 @dataclass(frozen=True)
@@ -73,35 +104,28 @@ def assess(case: Case, method: str, picture: Picture) -> Result:
     return Result(case, method, picture, judge(picture, wanted, borders(case)))
 
 
-def run(cases: Iterable[Case], method: str, make: Make, workers: int = 1, progress: Callable[[], None] = lambda: None) -> list[Result]:
+def run(cases: Iterable[Case], method: str, make: Make, sampling: dict[str, Any] = SAMPLING) -> list[Result]:
     """Make and judge every case."""
-
-    def one(case: Case) -> Result:
-        result = assess(case, method, make(payload(case, method)))
-        progress()
-        return result
-
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(one, cases))
+    return [assess(case, method, make(payload(case, method, sampling))) for case in cases]
 
 
-def figures(results: list[Result]) -> Figures:
-    """Shares over all regions of ``results``."""
-    regions = [r for result in results for r in result.judgement.regions]
-    seams = [s for result in results for s in result.judgement.seams if math.isfinite(s)]
+def figures(pictures: Sequence[Marks]) -> Figures:
+    """Shares over all regions of ``pictures``."""
+    places = [place for marks in pictures for place in marks.places]
+    seams = [seam for marks in pictures for seam in marks.seams]
 
     def share(hits: Iterable[bool]) -> float:
-        return sum(map(bool, hits)) / max(1, len(regions))
+        return sum(map(bool, hits)) / max(1, len(places))
 
     return Figures(
-        pictures=len(results),
-        places=len(regions),
-        placed=share(r.right for r in regions),
-        complete=sum(result.judgement.all_right for result in results) / max(1, len(results)),
-        colour=share(r.colour_right for r in regions),
-        missing=share(r.missing for r in regions),
-        leak=share(r.leak > 0 for r in regions),
-        extra=share(r.extra > 0 for r in regions),
-        straddling=sum(result.judgement.straddling > 0 for result in results) / max(1, len(results)),
+        pictures=len(pictures),
+        places=len(places),
+        placed=share(place.right for place in places),
+        complete=sum(marks.all_right for marks in pictures) / max(1, len(pictures)),
+        colour=share(place.colour for place in places),
+        missing=share(place.missing for place in places),
+        leak=share(place.leak > 0 for place in places),
+        extra=share(place.extra > 0 for place in places),
+        straddling=sum(marks.straddling > 0 for marks in pictures) / max(1, len(pictures)),
         seam=statistics.median(seams) if seams else math.nan,
     )

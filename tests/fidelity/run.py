@@ -1,9 +1,10 @@
-"""The whole suite on the small model: a table and picture sheets.
+"""The fidelity suite on the small model: every method on every layout, into one table.
 
-    python tests/fidelity/run.py [--methods plain attention_couple] [--share 1.0] [--webui-url URL …] [--out docs] [--kept FOLDER]
+    python tests/fidelity/run.py [--sample N] [--methods plain rag …] [--results FOLDER] [--report] [--webui-url URL …]
 
-Writes ``<name>.md`` and ``images/<name>_<method>.png`` into ``--out``; the name is ``fidelity``. With ``--kept`` every picture is kept
-there as soon as it is made and not made again: a run that is stopped goes on where it was. ``--part "2 columns=12"`` makes a part alone.
+Every picture is judged as soon as it is made and kept in ``--results``: a second start goes on from there. ``--sample N`` takes the first N
+layouts of every kind. The blocks of ``--page`` are written from what the folder holds, by ``--report`` without making anything.
+With ``--sampler``, ``--steps`` and ``--cfg`` the table of few steps is made.
 """
 
 from __future__ import annotations
@@ -12,27 +13,26 @@ import argparse
 import base64
 import hashlib
 import io
-import json
 import queue
-import re
-import shlex
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import requests
-from PIL import Image, ImageDraw
+from PIL import Image
 from tqdm import tqdm
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
-from measure import Figures, Make, Picture, Result, figures, run  # noqa: E402
-from suite import KINDS, SAMPLING, VARIANTS, Case, cases, singles  # noqa: E402
-
-COMMAND = "python tests/fidelity/run.py"
+from measure import Make, Picture, assess  # noqa: E402
+from report import LEGEND, details, overview, put_block, reached, sheet  # noqa: E402
+from results import OtherResults, Results, Row, digest, in_turns  # noqa: E402
+from suite import KINDS, SAMPLING, TABLE, VARIANTS, Case, cases, payload, sampling_text, singles  # noqa: E402
 
 
 def over_http(*urls: str) -> Make:
@@ -44,28 +44,13 @@ def over_http(*urls: str) -> Make:
     def make(request: dict[str, Any]) -> Picture:
         url = free.get()
         try:
-            answer = requests.post(f"{url}/sdapi/v1/txt2img", json=request, timeout=600)
+            answer = requests.post(f"{url}/sdapi/v1/txt2img", json=request, timeout=1800)
         finally:
             free.put(url)
         answer.raise_for_status()
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0]))).convert("RGB"))
 
     return make
-
-
-def kept_in(folder: Path, make: Make) -> Make:
-    """Make what ``folder`` does not hold yet, and keep it there under a digest of the request."""
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def made(request: dict[str, Any]) -> Picture:
-        path = folder / f"{hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:24]}.png"
-        if not path.exists():
-            beside = path.with_suffix(".tmp")
-            Image.fromarray(make(request)).save(beside, "PNG")
-            beside.replace(path)
-        return np.asarray(Image.open(path).convert("RGB"))
-
-    return made
 
 
 @contextmanager
@@ -80,121 +65,96 @@ def served(urls: Sequence[str] = ()) -> Iterator[Make]:
         yield over_http(own.url)
 
 
-def rows(results: dict[str, list[Result]], single: Figures) -> Iterator[str]:
-    """Lines of the table, one per kind and method; nothing is divided by ``single`` if it has no pictures."""
-    divided = ["÷ single"] if single.pictures else []
-    names = ["layout", "method", "pictures", "placed", *divided, *"all placed,right colour,missing,leak,extra,straddling,seam".split(",")]
-    yield f"| {' | '.join(names)} |"
-    yield f"|{'---|' * len(names)}"
-    made_kinds = {result.case.kind for made in results.values() for result in made}
-    for kind in filter(made_kinds.__contains__, KINDS):
-        for method, made in results.items():
-            f = figures([r for r in made if r.case.kind == kind])
-            ratio = [f.placed / max(1e-9, single.placed)] if single.pictures else []
-            shares = (*ratio, f.complete, f.colour, f.missing, f.leak, f.extra, f.straddling)
-            cells = (kind, method, f.pictures, f"{f.placed:.0%} ± {f.error:.0%}", *(f"{share:.0%}" for share in shares), f"{f.seam:.2f}")
-            yield f"| {' | '.join(map(str, cells))} |"
+def origin(urls: Sequence[str]) -> dict[str, str]:
+    """Host and checkpoint. Raises OtherResults where the WebUIs have different ones."""
+    if not urls:
+        from lib_regional.standalone.model import CHECKPOINT
+
+        return {"host": "standalone", "checkpoint": hashlib.sha256(CHECKPOINT.read_bytes()).hexdigest()[:12]}
+    loaded = {requests.get(f"{url.rstrip('/')}/sdapi/v1/options", timeout=60).json()["sd_model_checkpoint"] for url in urls}
+    if len(loaded) != 1:
+        raise OtherResults(f"The WebUIs must have the same checkpoint, they have {sorted(loaded)}.")
+    return {"host": "WebUI", "checkpoint": loaded.pop()}
 
 
-LEGEND = """\
-*placed*: a clear object of the colour and shape asked for lies in its region (share of regions, ± standard error). *all placed*: every
-region of the picture is right. *missing*: the region is empty. *leak*: the region holds an object in another region's colour. *extra*: it
-holds more objects than the one asked for. *straddling*: pictures with an object across a border or of two colours. *seam*: jump across the
-border ÷ jump across parallel lines (median; textures alone make it differ from 1, compare with the plain row)."""
-
-
-def document(results: dict[str, list[Result]], single: Figures, command: str, name: str = "fidelity") -> str:
-    """The report in Markdown."""
-    reached = [
-        f"**Single object on the whole canvas, plain prompt: {single.placed:.0%}** right in colour and shape",
-        f"({single.pictures} pictures, colour alone {single.colour:.0%}): the most that placing could reach.",
-        "",
+def make_rows(tasks: Sequence[tuple[Case, str]], results: Results, sampling: dict[str, Any], urls: Sequence[str]) -> None:
+    """Make and judge what ``results`` lacks."""
+    text = sampling_text(sampling)
+    wanted = [(case, variant, payload(case, variant, sampling)) for case, variant in tasks]
+    todo = [
+        (case, variant, request)
+        for case, variant, request in wanted
+        if not results.has((variant, text, case.kind, case.number, case.seed), digest(request))
     ]
-    return "\n".join(
-        [
-            "# Fidelity on the small model",
-            "",
-            f"Made by `{command}` ({', '.join(f'{k} {v}' for k, v in SAMPLING.items())}).",
-            "",
-            *(reached if single.pictures else []),
-            *rows(results, single),
-            "",
-            LEGEND,
-            "",
-            *[f"![{method}](images/{picture_name(method, name)})" for method in results],
-            "",
-        ]
-    )
+    clock: Callable[[], float] = time.perf_counter if urls else time.process_time
+    with served(urls) as make, tqdm(total=len(wanted), initial=len(wanted) - len(todo), unit="picture") as bar:
+
+        def one(task: tuple[Case, str, dict[str, Any]]) -> tuple[Row, Picture]:
+            case, variant, request = task
+            began = clock()
+            picture = make(request)
+            seconds = round(clock() - began, 3)
+            marks = assess(case, variant, picture).marks
+            return Row(variant, text, case.kind, case.number, case.seed, digest(request), seconds, marks), picture
+
+        with ThreadPoolExecutor(max(1, len(urls))) as pool:
+            for row, picture in pool.map(one, todo):
+                results.add(row, picture)
+                bar.update()
 
 
-def picture_name(method: str, name: str = "fidelity") -> str:
-    """File name of a method's sheet in the report ``name``."""
-    return f"{name}_{re.sub(r'[^a-z0-9]+', '_', method)}.png"
+def write_page(page: Path, results: Results, sampling: dict[str, Any], variants: Sequence[str]) -> None:
+    """The blocks of the page, and with the suite's own sampling its sheet."""
+    text = sampling_text(sampling)
+    head = f"{text}.\n\n{reached(results, text)}\n\n"
+    if sampling != SAMPLING:
+        put_block(page, text, head + overview(results, text, variants))
+        return
+    put_block(page, "overview", head + overview(results, text, variants))
+    put_block(page, "details", details(results, text, variants) + f"\n\n{LEGEND}")
+    first = {row.kind: row.number for row in reversed(results.of(variants[0], text)) if row.kind in KINDS}
+    layouts = [case for case in cases() if first.get(case.kind) == case.number]
+    if layouts:
+        image = page.parent / "images" / f"{page.stem}.png"
+        sheet(results, text, variants, layouts).quantize(128).save(image, optimize=True)
 
 
-def annotated(result: Result) -> Image.Image:
-    """The picture with its regions' outlines: green where the object is right."""
-    picture = Image.fromarray(result.picture).resize([2 * s for s in result.case.size], Image.Resampling.LANCZOS)
-    pen = ImageDraw.Draw(picture)
-    for wish, region in zip(result.case.wishes, result.judgement.regions, strict=True):
-        colour = "#37d067" if region.right else "#ff4d4d"
-        flat = wish.shape.get("polygon") or [wish.shape["box"][:2], wish.shape["box"][2:]]
-        points = [(x * (picture.width - 1), y * (picture.height - 1)) for x, y in flat]
-        if "polygon" in wish.shape:
-            pen.line([*points, points[0]], fill=colour, width=2)
-        else:
-            pen.rectangle([*points[0], *points[1]], outline=colour, width=2)
-        x, y = min(p[0] for p in points) + 4, min(p[1] for p in points) + 3
-        pen.text((x, y), wish.text[2:], fill="white", stroke_width=2, stroke_fill="black")
-    return picture
+def layouts_of(sample: int | None, part: Sequence[str]) -> list[Case]:
+    """The first ``sample`` layouts of every kind, or those that ``part`` names (``"2 columns=12"``)."""
+    most = {kind: int(count) for kind, _, count in (one.partition("=") for one in part)}
+    unknown = sorted(set(most) - set(KINDS))
+    if unknown:
+        raise SystemExit(f"--part names {unknown}; kinds of layout are {', '.join(KINDS)}.")
+    limit = {kind: (most.get(kind, 0) if most else (sample or count)) for kind, (count, _, _) in KINDS.items()}
+    return [case for case in cases() if case.number < limit[case.kind]]
 
 
-def sheet(results: list[Result], columns: int = 6) -> Image.Image:
-    """The first pictures of every kind, a row each."""
-    lines = [[annotated(r) for r in results if r.case.kind == kind][:columns] for kind in KINDS]
-    width = max(sum(p.width + 8 for p in line) for line in lines)
-    canvas = Image.new("RGB", (width, sum(line[0].height + 8 for line in lines if line)), "white")
-    y = 0
-    for line in filter(None, lines):
-        x = 0
-        for picture in line:
-            canvas.paste(picture, (x, y))
-            x += picture.width + 8
-        y += line[0].height + 8
-    return canvas
-
-
-def keep(made: list[Result], method: str, out: Path, name: str = "fidelity") -> None:
-    """Write a method's sheet as soon as it is complete: a run that is stopped leaves what it has."""
-    (out / "images").mkdir(parents=True, exist_ok=True)
-    sheet(made).quantize(128).save(out / "images" / picture_name(method, name), optimize=True)
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", nargs="+", default=list(TABLE), choices=["plain", *VARIANTS])
+    parser.add_argument("--sample", type=int, help="make the first N layouts of every kind; default: the whole suite")
+    parser.add_argument("--part", nargs="+", default=[], metavar="LAYOUT=N", help="only the first N of these layouts")
+    parser.add_argument("--singles", type=int, default=144, help="pictures of one object on the whole canvas")
+    parser.add_argument("--results", type=Path, default=Path("outputs/fidelity"), help="folder that keeps what was made, to go on from")
+    parser.add_argument("--report", action="store_true", help="make nothing, write the page from the results")
+    parser.add_argument("--page", type=Path, default=Path("docs/fidelity.md"))
+    parser.add_argument("--webui-url", nargs="+", default=[], help="running WebUIs to share the work; default: the project's own host")
+    parser.add_argument("--sampler", default=SAMPLING["sampler_name"])
+    parser.add_argument("--steps", type=int, default=SAMPLING["steps"])
+    parser.add_argument("--cfg", type=float, default=SAMPLING["cfg_scale"])
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", default=["plain", *VARIANTS], choices=["plain", *VARIANTS])
-    parser.add_argument("--share", type=float, default=1.0, help="share of every kind of layout to make")
-    parser.add_argument("--singles", type=int, default=144)
-    parser.add_argument("--webui-url", nargs="+", default=[], help="running WebUIs to share the work; default: the project's own host")
-    parser.add_argument("--out", type=Path, default=Path("docs"))
-    parser.add_argument("--kept", type=Path, help="keep pictures in this folder and go on from what it holds")
-    parser.add_argument("--part", nargs="+", default=[], metavar="LAYOUT=N", help="only the first N of these layouts")
-    parser.add_argument("--name", default="fidelity", help="name of the report and of its sheets")
-    args = parser.parse_args()
-    most = {kind: int(count) for kind, _, count in (part.partition("=") for part in args.part)}
-    wanted: list[Case] = [case for case in cases(args.share) if not most or case.number < most.get(case.kind, 0)]
-    workers = max(1, len(args.webui_url))
-    with served(args.webui_url) as host, tqdm(total=args.singles + len(wanted) * len(args.methods), unit="picture") as bar:
-        make = kept_in(args.kept, host) if args.kept else host
-        single = figures(run(singles(args.singles), "plain", make, workers, bar.update))
-        results: dict[str, list[Result]] = {}
-        for method in args.methods:
-            results[method] = run(wanted, method, make, workers, bar.update)
-            keep(results[method], method, args.out, args.name)
-            print("\n".join(rows({method: results[method]}, single)), flush=True)
-    text = document(results, single, shlex.join([*COMMAND.split(), *sys.argv[1:]]), args.name)
-    (args.out / f"{args.name}.md").write_text(text, encoding="utf-8")
-    print(text)
+    args = arguments()
+    sampling = {"sampler_name": args.sampler, "steps": args.steps, "cfg_scale": args.cfg}
+    results = Results(args.results, None if args.report else origin(args.webui_url))
+    if not args.report:
+        tasks = list(in_turns(layouts_of(args.sample, args.part), args.methods, list(singles(args.singles))))
+        make_rows(tasks, results, sampling, args.webui_url)
+    write_page(args.page, results, sampling, args.methods)
+    print(overview(results, sampling_text(sampling), args.methods))
 
 
 if __name__ == "__main__":

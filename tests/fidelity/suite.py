@@ -122,9 +122,14 @@ def singles(count: int = 72) -> Iterator[Case]:
 SAMPLING: dict[str, Any] = {"sampler_name": "Euler a", "steps": 20, "cfg_scale": 5.0}
 
 
-def payload(case: Case, method: str) -> dict[str, Any]:
+def sampling_text(sampling: dict[str, Any]) -> str:
+    """``Euler a, 20 steps, CFG 5``"""
+    return f"{sampling['sampler_name']}, {sampling['steps']} steps, CFG {sampling['cfg_scale']:g}"
+
+
+def payload(case: Case, method: str, sampling: dict[str, Any] = SAMPLING) -> dict[str, Any]:
     """txt2img request of ``case``: the plain joined prompt, or regions through ``method``."""
-    request = {"prompt": case.joined, "negative_prompt": "", "width": case.size[0], "height": case.size[1], "seed": case.seed, **SAMPLING}
+    request = {"prompt": case.joined, "negative_prompt": "", "width": case.size[0], "height": case.size[1], "seed": case.seed, **sampling}
     if method != "plain":
         request["alwayson_scripts"] = {"Regional": {"args": [regional(case, VARIANTS[method])]}}
     return request
@@ -132,16 +137,22 @@ def payload(case: Case, method: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Variant:
-    """A method as the suite asks for it. The base is told the background alone, so its share only takes from the objects."""
+    """A method as the suite asks for it. The base has the background alone, so its share only takes from the objects.
+
+    ``options`` are the method's own, ``common`` those beside it: scores, the detail pass.
+    """
 
     method: str
     base_share: float = 0.0
     options: dict[str, Any] = field(default_factory=dict)
+    common: dict[str, Any] = field(default_factory=dict)
 
 
 VARIANTS: dict[str, Variant] = {
     "attention_couple": Variant("attention_couple"),
     "attention_couple, base share 0.2": Variant("attention_couple", 0.2),
+    "attention_couple, detail": Variant("attention_couple", common={"detail": {"enabled": True, "margin": 8}}),
+    "attention_couple, best of 4": Variant("attention_couple", common={"scores": {"candidates": 4}}),
     "latent_couple": Variant("latent_couple"),
     "latent_couple, crop": Variant("latent_couple", options={"mode": "crop", "halo": 2}),
     "multidiffusion": Variant("multidiffusion"),
@@ -158,11 +169,28 @@ VARIANTS: dict[str, Variant] = {
     "mask_conditioning": Variant("mask_conditioning"),
     "mask_conditioning, base 1": Variant("mask_conditioning", options={"base_strength": 1}),
 }
-"""How each method is asked, by name. Crops have a halo of 2 cells: with the 8 of the default they would be the whole of these pictures."""
+"""How each method is asked, by name. Crops have a halo of 2 cells: with the 8 of the default they would be the whole of these pictures.
+Detail passes and inpainting have a margin of 8 pixels, which is to these pictures what 32 is to one of 512."""
+
+TABLE = (
+    "plain",
+    "attention_couple",
+    "latent_couple",
+    "latent_couple, crop",
+    "multidiffusion",
+    "latent_composite",
+    "mask_conditioning",
+    "rag",
+    "sequential",
+    "attention_couple, detail",
+    "attention_couple, best of 4",
+)
+"""The rows of the table."""
 
 
 def regional(case: Case, variant: Variant) -> dict[str, Any]:
-    """Settings of ``case``: every region is told its object and the background, the base the background alone."""
+    """Settings of ``case``: every region has its object and the background, the base the background alone."""
     regions = [{**wish.shape, "prompt": f"{wish.text} on {case.background}", "base_share": variant.base_share} for wish in case.wishes]
-    options = {"options": {variant.method: variant.options}} if variant.options else {}
-    return {"version": 2, "enabled": True, "method": variant.method, "regions": regions, "base": {"prompt": case.background}, **options}
+    options = {**variant.common, **({variant.method: variant.options} if variant.options else {})}
+    settings = {"version": 2, "enabled": True, "method": variant.method, "regions": regions, "base": {"prompt": case.background}}
+    return {**settings, **({"options": options} if options else {})}

@@ -107,7 +107,7 @@ def reached(results: Results, sampling: str) -> str:
 
 
 def put_block(page: Path, name: str, text: str) -> None:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` of a page. Raises ValueError where the page has no such block."""
+    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` of a page. Raises ValueError where it has no such block."""
     before = page.read_text(encoding="utf-8")
     pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
     after, count = pattern.subn(lambda found: f"{found[1]}{text}\n{found[2]}", before)

@@ -1,4 +1,4 @@
-"""The results of the fidelity suite on disk: a line of JSON for each picture, appended as soon as it is judged, so that a run goes on where it was.
+"""The results of the fidelity suite on disk: a line of JSON for each picture, appended once it is judged, so that a run goes on from it.
 
 A picture's key is its variant, sampling, layout and seed. Lines of another request than today's (a variant that was changed since) count as
 missing; another checkpoint or host is refused by name.

@@ -4,7 +4,7 @@
 
 Every picture is judged as soon as it is made and kept in ``--results``: a second start goes on from there. ``--sample N`` takes the first N
 layouts of every kind. The blocks of ``--page`` are written from what the folder holds, by ``--report`` without making anything.
-With ``--sampler``, ``--steps`` and ``--cfg`` the table of few steps is made.
+With ``--sampler``, ``--steps`` and ``--cfg`` the table of few steps is made, with ``--coherence`` that of coherence.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from tqdm import tqdm
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
+from coherence import across_cases, coherence_table, seeds_cases  # noqa: E402
 from measure import Make, Picture, assess  # noqa: E402
+from peers import PEERS  # noqa: E402
 from report import LEGEND, details, overview, put_block, reached, sheet  # noqa: E402
 from results import OtherResults, Results, Row, digest, in_turns  # noqa: E402
 from suite import KINDS, SAMPLING, TABLE, VARIANTS, Case, cases, payload, sampling_text, singles  # noqa: E402
@@ -77,10 +79,16 @@ def origin(urls: Sequence[str]) -> dict[str, str]:
     return {"host": "WebUI", "checkpoint": loaded.pop()}
 
 
+def request_of(case: Case, variant: str, sampling: dict[str, Any]) -> dict[str, Any] | None:
+    """The request for a layout; None where another tool cannot be asked for it."""
+    return PEERS[variant](case, sampling) if variant in PEERS else payload(case, variant, sampling)
+
+
 def make_rows(tasks: Sequence[tuple[Case, str]], results: Results, sampling: dict[str, Any], urls: Sequence[str]) -> None:
     """Make and judge what ``results`` lacks."""
     text = sampling_text(sampling)
-    wanted = [(case, variant, payload(case, variant, sampling)) for case, variant in tasks]
+    asked = ((case, variant, request_of(case, variant, sampling)) for case, variant in tasks)
+    wanted = [(case, variant, request) for case, variant, request in asked if request is not None]
     todo = [
         (case, variant, request)
         for case, variant, request in wanted
@@ -112,11 +120,16 @@ def write_page(page: Path, results: Results, sampling: dict[str, Any], variants:
         return
     put_block(page, "overview", head + overview(results, text, variants))
     put_block(page, "details", details(results, text, variants) + f"\n\n{LEGEND}")
+    put_block(page, "coherence", coherence_table(results, text, variants, ACROSS, SEEDS))
     first = {row.kind: row.number for row in reversed(results.of(variants[0], text)) if row.kind in KINDS}
     layouts = [case for case in cases() if first.get(case.kind) == case.number]
     if layouts:
         image = page.parent / "images" / f"{page.stem}.png"
         sheet(results, text, variants, layouts).quantize(128).save(image, optimize=True)
+
+
+ACROSS, SEEDS = 12, 4
+"""Layouts with an object over a border, and layouts with several seeds."""
 
 
 def layouts_of(sample: int | None, part: Sequence[str]) -> list[Case]:
@@ -129,14 +142,20 @@ def layouts_of(sample: int | None, part: Sequence[str]) -> list[Case]:
     return [case for case in cases() if case.number < limit[case.kind]]
 
 
+def coherence_layouts(sample: int | None) -> list[Case]:
+    """What the table of coherence needs beside the suite: the first ``sample`` layouts with an object across, and of those with seeds."""
+    return [*across_cases(min(ACROSS, sample or ACROSS)), *seeds_cases(min(SEEDS, sample or SEEDS))]
+
+
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", default=list(TABLE), choices=["plain", *VARIANTS])
+    parser.add_argument("--methods", nargs="+", default=list(TABLE), choices=["plain", *VARIANTS, *PEERS])
     parser.add_argument("--sample", type=int, help="make the first N layouts of every kind; default: the whole suite")
     parser.add_argument("--part", nargs="+", default=[], metavar="LAYOUT=N", help="only the first N of these layouts")
     parser.add_argument("--singles", type=int, default=144, help="pictures of one object on the whole canvas")
     parser.add_argument("--results", type=Path, default=Path("outputs/fidelity"), help="folder that keeps what was made, to go on from")
+    parser.add_argument("--coherence", action="store_true", help="make the layouts of the table of coherence instead of the suite's")
     parser.add_argument("--report", action="store_true", help="make nothing, write the page from the results")
     parser.add_argument("--page", type=Path, default=Path("docs/fidelity.md"))
     parser.add_argument("--webui-url", nargs="+", default=[], help="running WebUIs to share the work; default: the project's own host")
@@ -148,10 +167,14 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
+    others = sorted(set(args.methods) & set(PEERS))
+    if others and not args.webui_url and not args.report:
+        raise SystemExit(f"--methods {', '.join(others)} need --webui-url: a WebUI with those extensions.")
     sampling = {"sampler_name": args.sampler, "steps": args.steps, "cfg_scale": args.cfg}
     results = Results(args.results, None if args.report else origin(args.webui_url))
     if not args.report:
-        tasks = list(in_turns(layouts_of(args.sample, args.part), args.methods, list(singles(args.singles))))
+        layouts = coherence_layouts(args.sample) if args.coherence else layouts_of(args.sample, args.part)
+        tasks = list(in_turns(layouts, args.methods, list(singles(0 if args.coherence else args.singles))))
         make_rows(tasks, results, sampling, args.webui_url)
     write_page(args.page, results, sampling, args.methods)
     print(overview(results, sampling_text(sampling), args.methods))

@@ -32,7 +32,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Case:
-    """One picture to make. ``size`` is (width, height)."""
+    """One picture to make. ``size`` is (width, height); ``under`` are regions of background alone, beneath those of ``wishes``."""
 
     kind: str
     number: int
@@ -40,6 +40,7 @@ class Case:
     background: str
     wishes: tuple[Wish, ...]
     seed: int
+    under: tuple[dict[str, Any], ...] = ()
 
     @property
     def joined(self) -> str:
@@ -190,7 +191,10 @@ TABLE = (
 
 def regional(case: Case, variant: Variant) -> dict[str, Any]:
     """Settings of ``case``: every region has its object and the background, the base the background alone."""
-    regions = [{**wish.shape, "prompt": f"{wish.text} on {case.background}", "base_share": variant.base_share} for wish in case.wishes]
+    share = {"base_share": variant.base_share}
+    over = {"priority": 1} if case.under else {}
+    beneath = [{**shape, "prompt": case.background, **share} for shape in case.under]
+    regions = [*beneath, *({**wish.shape, "prompt": f"{wish.text} on {case.background}", **share, **over} for wish in case.wishes)]
     options = {**variant.common, **({variant.method: variant.options} if variant.options else {})}
     settings = {"version": 2, "enabled": True, "method": variant.method, "regions": regions, "base": {"prompt": case.background}}
-    return {**settings, **({"options": options} if options else {})}
+    return {**settings, **({"overlap": "over"} if over else {}), **({"options": options} if options else {})}

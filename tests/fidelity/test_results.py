@@ -135,13 +135,14 @@ def test_figures_of_marks():
 def test_blocks_of_the_page_are_written_and_the_rest_is_left(results, tmp_path):
     page = tmp_path / "page.md"
     (tmp_path / "images").mkdir()
-    page.write_text("By hand.\n\n<!-- overview -->\nstale\n<!-- /overview -->\n\nMore.\n\n<!-- details -->\n<!-- /details -->\n")
+    empty = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in ("details", "coherence"))
+    page.write_text(f"By hand.\n\n<!-- overview -->\nstale\n<!-- /overview -->\n\nMore.\n\n{empty}")
     for case in FIRST[::2]:
         results.add(row_of(case, "plain", [True] * len(case.wishes)), np.zeros((case.size[1], case.size[0], 3), np.uint8))
     write_page(page, results, SAMPLING, ["plain"])
     text = page.read_text()
     assert text.startswith("By hand.") and "More." in text and "stale" not in text
-    assert text.count("| plain |") == 1 + len(KINDS)
+    assert text.count("| plain |") == 2 + len(KINDS)
     assert (tmp_path / "images" / "page.png").exists()
     with pytest.raises(ValueError, match='one block "LCM'):
         put_block(page, "LCM, 4 steps, CFG 1.5", "")

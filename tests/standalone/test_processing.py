@@ -15,7 +15,7 @@ from lib_regional.standalone.pipeline import pictures
 from lib_regional.standalone.sampling.denoiser import combine, row_roles, runs
 
 SIZE = {"width": 64, "height": 64, "steps": 4, "seed": 11, "cfg_scale": 5.0}
-SAMPLERS = ["DDIM", "Euler", "Euler a", "DPM++ 2M Karras", "Heun", "DPM2"]
+SAMPLERS = ["DDIM", "Euler", "Euler a", "DPM++ 2M Karras", "Heun", "DPM2", "LCM"]
 LONG = ", ".join(["a red circle, best quality"] * 20)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,13 +15,14 @@ from diffusers import (
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
+    LCMScheduler,
 )
 
 from lib_regional.standalone.faults import RequestError
 from lib_regional.standalone.sampling import samplers
 from lib_regional.standalone.sampling.noise import ImageNoise
 from lib_regional.standalone.sampling.noise_levels import SCHEDULES, NoiseLevels, ddim_timesteps
-from lib_regional.standalone.sampling.run import img2img_steps
+from lib_regional.standalone.sampling.run import Sampler, img2img_steps
 from lib_regional.standalone.sampling.samplers import ALL_SAMPLERS, find_sampler, split_name
 
 CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
@@ -193,7 +195,38 @@ def test_ddim_is_that_of_diffusers(levels):
     torch.testing.assert_close(samplers.ddim(Toy(noise), x, plan), want, rtol=1e-4, atol=1e-5)
 
 
-DETERMINISTIC = [spec for spec in ALL_SAMPLERS if not spec.timesteps and spec.run is not samplers.euler_ancestral]
+def test_lcm_is_that_of_diffusers_with_the_same_noise(levels):
+    scheduler = LCMScheduler(**CONFIG)
+    scheduler.set_timesteps(4)
+    x = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0)) * float(levels.sigmas[-1])
+    sigmas = [*(float(levels.sigmas[t]) for t in scheduler.timesteps), 0.0]
+    want, generator = x / math.sqrt(1 + sigmas[0] ** 2), torch.Generator().manual_seed(5)
+    for t, sigma in zip(scheduler.timesteps, sigmas, strict=False):
+        wide = want * math.sqrt(1 + sigma**2)
+        want = scheduler.step((wide - crooked(wide, sigma)) / sigma, t, want, generator=generator).prev_sample
+    toy = Toy(crooked, torch.Generator().manual_seed(5))
+    torch.testing.assert_close(samplers.lcm(toy, x, sigmas), want, rtol=1e-4, atol=1e-4)
+    assert toy.reports == [0, 1, 2, 3] and toy.calls == sigmas[:-1]
+
+
+@pytest.mark.parametrize("steps", [1, 4, 8])
+def test_lcm_goes_through_the_steps_that_it_is_distilled_to(levels, naive_sigmas, steps):
+    known = np.arange(19, 1000, 20)
+    want = np.exp(np.interp(np.linspace(999, 19, steps), np.arange(1000), np.log(naive_sigmas)))
+    got = find_sampler("LCM").levels(steps, levels)
+    np.testing.assert_allclose(got[:-1], want, rtol=2e-5)
+    assert len(known) == 50 and float(got[0]) == pytest.approx(naive_sigmas[known[-1]], rel=1e-5) and got[-1] == 0
+
+
+def test_lcm_takes_other_schedules_where_they_are_asked_for(levels):
+    model = SimpleNamespace(levels=levels)
+    asked = {name: Sampler(find_sampler("LCM"), name, model)._levels(4)[3] for name in ("Automatic", "Uniform", "Karras")}
+    assert asked["Automatic"] == asked["Uniform"] == pytest.approx(float(levels.sigmas[19]), rel=1e-5)
+    assert asked["Karras"] == pytest.approx(float(levels.sigmas[0]), rel=1e-4)
+    assert Sampler(find_sampler("Euler"), "Automatic", model)._levels(4)[3] == pytest.approx(float(levels.sigmas[0]), rel=1e-5)
+
+
+DETERMINISTIC = [spec for spec in ALL_SAMPLERS if not spec.timesteps and spec.run not in (samplers.euler_ancestral, samplers.lcm)]
 
 
 @pytest.mark.parametrize("spec", DETERMINISTIC, ids=lambda spec: spec.name)
@@ -229,6 +262,7 @@ def test_euler_a_keeps_the_spread_of_gaussian_data(levels):
         ("dpm++ 2m", None, ("DPM++ 2M", "Automatic")),
         ("k_euler_a", "karras", ("Euler a", "Karras")),
         (None, None, ("Euler", "Automatic")),
+        ("lcm", None, ("LCM", "Automatic")),
         ("Euler SGM Uniform", "Automatic", ("Euler", "SGM Uniform")),
     ],
 )

@@ -68,6 +68,16 @@ def exponential(steps: int, levels: NoiseLevels) -> Tensor:
     return _closed(torch.linspace(float(levels.log_sigmas[-1]), float(levels.log_sigmas[0]), steps).exp())
 
 
+LCM_STEPS = 50
+"""Training steps that latent consistency models are distilled to, the last one first and evenly spaced (Luo et al. 2023, section 4.3)."""
+
+
+def lcm_uniform(steps: int, levels: NoiseLevels) -> Tensor:
+    """Evenly spaced through the training steps that latent consistency models know. (steps+1,), ends in 0."""
+    stride = max(1, len(levels) // LCM_STEPS)
+    return _closed(levels.t_to_sigma(torch.linspace(len(levels) - 1, stride - 1, steps)))
+
+
 def _closed(sigmas: Tensor) -> Tensor:
     return torch.cat([sigmas, sigmas.new_zeros(1)])
 

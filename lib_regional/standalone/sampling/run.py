@@ -67,7 +67,8 @@ class Sampler:
         """Noise levels, noisiest first: sigmas ending in 0, or training steps."""
         if self.spec.timesteps:
             return [float(step) for step in reversed(ddim_timesteps(steps, len(self.model.levels)))]
-        return [float(sigma) for sigma in SCHEDULES[self.schedule](steps, self.model.levels)]
+        schedule = self.spec.levels if self.schedule == "Uniform" else SCHEDULES[self.schedule]
+        return [float(sigma) for sigma in schedule(steps, self.model.levels)]
 
     def _run(
         self,

@@ -143,7 +143,7 @@ def layouts_of(sample: int | None, part: Sequence[str]) -> list[Case]:
 
 
 def coherence_layouts(sample: int | None) -> list[Case]:
-    """What the table of coherence needs beside the suite: the first ``sample`` layouts with an object across, a third as many with seeds."""
+    """What the table of coherence needs beside the suite: ``sample`` layouts with an object across, a third as many with seeds."""
     across = min(ACROSS, sample or ACROSS)
     return [*across_cases(across), *seeds_cases(min(SEEDS, -(-across // 3)))]
 

@@ -38,6 +38,15 @@ class LoraTools(Protocol):
         """A context manager: the text encoders with ``(name, patches, strength)`` beside the host's own, which are put back at exit."""
 
 
+def low_rank(patch: Any) -> tuple[Tensor, Tensor, float | None, Tensor | None] | None:
+    """`LoraTools.low_rank` of an object with ``name`` and ``weights`` or of a tuple ``(kind, …, values)``."""
+    kind, parts = (patch.name, patch.weights) if hasattr(patch, "weights") else (patch[0], patch[-1])
+    if kind != "lora" or any(extra is not None for extra in parts[4:]):
+        return None
+    up, down, alpha, mid = parts[:4]
+    return up, down, alpha, mid
+
+
 class ForgeTools:
     """Forge: ``backend``."""
 
@@ -63,10 +72,7 @@ class ForgeTools:
 
     def low_rank(self, patch: Any) -> tuple[Tensor, Tensor, float | None, Tensor | None] | None:
         """See `LoraTools`."""
-        if patch[0] != "lora" or any(extra is not None for extra in patch[1][4:]):
-            return None
-        up, down, alpha, mid = patch[1][:4]
-        return up, down, alpha, mid
+        return low_rank(patch)
 
     def merged(self, patcher: Any, weight: Tensor, patch: Any, key: str) -> Tensor:
         """See `LoraTools`."""

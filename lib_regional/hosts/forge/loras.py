@@ -20,6 +20,7 @@ from ...tensors.lora.kinds import Target, layer_delta
 from ...tensors.lora.layers import kind_of
 from ...tensors.precision import full_precision
 from ..ldm_patched.loras import LdmPatchedTools
+from ..neo.loras import NeoTools
 from ..webui_family.lora_files import check_family, checked, extension, find, unreadable
 from .lora_tools import ForgeTools, LoraTools
 
@@ -36,8 +37,17 @@ def unet_deltas(engine: Any, lora: LoraTag) -> NetworkDeltas:
 
 
 def tools_of(engine: Any) -> LoraTools:
-    """Forge's patcher has a loader of its own for LoRAs; those of reForge and Forge Classic merge themselves."""
-    return ForgeTools() if hasattr(engine.forge_objects.unet, "lora_loader") else LdmPatchedTools()
+    """Forge's patcher has a loader of its own for LoRAs; those of Forge Neo, reForge and Forge Classic merge themselves.
+
+    Forge Neo's functions are in ``backend``, which the last two do not have.
+    """
+    if hasattr(engine.forge_objects.unet, "lora_loader"):
+        return ForgeTools()
+    try:
+        import backend.patcher.lora  # noqa: F401
+    except ImportError:
+        return LdmPatchedTools()
+    return NeoTools()
 
 
 def _file(tools: LoraTools, lora: LoraTag) -> tuple[Any, Any, Mapping[LayerName, Parts]]:

@@ -23,14 +23,14 @@ _ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processi
 def tokens_of(model: Any, text: str) -> list[Token]:
     """See `capabilities.TokenHost.tokens`. Raises `RegionalError` for models whose prompts are not laid out in chunks (T5).
 
-    reForge and Forge Classic kept the text encoders of AUTOMATIC1111.
+    reForge and Forge Classic kept the text encoders of AUTOMATIC1111, under the name that Forge Neo has for all of its encoders together.
     """
     from modules import prompt_parser
 
-    if getattr(model, "cond_stage_model", None) is not None:
+    engine = next((found for name in _ENGINES if hasattr(found := getattr(model, name, None), "tokenize_line")), None)
+    if engine is None and hasattr(getattr(model, "cond_stage_model", None), "tokenize_line"):
         return a1111_pictures.tokens_of(model, text)
     last = prompt_parser.get_learned_conditioning_prompt_schedules([text], 1)[0][-1][1]
-    engine = next((found for name in _ENGINES if hasattr(found := getattr(model, name, None), "tokenize_line")), None)
     if engine is None:
         raise RegionalError("Edits need a text encoder whose tokens can be distinguished, which this model does not have.")
     chunks, _ = engine.tokenize_line(last)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..forge.lora_tools import Patches
+from ..forge.lora_tools import Patches, low_rank
 
 
 class LdmPatchedTools:
@@ -40,11 +40,7 @@ class LdmPatchedTools:
 
     def low_rank(self, patch: Any) -> tuple[Tensor, Tensor, float | None, Tensor | None] | None:
         """See `LoraTools`."""
-        kind, parts = (patch.name, patch.weights) if hasattr(patch, "weights") else (patch[0], patch[-1])
-        if kind != "lora" or any(extra is not None for extra in parts[4:]):
-            return None
-        up, down, alpha, mid = parts[:4]
-        return up, down, alpha, mid
+        return low_rank(patch)
 
     def merged(self, patcher: Any, weight: Tensor, patch: Any, key: str) -> Tensor:
         """See `LoraTools`."""

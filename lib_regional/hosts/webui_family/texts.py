@@ -3,6 +3,7 @@ and text-encoder LoRAs act as they do on its own prompts."""
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from ...engine.calls import Conditioning, ContextSchedule
 logger = logging.getLogger("regional")
 
 _FOREVER = 2**31
+_OLD = "use_old_scheduling"
+"""An option of the host, and the parameter of its parser for it, which Forge Neo has dropped."""
 
 
 def encode(
@@ -24,9 +27,10 @@ def encode(
     from modules import devices, prompt_parser, shared
 
     prompts = prompt_parser.SdConditioning(_without_tags(texts), is_negative_prompt=negative, width=size[0], height=size[1])
-    old = bool(getattr(shared.opts, "use_old_scheduling", False))
+    parse = prompt_parser.get_learned_conditioning
+    old = {_OLD: bool(getattr(shared.opts, _OLD, False))} if _OLD in inspect.signature(parse).parameters else {}
     with torch.no_grad(), devices.autocast():
-        found = prompt_parser.get_learned_conditioning(model, prompts, *steps, old)
+        found = parse(model, prompts, *steps, **old)
     return [_schedule(entries) for entries in found]
 
 

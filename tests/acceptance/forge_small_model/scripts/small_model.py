@@ -1,7 +1,7 @@
-"""Lets a stock Forge load the small model (`regional-small.safetensors`): a folder to link into Forge's `extensions/` for a test run.
+"""Lets a stock Forge or Forge Neo load the small model (`regional-small.safetensors`): a folder to link into `extensions/` for a test run.
 
-Forge knows a model by its widths. This adds a line to its table of them, with this project's configuration folder in place of SD 1.5's,
-and textual inversions of the width of this text encoder. No file of the host is changed; without it, Forge loads the wide model.
+They know a model by its widths. This adds a line to its table of them, with this project's configuration folder in place of SD 1.5's,
+and textual inversions of the width of this text encoder. No file of the host is changed; without it, they load the wide model.
 """
 
 import sys
@@ -37,4 +37,4 @@ class SmallStableDiffusion(StableDiffusion):
 
 
 model_list.models.insert(0, RegionalSmall)
-loader.possible_models.insert(0, SmallStableDiffusion)
+loader.possible_models = [SmallStableDiffusion, *loader.possible_models]  # a list in Forge, a tuple in Forge Neo

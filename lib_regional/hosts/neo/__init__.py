@@ -1,0 +1,1 @@
+"""Forge Neo, as far as it differs from Forge."""

@@ -93,7 +93,7 @@ class Bootstrap:
         if outside is None:
             return None
         channels = latent_channels(x, self._prediction)
-        behind = window.of(self._background(call, channels, x.device)).to(x)
+        behind = window.of(self._background(call, channels, x)).to(x)
         return torch.cat([torch.where(outside, behind, x[:channels]), x[channels:]])
 
     def _outside_of(self, branch: Branch, window: Window, device: torch.device) -> Tensor | None:
@@ -107,17 +107,18 @@ class Bootstrap:
             self._outside[name] = (branch, outside.to(device) if outside.any() else None)
         return self._outside[name][1]
 
-    def _background(self, call: UNetCall, channels: int, device: torch.device) -> Tensor:
-        """A constant colour with noise as the UNet is given it (channels, H, W), one for all windows of a call.
+    def _background(self, call: UNetCall, channels: int, like: Tensor) -> Tensor:
+        """A constant colour with noise as the UNet is given it (channels, …, H, W), one for all windows of a call.
 
-        The noise is the same in every step; it and the colours of all steps are drawn and brought to ``device`` once.
+        The noise is the same in every step; it and the colours of all steps are drawn and brought to the device of ``like`` once.
         """
+        device = like.device
         if self._behind is None or self._behind[0] is not call.model:
-            shape = (channels, *call.model.latent)
+            shape = (channels, *like.shape[1:-2], *call.model.latent)
             if shape not in self._noise:
                 self._noise[shape] = seeded_noise(shape, _COLOUR_SEED).to(device)
             step, noise = call.model.step, self._noise[shape]
-            colour = self._colours(channels, max(step.total, step.index + 1), device)[step.index]
+            colour = self._colours(channels, max(step.total, step.index + 1), device)[step.index].view(channels, *(1,) * (like.dim() - 1))
             self._behind = (call.model, noised(colour.expand_as(noise), noise, call.model.step.sigma, self._prediction))
         return self._behind[1]
 

@@ -82,7 +82,7 @@ class Binding:
         owned = torch.stack([self._cells(scene_of(self._plan, call, row, active), call.model.step) for row in call.model.rows])
         if bool(owned.all()):
             return made
-        return torch.where(owned[:, None].to(made.device), made, call.native())
+        return torch.where(owned.view(len(owned), *(1,) * (made.dim() - 3), *owned.shape[-2:]).to(made.device), made, call.native())
 
     def _cells(self, scene: Scene, step: StepInfo) -> Tensor:
         """The cells that belong to regions, bool (H, W), on the CPU."""

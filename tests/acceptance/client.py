@@ -6,6 +6,7 @@ import base64
 import io
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import requests
 from PIL import Image
 
 HALVES = [{"box": [0, 0, 0.5, 1]}, {"box": [0.5, 0, 1, 1]}]
+LATENT = "Latent"
+"""The upscaler that the tests of hires passes ask for."""
 FULL = {"box": [0, 0, 1, 1], "base_share": 0.0}
 
 
@@ -54,6 +57,11 @@ class WebUI:
         self.post("/sdapi/v1/options", {key: options[key]})
         return {key: value}
 
+    @cached_property
+    def latent_upscalers(self) -> frozenset[str]:
+        """Names of the upscalers of latents that the host has."""
+        return frozenset(entry["name"] for entry in self.get("/sdapi/v1/latent-upscale-modes"))
+
     def post(self, path: str, body: Any, timeout: float = 600) -> requests.Response:
         """Plain POST; the caller looks at the status."""
         return requests.post(self.url + path, json=body, timeout=timeout)
@@ -69,8 +77,13 @@ class WebUI:
         return Made(pngs, tuple(json.loads(body["info"])["infotexts"]))
 
     def request(self, regional: dict[str, Any] | None = None, **request: Any) -> dict[str, Any]:
-        """The body of a generation with ``regional`` as the script's argument."""
+        """The body of a generation with ``regional`` as the script's argument.
+
+        A host that does not enlarge latents (Forge Neo) is asked to enlarge the picture by Pillow, which it calls "None".
+        """
         body = {**self.common, **request}
+        if body.get("hr_upscaler") == LATENT and LATENT not in self.latent_upscalers:
+            body["hr_upscaler"] = "None"
         if regional is not None:
             body["alwayson_scripts"] = {"Regional": {"args": [regional]}}
         return body

@@ -7,8 +7,8 @@ and on the pass' own denoiser, and taken back when sampling ends. Row roles come
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from ...request.prompt.lora_tags import LoraTag
 from ...tensors.guidance.tokens import Token
 from ...tensors.lora.deltas import NetworkDeltas
 from ..a1111.model import loaded_model
+from ..neo.references import references_kept
 from ..webui_family.host import WebUIHost
 from . import pictures
 from .loras import on_texts, unet_deltas
@@ -41,8 +42,13 @@ class ForgeHost(WebUIHost):
         """See `capabilities.FactualHost`."""
         return facts_of_model(self._model)
 
+    @contextmanager
+    def _texts(self, loras: Sequence[LoraTag]) -> Iterator[None]:
+        with references_kept(loaded_model()), on_texts(loaded_model(), loras):
+            yield
+
     def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
-        return on_texts(loaded_model(), loras)
+        return self._texts(loras)
 
     def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
         """See `ports.Host.loras`."""

@@ -81,7 +81,8 @@ def prepare_again(model: Any, x: Any) -> None:
 
 
 def kind_of(unet: nn.Module) -> str:
-    """``cross`` for UNets with cross-attention, ``joint`` where text and picture share one attention (Flux), ``""`` for others."""
+    """``cross`` for UNets with cross-attention, ``joint`` where text and picture share one attention (Flux), ``""`` for others, which
+    Regional can call as a whole and not look into."""
     if any(name.endswith(".attn2") for name, _ in unet.named_modules()):
         return "cross"
     return "joint" if hasattr(unet, "double_blocks") and hasattr(unet, "single_blocks") else ""
@@ -90,14 +91,32 @@ def kind_of(unet: nn.Module) -> str:
 def refuse_unserved(hooks: Hooks, unet: nn.Module) -> None:
     """Raise `RegionalError` for a model that cannot serve what the method asks for."""
     kind, name = kind_of(unet), type(unet).__name__
-    if not kind:
-        raise RegionalError(f"Regional cannot work with this model ({name}): it knows neither its attention nor its text tokens.")
+    if kind == "cross":
+        return
     asked = {
-        "cross-attention": hooks.cross_attention is not None and hooks.joint is None,
+        "cross-attention": hooks.cross_attention is not None and (hooks.joint is None or not kind),
         "self-attention": hooks.self_attention is not None,
         "to change single layers (LoRAs in regions)": bool(hooks.layers) or hooks.spatial is not None,
     }
     missing = [what for what, wanted in asked.items() if wanted]
-    if kind == "joint" and missing:
-        method = f'The method "{hooks.method}"' if hooks.method else "This method"
-        raise RegionalError(f"{method} cannot work with {name}: it needs {' and '.join(missing)}, which models like Flux do not have.")
+    if not missing:
+        return
+    method = f'The method "{hooks.method}"' if hooks.method else "This method"
+    why = "which models like Flux do not have" if kind else f"which Regional does not reach in this family of models. {apart_instead()}"
+    raise RegionalError(f"{method} cannot work with {name}{in_host()}: it needs {' and '.join(missing)}, {why}.".replace("..", "."))
+
+
+def apart_instead() -> str:
+    """What to use where attention cannot be reached: methods that predict every region by itself."""
+    return 'Use "latent_couple", "multidiffusion" or "mask_conditioning", without LoRAs in regions.'
+
+
+def in_host() -> str:
+    """`` in WebUI 1.2`` for messages, empty where the host does not state its version."""
+    try:
+        from modules_forge import forge_version
+    except ImportError:
+        return ""
+    parts = (getattr(forge_version, name, "") for name in ("version", "release"))
+    version = " ".join(part for part in parts if isinstance(part, str) and part)
+    return f" in Forge {version}" if version else ""

@@ -28,7 +28,7 @@ def tokens_of(model: Any, text: str) -> list[Token]:
     from modules import prompt_parser
 
     engine = next((found for name in _ENGINES if hasattr(found := getattr(model, name, None), "tokenize_line")), None)
-    if engine is None and hasattr(getattr(model, "cond_stage_model", None), "tokenize_line"):
+    if engine is None and getattr(model, "cond_stage_model", None) is not None:
         return a1111_pictures.tokens_of(model, text)
     last = prompt_parser.get_learned_conditioning_prompt_schedules([text], 1)[0][-1][1]
     if engine is None:

@@ -53,11 +53,11 @@ def region_noise(plan: Plan, host: Host) -> DenoiserHook | None:
 
 
 def _joined(noise: Tensor, weights: dict[int, Tensor], seeded: dict[int, Tensor]) -> Tensor:
-    """noise (C, H, W) of the picture, weights (H, W) and noises (C, H, W) by seed -> noise (C, H, W).
+    """noise (C, …, H, W) of the picture, weights (H, W) and noises of its shape by seed -> noise (C, …, H, W).
 
     A seed that is the picture's own shares its noise: the device is asked whether it is, and not waited for.
     """
-    noises, shares = [noise], [1 - sum(weights.values(), torch.zeros_like(noise[0]))]
+    noises, shares = [noise], [1 - sum(weights.values(), noise.new_zeros(noise.shape[-2:]))]
     for seed, weight in weights.items():
         same = ((seeded[seed] - noise).abs().amax() < _SAME).to(noise)
         shares[0] = shares[0] + weight * same

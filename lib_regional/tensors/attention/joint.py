@@ -5,6 +5,9 @@ the softmax (*choice*; full canvas ≡ plain and same text everywhere ≡ plain 
 - picture token p asking text s: ``log ŵ_s(p)``, so that each text acts where it has weight and n copies of one text count as one;
 - a text asking itself: 0, another text: −∞ (texts do not read each other);
 - a text asking the picture, and the picture asking itself: 0.
+
+Pictures given beside the prompt (Flux Kontext, Flux.2) stand behind the picture, ``[texts | picture | references]``. A reference's token
+asks text s with ``log`` of the text's share of the picture, and everything else with 0, as all do who ask it.
 """
 
 from __future__ import annotations
@@ -20,12 +23,15 @@ Placed = tuple[int, Tensor]
 _PADDING = -1
 
 
-def joint_bias(rows: Sequence[Sequence[Placed]], dtype: torch.dtype = torch.float32) -> Tensor | None:
-    """Texts of each row -> (B, 1, T + P, T + P) to add to the scores; T is the longest row's. None where nothing has to be added."""
+def joint_bias(rows: Sequence[Sequence[Placed]], dtype: torch.dtype = torch.float32, references: int = 0) -> Tensor | None:
+    """Texts of each row -> (B, 1, L, L) to add to the scores, L = T + P + ``references``; T is the longest row's.
+
+    None where nothing has to be added.
+    """
     longest = max(sum(length for length, _ in texts) for texts in rows)
     if all(len(texts) == 1 and texts[0][0] == longest and bool((texts[0][1] == 1).all()) for texts in rows):
         return None
-    size, like = longest + rows[0][0][1].shape[0], rows[0][0][1]
+    size, like = longest + rows[0][0][1].shape[0] + references, rows[0][0][1]
     bias = like.new_zeros(len(rows), 1, size, size, dtype=dtype)
     for texts, row in zip(rows, bias[:, 0], strict=True):
         _write_bias(texts, longest, row)
@@ -33,14 +39,16 @@ def joint_bias(rows: Sequence[Sequence[Placed]], dtype: torch.dtype = torch.floa
 
 
 def _write_bias(texts: Sequence[Placed], total: int, bias: Tensor) -> None:
-    """Write one row's bias (T + P, T + P), which holds zeros."""
+    """Write one row's bias (L, L), which holds zeros."""
     pixels = texts[0][1].shape[0]
+    references = len(bias) - total - pixels
     owner = torch.full((total,), _PADDING, device=bias.device)
-    scores = bias.new_full((pixels, total), -torch.inf, dtype=torch.float32)
+    scores = bias.new_full((pixels + references, total), -torch.inf, dtype=torch.float32)
     start = 0
     for number, (length, weights) in enumerate(texts):
         owner[start : start + length] = number
-        scores[:, start : start + length] = weights.float().clamp_min(0).log()[:, None]
+        shares = weights.float().clamp_min(0)
+        scores[:, start : start + length] = torch.cat([shares, shares.mean().expand(references)]).log()[:, None]
         start += length
     bias[:total, :total].masked_fill_(owner[:, None] != owner[None], -torch.inf)
     bias[total:, :total] = scores

@@ -22,18 +22,18 @@ class Fusion:
         self._like: Tensor | None = None
 
     def add(self, key: Hashable, window: Window, y: Tensor, weight: Tensor) -> None:
-        """Add ``weight`` (h, w) times the prediction y (C, h, w) of ``window``; both on one device."""
+        """Add ``weight`` (h, w) times the prediction y (C, …, h, w) of ``window``; both on one device."""
         self._like, wide, known = y, single(y), self._sums.get(key)
         weight = in_type(weight, wide.dtype)
         if known is None and window.grid == self._latent:
             self._sums[key] = wide * weight
             return
         if known is None:
-            known = self._sums[key] = wide.new_zeros(len(wide), *self._latent)
+            known = self._sums[key] = wide.new_zeros(*wide.shape[:-2], *self._latent)
         window.of(known).addcmul_(wide, weight)
 
     def of(self, key: Hashable) -> Tensor:
-        """The sum of a key (C, H, W), in the precision of the predictions."""
+        """The sum of a key (C, …, H, W), in the precision of the predictions."""
         assert self._like is not None
         return in_type(self._sums[key], self._like.dtype)
 

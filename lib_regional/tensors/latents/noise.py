@@ -23,12 +23,13 @@ def seeded_noise(shape: Sequence[int], seed: int) -> Tensor:
 
 
 def joined_noise(noises: Tensor, weights: Tensor) -> Tensor:
-    """noises (N, C, H, W) of unit variance, weights (N, H, W) -> (C, H, W) in fp32 at least: ``Σ w ε / sqrt(Σ w²)``.
+    """noises (N, C, …, H, W) of unit variance, weights (N, H, W) -> (C, …, H, W) in fp32 at least: ``Σ w ε / sqrt(Σ w²)``.
 
     Independent noises keep unit variance at every cell, where a plain weighted mean would lose it at the borders.
     """
     shares = single(weights)
-    return (shares[:, None] * single(noises)).sum(0) / shares.square().sum(0).sqrt().clamp_min(1e-12)
+    each = shares.view(len(shares), *(1,) * (noises.dim() - 3), *shares.shape[-2:])
+    return (each * single(noises)).sum(0) / shares.square().sum(0).sqrt().clamp_min(1e-12)
 
 
 def latent_channels(x: Tensor, prediction: Prediction) -> int:

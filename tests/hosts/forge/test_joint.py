@@ -11,7 +11,8 @@ from lib_regional.engine.calls import TextShare
 from lib_regional.engine.capabilities import facts_of
 from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.forge.adapter import ForgeHost
-from lib_regional.hosts.forge.network.joint import KEPT, JointTexts, token_grid
+from lib_regional.hosts.forge.network.families import JointFamily
+from lib_regional.hosts.forge.network.joint import KEPT, JointTexts
 from lib_regional.methods import open_session
 from lib_regional.request.errors import RegionalError
 
@@ -175,7 +176,7 @@ def test_contexts_and_bias_fit_each_other():
     told, bias = texts.context(shares, own), texts.bias(shares, own)
     assert bias is not None and told.shape == (2, 8, 4) and bias.shape == (2, 1, 10, 10)
     assert torch.equal(told[0], torch.cat([own[0], other])) and torch.equal(told[1, :5], own[1])
-    assert token_grid((11, 7)) == (6, 4)
+    assert JointFamily().grid((11, 7)) == (6, 4)
 
 
 def test_a_bias_is_made_once_for_one_set_of_texts_and_two_are_kept():

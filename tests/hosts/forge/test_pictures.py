@@ -47,6 +47,14 @@ def test_a_textual_inversion_is_one_word(parser):
     assert found == [Token(1, "a", 0), Token(2, "style", 1), Token(3, "", 1), Token(4, "here", 2)]
 
 
+def test_an_engine_is_asked_first_where_all_encoders_together_have_a_name(parser):
+    """Forge Neo's ``cond_stage_model`` holds the encoders and does not tokenize."""
+    model = SimpleNamespace(text_processing_engine=TextEngine(), cond_stage_model=torch.nn.ModuleDict())
+    assert len(forge_pictures.tokens_of(model, "a cathedral")) == 3
+    with pytest.raises(RegionalError, match="text encoder"):
+        forge_pictures.tokens_of(SimpleNamespace(cond_stage_model=torch.nn.ModuleDict()), "a cathedral")
+
+
 def test_a_model_without_chunks_is_refused(parser):
     with pytest.raises(RegionalError, match="text encoder"):
         forge_pictures.tokens_of(SimpleNamespace(text_processing_engine_t5=object()), "a cathedral")

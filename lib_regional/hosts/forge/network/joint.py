@@ -1,4 +1,4 @@
-"""Flux on Forge: regional texts beside each other in its joint attention.
+"""Flux and its kin on Forge: regional texts beside each other in their joint attention.
 
 Its blocks offer no slot, and hold no attention module either: they call a function of their Python module. That name is set for the
 duration of one UNet call and restored in every case.
@@ -18,16 +18,11 @@ from torch import Tensor, nn
 from ....engine.calls import TextShare
 from ....engine.patching import Patch, patched
 from ....request.errors import RegionalError
-from ....request.layout.windows import Grid
 from ....tensors.attention.joint import joint_bias, side_by_side
 from ....tensors.device_copies import Moved
+from ..model import apart_instead, in_host
 
 _NAME = "attention_function"
-
-
-def token_grid(latent: Grid) -> Grid:
-    """Picture tokens of a latent: patches of 2×2 cells, the last ones padded."""
-    return (-(-latent[0] // 2), -(-latent[1] // 2))
 
 
 KEPT = 2
@@ -54,21 +49,29 @@ class JointTexts:
         ]
         return side_by_side(rows)
 
-    def bias(self, shares: Shares, context: Tensor) -> Tensor | None:
-        """The additive bias of joint attention's scores, on the device and in the dtype of ``context`` (B, T, D); None for no bias."""
-        name = (id(shares), context.shape, context.device, context.dtype)
+    def bias(self, shares: Shares, context: Tensor, references: int = 0) -> Tensor | None:
+        """The additive bias of joint attention's scores, on the device and in the dtype of ``context`` (B, T, D); None for no bias.
+
+        ``references``: tokens of pictures beside the prompt.
+        """
+        name = (id(shares), context.shape, context.device, context.dtype, references)
         if name not in self._biases:
-            self._biases[name] = (shares, _bias_of(shares, context))
+            self._biases[name] = (shares, _bias_of(shares, context, references))
         self._biases.move_to_end(name)
         while len(self._biases) > KEPT:
             self._biases.popitem(last=False)
         return self._biases[name][1]
 
 
-def _bias_of(shares: Shares, context: Tensor) -> Tensor | None:
-    length = context.shape[1]
-    rows = [[(length if s.context is None else len(s.context), s.weights.to(context.device).flatten()) for s in texts] for texts in shares]
-    return joint_bias(rows, context.dtype)
+def lengths_of(shares: Shares, own: int) -> list[list[int]]:
+    """Tokens of every text of every row; ``own`` of the rows' own texts."""
+    return [[own if share.context is None else len(share.context) for share in texts] for texts in shares]
+
+
+def _bias_of(shares: Shares, context: Tensor, references: int) -> Tensor | None:
+    lengths = lengths_of(shares, context.shape[1])
+    weights = [[share.weights.to(context.device).flatten() for share in texts] for texts in shares]
+    return joint_bias([list(zip(*row, strict=True)) for row in zip(lengths, weights, strict=True)], context.dtype, references)
 
 
 @contextmanager
@@ -85,10 +88,9 @@ def biased(unet: nn.Module, bias: Tensor | None) -> Iterator[None]:
         yield
     if not attention.used:
         raise RegionalError(
-            f"Regional cannot work with this model ({type(unet).__name__}) in this way: none of its attention layers ran "
+            f"Regional cannot work with this model ({type(unet).__name__}{in_host()}) in this way: none of its attention layers ran "
             f"{bias.shape[0]} rows of {bias.shape[-1]} tokens of text and picture, so the regions would have had no effect and the picture "
-            "was stopped. Flux.2, and Flux Kontext with a picture beside the prompt, arrange their tokens differently. Use a method that "
-            'predicts every region by itself, such as "latent_couple".'
+            f"was stopped. {apart_instead()}"
         )
 
 
@@ -109,8 +111,13 @@ class _Biased:
         self.used = False
 
     def __call__(self, inner: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """q, k, v (B, heads, L, d) -> (B, L, heads · d), as Forge's own with ``skip_reshape``."""
-        if q.shape[0] != self._bias.shape[0] or q.shape[-2] != self._bias.shape[-1]:
+        """q, k, v (B, heads, L, d) -> (B, L, heads · d), as Forge's own with ``skip_reshape``; (B, heads, L, d) if that is asked for.
+
+        PyTorch's attention, whatever the user chose for the host: not every other one takes a bias.
+        """
+        masked = kwargs.get("mask") is not None or any(isinstance(extra, Tensor) for extra in args)
+        if q.shape[0] != self._bias.shape[0] or q.shape[-2] != self._bias.shape[-1] or masked:
             return inner(q, k, v, *args, **kwargs)
         self.used = True
-        return F.scaled_dot_product_attention(q, k, v, self._bias.to(q.dtype)).transpose(1, 2).flatten(2)
+        made = F.scaled_dot_product_attention(q, k, v, self._bias.to(q.dtype))
+        return made if kwargs.get("skip_output_reshape") else made.transpose(1, 2).flatten(2)

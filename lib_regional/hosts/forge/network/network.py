@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,12 +19,13 @@ from ...installing.installer import HookInstaller, Patches
 from ...installing.sites import sites_of, transformer_of
 from ...ldm.attention import check_shape, refuse_foreign_texts, undone
 from ...ldm.unet import around_unet
-from ..model import kind_of, refuse_unserved
+from ..model import apart_instead, in_host, kind_of, refuse_unserved
 from ..rows import ROWS
 from ..weights import applied_weights
 from .arguments import fresh_arguments, nested_arguments
 from .attention import attention_call, chained, check_values
-from .joint import JointTexts, biased, token_grid
+from .families import JointFamily, Numbered, joint_family
+from .joint import JointTexts, Shares, biased, lengths_of
 
 
 class NetworkInstaller(HookInstaller):
@@ -33,6 +34,7 @@ class NetworkInstaller(HookInstaller):
     def __init__(self, hooks: Hooks) -> None:
         super().__init__(hooks)
         self._joint = False
+        self._family = JointFamily()
         self._texts = JointTexts()
         self._cross: dict[str, Any] = {}
         self._announced: tuple[StepInfo, Grid] | None = None
@@ -44,7 +46,7 @@ class NetworkInstaller(HookInstaller):
     def on_network(self, network: nn.Module) -> Patches:
         """See `HookInstaller`."""
         refuse_unserved(self.hooks, network)
-        self._joint = kind_of(network) == "joint"
+        self._joint, self._family = kind_of(network) == "joint", joint_family(network)
         self._cross = {site.name: layer for site, layer in sites_of(network) if site.kind == "cross"}
         yield patched_forward(network, self._around)
 
@@ -124,11 +126,28 @@ class NetworkInstaller(HookInstaller):
             rest = {**rest, "transformer_options": chained(rest["transformer_options"], self._cross, self._ask_named)}
         if not self._joint or self.hooks.joint is None:
             return inner(x, timesteps, context=context, **rest)
-        shares = self.hooks.joint(model, token_grid(model.latent))
-        if shares is None:
-            return inner(x, timesteps, context=context, **rest)
-        with biased(network, self._texts.bias(shares, context)) if shares else nullcontext():
-            return inner(x, timesteps, context=self._texts.context(shares, context), **rest)
+        shares = self.hooks.joint(model, self._family.grid(model.latent))
+        return (
+            inner(x, timesteps, context=context, **rest) if shares is None else self._run_joint(inner, x, timesteps, context, shares, rest)
+        )
+
+    def _run_joint(
+        self, inner: Callable[..., Tensor], x: Tensor, timesteps: Any, context: Tensor, shares: Shares, rest: dict[str, Any]
+    ) -> Tensor:
+        """The network with the texts of ``shares`` side by side."""
+        assert self.network is not None
+        bias = self._texts.bias(shares, context, self._family.references(rest))
+        numbered = Numbered(self._family, lengths_of(shares, context.shape[1]))
+        if bias is not None and "transformer_options" in rest:
+            rest = {**rest, "transformer_options": numbered.options(rest["transformer_options"])}
+        with biased(self.network, bias):
+            made = inner(x, timesteps, context=self._texts.context(shares, context), **rest)
+        if bias is not None and not numbered.used:
+            raise RegionalError(
+                f"Regional cannot number the texts of regions in this model ({type(self.network).__name__}{in_host()}), so the picture was "
+                f"stopped. {apart_instead()}"
+            )
+        return made
 
     # ------------------------------------------------------------------ attention
 

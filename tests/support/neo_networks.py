@@ -1,0 +1,106 @@
+"""Networks of Forge Neo, small, with random weights: what they do otherwise than Forge's Flux. Nothing here is the host's code.
+
+Facts kept (neo 2.26, of August 2026):
+
+1.  A network of Flux's kind states ``patch_size`` (Flux.1 and Kontext 2, Flux.2 1) and ``txt_ids_dims``, the axes along which it numbers
+    its text tokens from 0 (Flux.2 the last; the others none). Positions act on attention.
+2.  ``transformer_options["patches"]["post_input"]`` is a list of functions of a dictionary with ``img``, ``txt``, ``img_ids`` and
+    ``txt_ids``, each of which returns such a dictionary, called before the first block. Older versions have no such list.
+3.  Latents of pictures beside the prompt are ``backend.args.dynamic_args.ref_latents``; their tokens stand behind the picture's.
+4.  The attention function takes ``skip_reshape``, ``skip_output_reshape``, ``mask`` and ``transformer_options`` by keyword.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType, SimpleNamespace
+
+import forge_networks
+import torch
+import torch.nn.functional as F
+from forge_networks import attention
+from torch import nn
+
+
+def shared_latents(monkeypatch, latents=()):
+    """Fact 3."""
+    module = ModuleType("backend.args")
+    module.dynamic_args = SimpleNamespace(ref_latents=list(latents))
+    monkeypatch.setitem(sys.modules, "backend.args", module)
+    return module.dynamic_args
+
+
+class Positioned(forge_networks.JointBlock):
+    """A joint block whose queries and keys are turned by the tokens' positions. Fact 4."""
+
+    def forward(self, tokens, turns):
+        b, length, dim = tokens.shape
+        q, k, v = self.qkv(tokens).view(b, length, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        return tokens + self.proj(attention(turned(q, turns), turned(k, turns), v))
+
+
+def turned(x, turns):
+    """x (B, heads, L, d) with each pair of numbers turned by ``turns`` (B, L)."""
+    a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
+    sin, cos = turns.sin()[:, None, :, None], turns.cos()[:, None, :, None]
+    return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
+
+
+class FluxKin(forge_networks.FluxNetwork):
+    """``kind``: ``flux2`` or ``kontext``. ``patched``: fact 2."""
+
+    def __init__(self, kind="flux2", patched=True, dim=16):
+        super().__init__(dim=dim)
+        self.patch_size, self.txt_ids_dims = (1, [2]) if kind == "flux2" else (2, [])
+        self.patched, area = patched, 4 * self.patch_size**2
+        self.img_in, self.final = nn.Linear(area, dim), nn.Linear(dim, area)
+        self.double_blocks = nn.ModuleList([Positioned(dim) for _ in range(2)])
+        self.single_blocks = nn.ModuleList([Positioned(dim)])
+        self.eval().requires_grad_(False)
+
+    def tokens(self, x, index=0):
+        """Tokens (B, P, dim), their positions (B, P, 3) and the grid."""
+        side = self.patch_size
+        padded = F.pad(x, (0, -x.shape[-1] % side, 0, -x.shape[-2] % side), mode="circular")
+        cells = F.pixel_unshuffle(padded, side) if side > 1 else padded
+        rows, columns = cells.shape[-2:]
+        places = torch.stack(torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij"), -1).flatten(0, 1).float()
+        ids = torch.cat([torch.full((len(places), 1), float(index)), places], -1).expand(len(x), -1, -1)
+        return self.img_in(cells.flatten(2).transpose(1, 2)), ids, (rows, columns)
+
+    def forward(self, x, timestep, context, y, guidance=None, transformer_options=None, **unknown):
+        img, img_ids, grid = self.tokens(x)
+        count = img.shape[1]
+        img = img + self.vector_in(y)[:, None]
+        for number, latent in enumerate(sys.modules["backend.args"].dynamic_args.ref_latents):
+            more, ids, _ = self.tokens(latent.to(x), number + 1)
+            img, img_ids = torch.cat([img, more.expand(len(x), -1, -1)], 1), torch.cat([img_ids, ids.expand(len(x), -1, -1)], 1)
+        txt, txt_ids = self.txt_in(context), torch.zeros(len(x), context.shape[1], 3)
+        for axis in self.txt_ids_dims:
+            txt_ids[..., axis] = torch.arange(context.shape[1]).float()
+        given = {"img": img, "txt": txt, "img_ids": img_ids, "txt_ids": txt_ids}
+        for patch in (transformer_options or {}).get("patches", {}).get("post_input", ()) if self.patched else ():
+            given = patch(given)
+        tokens = torch.cat([given["txt"], given["img"]], 1)
+        turns = torch.cat([given["txt_ids"], given["img_ids"]], 1) @ torch.tensor([0.7, 0.13, 0.29])
+        for block in (*self.double_blocks, *self.single_blocks):
+            tokens = block(tokens, turns)
+        out = self.final(tokens[:, context.shape[1] : context.shape[1] + count]).transpose(1, 2).unflatten(2, grid)
+        return (F.pixel_shuffle(out, self.patch_size) if self.patch_size > 1 else out)[..., : x.shape[-2], : x.shape[-1]]
+
+
+class UnknownKin(nn.Module):
+    """A network whose attention nobody outside can reach (Qwen-Image, Z-Image and the like): x (B, C, 1, H, W) with 16 channels."""
+
+    def __init__(self, channels=16, width=forge_networks.WIDTH, dim=12):
+        super().__init__()
+        torch.manual_seed(3)
+        self.inside, self.text, self.out = nn.Linear(channels, dim), nn.Linear(width, dim), nn.Linear(dim, channels)
+        self.transformer_blocks = nn.ModuleList([nn.Linear(dim, dim) for _ in range(2)])
+        self.eval().requires_grad_(False)
+
+    def forward(self, x, timesteps, context, transformer_options=None, **unknown):
+        tokens = self.inside(x.movedim(1, -1)) + self.text(context.mean(1))[:, None, None, None]
+        for block in self.transformer_blocks:
+            tokens = tokens + block(tokens).tanh()
+        return self.out(tokens).movedim(-1, 1)

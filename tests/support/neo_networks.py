@@ -7,7 +7,10 @@ Facts kept (neo 2.26, of August 2026):
 2.  ``transformer_options["patches"]["post_input"]`` is a list of functions of a dictionary with ``img``, ``txt``, ``img_ids`` and
     ``txt_ids``, each of which returns such a dictionary, called before the first block. Older versions have no such list.
 3.  Latents of pictures beside the prompt are ``backend.args.dynamic_args.ref_latents``; their tokens stand behind the picture's.
-4.  The attention function takes ``skip_reshape``, ``skip_output_reshape``, ``mask`` and ``transformer_options`` by keyword.
+4.  Anima is a stack of ``blocks`` on latents (B, 16, 1, H, W), in patches of ``patch_spatial``² cells, padded. ``cross_attn`` is called
+    with tokens (B, L, C) and the context as it came; it has ``q_proj``, ``k_proj``, ``v_proj`` and ``output_proj``, norms of each head of
+    queries and keys, ``n_heads`` and ``head_dim``, and takes keywords that it does not read.
+5.  The attention function takes ``skip_reshape``, ``skip_output_reshape``, ``mask`` and ``transformer_options`` by keyword.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ def shared_latents(monkeypatch, latents=()):
 
 
 class Positioned(forge_networks.JointBlock):
-    """A joint block whose queries and keys are turned by the tokens' positions. Fact 4."""
+    """A joint block whose queries and keys are turned by the tokens' positions. Fact 5."""
 
     def forward(self, tokens, turns):
         b, length, dim = tokens.shape
@@ -87,6 +90,64 @@ class FluxKin(forge_networks.FluxNetwork):
             tokens = block(tokens, turns)
         out = self.final(tokens[:, context.shape[1] : context.shape[1] + count]).transpose(1, 2).unflatten(2, grid)
         return (F.pixel_shuffle(out, self.patch_size) if self.patch_size > 1 else out)[..., : x.shape[-2], : x.shape[-1]]
+
+
+class CrossAttention(nn.Module):
+    """Fact 4."""
+
+    def __init__(self, dim, context_dim=None, heads=2):
+        super().__init__()
+        self.is_SelfAttn, self.n_heads, self.head_dim = context_dim is None, heads, dim // heads
+        self.q_proj, self.output_proj = nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim, bias=False)
+        self.k_proj, self.v_proj = (nn.Linear(context_dim or dim, dim, bias=False) for _ in "kv")
+        self.q_norm, self.k_norm, self.v_norm = nn.LayerNorm(dim // heads), nn.LayerNorm(dim // heads), nn.Identity()
+
+    def forward(self, x, context=None, rope_emb=None, transformer_options=None):
+        context = x if context is None else context
+        q, k, v = (
+            norm(project(z).unflatten(-1, (self.n_heads, self.head_dim))).transpose(1, 2)
+            for norm, project, z in (
+                (self.q_norm, self.q_proj, x),
+                (self.k_norm, self.k_proj, context),
+                (self.v_norm, self.v_proj, context),
+            )
+        )
+        return self.output_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class AnimaBlock(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.self_attn, self.cross_attn = CrossAttention(dim), CrossAttention(dim, forge_networks.WIDTH)
+
+    def forward(self, x, context, options):
+        x = x + 0.2 * self.self_attn(x, None, rope_emb=None, transformer_options=options)
+        return x + self.cross_attn(x, context, rope_emb=None, transformer_options=options)
+
+
+class Anima(nn.Module):
+    """Fact 4. ``frames``: pictures beside the prompt stand behind the picture as further frames."""
+
+    patch_spatial = 2
+
+    def __init__(self, channels=16, dim=12, frames=0):
+        super().__init__()
+        torch.manual_seed(7)
+        self.frames = frames
+        self.x_embedder, self.final = nn.Linear(4 * channels, dim), nn.Linear(dim, 4 * channels)
+        self.blocks = nn.ModuleList([AnimaBlock(dim) for _ in range(2)])
+        self.eval().requires_grad_(False)
+
+    def forward(self, x, timesteps, context, padding_mask=None, **options):
+        height, width = x.shape[-2:]
+        cells = F.pixel_unshuffle(F.pad(x[:, :, 0], (0, width % 2, 0, height % 2), mode="circular"), 2)
+        tokens, grid = self.x_embedder(cells.flatten(2).transpose(1, 2)), cells.shape[-2:]
+        count = tokens.shape[1]
+        tokens = torch.cat([tokens] * (1 + self.frames), 1)
+        for block in self.blocks:
+            tokens = block(tokens, context, options.get("transformer_options"))
+        made = F.pixel_shuffle(self.final(tokens[:, :count]).transpose(1, 2).unflatten(2, grid), 2)
+        return made[:, :, None, :height, :width]
 
 
 class UnknownKin(nn.Module):

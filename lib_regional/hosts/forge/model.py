@@ -13,6 +13,7 @@ from ...engine.capabilities import ModelFacts
 from ...engine.hooks import Hooks
 from ...request.errors import RegionalError
 from ...tensors.latents.noise import Prediction
+from ..neo.blocks import cross_layers
 
 
 def is_forge(model: Any) -> bool:
@@ -81,11 +82,13 @@ def prepare_again(model: Any, x: Any) -> None:
 
 
 def kind_of(unet: nn.Module) -> str:
-    """``cross`` for UNets with cross-attention, ``joint`` where text and picture share one attention (Flux), ``""`` for others, which
-    Regional can call as a whole and not look into."""
+    """``cross`` for UNets with cross-attention, ``blocks`` for transformers with one (Anima), ``joint`` where text and picture share one
+    attention (Flux), ``""`` for others, which Regional can call as a whole and not look into."""
     if any(name.endswith(".attn2") for name, _ in unet.named_modules()):
         return "cross"
-    return "joint" if hasattr(unet, "double_blocks") and hasattr(unet, "single_blocks") else ""
+    if hasattr(unet, "double_blocks") and hasattr(unet, "single_blocks"):
+        return "joint"
+    return "blocks" if cross_layers(unet) else ""
 
 
 def refuse_unserved(hooks: Hooks, unet: nn.Module) -> None:
@@ -94,7 +97,7 @@ def refuse_unserved(hooks: Hooks, unet: nn.Module) -> None:
     if kind == "cross":
         return
     asked = {
-        "cross-attention": hooks.cross_attention is not None and (hooks.joint is None or not kind),
+        "cross-attention": hooks.cross_attention is not None and kind != "blocks" and (hooks.joint is None or not kind),
         "self-attention": hooks.self_attention is not None,
         "to change single layers (LoRAs in regions)": bool(hooks.layers) or hooks.spatial is not None,
     }
@@ -102,7 +105,11 @@ def refuse_unserved(hooks: Hooks, unet: nn.Module) -> None:
     if not missing:
         return
     method = f'The method "{hooks.method}"' if hooks.method else "This method"
-    why = "which models like Flux do not have" if kind else f"which Regional does not reach in this family of models. {apart_instead()}"
+    why = (
+        "which models like Flux do not have"
+        if kind == "joint"
+        else f"which Regional does not reach in this family of models. {apart_instead()}"
+    )
     raise RegionalError(f"{method} cannot work with {name}{in_host()}: it needs {' and '.join(missing)}, {why}.".replace("..", "."))
 
 

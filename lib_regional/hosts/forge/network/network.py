@@ -19,6 +19,7 @@ from ...installing.installer import HookInstaller, Patches
 from ...installing.sites import sites_of, transformer_of
 from ...ldm.attention import check_shape, refuse_foreign_texts, undone
 from ...ldm.unet import around_unet
+from ...neo.blocks import block_call, cross_layers, grid_of
 from ..model import apart_instead, in_host, kind_of, refuse_unserved
 from ..rows import ROWS
 from ..weights import applied_weights
@@ -49,6 +50,8 @@ class NetworkInstaller(HookInstaller):
         self._joint, self._family = kind_of(network) == "joint", joint_family(network)
         self._cross = {site.name: layer for site, layer in sites_of(network) if site.kind == "cross"}
         yield patched_forward(network, self._around)
+        for site, layer in cross_layers(network) if kind_of(network) == "blocks" and self.hooks.cross_attention is not None else ():
+            yield patched_forward(layer, self._around_block(site, layer))
 
     def on_attention(self, site: Site, layer: Any, hook: AttentionHook | None) -> Patches:
         """See `HookInstaller`."""
@@ -165,6 +168,22 @@ class NetworkInstaller(HookInstaller):
             if done is not None and foreign is not None:
                 raise undone(foreign)
             return inner(x, context, value, *args, **kwargs) if done is None else done
+
+        return around
+
+    def _around_block(self, site: Site, attn: Any) -> Callable[..., Tensor]:
+        """In place of the ``forward`` of a transformer's cross-attention."""
+        foreign = foreign_forward(attn)
+
+        def around(inner: Callable[..., Tensor], x: Tensor, context: Tensor | None = None, *args: Any, **kwargs: Any) -> Tensor:
+            model, hook, done = self.running.now, self.hooks.cross_attention, None
+            if model is not None and hook is not None and context is not None:
+                grid = grid_of(self.network, model.latent)
+                check_shape(site, x, grid, model)
+                done = hook(block_call(site, attn, grid, model, x, context))
+            if done is not None and foreign is not None:
+                raise undone(foreign)
+            return inner(x, context, *args, **kwargs) if done is None else done
 
         return around
 

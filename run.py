@@ -1,6 +1,8 @@
-"""Start Regional's demo or its tests on a machine that has nothing but Python.
+"""Start Regional's demo, its batches or its tests on a machine that has nothing but Python.
 
     python run.py demo [--port N] [--no-browser] [--checkpoint FILE]
+    python run.py batch JOBS --out DIR [--webui-url URL …] [--checkpoint FILE] [--workers N] …
+    python run.py benchmark SET --out DIR …
     python run.py test [--fast] [pytest arguments]
     python run.py test --matrix [a1111] [forge]
 
@@ -8,6 +10,7 @@ The first start makes a virtual environment in ``.venv`` beside this file and le
 ``requirements/`` into it; later starts find it complete and take seconds. Then a module runs with them:
 
     demo             lib_regional.standalone   the page and the API on 127.0.0.1
+    batch, benchmark lib_regional.batch        the pictures of a table of layouts, see docs/batch.md and docs/benchmark.md
     test             tests.checks              style (ruff), types (mypy), the JavaScript where Node.js is found, pytest
     test --fast      tests.checks              the same for what needs no host and no browser, in less than a minute
     test ARGUMENTS   tests.checks              pytest alone
@@ -19,6 +22,7 @@ This file uses the standard library only, and no syntax that older Pythons lack:
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Sequence  # noqa: UP035 - older Pythons get this far
@@ -34,6 +38,7 @@ VENV = Environment(
         "standalone": (("standalone.txt", LOCKED),),
         "test": (("test.txt", LOCKED), ("test-nodeps.txt", ("--no-deps",))),
         "train": (("train.txt", LOCKED),),
+        "batch": (("batch.txt", LOCKED),),
     },
 )
 
@@ -61,6 +66,13 @@ def test(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     return run_child([str(VENV.python), "-m", module, *(["--fast"] if arguments.fast else []), *rest], offline())
 
 
+def batch(name: str, rest: Sequence[str], torch_index: str | None) -> int:
+    """A batch or a benchmark, in the folder that this was started in: its files are named from there."""
+    VENV.ensure(["standalone", "batch"], torch_index)
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return run_child([str(VENV.python), "-m", "lib_regional.batch", name, *rest], offline(PYTHONPATH=path), os.getcwd())
+
+
 def port(text: str) -> int:
     number = int(text)
     if not 0 <= number <= 65535:
@@ -69,8 +81,8 @@ def port(text: str) -> int:
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(prog="run.py", description="Start Regional's demo or its tests.", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", metavar="demo|test")
+    parser = argparse.ArgumentParser(prog="run.py", description="Start Regional's demo, its batches or its tests.", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", metavar="demo|batch|benchmark|test")
     demo_parser = commands.add_parser("demo", help="the page and the API on 127.0.0.1, with the small model", allow_abbrev=False)
     demo_parser.add_argument("--port", type=port, help="the port to serve on")
     demo_parser.add_argument("--no-browser", action="store_true", help="do not open the page")
@@ -81,7 +93,11 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     choice = test_parser.add_mutually_exclusive_group()
     choice.add_argument("--fast", action="store_true", help="style, types and the tests that need no host and no browser")
     choice.add_argument("--matrix", action="store_true", help="with the pins of A1111 and of Forge instead (Python 3.10, about 12 GB)")
-    for each in (demo_parser, test_parser):
+    batches = [
+        commands.add_parser("batch", help="the pictures of a table of layouts, by many workers", add_help=False, allow_abbrev=False),
+        commands.add_parser("benchmark", help="a benchmark of layouts", add_help=False, allow_abbrev=False),
+    ]
+    for each in (demo_parser, test_parser, *batches):
         each.add_argument("--torch-index", metavar="ADDRESS", help="a pip index with another build of torch; remakes .venv")
     known, rest = parser.parse_known_args(arguments)
     if not known.command:
@@ -95,6 +111,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 def main(arguments: Sequence[str]) -> int:
     known, rest = parse(arguments)
     try:
+        if known.command in ("batch", "benchmark"):
+            return batch(known.command, rest, known.torch_index)
         return demo(known) if known.command == "demo" else test(known, rest)
     except SetupError as error:
         print("\n" + str(error), file=sys.stderr)

@@ -25,6 +25,8 @@ settings.load_profile("regional")
 
 MARKED = {
     "acceptance": "slow",
+    "batch/test_ray.py": "slow",
+    "batch/test_runs.py": "slow",
     "browser": "browser",
     "fidelity": "slow",
     "methods/test_thirty_lines.py": "slow",

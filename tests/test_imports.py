@@ -17,8 +17,12 @@ PROGRAM = ROOT / "tests" / "support" / "only_host_packages.py"
 HOST_PACKAGES = set(HOSTS.split())
 
 
-def outside_standalone() -> list[Path]:
-    return [path for path in package_sources() if part_of(path) != "standalone"]
+OWN_PROGRAMS = ("standalone", "batch")
+"""Parts that no WebUI imports: programs of their own, with requirements of their own."""
+
+
+def in_webuis() -> list[Path]:
+    return [path for path in package_sources() if part_of(path) not in OWN_PROGRAMS]
 
 
 def imports(tree: ast.AST, late: bool = False) -> Iterator[tuple[str, bool]]:
@@ -36,7 +40,7 @@ def imports(tree: ast.AST, late: bool = False) -> Iterator[tuple[str, bool]]:
 def foreign(late: bool) -> dict[str, set[str]]:
     """Package from outside -> the parts that import it, when they are loaded or (``late``) when a function of theirs runs."""
     found: dict[str, set[str]] = {}
-    for path in outside_standalone():
+    for path in in_webuis():
         for name, is_late in imports(ast.parse(path.read_text(encoding="utf-8"))):
             if is_late == late and name not in sys.stdlib_module_names | {PACKAGE, "__future__"}:
                 found.setdefault(name, set()).add(part_of(path))

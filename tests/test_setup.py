@@ -28,7 +28,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = ["standalone", "test", "train"]
+EXTRAS = ["standalone", "test", "train", "batch"]
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([A-Za-z0-9.+!]+)(?:; (.+))?$")
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
@@ -296,6 +296,19 @@ def test_demo_hands_on_who_may_use_it(monkeypatch: pytest.MonkeyPatch, given: li
     monkeypatch.setattr(run, "run_child", lambda command, environment: seen.append(list(command)) or 0)
     assert run.main(["demo", *given]) == 0
     assert seen[0][3:] == passed
+
+
+@pytest.mark.parametrize("name", ["batch", "benchmark"])
+def test_batches_take_their_own_options_in_the_folder_of_the_caller(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    run, wanted, seen = load("run"), [], []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run.VENV, "ensure", lambda extras, index=None: wanted.append((extras, index)))
+    monkeypatch.setattr(run, "run_child", lambda command, environment, folder: seen.append((command[1:], environment, folder)) or 3)
+    arguments = ["jobs.csv", "--out", "there", "--webui-url", "http://a:1", "--help", "--threads", "2"]
+    assert run.main([name, *arguments, "--torch-index", "file:///wheels"]) == 3
+    [(command, environment, folder)] = seen
+    assert command == ["-m", "lib_regional.batch", name, *arguments] and folder == str(tmp_path)
+    assert environment["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT) and wanted == [(["standalone", "batch"], "file:///wheels")]
 
 
 def test_a_missing_checkpoint_is_said_before_anything_is_installed(

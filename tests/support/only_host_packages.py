@@ -1,6 +1,6 @@
 """A program for a fresh process that has nothing but the packages of every WebUI: all others are blocked by an import hook.
 
-    python only_host_packages.py a1111     imports every module outside standalone/, then runs scripts/regional.py on that host's double,
+    python only_host_packages.py a1111     imports every module but the programs' own, then runs scripts/regional.py on that host's double,
                                            from its loading to a picture
     python only_host_packages.py forge     the same without the import of every module
 
@@ -100,19 +100,19 @@ def importable(name: str) -> bool:
 # ---------------------------------------------------------------- every module
 
 
-def modules_outside_standalone() -> Iterator[str]:
-    """Found by their files: `pkgutil.walk_packages` would import the standalone host's packages on its way."""
+def modules_of_webuis() -> Iterator[str]:
+    """Found by their files: `pkgutil.walk_packages` would import packages of our own programs on its way."""
     import lib_regional
 
     root = Path(lib_regional.__file__).parent
     for path in root.rglob("*.py"):
         parts = path.relative_to(root.parent).with_suffix("").parts
-        if parts[1:2] != ("standalone",):
+        if parts[1:2] not in (("standalone",), ("batch",)):
             yield ".".join(parts).removesuffix(".__init__")
 
 
 def import_all() -> None:
-    names = sorted(modules_outside_standalone())
+    names = sorted(modules_of_webuis())
     assert len(names) > 100, names
     for name in names:
         importlib.import_module(name)

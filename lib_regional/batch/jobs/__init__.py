@@ -1,0 +1,1 @@
+"""From a table to jobs: rows, templates, requests, checks and the plan."""

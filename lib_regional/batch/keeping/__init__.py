@@ -1,0 +1,1 @@
+"""What a batch leaves in its folder: pictures, the manifest, the contact sheet and the report."""

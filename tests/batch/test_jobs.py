@@ -109,7 +109,7 @@ BAD_ROWS = [
     pytest.param(
         {**REQUEST, "regional": {"enabled": True, "regions": [{"box": [0, 0, 1.5, 1], "prompt": "x"}]}},
         "regions[0].box[2]",
-        "0 to 1",
+        "1 or less",
         id="box",
     ),
     pytest.param({**REQUEST, "regional": {"enabled": True, "grid": {"ratios": "1,1"}, "regions": REGIONS}}, "regions[0]", "", id="grid"),

@@ -28,7 +28,8 @@ SAM = {
 }  # fmt: skip
 GLIGEN = {
     "ckpt": "checkpoint_generation_text.pth", "prompt": "a teddy bear sitting next to a bird", "phrases": ["a teddy bear", "a bird"],
-    "locations": [[0.0, 0.09, 0.33, 0.76], [0.55, 0.11, 1.0, 0.8]], "alpha_type": [0.3, 0.0, 0.7], "save_folder_name": "generation_box_text",
+    "locations": [[0.0, 0.09, 0.33, 0.76], [0.55, 0.11, 1.0, 0.8]], "alpha_type": [0.3, 0.0, 0.7],
+    "save_folder_name": "generation_box_text",
 }  # fmt: skip
 DIFFUSION = {
     "num_obj": 2, "obj_class_name": ["__image__", "bird", "grass"],
@@ -69,7 +70,8 @@ canvas.add_local_description(
 )
 ```"""
 COCO = {
-    "images": [{"id": 9, "file_name": "000000000009.jpg", "width": 640, "height": 480}, {"id": 7, "file_name": "000000000007.jpg", "width": 10, "height": 10}],
+    "images": [{"id": 9, "file_name": "000000000009.jpg", "width": 640, "height": 480},
+               {"id": 7, "file_name": "000000000007.jpg", "width": 10, "height": 10}],
     "categories": [{"supercategory": "person", "id": 1, "name": "person"}, {"id": 3, "name": "car"}],
     "annotations": [
         {"id": 1, "image_id": 9, "category_id": 1, "bbox": [64.0, 48.0, 320.0, 240.0], "area": 5000, "iscrowd": 0},
@@ -100,7 +102,8 @@ CASES = [
     ("layoutdiffusion", "a.json", [DIFFUSION], 0, "1", "bird, grass", ["bird", "grass"], (0.5, 0.25, 0.75, 0.5)),
     ("instancediffusion", "a.json", INSTANCE, 0, "1", "a robin and a dog in a stream", ["a yellow American robin"], (0, 0.25, 0.25, 0.75)),
     ("creatilayout", "a.jsonl", CREATI, 0, "1", "A man by the sea.", ["the sea"], (0.0, 0.3, 1.0, 0.9)),
-    ("lmd", "a.txt", LMD, 0, "1", "A realistic scene of a green car", ["a green car", "a bird"], (21 / 512, 281 / 512, 232 / 512, 440 / 512)),
+    ("lmd", "a.txt", LMD, 0, "1", "A realistic scene of a green car", ["a green car", "a bird"],
+     (21 / 512, 281 / 512, 232 / 512, 440 / 512)),
     ("omost", "a.txt", OMOST, 0, "1", "A fierce battle, battle, warriors", ["A dragon, dragon", "A group of warriors, warriors, armor"],
      (20 / 90, 10 / 90, 70 / 90, 60 / 90)),
 ]  # fmt: skip
@@ -113,7 +116,7 @@ def test_a_published_row(
     layout = read(saved(tmp_path, file, content), form)[at]
     assert (layout.name, layout.prompt, [part.text for part in layout.parts]) == (name, prompt, texts)
     assert layout.parts[0].box == pytest.approx(box)
-    plan = make_plan(rows_of(read_layouts(tmp_path / file, form), (256, 128)), Recipe({}.get(form)), tmp_path)
+    plan = make_plan(rows_of(read_layouts(tmp_path / file, form), (256, 128)), Recipe(), tmp_path)
     job = list(plan.read())[at]
     settings = job.settings
     assert settings is not None and [region.prompt for region in settings.regions] == texts

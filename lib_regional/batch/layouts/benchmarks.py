@@ -41,10 +41,8 @@ def read_layoutsam(row: Mapping[str, Any], number: int) -> BoxLayout:
     long = _listed(row, "detail_region_captions") if row.get("detail_region_captions") else short
     if not len(boxes) == len(short) == len(long):
         raise settings_error("bbox_list", len(boxes), f"{len(short)} boxes, one for each caption")
-    parts = tuple(
-        Part(str(text), unit_box(f"bbox_list[{at}]", box, size), str(label))
-        for at, (text, box, label) in enumerate(zip(long, boxes, short))
-    )
+    numbered = enumerate(zip(long, boxes, short, strict=True))
+    parts = tuple(Part(str(text), unit_box(f"bbox_list[{at}]", box, size), str(label)) for at, (text, box, label) in numbered)
     name = text_of(row, "file_name")
     return BoxLayout(name.rpartition(".")[0] or name, text_of(row, "global_caption"), parts, extra={"file_name": name})
 

@@ -28,7 +28,8 @@ AREAS = {
     "a large square area": (70, 70), "a large vertical area": (60, 90), "a large horizontal area": (90, 60),
 }  # fmt: skip
 """Width and height."""
-TEXTS = ("description", "tags", "atmosphere", "style", "quality_meta")
+TEXTS = ("description", "tags")
+"""Arguments that make a prompt; the others are sentences that a text encoder of 77 tokens has no room for."""
 _NAMES = (
     "location", "offset", "area", "distance_to_viewer", "description", "detailed_descriptions", "tags", "atmosphere", "style",
     "quality_meta", "HTML_web_color_name",
@@ -44,15 +45,11 @@ def read_omost(text: str, number: int) -> BoxLayout:
     if not everything:
         raise settings_error("canvas", text.strip(), "a text with canvas.set_global_description(…)")
     local.sort(key=lambda arguments: -_distance(arguments))
-    whole = everything[-1]
-    prompt = _joined(str(whole.get("description", "")), str(whole.get("tags", "")))
-    parts = tuple(
-        Part(_joined(*(str(one.get(name, "")) for name in TEXTS[:2])), _box(one), str(one.get("description", ""))) for one in local
-    )
-    return BoxLayout(f"{number}", prompt, parts)
+    parts = tuple(Part(_text(one), _box(one), str(one.get("description", ""))) for one in local)
+    return BoxLayout(f"{number}", _text(everything[-1]), parts)
 
 
-def _calls(text: str) -> list[tuple[str, Mapping[str, Any]]]:
+def _calls(text: str) -> list[tuple[str, dict[str, Any]]]:
     """(method, arguments) of the calls on ``canvas``; arguments must be literals."""
     code = text.split("```python", 1)[-1].split("```", 1)[0] if "```" in text else text
     try:
@@ -101,5 +98,6 @@ def _nearest(name: str, value: Any, table: Mapping[str, tuple[int, int]]) -> tup
     return table[found[0]]
 
 
-def _joined(*texts: str) -> str:
-    return ", ".join(text.strip(" ,.") for text in texts if text.strip(" ,."))
+def _text(arguments: Mapping[str, Any]) -> str:
+    texts = (str(arguments.get(name, "")).strip(" ,.") for name in TEXTS)
+    return ", ".join(filter(None, texts))

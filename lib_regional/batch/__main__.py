@@ -10,7 +10,8 @@ from pathlib import Path
 from ..request.errors import settings_error
 from ..request.files import write_bytes
 from ..request.methods.specs import METHODS
-from .command import Options, Summary, add_worker_options, check_packages, guarded, read_defaults, read_options, read_template, run
+from .benchmarks.command import benchmark
+from .command import Options, Summary, add_worker_options, check_packages, guarded, read_defaults, read_options, read_template, run, size_of
 from .jobs.plan import make_plan
 from .jobs.requests import Recipe
 from .jobs.tables import Row, read_table
@@ -45,7 +46,7 @@ def batch(arguments: Sequence[str]) -> int:
         check_packages(options, given.jobs.suffix.lower())
         if given.template and given.format != "jobs":
             raise settings_error("--template", str(given.template), "left out with --format: such layouts are whole requests")
-        recipe = Recipe(read_template(given.template), read_defaults(given.set), given.candidates)
+        recipe = Recipe(read_template(given.template), read_defaults(given.set_fields), given.candidates)
         if given.export:
             return export(rows(given), recipe, options, given.export)
         return finish(options, run(rows(given), recipe, options))
@@ -58,14 +59,6 @@ def rows(given: argparse.Namespace) -> Iterator[Row]:
     if given.format == "jobs":
         return read_table(given.jobs)
     return rows_of(read_layouts(given.jobs, given.format, given.captions), given.size, given.method)
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """``768x512`` -> (768, 512)"""
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise argparse.ArgumentTypeError("WIDTHxHEIGHT in pixels, such as 768x512")
-    return int(width), int(height)
 
 
 def export(table: Iterator[Row], recipe: Recipe, options: Options, form: str) -> int:
@@ -88,7 +81,7 @@ def finish(options: Options, summary: Summary) -> int:
     return summary.status
 
 
-COMMANDS = {"batch": batch}
+COMMANDS = {"batch": batch, "benchmark": benchmark}
 
 
 def main(arguments: Sequence[str]) -> int:

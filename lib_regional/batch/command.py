@@ -69,7 +69,9 @@ def add_worker_options(parser: argparse.ArgumentParser) -> None:
     kept.add_argument("--out", required=True, type=Path, metavar="DIR", help="the folder; a second start goes on in it")
     kept.add_argument("--no-report", action="store_true", help="no contact sheet and no report.html")
     kept.add_argument("--no-parquet", action="store_true", help="no manifest.parquet")
-    kept.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="a field of every request that lacks it")
+    kept.add_argument(
+        "--set", dest="set_fields", action="append", default=[], metavar="FIELD=VALUE", help="a field of every request that lacks it"
+    )
 
 
 def _count(text: str) -> int:
@@ -77,6 +79,14 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("a whole number, 1 or more")
     return number
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """``768x512`` -> (768, 512)"""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError("WIDTHxHEIGHT in pixels, such as 768x512")
+    return int(width), int(height)
 
 
 def read_options(given: argparse.Namespace) -> Options:

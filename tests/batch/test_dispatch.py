@@ -11,7 +11,7 @@ import pytest
 from lib_regional.batch.jobs.requests import Job
 from lib_regional.batch.running import dispatch
 from lib_regional.batch.running.dispatch import Dispatcher, Limits, NoWorkersError, Outcome
-from lib_regional.batch.running.work import Answer, BrokenError, RefusedError, UnreachableError
+from lib_regional.batch.running.work import Answer, BrokenError, FaultError, RefusedError, UnreachableError
 
 PICTURE = Answer((b"\x89PNG\r\n\x1a\n",), {})
 Reply = Callable[[Job], BaseException | None]
@@ -110,6 +110,20 @@ def test_a_worker_that_only_fails_is_given_up() -> None:
     with pytest.raises(NoWorkersError, match="bad: BrokenError: HTTP 500: out of memory"):
         ended([bad], 40, Limits(tries=50, strikes=4))
     assert (bad.closed, bad.restarts, bad.rows) == (1, 3, [1, 1, 1, 1])
+
+
+def test_jobs_that_make_a_webui_fail_do_not_end_the_batch() -> None:
+    worker = FakeWorker("a", lambda job: FaultError("HTTP 500: no such LoRA") if job.row in (2, 3, 4, 5) else None)
+    outcomes = ended([worker], 6, Limits(strikes=4))
+    assert rows(outcomes) == [1, 6] and rows(outcomes, "failed") == [2, 3, 4, 5] and worker.closed == 0
+
+
+def test_a_batch_in_which_nothing_works_stops() -> None:
+    worker, found = FakeWorker("a", lambda job: FaultError("HTTP 500: broken")), []
+    with pytest.raises(NoWorkersError, match="4 jobs failed one after the other, the last one with: .*HTTP 500: broken"):
+        for outcome in Dispatcher([worker], Limits(tries=1, failures=4)).outcomes(iter(some(50))):
+            found.append(outcome)
+    assert rows(found, "failed") == [1, 2, 3, 4]
 
 
 def test_a_worker_that_cannot_be_reached_costs_no_try_and_comes_back() -> None:

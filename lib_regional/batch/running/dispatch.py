@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ...request.errors import RegionalError
 from ..jobs.requests import Job
-from .work import Answer, RefusedError, UnreachableError, Worker
+from .work import Answer, FaultError, RefusedError, UnreachableError, Worker
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Seconds that a worker rests after a failure; each further one doubles them."""
@@ -18,14 +18,18 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 
 @dataclass(frozen=True)
 class Limits:
-    """``tries`` of a job, ``timeout`` seconds of one try and ``start`` more of a worker's first, ``patience`` seconds with a worker that
-    cannot be reached, ``strikes`` of a worker one after the other."""
+    """``tries`` of a job, ``timeout`` seconds of one try and ``start`` more of a worker's first.
+
+    ``patience`` seconds with a worker that cannot be reached, ``strikes`` of a worker one after the other, ``failures`` of jobs one after
+    the other: then nothing works any more.
+    """
 
     tries: int = 3
     timeout: float = 600.0
     start: float = 900.0
     patience: float = 300.0
-    strikes: int = 5
+    strikes: int = 6
+    failures: int = 20
 
 
 @dataclass
@@ -82,6 +86,7 @@ class Dispatcher:
     _again: deque[Attempt] = field(default_factory=deque)
     _slots: list[Slot] = field(default_factory=list)
     _exhausted: bool = False
+    _failed: int = 0
 
     def outcomes(self, jobs: Iterator[Job]) -> Iterator[Outcome]:
         """Every job's end, in the order of the ends. A job is taken from ``jobs`` when a worker is free for it, and not before.
@@ -103,7 +108,11 @@ class Dispatcher:
             results = [found for slot, attempt, future in over if attempt and (found := self._ended(slot, attempt, future))]
             results += [found for slot in self._slots if (found := self._overdue(slot))]
             self._assign(jobs)  # before anything is written: no worker waits for the disk
-            yield from results
+            for outcome in results:
+                self._failed = self._failed + 1 if outcome.status == "failed" else 0
+                yield outcome
+            if self._failed >= self.limits.failures:
+                raise NoWorkersError(f"{self._failed} jobs failed one after the other, the last one with: {results[-1].error}")
 
     def _assign(self, jobs: Iterator[Job]) -> None:
         for slot in self._living():
@@ -138,7 +147,10 @@ class Dispatcher:
             status = "done" if error is None else "refused"
             answer = future.result() if error is None else None
             return Outcome(attempt.job, status, slot.worker.name, seconds, attempt.tries + 1, answer, str(error or ""))
-        return self._lost(slot, attempt, f"{type(error).__name__}: {error}".strip(": "), seconds)
+        lost = self._lost(slot, attempt, f"{type(error).__name__}: {error}".strip(": "), seconds)
+        if lost is not None and isinstance(error, FaultError):
+            slot.strikes, slot.waits = 0, 0.0  # the same answer to every try: it is the job's fault
+        return lost
 
     def _unreached(self, slot: Slot, attempt: Attempt, error: BaseException) -> None:
         """The job goes back untried; the worker is asked again later, or given up."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -41,10 +42,19 @@ class EngineActor:
     def __init__(self, checkpoint: str, loras: str) -> None:
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self._engine = Engine(checkpoint, loras)
+        self._busy = 0.0
 
     def make(self, route: str, request: dict[str, Any]) -> tuple[int, bytes]:
         """See `Engine.make`."""
-        return self._engine.make(route, request)
+        began = time.perf_counter()
+        try:
+            return self._engine.make(route, request)
+        finally:
+            self._busy += time.perf_counter() - began
+
+    def busy(self) -> float:
+        """Seconds spent in the engine."""
+        return self._busy
 
     def process(self) -> int:
         """The id of the process."""

@@ -21,7 +21,11 @@ class RefusedError(Exception):
 
 
 class BrokenError(Exception):
-    """The worker failed on the job (HTTP 5xx, an answer that is none, a connection that broke)."""
+    """The worker failed on the job (an answer that is none, a connection that broke)."""
+
+
+class FaultError(BrokenError):
+    """The worker answered that it failed (HTTP 5xx): it lives, and the job may be at fault."""
 
 
 class UnreachableError(Exception):
@@ -63,7 +67,7 @@ def read_answer(status: int, body: bytes) -> Answer:
         raise UnreachableError(text)
     if 400 <= status < 500 and status not in (408, 429):
         raise RefusedError(text)
-    raise BrokenError(text)
+    raise FaultError(text)
 
 
 def _pictures(body: bytes) -> Answer:

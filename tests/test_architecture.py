@@ -56,7 +56,7 @@ MAY = {
         f"{TENSORS} {HOSTS} PIL accelerate fastapi gradio huggingface_hub pydantic safetensors starlette tokenizers transformers uvicorn "
         "matplotlib scipy tqdm",
     ),
-    "batch": may("request tensors sources standalone batch", f"{TENSORS} PIL httpx pyarrow ray tqdm transformers"),
+    "batch": may("request tensors sources standalone batch", f"{TENSORS} PIL httpx pyarrow ray scipy tqdm transformers"),
     "scripts": may("request tensors engine methods sources hosts webui ui api", f"torch gradio fastapi {HOSTS}"),
 }
 """One line for each part; ``methods`` and ``hosts`` meet only in ``engine``, and ``webui`` is the one driver that knows both."""

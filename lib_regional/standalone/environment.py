@@ -245,9 +245,9 @@ def advise_on_torch(python: Path) -> None:
 # ---------------------------------------------------------------- running
 
 
-def run_child(command: Sequence[str], environment: dict[str, str] | None = None, folder: str = str(ROOT)) -> int:
+def run_child(command: Sequence[str], environment: dict[str, str] | None = None, folder: str = "") -> int:
     """Run a command in a folder, the project's, to its end and return its exit code; stopping this stops it too."""
-    child = subprocess.Popen(list(command), cwd=folder, env=environment)
+    child = subprocess.Popen(list(command), cwd=folder or str(ROOT), env=environment)
 
     def stop(_number: int, _frame: object) -> None:
         child.terminate()

@@ -75,6 +75,12 @@ class NoWorkersError(RegionalError):
     """All workers were given up; the jobs that are left can be made by another start."""
 
 
+def shortened(error: str) -> str:
+    """The first line of an error, and of a traceback the last one too, which has the cause."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()] or ["no reason given"]
+    return lines[0][:300] if len(lines) == 1 else f"{lines[0][:150]} … {lines[-1][:300]}"
+
+
 @dataclass
 class Dispatcher:
     """See `outcomes`. ``report`` gets a sentence for each thing that went wrong and was mended."""
@@ -166,7 +172,7 @@ class Dispatcher:
     def _lost(self, slot: Slot, attempt: Attempt, error: str, seconds: float) -> Outcome | None:
         """A try is used up; the worker begins anew."""
         slot.strikes += 1
-        text = error.splitlines()[0][:300] if error else "no reason given"
+        text = shortened(error)
         self.report(f"{slot.worker.name} lost the job of row {attempt.job.row} (try {attempt.tries + 1}): {text}")
         if slot.strikes >= self.limits.strikes:
             self._give_up(slot, text)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ...request.errors import RegionalError, settings_error
 from ..jobs.requests import Job
+from .dispatch import Limits, shortened
 from .engine import Engine
 from .work import Answer, read_answer
 
@@ -111,6 +112,7 @@ def ray_workers(options: EngineOptions) -> Iterator[list[RayWorker]]:
     try:
         count = _count(ray.cluster_resources(), options)
         workers += [RayWorker(f"engine {number}", _creator(ray, options, count)) for number in range(1, count + 1)]
+        _check_first(ray, workers[0])
         yield workers
     finally:
         for worker in workers:
@@ -142,6 +144,14 @@ def _count(resources: dict[str, float], options: EngineOptions) -> int:
         text = f"--gpus-per-worker {options.gpus:g} for {max(1, options.workers)} workers: Ray sees {there:g} GPUs."
         raise settings_error("--gpus-per-worker", options.gpus, f"at most {there:g} in all", text=text)
     return options.workers or (int(there / options.gpus) if options.gpus else 1)
+
+
+def _check_first(ray: Any, worker: RayWorker) -> None:
+    """Wait for the first engine. Raises `RegionalError` where it cannot be made: no other one could be, and nothing has begun."""
+    try:
+        ray.get(worker.actor.process.remote(), timeout=Limits.start)
+    except (ray.exceptions.RayError, TimeoutError) as error:
+        raise RegionalError(f"The engine cannot be started: {shortened(str(error))}") from error
 
 
 def _creator(ray: Any, options: EngineOptions, count: int) -> Callable[[], Any]:

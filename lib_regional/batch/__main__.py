@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..request.errors import settings_error
@@ -47,9 +47,10 @@ def batch(arguments: Sequence[str]) -> int:
         if given.template and given.format != "jobs":
             raise settings_error("--template", str(given.template), "left out with --format: such layouts are whole requests")
         recipe = Recipe(read_template(given.template), read_defaults(given.set_fields), given.candidates)
+        table = noted(rows(given), recipe)
         if given.export:
-            return export(rows(given), recipe, options, given.export)
-        return finish(options, run(rows(given), recipe, options))
+            return export(table, recipe, options, given.export)
+        return finish(options, run(table, recipe, options))
 
     return guarded(work)
 
@@ -59,6 +60,15 @@ def rows(given: argparse.Namespace) -> Iterator[Row]:
     if given.format == "jobs":
         return read_table(given.jobs)
     return rows_of(read_layouts(given.jobs, given.format, given.captions), given.size, given.method)
+
+
+def noted(table: Iterator[Row], recipe: Recipe) -> Iterator[Row]:
+    """The same rows; columns of the first one that act on nothing are printed."""
+    for at, (number, values) in enumerate(table):
+        names = recipe.unused(values) if not at and isinstance(values, Mapping) else []
+        if names:
+            print(f"The template does not use the columns {', '.join(names)}.", flush=True)
+        yield number, values
 
 
 def export(table: Iterator[Row], recipe: Recipe, options: Options, form: str) -> int:

@@ -127,6 +127,12 @@ def test_a_bad_row_is_named_before_anything_begins(tmp_path: Path, row: dict[str
         plan.check()
 
 
+def test_columns_that_act_on_nothing_are_named() -> None:
+    assert Recipe(TEMPLATE).unused({**ROW, "name": "x", "steps": "9", "note": ""}) == ["steps", "note"]
+    assert Recipe({"enabled": True, "regions": ["{box}"]}).unused({**ROW, "steps": "9"}) == ["colour"]
+    assert Recipe().unused(ROW) == []
+
+
 def test_a_missing_column_is_named_with_the_columns_that_are_there(tmp_path: Path) -> None:
     plan = planned([{"colour": "red", "width": "64", "seed": "1"}], tmp_path, Recipe(TEMPLATE))
     [problem] = plan.problems

@@ -13,7 +13,7 @@ from ...request.errors import Problem, SettingsError, settings_error
 from ...request.fields import Field, Number
 from ...request.settings import Settings, is_off
 from .tables import Values
-from .templates import fill, typed
+from .templates import fill, typed, unused
 
 SCRIPT = "Regional"
 ROUTES = ("txt2img", "img2img")
@@ -34,6 +34,8 @@ FIELDS: Mapping[str, Field] = {
     "denoising_strength": Number("Denoising strength.", 0.75, low=0, high=1),
 }
 """Fields of a request that are judged here; the others are the WebUI's affair."""
+_OF_REQUESTS = {*FIELDS, "prompt", "negative_prompt", "sampler_name", "scheduler"}
+"""Columns that are the request's beside a template of settings."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,13 @@ class Recipe:
             unseeded[asked] += 1
         return Job(key_of(route, request), number, route, request, str(row.get("name", "")))
 
+    def unused(self, row: Values) -> list[str]:
+        """The columns of a row that act on nothing."""
+        if self.template is None:
+            return []
+        own = {"name", "route"} | (_OF_REQUESTS if _SETTINGS & set(self.template) else set())
+        return [name for name in unused(self.template, row) if name not in own]
+
     def _request(self, row: Values) -> tuple[str, dict[str, Any]]:
         route = str(row.get("route", "txt2img"))
         if self.template is None:
@@ -93,7 +102,7 @@ class Recipe:
         filled = fill(self.template, row)
         if not _SETTINGS & set(self.template):
             return str(filled.pop("route", route)), filled
-        fields = {name: typed(name, value) for name, value in row.items() if name in FIELDS or name in ("prompt", "negative_prompt")}
+        fields = {name: typed(name, value) for name, value in row.items() if name in _OF_REQUESTS}
         return route, _with_settings(fields, filled)
 
     def _with_candidates(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...request.errors import Problem, raise_any
@@ -38,6 +38,12 @@ def fill(template: Any, row: Mapping[str, Any]) -> Any:
     filled = _filled(template, row, "", "", problems)
     raise_any(problems)
     return filled
+
+
+def unused(template: Any, columns: Iterable[str]) -> list[str]:
+    """The columns that stand in no text of ``template``."""
+    used = set(PLACE.findall(json.dumps(template, ensure_ascii=False)))
+    return [column for column in columns if column not in used]
 
 
 def _filled(part: Any, row: Mapping[str, Any], key: str, path: str, problems: list[Problem]) -> Any:

@@ -25,6 +25,7 @@ settings.load_profile("regional")
 
 MARKED = {
     "acceptance": "slow",
+    "batch/test_detectors.py": "slow",
     "batch/test_ray.py": "slow",
     "batch/test_runs.py": "slow",
     "browser": "browser",

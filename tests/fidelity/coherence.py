@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import combinations
 from statistics import mean, median
 
@@ -51,13 +52,20 @@ def folded(picture: Picture, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return sums, counts
 
 
+@lru_cache(maxsize=len(BACKGROUNDS))
+def moved_textures(background: str) -> np.ndarray:
+    """(1024, 32, 32): the brightness of a background less its mean, moved by every number of rows and columns."""
+    wave = texture(background, PERIOD, PERIOD).astype(np.float64).mean(-1)
+    wave = wave - wave.mean()
+    return np.stack([np.roll(wave, (dy, dx), (0, 1)) for dy in range(PERIOD) for dx in range(PERIOD)])
+
+
 def fits(picture: Picture, mask: np.ndarray, background: str) -> np.ndarray:
     """(32, 32): likeness -1..1 of the masked pixels with the background's texture, moved by (rows, columns)."""
     sums, counts = folded(picture, mask)
-    wave = texture(background, PERIOD, PERIOD).astype(np.float64).mean(-1)
-    wave = wave - wave.mean()
-    energy = np.sqrt(((picture.astype(np.float64).mean(-1)[mask] - picture.astype(np.float64).mean(-1)[mask].mean()) ** 2).sum())
-    moved = np.stack([np.roll(wave, (dy, dx), (0, 1)) for dy in range(PERIOD) for dx in range(PERIOD)])
+    grey = picture.astype(np.float64).mean(-1)[mask]
+    energy = np.sqrt(((grey - grey.mean()) ** 2).sum())
+    moved = moved_textures(background)
     norms = np.sqrt((counts * moved**2).sum((1, 2)))
     found: np.ndarray = ((sums * moved).sum((1, 2)) / np.maximum(1e-9, norms * energy)).reshape(PERIOD, PERIOD)
     return found

@@ -111,6 +111,20 @@ def make_rows(tasks: Sequence[tuple[Case, str]], results: Results, sampling: dic
                 bar.update()
 
 
+def blocks_of(sampling: dict[str, Any]) -> tuple[str, ...]:
+    """The blocks of the page that are written: with the suite's own sampling all, with another one its own."""
+    return ("overview", "details", "coherence") if sampling == SAMPLING else (sampling_text(sampling),)
+
+
+def check_page(page: Path, sampling: dict[str, Any]) -> None:
+    """Ends the program where the page, or a block of it, is missing: before anything is made."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    missing = [name for name in blocks_of(sampling) if f"<!-- {name} -->\n" not in text]
+    if missing:
+        lines = ", ".join(f'"<!-- {name} -->" and "<!-- /{name} -->"' for name in missing)
+        raise SystemExit(f"--page {page} must have the lines {lines}: the tables are written between them.")
+
+
 def write_page(page: Path, results: Results, sampling: dict[str, Any], variants: Sequence[str]) -> None:
     """The blocks of the page, and with the suite's own sampling its sheet."""
     text = sampling_text(sampling)
@@ -172,6 +186,7 @@ def main() -> None:
     if others and not args.webui_url and not args.report:
         raise SystemExit(f"--methods {', '.join(others)} need --webui-url: a WebUI with those extensions.")
     sampling = {"sampler_name": args.sampler, "steps": args.steps, "cfg_scale": args.cfg}
+    check_page(args.page, sampling)
     results = Results(args.results, None if args.report else origin(args.webui_url))
     if not args.report:
         layouts = coherence_layouts(args.sample) if args.coherence else layouts_of(args.sample, args.part)

@@ -10,7 +10,7 @@ from report import details, overview, put_block, sheet
 from results import OtherResults, Results, Row, digest, in_turns
 from suite import KINDS, SAMPLING, TABLE, VARIANTS, cases, payload, sampling_text, singles
 
-from run import layouts_of, make_rows, write_page
+from run import check_page, layouts_of, make_rows, write_page
 
 HERE = {"host": "test", "checkpoint": "a"}
 EULER = sampling_text(SAMPLING)
@@ -146,6 +146,16 @@ def test_blocks_of_the_page_are_written_and_the_rest_is_left(results, tmp_path):
     assert (tmp_path / "images" / "page.png").exists()
     with pytest.raises(ValueError, match='one block "LCM'):
         put_block(page, "LCM, 4 steps, CFG 1.5", "")
+
+
+def test_a_page_without_a_block_is_named_before_anything_is_made(tmp_path):
+    page = tmp_path / "page.md"
+    with pytest.raises(SystemExit, match=r"page\.md must have the lines .*overview.*details.*coherence"):
+        check_page(page, SAMPLING)
+    page.write_text("<!-- Euler a, 4 steps, CFG 1.5 -->\n<!-- /Euler a, 4 steps, CFG 1.5 -->\n")
+    check_page(page, {**SAMPLING, "steps": 4, "cfg_scale": 1.5})
+    with pytest.raises(SystemExit, match="8 steps"):
+        check_page(page, {**SAMPLING, "steps": 8})
 
 
 def test_a_sheet_has_a_line_per_variant_and_leaves_gaps(results):

@@ -159,7 +159,8 @@ def figures_of(results: Results, variant: str, sampling: str, across: int, layou
     varied = [variety(group) for group in by_layout.values() if len(group) > 1]
     measured = (seams, [gap for gap, _ in pairs], [phase for _, phase in pairs if math.isfinite(phase)])
     texts = [f"{median(values):.2f}" if values else "–" for values in measured]
-    return [variant, *texts, len(pairs), f"{sum(ones)} of {len(ones)}", f"{mean(varied):.1f}" if varied else "–"]
+    across_one = f"{sum(ones)} of {len(ones)}" if ones else "–"
+    return [variant, *texts, len(pairs), across_one, f"{mean(varied):.1f}" if varied else "–"]
 
 
 def coherence_table(results: Results, sampling: str, variants: Sequence[str], across: int, layouts: int) -> str:

@@ -125,6 +125,11 @@ def check_page(page: Path, sampling: dict[str, Any]) -> None:
         raise SystemExit(f"--page {page} must have the lines {lines}: the tables are written between them.")
 
 
+def made_of(results: Results, variant: str, sampling: str) -> set[tuple[str, int]]:
+    """(kind, number) of the layouts that a variant has."""
+    return {(row.kind, row.number) for row in results.of(variant, sampling)}
+
+
 def write_page(page: Path, results: Results, sampling: dict[str, Any], variants: Sequence[str]) -> None:
     """The blocks of the page, and with the suite's own sampling its sheet."""
     text = sampling_text(sampling)
@@ -139,7 +144,8 @@ def write_page(page: Path, results: Results, sampling: dict[str, Any], variants:
     layouts = [case for case in cases() if first.get(case.kind) == case.number]
     if layouts:
         image = page.parent / "images" / f"{page.stem}.png"
-        sheet(results, text, variants, layouts).quantize(128).save(image, optimize=True)
+        shown = [variant for variant in variants if 2 * len(made_of(results, variant, text) & set(first.items())) >= len(layouts)]
+        sheet(results, text, shown, layouts).quantize(128).save(image, optimize=True)
 
 
 ACROSS, SEEDS = 12, 4

@@ -3,8 +3,9 @@
     python tests/fidelity/run.py [--sample N] [--methods plain rag …] [--results FOLDER] [--report] [--webui-url URL …]
 
 Every picture is judged as soon as it is made and kept in ``--results``: a second start goes on from there. ``--sample N`` takes the first N
-layouts of every kind. The blocks of ``--page`` are written from what the folder holds, by ``--report`` without making anything.
-With ``--sampler``, ``--steps`` and ``--cfg`` the table of few steps is made, with ``--coherence`` that of coherence.
+layouts of every kind. docs/fidelity.md is written from what the folder holds, by ``--report`` without making anything; a choice of
+methods is printed, or written to ``--page``. ``--sampler``, ``--steps`` and ``--cfg`` make a table of their own, ``--coherence`` that of
+coherence.
 """
 
 from __future__ import annotations
@@ -111,6 +112,9 @@ def make_rows(tasks: Sequence[tuple[Case, str]], results: Results, sampling: dic
                 bar.update()
 
 
+PAGE = Path("docs/fidelity.md")
+
+
 def blocks_of(sampling: dict[str, Any]) -> tuple[str, ...]:
     """The blocks of the page that are written: with the suite's own sampling all, with another one its own."""
     return ("overview", "details", "coherence") if sampling == SAMPLING else (sampling_text(sampling),)
@@ -178,12 +182,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=Path("outputs/fidelity"), help="folder that keeps what was made, to go on from")
     parser.add_argument("--coherence", action="store_true", help="make the layouts of the table of coherence instead of the suite's")
     parser.add_argument("--report", action="store_true", help="make nothing, write the page from the results")
-    parser.add_argument("--page", type=Path, default=Path("docs/fidelity.md"))
+    parser.add_argument("--page", type=Path, help="where the tables go; by default those of every method go to docs/fidelity.md")
     parser.add_argument("--webui-url", nargs="+", default=[], help="running WebUIs to share the work; default: the project's own host")
     parser.add_argument("--sampler", default=SAMPLING["sampler_name"])
     parser.add_argument("--steps", type=int, default=SAMPLING["steps"])
     parser.add_argument("--cfg", type=float, default=SAMPLING["cfg_scale"])
     return parser.parse_args()
+
+
+def page_of(given: Path | None, methods: Sequence[str], sampling: dict[str, Any]) -> Path | None:
+    """The page to write: the one that is named, or the project's own where everything of it is made."""
+    return given or (PAGE if tuple(methods) == TABLE and sampling == SAMPLING else None)
 
 
 def main() -> None:
@@ -192,14 +201,22 @@ def main() -> None:
     if others and not args.webui_url and not args.report:
         raise SystemExit(f"--methods {', '.join(others)} need --webui-url: a WebUI with those extensions.")
     sampling = {"sampler_name": args.sampler, "steps": args.steps, "cfg_scale": args.cfg}
-    check_page(args.page, sampling)
-    results = Results(args.results, None if args.report else origin(args.webui_url))
+    page, text = page_of(args.page, args.methods, sampling), sampling_text(sampling)
+    if page is not None:
+        check_page(page, sampling)
+    try:
+        results = Results(args.results, None if args.report else origin(args.webui_url))
+    except OtherResults as error:
+        raise SystemExit(str(error)) from error
     if not args.report:
         layouts = coherence_layouts(args.sample) if args.coherence else layouts_of(args.sample, args.part)
         tasks = list(in_turns(layouts, args.methods, list(singles(0 if args.coherence else args.singles))))
         make_rows(tasks, results, sampling, args.webui_url)
-    write_page(args.page, results, sampling, args.methods)
-    print(overview(results, sampling_text(sampling), args.methods))
+    if page is not None:
+        write_page(page, results, sampling, args.methods)
+    print(reached(results, text), overview(results, text, args.methods), details(results, text, args.methods), sep="\n\n")
+    if args.coherence:
+        print(coherence_table(results, text, args.methods, ACROSS, SEEDS))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from report import details, overview, put_block, sheet
 from results import OtherResults, Results, Row, digest, in_turns
 from suite import KINDS, SAMPLING, TABLE, VARIANTS, cases, payload, sampling_text, singles
 
-from run import check_page, layouts_of, make_rows, write_page
+from run import PAGE, check_page, layouts_of, make_rows, page_of, write_page
 
 HERE = {"host": "test", "checkpoint": "a"}
 EULER = sampling_text(SAMPLING)
@@ -156,6 +156,12 @@ def test_a_page_without_a_block_is_named_before_anything_is_made(tmp_path):
     check_page(page, {**SAMPLING, "steps": 4, "cfg_scale": 1.5})
     with pytest.raises(SystemExit, match="8 steps"):
         check_page(page, {**SAMPLING, "steps": 8})
+
+
+def test_a_choice_of_methods_does_not_write_the_projects_own_page(tmp_path):
+    assert page_of(None, TABLE, SAMPLING) == PAGE
+    assert page_of(None, ["rag"], SAMPLING) is None and page_of(None, TABLE, {**SAMPLING, "steps": 4}) is None
+    assert page_of(tmp_path, ["rag"], SAMPLING) == tmp_path
 
 
 def test_a_sheet_has_a_line_per_variant_and_leaves_gaps(results):

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources a4228af036f510277b9b485658d135de36fd46578753a953f04639d567a5ca69
-// script 1c5e0f3da53c6b64badb83d429ad70da85cc7cbadb078ec475930fe8b7c380b7
+// sources 0eff05f6b5ba199a29c741f7bc7f675e69c8e95a2d2ca6d8821ccd3c5a90ed86
+// script 36ac3c6a62a23160b5125b16cb4641fff00d88ce7f710ccbcd5acc0de40f5426
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -389,8 +389,8 @@
 
   // javascript/src/model/state.js
   var VERSION = 2;
-  var SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined"];
-  var DRAWN_KINDS = ["procedural", "combined"];
+  var SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined", "words"];
+  var DRAWN_KINDS = ["procedural", "combined", "words"];
   var REGION_DEFAULTS = {
     prompt: "",
     negative: "",
@@ -415,9 +415,10 @@
   });
   var lastId = 0;
   function makeRegion(fields) {
+    const words = typeof fields?.words === "string" ? { words: { text: fields.words } } : {};
     return (
       /** @type {Region} */
-      { ...copy(REGION_DEFAULTS), ...copy(fields || {}), _id: ++lastId }
+      { ...copy(REGION_DEFAULTS), ...copy(fields || {}), ...words, _id: ++lastId }
     );
   }
   function learn(schema) {
@@ -898,6 +899,7 @@
     if (region.box) return { ...region, box: corners(region.box) };
     if (region.ellipse) return { ...region, ellipse: corners(region.ellipse) };
     if (region.polygon) return { ...region, polygon: region.polygon.map(([x, y]) => [inside(mapX(x)), inside(mapY(y))]) };
+    if (region.words?.found) return { ...region, words: { ...region.words, found: void 0 } };
     if (region.procedural && typeof region.procedural === "object") {
       return { ...region, procedural: mapParameters(region.procedural, corners, mapX, mapY) };
     }
@@ -3694,12 +3696,15 @@
   function drawnShape(schema, kind, region) {
     if (kind === "combined") {
       const before = shapeKind(region) || "box";
-      return { op: "invert", of: [{ [before]: copy(region[before] ?? [0, 0, 1, 1]) }] };
+      const part = before === "words" ? { box: [0, 0, 1, 1] } : { [before]: copy(region[before] ?? [0, 0, 1, 1]) };
+      return { op: "invert", of: [part] };
     }
+    if (kind === "words") return { text: "" };
     const [first] = Object.entries(alternatives(schema, kind));
     return first ? { kind: first[0], ...defaults(first[1]) } : null;
   }
   function drawnInputs(panel, kind, region, at) {
+    if (kind === "words") return wordInputs(panel, region, at);
     const rows = alternatives(panel.schema, kind);
     const shape = region[kind] || {};
     const name = kind === "procedural" ? "kind" : "op";
@@ -3710,6 +3715,19 @@
     const parts = Object.entries(rows[shape[name]] || {}).filter(([key]) => key !== name && key !== "of");
     const inputs = parts.map(([key, schema]) => parameterInputs(panel, key, schema, (path) => at(`${kind}.${path}`)));
     return { nodes: [select2.node, ...inputs.flatMap((each) => each.nodes)], fields: [select2, ...inputs.flatMap((each) => each.fields)] };
+  }
+  function wordInputs(panel, region, at) {
+    const { properties = {} } = regionSchema(panel.schema).words?.oneOf?.find((one) => one.properties) || {};
+    const shown2 = Object.entries(properties).filter(([name]) => name !== "found");
+    const fields = shown2.map(([name, schema]) => schemaField(panel, at(`words.${name}`), name, schema)).filter((field) => field !== null);
+    const nodes = fields.map((field) => field.node);
+    const search = () => {
+      const index = indexOf(panel.store.get(), region._id);
+      panel.edit((state) => setField(state, `regions[${index}].words`, { ...state.regions[index].words, found: void 0 }));
+    };
+    const title = "This picture's parameters have brought the mask; without it the words are searched again";
+    if (region.words?.found) nodes.push(button("Search the words again", search, { "data-action": "words-search", title }));
+    return { nodes, fields };
   }
   var worded = (value) => [value, value.replace("_", " ")];
   function choose(panel, kind, region, name, rows, chosen) {
@@ -3755,6 +3773,7 @@
   }
 
   // javascript/src/panel/regions/shape_inputs.js
+  var NAMES = { procedural: "computed", words: "words of the base prompt" };
   function drawShapeInputs(panel, holder, state, region, at) {
     if (state.grid) {
       holder.replaceChildren();
@@ -3766,7 +3785,7 @@
       "select",
       { "data-field": at("shape")(), "aria-label": "Shape", onchange: () => changeKind(panel, index(), select2.value) },
       kind ? null : el("option", { value: "", localized: "choose\u2026" }),
-      SHAPE_KINDS.map((value) => el("option", { value, localized: value === "procedural" ? "computed" : value }))
+      SHAPE_KINDS.map((value) => el("option", { value, localized: NAMES[value] || value }))
     );
     select2.value = kind || "";
     const { nodes, fields } = kind ? shapeInputs(panel, kind, region, at) : { nodes: [], fields: [] };
@@ -3874,7 +3893,7 @@
       head.update(state, region, position);
       const isSame = before && before.region === region && before.position === position && before.mode === state.text_from;
       if (!isSame) dressCard(node, fields, extras, state, region, position);
-      const kind = `${Boolean(state.grid)} ${shapeKind(region)} ${region.procedural?.kind} ${region.combined?.op}`;
+      const kind = `${Boolean(state.grid)} ${shapeKind(region)} ${region.procedural?.kind} ${region.combined?.op} ${Boolean(region.words?.found)}`;
       const isMoved = more.open && before && !same(before.region.polygon, region.polygon);
       if (kind !== shape || isMoved) shapeFields = drawShapeInputs(panel, extras.shape, state, region, at);
       shapeFields.forEach((field) => field.update(state));
@@ -4442,7 +4461,7 @@
   }
 
   // javascript/src/drawers/edit.js
-  var NAMES = {
+  var NAMES2 = {
     control: "Attention control",
     tau: "\u03C4",
     tau_own: "\u03C4 of re-worded regions",
@@ -4578,7 +4597,7 @@
     const field = schemaField(panel, `options.${method}.${name}`, name, schema);
     if (!field) return null;
     const label = field.node.querySelector("span");
-    if (label && NAMES[name]) label.textContent = t(NAMES[name]);
+    if (label && NAMES2[name]) label.textContent = t(NAMES2[name]);
     if (!schema.enum) return field;
     return {
       ...field,

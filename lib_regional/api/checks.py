@@ -12,6 +12,7 @@ from ..request.errors import RegionalError, shown
 from ..request.layout.boxes import Box
 from ..request.layout.regions import Layout, RegionSettings
 from ..request.layout.shapes import MaskImage
+from ..request.layout.words import Words
 from ..request.prompt.lora_tags import OPTIONS, LoraTag, ignored_options, split_tags
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
 from ..request.prompt.splitting import open_bracket, split_prompt
@@ -112,7 +113,9 @@ def _region_warnings(
         yield f"has no prompt: the base's acts there, {shown(texts.base)}."
     if note := reduction(region.shape):
         yield note
-    if region.base_share >= 1:
+    if isinstance(region.shape, Words):
+        yield from _word_warnings(region, region.shape)
+    elif region.base_share >= 1:
         yield "has base share 1: only the base prompt acts there."
     elif region.weight == 0:
         yield "has weight 0: it has no effect."
@@ -124,6 +127,11 @@ def _region_warnings(
         yield "is covered by other regions." if layout.overlap == "over" else "has next to no share anywhere: other regions are stronger."
     elif min(size) >= _COARSEST * 4 and _smaller_than(_COARSEST, layout.regions[index].shape.bounds, size):
         yield f"is smaller than one cell of the coarsest attention grid ({_COARSEST} × {_COARSEST} pixels): it acts in its centre there."
+
+
+def _word_warnings(region: RegionSettings, shape: Words) -> Iterator[str]:
+    if region.steps[1] <= shape.probe:
+        yield f"never acts: its steps end at {region.steps[1]:g} of the pass, its words are searched until {shape.probe:g}."
 
 
 def _is_empty(region: RegionSettings, grid: tuple[int, int]) -> bool:

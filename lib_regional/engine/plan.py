@@ -9,12 +9,15 @@ from torch import Tensor
 
 from ..request.errors import SettingsError
 from ..request.layout.regions import Layout
+from ..request.layout.words import Words
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
+from ..request.prompt.sought_words import probe_of
 from ..request.settings import Settings
 from .calls import StepInfo
 from .collage import Collage
 from .records.attention_record import AttentionRecord
 from .records.score_record import ScoreRecord
+from .records.word_record import WordRecord
 from .trajectory import Trajectory
 
 
@@ -43,7 +46,7 @@ class Plan:
     """The regional part of one batch. ``size`` is (width, height) in pixels of the first pass, ``sampler`` its label where known.
 
     ``record`` collects the attention maps of the regions' words, ``scores`` what the regions are scored by; None where they are not
-    wanted. ``earlier`` is what repainting keeps, ``collage`` what collage refine begins with.
+    wanted. ``words`` finds the masks of words, None without any to find. ``earlier`` is what repainting keeps, ``collage`` what collage refine begins with.
     """
 
     settings: Settings
@@ -55,6 +58,7 @@ class Plan:
     picture: Picture | None = None
     record: AttentionRecord | None = field(default=None, compare=False)
     scores: ScoreRecord | None = field(default=None, compare=False)
+    words: WordRecord | None = field(default=None, compare=False)
     earlier: Trajectory | None = field(default=None, compare=False)
     collage: Collage | None = field(default=None, compare=False)
 
@@ -63,8 +67,17 @@ class Plan:
         return self.hires if step.hires and self.hires is not None else self.first
 
     def active(self, step: StepInfo) -> tuple[int, ...]:
-        """Positions of the regions that take part at ``step``: enabled, and inside their step range ``[from, to)``."""
-        return tuple(i for i, r in enumerate(self.layout.regions) if r.enabled and r.steps[0] <= step.progress < r.steps[1])
+        """Positions of the regions that take part at ``step``: enabled, and inside their step range ``[from, to)``.
+
+        Regions with words do not before their masks are known (`Words.probe`).
+        """
+        probing = not step.hires and step.progress < probe_of(self.layout.regions)
+        acting = (i for i, r in enumerate(self.layout.regions) if r.enabled and r.steps[0] <= step.progress < r.steps[1])
+        return tuple(i for i in acting if not (probing and isinstance(self.layout.regions[i].shape, Words)))
+
+    def layout_of(self, image: int, active: Sequence[int]) -> Layout:
+        """The layout of an image of the batch, with the masks of the ``active`` regions' words where these were found."""
+        return self.layout if self.words is None or not self.words.varies(active) else self.words.layout(image)
 
 
 def plan_pass(settings: Settings, prompts: Sequence[str], negatives: Sequence[str], steps: int) -> PassPlan:

@@ -33,7 +33,7 @@ def couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
     """The same with what is ``prepared`` already, and renewed by whoever prepared it."""
     option = plan.settings.option_of("attention_couple")
     cache = KeyValueCache() if option("cache") else KeyValueCache(limit=0)
-    networks, pyramid = prepared.networks, Pyramid(plan.layout)
+    networks, pyramid = prepared.networks, Pyramid(plan.layout, plan.words)
     shares = (float(option(name)) for name in ("separate_until", "border"))
     apart = Separation(plan, pyramid, str(option("separate")), *shares)
     placement = ByPlace(plan, pyramid)

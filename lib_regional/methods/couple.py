@@ -157,7 +157,8 @@ class Couple:
         )
         sources, texts = tuple(found), self._plan.pass_of(model.step).texts
         factors = tuple(texts[row.image].weights for row in model.rows)
-        name = (active, sources, factors, model.latent, model.tile)
+        images = tuple(row.image for row in model.rows) if self._plan.words is not None else ()
+        name = (active, sources, factors, model.latent, model.tile, images)
         if name not in self._stages:
             self._stages[name] = _Stage(sources, active, factors) if sources else None
         self._now = (model, self._stages[name])
@@ -166,7 +167,8 @@ class Couple:
     def _layer(self, stage: _Stage, call: AttentionCall, q: Tensor) -> _Layer:
         model = call.model
         maps = [
-            self._pyramid.at(stage.active, model.latent, call.grid, factors, model.tile).regions.flatten(1) for factors in stage.factors
+            self._pyramid.at(stage.active, model.latent, call.grid, factors, model.tile, row.image).regions.flatten(1)
+            for factors, row in zip(stage.factors, model.rows, strict=True)
         ]
         weights = [maps[source.row][source.region] for source in stage.sources]
         parts = [Part(s.row, w, len(self._contexts.tensor(s.key))) for s, w in zip(stage.sources, weights, strict=True)]

@@ -57,12 +57,11 @@ def contributions(maps: WeightMaps, scene: Scene) -> list[tuple[int | None, Tens
 
 def shares_of(plan: Plan) -> Maps:
     """The weight maps that all methods share."""
-    return _maps_of(plan.layout)
+    return _maps_of(Pyramid(plan.layout, plan.words))
 
 
-def _maps_of(layout: Layout) -> Maps:
-    pyramid = Pyramid(layout)
-    return lambda scene: pyramid.at(scene.active, scene.latent, scene.latent, scene.factors)
+def _maps_of(pyramid: Pyramid) -> Maps:
+    return lambda scene: pyramid.at(scene.active, scene.latent, scene.latent, scene.factors, image=scene.image)
 
 
 def crisp_first(plan: Plan, soft_from: float) -> Stages:
@@ -71,7 +70,7 @@ def crisp_first(plan: Plan, soft_from: float) -> Stages:
     In these steps the objects form. A soft border widens what a region sees beyond its own mask, and the object that forms there is
     cut where the region's weight fades. A hires pass has its composition and is soft from its first step.
     """
-    soft, crisp = _maps_of(plan.layout), _maps_of(without_feather(plan.layout))
+    soft, crisp = shares_of(plan), _maps_of(Pyramid(plan.layout, plan.words, without_feather))
     return lambda step: crisp if not step.hires and step.progress < soft_from else soft
 
 

@@ -20,6 +20,7 @@ def mask_conditioning(plan: Plan, host: Host) -> Hooks:
     option = plan.settings.option_of("mask_conditioning")
 
     def maps(scene: Scene) -> WeightMaps:
-        return strength_maps(scaled_layout(plan.layout, scene.factors), *scene.latent, scene.active, option("base_strength"))
+        layout = plan.layout if scene.image is None else plan.layout_of(scene.image, scene.active)
+        return strength_maps(scaled_layout(layout, scene.factors), *scene.latent, scene.active, option("base_strength"))
 
     return prediction_hooks(plan, host, couple_branches(lambda step: maps, full), option("memory"))

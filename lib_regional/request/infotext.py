@@ -7,12 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .layout.mask_codecs import PNG_PREFIX, RLE_PREFIX
+from .errors import SettingsError
+from .layout.mask_codecs import PNG_PREFIX, RLE_PREFIX, check_mask
 from .layout.shapes import MaskImage
+from .layout.words import Words
 from .parameters import FEWEST, parse_picture_text, read_parameters
 from .settings import Settings
 
 KEY = "Regional"
+
+FOUND_KEY = "Regional words"
+"""The masks of a picture's words: ``1 rle:…; 3 rle:…``, the numbers of the regions from 1 with their masks."""
 
 
 ReducePictures = Callable[[Sequence["str | None"]], Sequence["str | None"]]
@@ -52,13 +57,43 @@ def _with_masks(value: Any, reduce_mask: Callable[[str], str]) -> Any:
 
 def is_mask(name: str, value: object) -> bool:
     """Whether a key of the settings' JSON holds a mask text."""
-    return name == MaskImage.KIND and isinstance(value, str) and value.startswith((PNG_PREFIX, RLE_PREFIX))
+    return name in (MaskImage.KIND, "found") and isinstance(value, str) and value.startswith((PNG_PREFIX, RLE_PREFIX))
 
 
 def from_infotext(fields: Mapping[str, str]) -> Settings | None:
     """Settings from the parameters of a picture, None where it has none. Raises SettingsError where they are damaged."""
     text = fields.get(KEY)
-    return Settings.parse(_unquoted(text) if isinstance(text, str) else text) if text else None
+    if not text:
+        return None
+    settings, found = Settings.parse(_unquoted(text) if isinstance(text, str) else text), fields.get(FOUND_KEY)
+    return _with_found(settings, _unquoted(found)) if isinstance(found, str) and found else settings
+
+
+def found_text(masks: Mapping[int, str]) -> str:
+    """Masks by region -> the value of `FOUND_KEY`."""
+    return "; ".join(f"{region + 1} {mask}" for region, mask in sorted(masks.items()))
+
+
+def _with_found(settings: Settings, text: str) -> Settings:
+    """``settings`` whose words have the masks of a `found_text`.
+
+    Hosts that write the texts of all pictures of a batch into each have the first picture's first.
+    """
+    masks: dict[str, str] = {}
+    for entry in text.split("; "):
+        number, _, mask = entry.partition(" ")
+        masks.setdefault(number, mask)
+    regions = []
+    for at, region in enumerate(settings.regions):
+        mask, shape = masks.get(str(at + 1)), region.shape
+        if mask and isinstance(shape, Words):
+            try:
+                check_mask(mask)
+            except SettingsError as error:
+                raise error.at(FOUND_KEY) from error
+            region = replace(region, shape=shape.with_mask(mask))
+        regions.append(region)
+    return replace(settings, regions=tuple(regions))
 
 
 def find_in_text(infotext: str) -> Settings | None:

@@ -14,6 +14,7 @@ from .layout.regions import MAX_REGIONS, OVERLAPS, REGION_FIELDS, Layout, Region
 from .layout.shapes import Shape, shape_schemas
 from .methods.specs import METHODS, OPTIONS, limited_fields, serving
 from .methods.versions import as_version_2
+from .methods.words import word_problems
 from .parsing import count_problems, place_problems, read_json, read_options, read_part, read_regions
 from .prompt.splitting import SPLIT_MODES
 from .scoring.scores import candidate_problems
@@ -146,7 +147,7 @@ class Settings:
         served = [
             Problem(f"regions[{at}].{name}", getattr(region, name), self._served(name), region.label(at)) for at, region, name in asked
         ]
-        raise_any([*served, *candidate_problems(self)])
+        raise_any([*served, *candidate_problems(self), *word_problems(self)])
 
     def _served(self, name: str) -> str:
         return f"null with the method {self.method} (methods that have it: {', '.join(serving(name))})"

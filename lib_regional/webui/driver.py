@@ -121,7 +121,7 @@ class Generation:
         sampler = str(getattr(p, "sampler_name", None) or "")
         self._batch = None
         self._host = find_host(p.sd_model, p)
-        records = self.recording.begin_batch(self._host)
+        records = self.recording.begin_batch(self._host, first)
         plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), *records)
         plan, self._earlier = with_beginning(plan, self._host, p, first=self._earlier is None)
         self._collage = plan.collage

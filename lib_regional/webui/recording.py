@@ -7,15 +7,19 @@ import logging
 from typing import Any
 
 from ..engine.capabilities import facts_of
+from ..engine.plan import PassPlan
 from ..engine.ports import Host
 from ..engine.records.attention_record import AttentionRecord
 from ..engine.records.score_record import ScoreRecord
+from ..engine.records.word_record import WordRecord
 from ..request.attention_maps import AttentionMaps
 from ..request.errors import RegionalError
+from ..request.infotext import FOUND_KEY, found_text
 from ..request.scoring.scores import DATA, NAME, RegionScores, score_data, score_text, scored
 from ..request.settings import Settings
 from . import options
 from .attention_maps import kept_maps, word_places, word_positions
+from .found_words import word_record
 
 logger = logging.getLogger(__name__)
 
@@ -43,17 +47,19 @@ class Recording:
         self._maps = maps if settings.attention_maps else None
         self._record: AttentionRecord | None = None
         self._now: ScoreRecord | None = None
+        self._words: WordRecord | None = None
         self.scores: dict[int, RegionScores] = {}
 
-    def begin_batch(self, host: Host) -> tuple[AttentionRecord | None, ScoreRecord | None]:
-        """The records of the next batch; None where they are not wanted, or cannot be had.
+    def begin_batch(self, host: Host, first: PassPlan) -> tuple[AttentionRecord | None, ScoreRecord | None, WordRecord | None]:
+        """The records of the next batch, whose first pass is given; None where they are not wanted, or cannot be had.
 
-        Raises `RegionalError` where candidates were asked for that then have no score.
+        Raises `RegionalError` where candidates were asked for that then have no score, and where words cannot be found.
         """
         reads = facts_of(host).cross_attention
         self._record = AttentionRecord(word_positions(host)) if self._maps is not None and reads else None
+        self._words = word_record(self._settings, host, first)
         self._now = self._score_record(host, reads) if scored(self._settings) else None
-        return self._record, self._now
+        return self._record, self._now, self._words
 
     def _score_record(self, host: Host, reads: bool) -> ScoreRecord | None:
         """None, with a line in the log, where the model has no cross-attention or its words cannot be found."""
@@ -63,17 +69,20 @@ class Recording:
         except (RegionalError, AttributeError, ImportError, LookupError, TypeError) as error:
             missing = missing or f"its words cannot be found ({error})"
         if not missing:
-            return ScoreRecord(self._settings.layout(), places)
+            return ScoreRecord(self._settings.layout(), places, self._words)
         if self._settings.option_of("scores")("candidates") > 1:
             raise RegionalError(f"options.scores.candidates must be 1 with this model: regions have no scores, since {missing}.")
         logger.info("Regions have no scores with this model: %s.", missing)
         return None
 
     def keep(self, p: Any) -> None:
-        """A batch is sampled: keep its maps and scores, and write the scores into the infotext where regions are written there."""
+        """A batch is sampled: keep its maps and scores, and write scores and found masks where regions are written into the infotext."""
         if self._maps is not None and self._record is not None:
             self._maps.add(self._settings.attention_maps, kept_maps(self._record.maps(), len(p.prompts)))
             self._record = None
+        if self._words is not None and options.chosen(options.INFOTEXT):
+            masks = [found_text(self._words.found(at)) for at in range(len(p.prompts))]
+            p.extra_generation_params[FOUND_KEY] = PerPicture(tuple(masks))
         if self._now is None:
             return
         found, self._now = self._now.scores(), None
@@ -91,5 +100,5 @@ class Recording:
 
 def forget(p: Any) -> None:
     """Remove what an earlier generation left in the parameters of ``p``."""
-    for name in (NAME, DATA):
+    for name in (NAME, DATA, FOUND_KEY):
         (getattr(p, "extra_generation_params", None) or {}).pop(name, None)

@@ -9,10 +9,10 @@ import {copy, same} from "./values.js";
 export const VERSION = 2;
 
 /** Fields of a region that hold its shape; it has one of them, in a grid none. */
-export const SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined"];
+export const SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined", "words"];
 
 /** Those of them that the server draws. */
-export const DRAWN_KINDS = ["procedural", "combined"];
+export const DRAWN_KINDS = ["procedural", "combined", "words"];
 
 /** Defaults of a region's fields; `learn` adds those of the server's schema. @type {Json} */
 export const REGION_DEFAULTS = {
@@ -49,7 +49,8 @@ let lastId = 0;
  * @returns {Region}
  */
 export function makeRegion(fields) {
-    return /** @type {Region} */ ({...copy(REGION_DEFAULTS), ...copy(fields || {}), _id: ++lastId});
+    const words = typeof fields?.words === "string" ? {words: {text: fields.words}} : {};
+    return /** @type {Region} */ ({...copy(REGION_DEFAULTS), ...copy(fields || {}), ...words, _id: ++lastId});
 }
 
 /**

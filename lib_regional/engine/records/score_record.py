@@ -15,7 +15,7 @@ from torch import Tensor
 from ...request.layout.regions import Layout
 from ...request.layout.windows import Grid, Window, canvas_of
 from ...tensors.attention.placing import Word, owners, region_score, word_attention
-from ...tensors.masks.pyramid import reduce_maps
+from ...tensors.masks.pyramid import FoundLayouts, reduce_maps
 from ...tensors.masks.weight_maps import weight_maps
 from ..calls import AttentionCall
 
@@ -47,6 +47,7 @@ class _Sample:
     """An image at a scored step: ``keys`` (heads, T, d) by text, and the text of every region."""
 
     scale: float
+    image: int
     canvas: Grid
     base: str
     texts: dict[int, str]
@@ -60,14 +61,15 @@ class ScoreRecord:
     That layer is found in the first call of the network. Without a decoder by name every layer counts as one.
     """
 
-    def __init__(self, layout: Layout, places: WordPlaces) -> None:
+    def __init__(self, layout: Layout, places: WordPlaces, found: FoundLayouts | None = None) -> None:
         self._layout = layout
+        self._found = found
         self._places = places
         self._tokens: dict[str, int] = {}
         self._site = ""
         self._samples: dict[tuple[int, str, int], _Sample] = {}
         self._steps: dict[int, frozenset[int]] = {}
-        self._known: dict[tuple[tuple[int, ...], Grid, Window, Grid], Tensor] = {}
+        self._known: dict[tuple[tuple[int, ...], Grid, Window, Grid, int | None], Tensor] = {}
 
     def wants(self, call: AttentionCall) -> bool:
         """Whether this layer is to be kept. While the scored layer is unknown, all that may be it are."""
@@ -102,7 +104,7 @@ class ScoreRecord:
     def sample(self, call: AttentionCall, image: int, canvas: Grid, base: str, texts: dict[int, str]) -> _Sample:
         """What is kept of ``image`` at this step: of a canvas (H, W) in cells, its base text, and regions' texts without LoRA tags."""
         key = (call.model.step.index, call.site.name, image)
-        return self._samples.setdefault(key, _Sample(call.scale, canvas, base, texts))
+        return self._samples.setdefault(key, _Sample(call.scale, image, canvas, base, texts))
 
     def add(self, sample: _Sample, call: AttentionCall, text: str | None, q: Tensor, k: Tensor, window: Window) -> None:
         """Keep the queries (L, C) of a row that sees ``window`` with the context of ``text`` alone, and the keys of that text."""
@@ -160,8 +162,10 @@ class ScoreRecord:
 
     def _owners(self, sample: _Sample, seen: _Seen) -> Tensor:
         """The region that each token of the row's grid belongs to (L,), −1 for the base."""
-        key = (tuple(sample.texts), sample.canvas, seen.window, seen.grid)
+        own = self._found is not None and self._found.varies(list(sample.texts))
+        key = (tuple(sample.texts), sample.canvas, seen.window, seen.grid, sample.image if own else None)
         if key not in self._known:
-            maps = weight_maps(self._layout, *sample.canvas, list(sample.texts)).share
+            layout = self._found.layout(sample.image) if self._found is not None and own else self._layout
+            maps = weight_maps(layout, *sample.canvas, list(sample.texts)).share
             self._known[key] = owners(reduce_maps(seen.window.of(maps), seen.grid))
         return self._known[key]

@@ -222,7 +222,7 @@ class Separation:
     def _of_image(self, model: ModelCall, image: int, grid: Grid) -> Tensor:
         """Labels (h, w) of one image: `COMMON` is the base, the others number the sets of LoRAs, whatever the order of the regions."""
         active, texts = self._plan.active(model.step), self._plan.pass_of(model.step).texts[image]
-        share = self._pyramid.at(active, model.latent, grid, texts.weights, model.tile).share
+        share = self._pyramid.at(active, model.latent, grid, texts.weights, model.tile, image).share
         sets: dict[tuple[LoraTag, ...], Tensor] = {}
         for region in active:
             loras = _acting(texts, region)

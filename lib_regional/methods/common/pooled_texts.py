@@ -71,7 +71,8 @@ class WholeTexts:
     def _name(self, call: ModelCall, grid: Grid, keyed: list[Keys]) -> Hashable:
         """What the rows' texts and weight maps on a grid depend on."""
         factors = tuple(self._plan.pass_of(call.step).texts[row.image].weights for row in call.rows)
-        return grid, call.latent, call.tile, factors, tuple(tuple(keys.items()) for keys in keyed), self._plan.active(call.step)
+        images = tuple(row.image for row in call.rows) if self._plan.words is not None else ()
+        return grid, call.latent, call.tile, factors, tuple(tuple(keys.items()) for keys in keyed), self._plan.active(call.step), images
 
     def shares(self, call: ModelCall, grid: Grid) -> list[Sequence[TextShare]] | None:
         """Texts of the rows and their weight maps, for joint attention; None where only the rows' own texts act.
@@ -94,7 +95,7 @@ class WholeTexts:
 
     def _maps(self, row: Row, call: ModelCall, grid: Grid) -> WeightMaps:
         factors = self._plan.pass_of(call.step).texts[row.image].weights
-        return self._pyramid.at(self._plan.active(call.step), call.latent, grid, factors, call.tile)
+        return self._pyramid.at(self._plan.active(call.step), call.latent, grid, factors, call.tile, row.image)
 
     def _row_shares(self, row: Row, keys: Keys, call: ModelCall, grid: Grid) -> list[TextShare]:
         maps = self._maps(row, call, grid)

@@ -181,7 +181,7 @@ class ByPlace:
         return found
 
     def _maps(self, active: tuple[int, ...], part: PassPlan, image: int, model: ModelCall, grid: Grid | None) -> Tensor:
-        return self._pyramid.at(active, model.latent, grid or model.latent, part.texts[image].weights, model.tile).share
+        return self._pyramid.at(active, model.latent, grid or model.latent, part.texts[image].weights, model.tile, image).share
 
 
 LorasOf = Callable[[Hashable, Row, StepInfo], Sequence[LoraTag]]

@@ -58,12 +58,16 @@ class Branch:
 
 @dataclass(frozen=True)
 class Scene:
-    """What branches depend on: latent (H, W), active regions, those of them without text, negative and CFG scale, the prompt's weights."""
+    """What branches depend on: latent (H, W), active regions, those of them without text, negative and CFG scale, the prompt's weights.
+
+    ``image`` where its masks are its own, else None.
+    """
 
     latent: Grid
     active: Active
     inactive: frozenset[int]
     factors: Factors
+    image: int | None = None
 
 
 Branches = Callable[[Scene, StepInfo], tuple[Branch, ...]]
@@ -203,7 +207,8 @@ def scene_of(plan: Plan, call: UNetCall, row: Row, active: Active) -> Scene:
     texts = plan.pass_of(call.model.step).texts[row.image]
     alone = (r for r in active if not texts.regions[r] and texts.region_negatives[r] is None)
     inactive = frozenset(r for r in alone if plan.layout.regions[r].cfg_scale is None)
-    return Scene(call.model.latent, active, inactive, texts.weights)
+    own = plan.words is not None and plan.words.varies(active)
+    return Scene(call.model.latent, active, inactive, texts.weights, row.image if own else None)
 
 
 def together(texts: ImageTexts) -> str:

@@ -11,6 +11,7 @@ from ..layout.boxes import Box
 from ..layout.regions import RegionSettings
 from ..layout.shapes import Shape
 from ..methods.specs import METHODS
+from ..methods.words import refuse_unfound
 from ..settings import Settings
 
 SOURCE_KEYS = ("regions", "grid", "base", "common", "overlap")
@@ -45,9 +46,11 @@ def read_source(target: Settings, data: Mapping[str, Any], method: str = "mrgd")
     kept: dict[str, Any] = {key: plain[key] for key in ("base", "common", "overlap") if key in plain}
     try:
         whole: dict[str, Any] = {"enabled": True, "method": target.method, **kept, **data}
-        return Settings.parse(whole)
+        source = Settings.parse(whole)
+        refuse_unfound(source)
     except SettingsError as error:
         raise error.at(path) from error
+    return source
 
 
 def pair_regions(

@@ -9,6 +9,7 @@ from ..errors import SettingsError, settings_error
 from ..layout.regions import Region
 from ..layout.shapes import Shape
 from ..methods.specs import METHODS
+from ..methods.words import refuse_unfound
 from ..prompt.region_prompts import plan_texts
 from ..settings import Settings
 
@@ -29,6 +30,7 @@ def source_of(settings: Settings) -> Settings | None:
     try:
         source = Settings.parse({"enabled": True, **given} if isinstance(given, Mapping) else given)
         source.check_method()
+        refuse_unfound(source)
     except SettingsError as error:
         raise error.at(_SOURCE) from error
     if source.text_from != "regions":

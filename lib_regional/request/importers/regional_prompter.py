@@ -11,6 +11,7 @@ from ..layout.grid import cell_values, flip_ratios, grid_of, row_values
 from ..prompt.lora_tags import without_tags
 from ..prompt.splitting import BASE_KEY, BREAK_KEY, COMMON_KEY, REGION_KEYS, join_texts, split_at_words
 from . import regional_prompter_options as peer
+from . import regional_prompter_words
 from .report import Imported, Report, Source, count, quoted
 
 NAME = "Regional Prompter"
@@ -54,7 +55,7 @@ def build(source: Source) -> Imported:
         source, mode = replace(source, options={**source.options, "matrix": mode}), "matrix"
     if mode in _PROMPT_MODES or split_at_words(source.prompt, (PROMPT_KEY,))[1]:
         mode = "prompt"
-    readers = {"matrix": _matrix, "mask": _masks, "prompt": _by_words}
+    readers = {"matrix": _matrix, "mask": _masks, "prompt": regional_prompter_words.by_words}
     if mode not in readers:
         raise settings_error("mode", mode, "Matrix, Mask or Prompt")
     parts = _split(source, peer.keys_of(options), with_base_first=mode == "prompt")
@@ -63,26 +64,28 @@ def build(source: Source) -> Imported:
     layout.update(_texts(source, parts, layout["regions"], report))
     if source.text("calculation", "Attention").lower() == "latent":
         layout.update(report.method("latent_couple", "Latent mode"))
+    if mode == "prompt":
+        regional_prompter_words.check(layout, report)
     _add_negatives(source, peer.keys_of(options), parts, layout, report)
     peer.flip_regions(options, parts.common, layout, report)
     peer.report_lost(source, options, report)
     return report.result(layout, NAME)
 
 
-class _Parts:
+class Parts:
     """The pieces of a prompt: common, base, regions and the keys between the regions."""
 
     def __init__(self, common: str, base: str | None, regions: Sequence[str], keys: Sequence[str]) -> None:
         self.common, self.base, self.regions, self.keys = common, base, list(regions), list(keys)
 
 
-def _split(source: Source, keys: Sequence[str], *, with_base_first: bool = False) -> _Parts:
+def _split(source: Source, keys: Sequence[str], *, with_base_first: bool = False) -> Parts:
     """Pieces of the main prompt. ADDCOMM and ADDBASE end the common and base parts; without them the flags take the first pieces."""
     use_base = source.flag("use_base") or with_base_first
     return _divide(source.prompt, keys, use_common=source.flag("use_common"), use_base=use_base)
 
 
-def _divide(text: str, region_keys: Sequence[str], *, use_common: bool, use_base: bool) -> _Parts:
+def _divide(text: str, region_keys: Sequence[str], *, use_common: bool, use_base: bool) -> Parts:
     pieces, keys = split_at_words(text, (COMMON_KEY, BASE_KEY, PROMPT_KEY, *region_keys))
     pieces = [piece.strip() for piece in pieces]
     fronts: dict[str, str] = {}
@@ -92,10 +95,10 @@ def _divide(text: str, region_keys: Sequence[str], *, use_common: bool, use_base
             fronts[key] = join_texts(*pieces[: at + 1])
             pieces, keys = pieces[at + 1 :], keys[at + 1 :]
     keys = [key if key in REGION_KEYS else BREAK_KEY for key in keys]
-    return _Parts(fronts.get(COMMON_KEY, ""), fronts.get(BASE_KEY), pieces, keys)
+    return Parts(fronts.get(COMMON_KEY, ""), fronts.get(BASE_KEY), pieces, keys)
 
 
-def _matrix(source: Source, parts: _Parts, report: Report) -> dict[str, Any]:
+def _matrix(source: Source, parts: Parts, report: Report) -> dict[str, Any]:
     named = source.text("matrix", "Columns").lower()
     if named == "random":
         report.lost.append("Random division: a fixed layout is made from the ratios instead.")
@@ -123,7 +126,7 @@ def _filled(ratios: str, number: str) -> str:
     return ";".join(",".join(piece.strip() or number for piece in row.split(",")) for row in ratios.split(";"))
 
 
-def _masks(source: Source, parts: _Parts, report: Report) -> dict[str, Any]:
+def _masks(source: Source, parts: Parts, report: Report) -> dict[str, Any]:
     """Regions of a colour-coded picture. Without a base the lowest colour takes the uncoloured pixels too."""
     picture = source.text("mask")
     if not picture or source.read_masks is None:
@@ -144,18 +147,7 @@ def _masks(source: Source, parts: _Parts, report: Report) -> dict[str, Any]:
     return {"regions": regions}
 
 
-def _by_words(source: Source, parts: _Parts, report: Report) -> dict[str, Any]:
-    """Prompt mode has no shapes: its regions are imported disabled, to be drawn."""
-    for text in parts.regions:
-        effect, _, target = text.rpartition(",")
-        what = f"{quoted(effect or text)} belongs where {quoted(target)} is"
-        report.lost.append(f"Prompt mode: {what}. A place is needed: draw it and switch the region on.")
-    regions = [{"box": _MIDDLE, "enabled": False, "name": text.rpartition(",")[2].strip()[:60]} for text in parts.regions]
-    parts.regions = [text.rpartition(",")[0].strip() or text for text in parts.regions]
-    return {"regions": regions}
-
-
-def _texts(source: Source, parts: _Parts, regions: list[dict[str, Any]], report: Report) -> dict[str, Any]:
+def _texts(source: Source, parts: Parts, regions: list[dict[str, Any]], report: Report) -> dict[str, Any]:
     """Prompts into the regions; common and base beside them. LoRA tags of the regions and of the common text stand there alone."""
     joined = without_tags(join_texts(parts.common, *parts.regions))
     for region, text in zip(regions, report.texts(parts.regions), strict=True):
@@ -171,7 +163,7 @@ def _texts(source: Source, parts: _Parts, regions: list[dict[str, Any]], report:
     return result
 
 
-def _add_negatives(source: Source, keys: Sequence[str], parts: _Parts, layout: dict[str, Any], report: Report) -> None:
+def _add_negatives(source: Source, keys: Sequence[str], parts: Parts, layout: dict[str, Any], report: Report) -> None:
     """Negatives count as the prompt's parts do: where there is a base, the first is the base's."""
     use_base = parts.base is not None and bool(split_at_words(source.negative, (BASE_KEY, *keys))[1])
     negative = _divide(source.negative, keys, use_common=source.flag("use_ncommon"), use_base=use_base)

@@ -13,6 +13,7 @@ from . import mask_codecs
 from .boxes import Box, Ellipse
 from .combined import Combined, combined_schema, read_combined
 from .procedural import Procedural, procedural_schema
+from .words import Words, words_schema
 
 MAX_POINTS = 512
 _TINY = 1e-12
@@ -104,7 +105,7 @@ class MaskImage:
         return Box(0.0, 0.0, 1.0, 1.0)
 
 
-Shape = Box | Ellipse | Polygon | MaskImage | Procedural | Combined
+Shape = Box | Ellipse | Polygon | MaskImage | Procedural | Combined | Words
 
 _ALONE: Mapping[str, Callable[[object], Any]] = {
     "box": Box.from_json,
@@ -113,10 +114,14 @@ _ALONE: Mapping[str, Callable[[object], Any]] = {
     "mask": MaskImage.from_json,
     "procedural": Procedural.from_json,
 }
-SHAPES: Mapping[str, Callable[[object], Any]] = {**_ALONE, "combined": lambda value: read_combined(value, _ALONE)}
+SHAPES: Mapping[str, Callable[[object], Any]] = {
+    **_ALONE,
+    "combined": lambda value: read_combined(value, _ALONE),
+    "words": Words.from_json,
+}
 """JSON key -> reader of its value."""
 
-SHAPE_TYPES = (Box, Ellipse, Polygon, MaskImage, Procedural, Combined)
+SHAPE_TYPES = (Box, Ellipse, Polygon, MaskImage, Procedural, Combined, Words)
 
 
 def read_shape(kind: str, value: object) -> Shape:
@@ -147,4 +152,5 @@ def shape_schemas() -> dict[str, dict[str, object]]:
         },
         "procedural": procedural_schema(),
         "combined": combined_schema(),
+        "words": words_schema(),
     }

@@ -16,7 +16,8 @@ class MethodSpec:
     ``prepare`` is ``module:function`` below ``lib_regional.methods``, loaded when a generation needs it: settings are read without torch.
     ``work`` gives the UNet's GFLOP of one sampling step; ``edges`` names the options that are shares of the steps at which it changes.
     ``serves`` names the region fields that only some methods support. ``edits``: it changes a picture, where others make one.
-    ``scored``: its regions act through cross-attention, by which they can be scored.
+    ``scored``: its regions act through cross-attention, by which they can be scored. ``finds``: a region's mask may be found while it
+    samples (`layout.words`).
     """
 
     name: str
@@ -28,3 +29,4 @@ class MethodSpec:
     edges: tuple[str, ...] = ()
     edits: bool = False
     scored: bool = False
+    finds: bool = False

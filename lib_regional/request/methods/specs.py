@@ -58,6 +58,7 @@ _ROWS = (
         prepare="attention_couple:attention_couple",
         work=work.couple,
         scored=True,
+        finds=True,
         serves=frozenset({"seed"}),
         options={
             "cache": Flag(
@@ -80,6 +81,7 @@ _ROWS = (
         prepare="latent_couple:latent_couple",
         work=work.cropped,
         scored=True,
+        finds=True,
         serves=_PREDICTED,
         edges=("soft_from",),
         options={
@@ -167,6 +169,7 @@ _ROWS = (
         prepare="mask_conditioning:mask_conditioning",
         work=work.whole,
         scored=True,
+        finds=True,
         serves=_PREDICTED,
         options={
             "base_strength": Number(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import settings_error
+from ..errors import raise_any, settings_error
 from ..layout.regions import RegionSettings
 from ..settings import Settings
 from .lora_tags import split_tags, without_tags
 from .schedules import LARGEST_WEIGHT, check_emphasis
+from .sought_words import sought_problems
 from .splitting import PromptParts, join_texts, joined, split_prompt
 
 
@@ -32,9 +33,10 @@ def plan_texts(settings: Settings, prompt: str, negative: str) -> ImageTexts:
     """Texts for one picture with the host's ``prompt`` and ``negative``.
 
     Raises SettingsError (field ``text_from``) where the prompt has another number of parts than there are regions, and for a region's
-    LoRA tag or emphasis that cannot be read.
+    LoRA tag or emphasis that cannot be read, and for words of a mask that the base prompt does not have.
     """
     texts = _plan_texts(settings, prompt, negative)
+    raise_any(sought_problems(settings.filled_regions(), texts.base))
     for index, (region, text) in enumerate(zip(settings.filled_regions(), texts.regions, strict=True)):
         plain = split_tags(text, region.label(index), f"regions[{index}].prompt").text
         if region.enabled:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -92,28 +93,47 @@ def cut_maps(full: WeightMaps, window: Window) -> WeightMaps:
     return WeightMaps(window.of(full.regions), window.of(full.base), window.of(full.share))
 
 
+class FoundLayouts(Protocol):
+    """Layouts with masks that were found for each image by itself."""
+
+    def varies(self, active: Sequence[int]) -> bool:
+        """Whether the masks of these regions differ from image to image."""
+        ...
+
+    def layout(self, image: int) -> Layout:
+        """The layout of an image with its masks."""
+        ...
+
+
 class Pyramid:
-    """Weight maps of one layout by (active regions, latent size, grid)."""
+    """Weight maps of one layout by (active regions, latent size, grid), and by image where masks are ``found`` for each image."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._full: dict[tuple[Active, Factors, Grid], WeightMaps] = {}
-        self._sites: dict[tuple[Active, Factors, Grid, Grid, Tile | None], WeightMaps] = {}
+    def __init__(self, layout: Layout, found: FoundLayouts | None = None, change: Callable[[Layout], Layout] = lambda layout: layout) -> None:
+        """``change`` is made of the layout and of those that are found."""
+        self._layout = change(layout)
+        self._found = found
+        self._change = change
+        self._full: dict[tuple[Active, Factors, Grid, int | None], WeightMaps] = {}
+        self._sites: dict[tuple[Active, Factors, Grid, Grid, Tile | None, int | None], WeightMaps] = {}
 
-    def at(self, active: Active, latent: Grid, grid: Grid, factors: Factors = (), tile: Tile | None = None) -> WeightMaps:
+    def at(
+        self, active: Active, latent: Grid, grid: Grid, factors: Factors = (), tile: Tile | None = None, image: int | None = None
+    ) -> WeightMaps:
         """Maps for the ``active`` regions of a latent (H, W) as a site of ``grid`` (h, w) sees them.
 
         ``factors`` multiply the regions' weights (default: 1 each). With a ``tile`` the latent is that window of a larger one.
         """
-        key = (active, factors, latent, grid, tile)
+        owner = image if self._found is not None and self._found.varies(active) else None
+        key = (active, factors, latent, grid, tile, owner)
         if key not in self._sites:
-            whole = self._whole(active, factors, latent if tile is None else tile.canvas)
+            whole = self._whole(active, factors, latent if tile is None else tile.canvas, owner)
             full = whole if tile is None else cut_maps(whole, tile.window)
             self._sites[key] = full if grid == latent else reduce_weights(full, grid)
         return self._sites[key]
 
-    def _whole(self, active: Active, factors: Factors, latent: Grid) -> WeightMaps:
-        key = (active, factors, latent)
+    def _whole(self, active: Active, factors: Factors, latent: Grid, owner: int | None) -> WeightMaps:
+        key = (active, factors, latent, owner)
         if key not in self._full:
-            self._full[key] = weight_maps(scaled_layout(self._layout, factors), *latent, active)
+            layout = self._layout if owner is None or self._found is None else self._change(self._found.layout(owner))
+            self._full[key] = weight_maps(scaled_layout(layout, factors), *latent, active)
         return self._full[key]

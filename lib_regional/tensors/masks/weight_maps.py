@@ -19,6 +19,7 @@ from ...request.layout.boxes import Box, Ellipse
 from ...request.layout.combined import Combined
 from ...request.layout.procedural import Procedural
 from ...request.layout.shapes import MaskImage, Polygon, Shape
+from ...request.layout.words import Words
 from .combining import combined_mask
 from .decoding import mask_at
 from .procedural import procedural_mask
@@ -134,9 +135,9 @@ def region_mask(region: Region, height: int, width: int) -> Tensor:
 
 
 def shape_mask(shape: Shape, height: int, width: int) -> Tensor:
-    """Shape in the unit square -> (height, width) in [0, 1]; never empty (at least the pixel at its centre)."""
+    """Shape in the unit square -> (height, width) in [0, 1]; never empty (at least the pixel at its centre), but for words without a place."""
     mask = _DRAW[type(shape)](shape, height, width)
-    if not mask.any():
+    if not mask.any() and not isinstance(shape, Words):
         bounds = shape.bounds
         row, column = (bounds.y0 + bounds.y1) / 2 * height, (bounds.x0 + bounds.x1) / 2 * width
         mask[min(height - 1, int(row)), min(width - 1, int(column))] = 1
@@ -197,6 +198,11 @@ def _image(shape: MaskImage, height: int, width: int) -> Tensor:
     return mask_at(shape.data, height, width)
 
 
+def _words(shape: Words, height: int, width: int) -> Tensor:
+    """The mask that was found; before that there is none."""
+    return torch.zeros(height, width) if shape.found is None else mask_at(shape.found, height, width)
+
+
 def _combined(shape: Combined, height: int, width: int) -> Tensor:
     return combined_mask(shape, [_DRAW[type(part)](part, height, width) for part in shape.of])
 
@@ -208,4 +214,5 @@ _DRAW: dict[type, Callable[[Any, int, int], Tensor]] = {
     MaskImage: _image,
     Procedural: procedural_mask,
     Combined: _combined,
+    Words: _words,
 }

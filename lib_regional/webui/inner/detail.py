@@ -57,11 +57,14 @@ class Area:
     box: Box
 
 
-def area_of(plan: Plan, region: int, detail: Detail, size: tuple[int, int]) -> Area:
-    """The area of ``region`` on a picture of ``size`` (height, width)."""
-    mask = (shape_mask(plan.layout.regions[region].shape, *size) > 0.5).float()
+def area_of(plan: Plan, region: int, detail: Detail, size: tuple[int, int], image: int = 0) -> Area | None:
+    """The area of ``region`` on picture ``image`` of ``size`` (height, width); None where its words were found nowhere."""
+    shape = plan.layout_of(image, (region,)).regions[region].shape
+    mask = (shape_mask(shape, *size) > 0.5).float()
     if not mask.any():
-        mask = (shape_mask(plan.layout.regions[region].shape, *size) > 0).float()
+        mask = (shape_mask(shape, *size) > 0).float()
+    if not mask.any():
+        return None
     left, top, right, bottom = bounding_box(mask)
     mask = grown(mask, round(GROWTH * min(right - left, bottom - top)))
     return Area(mask, faded_inside(mask, round(detail.mask_feather * min(size))), bounding_box(mask, detail.margin))
@@ -100,7 +103,9 @@ class DetailPass:
         return found
 
     def _patch(self, p: Any, picture: Tensor, image: int, region: int, detail: Detail, tags: str) -> Patch | None:
-        area = area_of(self._plan, region, detail, (picture.shape[1], picture.shape[2]))
+        area = area_of(self._plan, region, detail, (picture.shape[1], picture.shape[2]), image)
+        if area is None:
+            return None
         left, top, right, bottom = area.box
         size = working_size((right - left, bottom - top), self._trained, detail.scale, self._multiple)
         asked = host.Inpainting(

@@ -8,6 +8,7 @@ import pytest
 
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.request.importers import Imported, import_text
+from lib_regional.request.prompt.region_prompts import plan_texts
 
 COUPLE = [True, "1:1,1:2,1:2", "0:0,0:0,0:1", "0.2,0.8,0.8", 20]
 BOX = [True, 0.5, 0, 0.5, 1, "a blue square", "", "Foreground", 0.2, -1]
@@ -159,18 +160,41 @@ def test_numbers_beyond_a_row_go_on_in_the_next(prompt, ratios, grid):
     assert import_text(prompt, ratios=ratios).settings.grid.ratios == grid
 
 
+def words(imported) -> list[tuple[str, float]]:
+    return [(region.shape.text, region.shape.threshold) for region in imported.settings.regions]
+
+
 @pytest.mark.parametrize("mode", ["Prompt-Ex", "Prompt"])
 def test_prompt_modes_of_every_age(mode):
-    text = regional_prompter("a girl, dress, hair BREAK (red:1.7), dress BREAK (blond:1.7), hair", mode=mode)
-    settings = import_text(text).settings
-    assert [region.name for region in settings.regions] == ["dress", "hair"]
-    assert not any(region.enabled for region in settings.regions)
+    text = regional_prompter("a girl, dress, hair BREAK (red:1.7), dress BREAK (blond:1.7), (hair:0.5)", mode=mode, threshold='"0.7,x"')
+    imported = import_text(text)
+    assert words(imported) == [("dress", 0.7), ("hair", 0.4)] and all(region.enabled for region in imported.settings.regions)
+    assert prompts(imported) == ["(red:1.7), dress", "(blond:1.7), (hair:0.5)"] and imported.settings.base.prompt == "a girl, dress, hair"
+    covers = mode == "Prompt-Ex"
+    assert imported.settings.overlap == ("over" if covers else "blend")
+    assert [region.priority for region in imported.settings.regions] == ([0, 1] if covers else [0, 0])
+    assert "Prompt mode" not in lost(imported)
+    plan_texts(imported.settings, "", "")
+
+
+def test_numbers_that_prompt_mode_lacks_are_as_the_first():
+    text = regional_prompter("a b c BREAK x, a BREAK y, b BREAK z, c", mode="Prompt", threshold='"0.7,0.5"', Base_Ratios='"0.3,0"')
+    imported = import_text(text)
+    assert words(imported) == [("a", 0.7), ("b", 0.5), ("c", 0.7)]
+    assert [region.base_share for region in imported.settings.regions] == [0.3, 0, 0.3]
+
+
+def test_words_that_prompt_mode_cannot_find_come_switched_off():
+    imported = import_text(regional_prompter("a girl BREAK red, dress BREAK blue, ,", mode="Prompt"))
+    assert [region.enabled for region in imported.settings.regions] == [False, False]
+    assert '"dress" is not in the base prompt' in lost(imported) and "without words of a place" in lost(imported)
 
 
 def test_addp_is_a_key_of_prompt_mode():
     for text in ("a girl, dress ADDP red, dress", regional_prompter("a girl, dress ADDP red, dress")):
         imported = import_text(text)
-        assert (imported.settings.base.prompt, prompts(imported)) == ("a girl, dress", ["red"])
+        assert (imported.settings.base.prompt, prompts(imported)) == ("a girl, dress", ["red, dress"])
+        assert words(imported) == [("dress", 0.4)]
 
 
 def test_a_stop_step_points_to_something_that_exists():

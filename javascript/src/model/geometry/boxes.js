@@ -31,7 +31,8 @@ const fine = (value) => Math.round(value * 1e6) / 1e6;
 const inside = (value) => clamp(fine(value), 0, 1);
 
 /**
- * The region with every coordinate of its shape mapped. A mask has no coordinates and stays as it is.
+ * The region with every coordinate of its shape mapped. A mask has no coordinates and stays as it is; words
+ * are searched anew.
  *
  * @template {Shaped} R
  * @param {R} region
@@ -49,6 +50,7 @@ export function mapShape(region, mapX, mapY) {
     if (region.box) return {...region, box: corners(region.box)};
     if (region.ellipse) return {...region, ellipse: corners(region.ellipse)};
     if (region.polygon) return {...region, polygon: region.polygon.map(([x, y]) => [inside(mapX(x)), inside(mapY(y))])};
+    if (region.words?.found) return {...region, words: {...region.words, found: undefined}};
     if (region.procedural && typeof region.procedural === "object") {
         return {...region, procedural: mapParameters(region.procedural, corners, mapX, mapY)};
     }

@@ -92,7 +92,7 @@ function cardUpdate(panel, {node, head, fields, extras, more, at}) {
         head.update(state, region, position);
         const isSame = before && before.region === region && before.position === position && before.mode === state.text_from;
         if (!isSame) dressCard(node, fields, extras, state, region, position);
-        const kind = `${Boolean(state.grid)} ${shapeKind(region)} ${region.procedural?.kind} ${region.combined?.op}`;
+        const kind = `${Boolean(state.grid)} ${shapeKind(region)} ${region.procedural?.kind} ${region.combined?.op} ${Boolean(region.words?.found)}`;
         const isMoved = more.open && before && !same(before.region.polygon, region.polygon);
         if (kind !== shape || isMoved) shapeFields = drawShapeInputs(panel, extras.shape, state, region, at);
         shapeFields.forEach((field) => field.update(state));

@@ -1,4 +1,4 @@
-// The inputs of shapes that the server draws: computed masks by their kind and parameters, and combinations by their operation.
+// The inputs of shapes that the server draws: computed masks by their kind and parameters, combinations by their operation, and words.
 
 /** @import {Field, Json, Region, Schema} from "../../types.js" */
 /** @import {Panel} from "../panel.js" */
@@ -9,6 +9,7 @@ import {shapeKind} from "../../model/geometry/shapes.js";
 import {indexOf} from "../../model/regions.js";
 import {regionSchema} from "../../model/state.js";
 import {copy} from "../../model/values.js";
+import {button} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
 import {labelled, labelOf, numberField, promptField, selectField} from "../../widgets/fields.js";
 import {schemaField} from "../../widgets/schema_fields.js";
@@ -57,8 +58,10 @@ const defaults = (properties) =>
 export function drawnShape(schema, kind, region) {
     if (kind === "combined") {
         const before = shapeKind(region) || "box";
-        return {op: "invert", of: [{[before]: copy(region[before] ?? [0, 0, 1, 1])}]};
+        const part = before === "words" ? {box: [0, 0, 1, 1]} : {[before]: copy(region[before] ?? [0, 0, 1, 1])};
+        return {op: "invert", of: [part]};
     }
+    if (kind === "words") return {text: ""};
     const [first] = Object.entries(alternatives(schema, kind));
     return first ? {kind: first[0], ...defaults(first[1])} : null;
 }
@@ -71,6 +74,7 @@ export function drawnShape(schema, kind, region) {
  * @returns {Inputs}
  */
 export function drawnInputs(panel, kind, region, at) {
+    if (kind === "words") return wordInputs(panel, region, at);
     const rows = alternatives(panel.schema, kind);
     const shape = region[kind] || {};
     const name = kind === "procedural" ? "kind" : "op";
@@ -81,6 +85,28 @@ export function drawnInputs(panel, kind, region, at) {
     const parts = Object.entries(rows[shape[name]] || {}).filter(([key]) => key !== name && key !== "of");
     const inputs = parts.map(([key, schema]) => parameterInputs(panel, key, schema, (path) => at(`${kind}.${path}`)));
     return {nodes: [select.node, ...inputs.flatMap((each) => each.nodes)], fields: [select, ...inputs.flatMap((each) => each.fields)]};
+}
+
+/**
+ * Words of the base prompt, how they are cut, and the way back to searching them where a picture has brought their mask.
+ *
+ * @param {Panel} panel
+ * @param {Region} region
+ * @param {PathOf} at
+ * @returns {Inputs}
+ */
+function wordInputs(panel, region, at) {
+    const {properties = {}} = regionSchema(panel.schema).words?.oneOf?.find((one) => one.properties) || {};
+    const shown = Object.entries(properties).filter(([name]) => name !== "found");
+    const fields = shown.map(([name, schema]) => schemaField(panel, at(`words.${name}`), name, schema)).filter((field) => field !== null);
+    const nodes = fields.map((field) => field.node);
+    const search = () => {
+        const index = indexOf(panel.store.get(), region._id);
+        panel.edit((state) => setField(state, `regions[${index}].words`, {...state.regions[index].words, found: undefined}));
+    };
+    const title = "This picture's parameters have brought the mask; without it the words are searched again";
+    if (region.words?.found) nodes.push(button("Search the words again", search, {"data-action": "words-search", title}));
+    return {nodes, fields};
 }
 
 /** @type {(value: string) => [string, string]} */

@@ -20,6 +20,9 @@ import {labelled, numberField} from "../../widgets/fields.js";
 import {chooseFile, download, PICTURES} from "../../widgets/files.js";
 import {drawnInputs, drawnShape} from "./drawn_inputs.js";
 
+/** Names of kinds of shapes that are not their own. @type {Record<string, string>} */
+const NAMES = {procedural: "computed", words: "words of the base prompt"};
+
 /**
  * Fill `holder` with the inputs of a region's shape. -> the fields that follow the state.
  *
@@ -41,7 +44,7 @@ export function drawShapeInputs(panel, holder, state, region, at) {
         "select",
         {"data-field": at("shape")(), "aria-label": "Shape", onchange: () => changeKind(panel, index(), select.value)},
         kind ? null : el("option", {value: "", localized: "choose…"}),
-        SHAPE_KINDS.map((value) => el("option", {value, localized: value === "procedural" ? "computed" : value})),
+        SHAPE_KINDS.map((value) => el("option", {value, localized: NAMES[value] || value})),
     );
     select.value = kind || "";
     const {nodes, fields} = kind ? shapeInputs(panel, kind, region, at) : {nodes: [], fields: []};

@@ -1,0 +1,152 @@
+"""Masks of words, found while the base prompt alone makes the first share of the steps (design, section 13).
+
+The attention of the words in the base's context is averaged over heads, sites of the two finest recorded grids and steps, image by image.
+When a region with words is to act for the first time, its mask is made; the layout of the image has it from then on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ...request.errors import RegionalError, raise_any
+from ...request.layout.mask_codecs import encode_rle
+from ...request.layout.regions import Layout
+from ...request.layout.windows import Grid
+from ...request.layout.words import Words
+from ...request.prompt.schedules import prompt_schedule
+from ...request.prompt.sought_words import missing_words, occurrences, probe_of, sought
+from ...request.prompt.splitting import split_and
+from ...tensors.attention.maps import resized
+from ...tensors.attention.regional import split_heads
+from ...tensors.masks.from_words import word_masks
+from ...tensors.precision import full_precision
+from ..calls import AttentionCall, StepInfo
+from .score_record import WordPlaces
+
+logger = logging.getLogger(__name__)
+
+MOST_TOKENS = 1024
+"""Sites with more image tokens are left out: the coarse ones hold the semantics."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Token positions of a region's words in an AND part of an image's base prompt, up to and including step ``end`` (from 1)."""
+
+    region: int
+    part: int
+    end: int
+    positions: tuple[int, ...]
+
+
+class WordRecord:
+    """The words of one batch, and what is found. ``bases`` are the base texts of the images, ``steps`` those of their schedules.
+
+    Raises SettingsError for words that the host's tokens of a base text do not have.
+    """
+
+    def __init__(self, layout: Layout, bases: Sequence[str], steps: int, places: WordPlaces) -> None:
+        self._layout = layout
+        self._sought = sought(layout.regions)
+        self._until = probe_of(layout.regions)
+        self._places = [self._places_in(base, steps, places) for base in bases]
+        self._sums: dict[tuple[int, int], dict[Grid, Tensor]] = {}
+        self._found: dict[int, Layout] = {}
+
+    def _places_in(self, base: str, steps: int, places: WordPlaces) -> list[_Place]:
+        found: list[_Place] = []
+        there: list[str] = []
+        for part, (text, _) in enumerate(split_and(base)):
+            for end, one in prompt_schedule(text, steps):
+                words = list(places(one))
+                there += [word for word, _ in words]
+                for region, shape in self._sought.items():
+                    spans = occurrences([word for word, _ in words], shape.text)
+                    positions = sorted({position for span in spans for at in span for position in words[at][1]})
+                    found += [_Place(region, part, end, tuple(positions))] if positions else []
+        lost = [at for at in self._sought if not any(place.region == at for place in found)]
+        raise_any(missing_words(self._layout.regions[at], at, self._sought[at].text, there) for at in lost)
+        return found
+
+    def varies(self, active: Sequence[int]) -> bool:
+        """Whether the masks of these regions differ from image to image."""
+        return any(region in self._sought for region in active)
+
+    def wants(self, call: AttentionCall) -> bool:
+        """Whether the words are searched in this layer."""
+        step, tokens = call.model.step, call.grid[0] * call.grid[1]
+        searching = not step.hires and step.progress < self._until and call.model.tile is None and not self._found
+        cross = call.site.kind == "cross" and not call.site.controlnet
+        return searching and cross and tokens <= MOST_TOKENS and call.x.shape[1] == tokens
+
+    def add(self, call: AttentionCall, at: int, q: Tensor, k: Tensor) -> None:
+        """Record row ``at`` of the call, whose context is the base's: queries (L, C) and keys (T, C)."""
+        row, shares = call.model.rows[at], None
+        for place in self._holding(row.image, row.part, call.model.step):
+            if place.positions[-1] >= len(k):
+                continue
+            if shares is None:
+                with full_precision(q.device):
+                    scores = split_heads(q[None].float(), call.heads) @ split_heads(k[None].float(), call.heads).transpose(-1, -2)
+                    shares = (scores[0] * call.scale).softmax(-1).mean(0)
+            here = shares[:, list(place.positions)].sum(-1).view(call.grid)
+            sums = self._sums.setdefault((row.image, place.region), {})
+            sums[call.grid] = sums[call.grid] + here if call.grid in sums else here
+
+    def _holding(self, image: int, part: int, step: StepInfo) -> list[_Place]:
+        """The places of the text that holds at a step."""
+        mine = [place for place in self._places[image] if place.part == part and step.index < place.end]
+        first = {place.region: place.end for place in sorted(mine, key=lambda place: -place.end)}
+        return [place for place in mine if place.end == first[place.region]]
+
+    def layout(self, image: int) -> Layout:
+        """The layout of an image with the masks that were found; to be asked when a region with words is to act.
+
+        Raises RegionalError where no attention was recorded.
+        """
+        if image not in self._found:
+            self._found[image] = self._settled(image)
+        return self._found[image]
+
+    def _settled(self, image: int) -> Layout:
+        missing = [region for region in self._sought if (image, region) not in self._sums]
+        if missing:
+            region = self._layout.regions[missing[0]]
+            raise RegionalError(
+                f"{region.label(missing[0])}: its words {self._sought[missing[0]].text!r} got no attention that could be recorded "
+                "(sampling in tiles or without cross-attention has none, and a schedule may bring them too late): give it another shape."
+            )
+        shapes = list(self._sought.values())
+        maps = _mean_maps([self._sums[image, region] for region in self._sought])
+        masks = word_masks(maps, [shape.threshold for shape in shapes], [shape.exclusive for shape in shapes])
+        regions = list(self._layout.regions)
+        for (at, shape), mask in zip(self._sought.items(), masks, strict=True):
+            if not mask.any():
+                logger.warning("%s has no place in picture %d: other words have more attention there.", regions[at].label(at), image + 1)
+            height, width = mask.shape
+            text = encode_rle(width, height, bytes((mask.flatten().to(torch.uint8) * 255).tolist()))
+            regions[at] = replace(regions[at], shape=shape.with_mask(text))
+        return replace(self._layout, regions=tuple(regions))
+
+    def found(self, image: int) -> dict[int, str]:
+        """The masks of an image by region, as mask texts; empty where none was needed yet."""
+        layout = self._found.get(image)
+        return {} if layout is None else {at: _mask_of(layout, at) for at in self._sought}
+
+
+def _mask_of(layout: Layout, at: int) -> str:
+    shape = layout.regions[at].shape
+    return (shape.found or "") if isinstance(shape, Words) else ""
+
+
+def _mean_maps(sums: Sequence[dict[Grid, Tensor]]) -> list[Tensor]:
+    """Sums by grid -> one map each, on the finest grid: those of grids of at least a quarter of its cells, together."""
+    finest = max((grid for one in sums for grid in one), key=lambda grid: grid[0] * grid[1])
+    least = finest[0] * finest[1] / 4
+    kept = [[total for grid, total in one.items() if grid[0] * grid[1] >= least] for one in sums]
+    return [torch.stack([resized(total[None].cpu(), finest)[0] for total in one]).sum(0) for one in kept]

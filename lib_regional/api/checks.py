@@ -12,11 +12,11 @@ from ..request.errors import RegionalError, shown
 from ..request.layout.boxes import Box
 from ..request.layout.regions import Layout, RegionSettings
 from ..request.layout.shapes import MaskImage
-from ..request.layout.words import Words
 from ..request.prompt.lora_tags import OPTIONS, LoraTag, ignored_options, split_tags
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
 from ..request.prompt.splitting import open_bracket, split_prompt
 from ..request.settings import Settings
+from ..request.words.shape import Words
 from ..sources.collage import region_pictures
 from ..sources.lasting import picture_notes, reduction
 from ..tensors.masks.decoding import mask_at

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ..request.errors import SettingsError
 from ..request.layout.regions import Layout
-from ..request.layout.words import Words
 from ..request.prompt.region_prompts import ImageTexts, plan_texts
-from ..request.prompt.sought_words import probe_of
 from ..request.settings import Settings
+from ..request.words.search import probe_of
+from ..request.words.shape import Words
 from .calls import StepInfo
 from .collage import Collage
 from .records.attention_record import AttentionRecord
@@ -45,8 +45,8 @@ class Picture:
 class Plan:
     """The regional part of one batch. ``size`` is (width, height) in pixels of the first pass, ``sampler`` its label where known.
 
-    ``record`` collects the attention maps of the regions' words, ``scores`` what the regions are scored by; None where they are not
-    wanted. ``words`` finds the masks of words, None without any to find. ``earlier`` is what repainting keeps, ``collage`` what collage refine begins with.
+    ``record`` collects the attention maps of the regions' words, ``scores`` what the regions are scored by, ``words`` finds the masks of
+    words; None where they are not wanted. ``earlier`` is what repainting keeps, ``collage`` what collage refine begins with.
     """
 
     settings: Settings

@@ -11,7 +11,7 @@ from ..engine.plan import Plan
 from ..engine.ports import Host
 from ..engine.session import Session
 from ..request.methods.specs import METHODS
-from .common.word_search import searching
+from .word_search import searching
 
 Prepare = Callable[[Plan, Host], Hooks]
 """What a method's module offers: texts encoded, LoRAs loaded, hooks that need no host."""

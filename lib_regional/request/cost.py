@@ -12,12 +12,12 @@ from .detail.passes import GROWTH, details_of, working_size
 from .edit.pairing import read_source
 from .layout.regions import Region
 from .layout.windows import Grid
-from .layout.words import Words
 from .methods.scene import Scene, base_cover, plain_work
 from .methods.specs import METHODS
 from .prompt.region_prompts import ImageTexts
-from .prompt.sought_words import probe_of
 from .settings import Settings
+from .words.search import probe_of
+from .words.shape import Words
 
 TRAINED = 64
 """Default side in cells of the latents that a model is trained on (SD1)."""

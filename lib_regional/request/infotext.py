@@ -10,9 +10,9 @@ from typing import Any
 from .errors import SettingsError
 from .layout.mask_codecs import PNG_PREFIX, RLE_PREFIX, check_mask
 from .layout.shapes import MaskImage
-from .layout.words import Words
 from .parameters import FEWEST, parse_picture_text, read_parameters
 from .settings import Settings
+from .words.shape import Words
 
 KEY = "Regional"
 
@@ -85,13 +85,13 @@ def _with_found(settings: Settings, text: str) -> Settings:
         masks.setdefault(number, mask)
     regions = []
     for at, region in enumerate(settings.regions):
-        mask, shape = masks.get(str(at + 1)), region.shape
-        if mask and isinstance(shape, Words):
+        shape, given = region.shape, masks.get(str(at + 1))
+        if given and isinstance(shape, Words):
             try:
-                check_mask(mask)
+                check_mask(given)
             except SettingsError as error:
                 raise error.at(FOUND_KEY) from error
-            region = replace(region, shape=shape.with_mask(mask))
+            region = replace(region, shape=shape.with_mask(given))
         regions.append(region)
     return replace(settings, regions=tuple(regions))
 

@@ -14,10 +14,10 @@ from .layout.regions import MAX_REGIONS, OVERLAPS, REGION_FIELDS, Layout, Region
 from .layout.shapes import Shape, shape_schemas
 from .methods.specs import METHODS, OPTIONS, limited_fields, serving
 from .methods.versions import as_version_2
-from .methods.words import word_problems
 from .parsing import count_problems, place_problems, read_json, read_options, read_part, read_regions
 from .prompt.splitting import SPLIT_MODES
 from .scoring.scores import candidate_problems
+from .words.checks import word_problems
 
 VERSION = 2
 """Version of the settings that this code writes."""

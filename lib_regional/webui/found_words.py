@@ -10,8 +10,8 @@ from ..engine.ports import Host
 from ..engine.records.word_record import WordRecord
 from ..request.errors import RegionalError, settings_error
 from ..request.prompt.lora_tags import split_tags
-from ..request.prompt.sought_words import sought
 from ..request.settings import Settings
+from ..request.words.search import sought
 from .attention_maps import word_places
 
 

@@ -22,7 +22,8 @@ from ..calls import AttentionCall
 STEPS = (0.6, 0.8)
 """Shares of the first pass at which regions are scored: the composition stands, and the method's last phase has begun."""
 
-_DECODER = ("output_blocks.", "up_blocks.")
+DECODER = ("output_blocks.", "up_blocks.")
+"""Parts of the names of the decoder's layers."""
 
 WordPlaces = Callable[[str], Sequence[tuple[str, Sequence[int]]]]
 """A text without LoRA tags -> its words, and the token positions of each in the text's context."""
@@ -89,7 +90,7 @@ class ScoreRecord:
         self._tokens[name] = tokens
 
     def _scored(self) -> str:
-        decoder = {name: tokens for name, tokens in self._tokens.items() if any(part in name for part in _DECODER)} or self._tokens
+        decoder = {name: tokens for name, tokens in self._tokens.items() if any(part in name for part in DECODER)} or self._tokens
         return [name for name, tokens in decoder.items() if tokens == min(decoder.values())][-1]
 
     def _chosen(self, total: int) -> frozenset[int]:

@@ -1,14 +1,17 @@
 """Masks of words, found while the base prompt alone makes the first share of the steps (design, section 13).
 
-The attention of the words in the base's context is averaged over heads, sites of the two finest recorded grids and steps, image by image.
-When a region with words is to act for the first time, its mask is made; the layout of the image has it from then on.
+Image by image, over the second half of those steps: the attention of the words in the base's context, averaged over heads and over sites of
+the two finest recorded grids; and the decoder's self-attention, which carries it from where a word is strong to all of its object. When a
+region with words is to act for the first time, its mask is made; the layout of the image has it from then on.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -17,21 +20,24 @@ from ...request.errors import RegionalError, raise_any
 from ...request.layout.mask_codecs import encode_rle
 from ...request.layout.regions import Layout
 from ...request.layout.windows import Grid
-from ...request.layout.words import Words
 from ...request.prompt.schedules import prompt_schedule
-from ...request.prompt.sought_words import missing_words, occurrences, probe_of, sought
 from ...request.prompt.splitting import split_and
-from ...tensors.attention.maps import resized
-from ...tensors.attention.regional import split_heads
+from ...request.words.search import missing_words, occurrences, probe_of, sought
+from ...request.words.shape import Words
+from ...tensors.attention.maps import probabilities, resized
 from ...tensors.masks.from_words import word_masks
-from ...tensors.precision import full_precision
 from ..calls import AttentionCall, StepInfo
-from .score_record import WordPlaces
+from .score_record import DECODER, WordPlaces
 
 logger = logging.getLogger(__name__)
 
+_Key = TypeVar("_Key", bound=Hashable)
+
 MOST_TOKENS = 1024
 """Sites with more image tokens are left out: the coarse ones hold the semantics."""
+
+_FROM = 0.5
+"""Share of the searching steps after which it begins: before, there is little of the objects in the picture."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class WordRecord:
         self._until = probe_of(layout.regions)
         self._places = [self._places_in(base, steps, places) for base in bases]
         self._sums: dict[tuple[int, int], dict[Grid, Tensor]] = {}
+        self._affinities: dict[tuple[int, Grid], Tensor] = {}
         self._found: dict[int, Layout] = {}
 
     def _places_in(self, base: str, steps: int, places: WordPlaces) -> list[_Place]:
@@ -78,25 +85,24 @@ class WordRecord:
         return any(region in self._sought for region in active)
 
     def wants(self, call: AttentionCall) -> bool:
-        """Whether the words are searched in this layer."""
+        """Whether this layer is recorded: cross-attention, and self-attention of the decoder, on a coarse grid while words are searched."""
         step, tokens = call.model.step, call.grid[0] * call.grid[1]
-        searching = not step.hires and step.progress < self._until and call.model.tile is None and not self._found
-        cross = call.site.kind == "cross" and not call.site.controlnet
-        return searching and cross and tokens <= MOST_TOKENS and call.x.shape[1] == tokens
+        steps = math.ceil(self._until * step.total)
+        searching = int(steps * _FROM) <= step.index < steps and not step.hires and call.model.tile is None and not self._found
+        kind = call.site.kind == "cross" or any(part in call.site.name for part in DECODER)
+        return searching and kind and not call.site.controlnet and tokens <= MOST_TOKENS and call.x.shape[1] == tokens
 
     def add(self, call: AttentionCall, at: int, q: Tensor, k: Tensor) -> None:
-        """Record row ``at`` of the call, whose context is the base's: queries (L, C) and keys (T, C)."""
-        row, shares = call.model.rows[at], None
+        """Record row ``at`` of the call, whose context is the base's: queries (L, C) and keys (T, C), or (L, C) of self-attention."""
+        row = call.model.rows[at]
+        shares = probabilities(q[None], k[None], call.heads, call.scale)[0].mean(0)
+        if call.site.kind == "self":
+            _add_to(self._affinities, (row.image, call.grid), shares)
+            return
         for place in self._holding(row.image, row.part, call.model.step):
-            if place.positions[-1] >= len(k):
-                continue
-            if shares is None:
-                with full_precision(q.device):
-                    scores = split_heads(q[None].float(), call.heads) @ split_heads(k[None].float(), call.heads).transpose(-1, -2)
-                    shares = (scores[0] * call.scale).softmax(-1).mean(0)
-            here = shares[:, list(place.positions)].sum(-1).view(call.grid)
-            sums = self._sums.setdefault((row.image, place.region), {})
-            sums[call.grid] = sums[call.grid] + here if call.grid in sums else here
+            if place.positions[-1] < len(k):
+                sums = self._sums.setdefault((row.image, place.region), {})
+                _add_to(sums, call.grid, shares[:, list(place.positions)].sum(-1).view(call.grid))
 
     def _holding(self, image: int, part: int, step: StepInfo) -> list[_Place]:
         """The places of the text that holds at a step."""
@@ -123,7 +129,10 @@ class WordRecord:
             )
         shapes = list(self._sought.values())
         maps = _mean_maps([self._sums[image, region] for region in self._sought])
-        masks = word_masks(maps, [shape.threshold for shape in shapes], [shape.exclusive for shape in shapes])
+        affinity = self._affinities.get((image, (maps[0].shape[0], maps[0].shape[1])))
+        masks = word_masks(
+            maps, None if affinity is None else affinity.cpu(), [shape.threshold for shape in shapes], [shape.exclusive for shape in shapes]
+        )
         regions = list(self._layout.regions)
         for (at, shape), mask in zip(self._sought.items(), masks, strict=True):
             if not mask.any():
@@ -142,6 +151,10 @@ class WordRecord:
 def _mask_of(layout: Layout, at: int) -> str:
     shape = layout.regions[at].shape
     return (shape.found or "") if isinstance(shape, Words) else ""
+
+
+def _add_to(sums: dict[_Key, Tensor], key: _Key, value: Tensor) -> None:
+    sums[key] = sums[key] + value if key in sums else value
 
 
 def _mean_maps(sums: Sequence[dict[Grid, Tensor]]) -> list[Tensor]:

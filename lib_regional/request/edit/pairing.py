@@ -11,8 +11,8 @@ from ..layout.boxes import Box
 from ..layout.regions import RegionSettings
 from ..layout.shapes import Shape
 from ..methods.specs import METHODS
-from ..methods.words import refuse_unfound
 from ..settings import Settings
+from ..words.checks import refuse_unfound
 
 SOURCE_KEYS = ("regions", "grid", "base", "common", "overlap")
 """Settings that a source layout may have; all others are the same in both."""

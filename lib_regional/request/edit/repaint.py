@@ -9,9 +9,9 @@ from ..errors import SettingsError, settings_error
 from ..layout.regions import Region
 from ..layout.shapes import Shape
 from ..methods.specs import METHODS
-from ..methods.words import refuse_unfound
 from ..prompt.region_prompts import plan_texts
 from ..settings import Settings
+from ..words.checks import refuse_unfound
 
 _SOURCE = "options.repaint.source"
 

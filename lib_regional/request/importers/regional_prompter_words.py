@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from ..layout.words import LONGEST, WORD_FIELDS
 from ..prompt.schedules import BREAK, parse_emphasis
-from ..prompt.sought_words import occurrences, prompt_words
+from ..words.search import occurrences, prompt_words
+from ..words.shape import LONGEST, WORD_FIELDS
 from .report import Report, Source, quoted
 
 _MIDDLE = [0.25, 0.25, 0.75, 0.75]

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from ..errors import Problem, raise_any, settings_error
 from ..fields import FRACTION, to_plain
+from ..words.shape import Words, words_schema
 from . import mask_codecs
 from .boxes import Box, Ellipse
 from .combined import Combined, combined_schema, read_combined
 from .procedural import Procedural, procedural_schema
-from .words import Words, words_schema
 
 MAX_POINTS = 512
 _TINY = 1e-12

@@ -17,7 +17,7 @@ class MethodSpec:
     ``work`` gives the UNet's GFLOP of one sampling step; ``edges`` names the options that are shares of the steps at which it changes.
     ``serves`` names the region fields that only some methods support. ``edits``: it changes a picture, where others make one.
     ``scored``: its regions act through cross-attention, by which they can be scored. ``finds``: a region's mask may be found while it
-    samples (`layout.words`).
+    samples (`words.shape`).
     """
 
     name: str

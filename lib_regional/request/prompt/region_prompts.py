@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from ..errors import raise_any, settings_error
 from ..layout.regions import RegionSettings
 from ..settings import Settings
+from ..words.search import sought_problems
 from .lora_tags import split_tags, without_tags
 from .schedules import LARGEST_WEIGHT, check_emphasis
-from .sought_words import sought_problems
 from .splitting import PromptParts, join_texts, joined, split_prompt
 
 

@@ -1,27 +1,27 @@
-"""From attention maps of words to masks (design, section 13): normalised, smoothed, cut at a threshold."""
+"""From attention maps of words to masks (design, section 13): carried over the object by self-attention, normalised, cut at a threshold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..attention.maps import resized
+from ..attention.maps import normalised, resized
 
 FINER = 2
 """Cells of a mask per cell of the finest map, on each side: an outline between cells is not lost."""
 
 
-def word_masks(maps: Sequence[Tensor], thresholds: Sequence[float], exclusive: Sequence[bool]) -> list[Tensor]:
-    """Maps (h, w) of one size -> masks (2h, 2w) bool: where a map, relative to its maximum, is at or above its threshold.
+def word_masks(maps: Sequence[Tensor], affinity: Tensor | None, thresholds: Sequence[float], exclusive: Sequence[bool]) -> list[Tensor]:
+    """Maps (h, w) of one size -> masks (2h, 2w) bool: where a map, stretched to 0..1, is at or above its threshold.
 
-    Among the ``exclusive`` ones a cell belongs to that whose relative map is highest there. Such a mask may be empty.
+    ``affinity`` (h·w, h·w) ≥ 0 is self-attention, from which query to which key. Among the ``exclusive`` ones a cell belongs to that whose
+    stretched map is highest there. Such a mask may be empty.
     """
     if not maps:
         return []
-    levels = smoothed(torch.stack(list(maps)))
+    levels = word_levels(torch.stack(list(maps)), affinity)
     masks = levels >= torch.tensor(thresholds)[:, None, None]
     rivals = [at for at, alone in enumerate(exclusive) if alone]
     if len(rivals) > 1:
@@ -31,10 +31,15 @@ def word_masks(maps: Sequence[Tensor], thresholds: Sequence[float], exclusive: S
     return list(masks)
 
 
-def smoothed(maps: Tensor) -> Tensor:
-    """Maps (R, h, w) -> (R, 2h, 2w): a Gaussian of 3 × 3 cells, then bilinear; each relative to its maximum."""
-    kernel = torch.tensor([1.0, 2.0, 1.0]) / 4
-    padded = F.pad(maps.float()[:, None], (1, 1, 1, 1), mode="replicate")
-    soft = F.conv2d(padded, (kernel[:, None] * kernel)[None, None])[:, 0]
-    fine = resized(soft, (soft.shape[1] * FINER, soft.shape[2] * FINER))
-    return fine / fine.flatten(1).amax(1)[:, None, None].clamp_min(1e-12)
+def word_levels(maps: Tensor, affinity: Tensor | None) -> Tensor:
+    """Maps (R, h, w) -> (R, 2h, 2w), each stretched to 0..1.
+
+    A word's attention is strong at telling places of its object and weak at others; every cell takes the mean of the cells that its
+    self-attention goes to, which are of the same object: ``m' = A m`` (as training-free segmentation by diffusion models does). On the
+    small model this raises the overlap with the objects' outlines from 0.57 to 0.75 (docs/masks.md).
+    """
+    spread = maps.float()
+    if affinity is not None:
+        rows = affinity.float() / affinity.float().sum(-1, keepdim=True).clamp_min(1e-12)
+        spread = (rows @ spread.flatten(1).T).T.reshape(maps.shape)
+    return normalised(resized(spread, (maps.shape[1] * FINER, maps.shape[2] * FINER)))

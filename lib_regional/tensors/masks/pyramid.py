@@ -93,6 +93,10 @@ def cut_maps(full: WeightMaps, window: Window) -> WeightMaps:
     return WeightMaps(window.of(full.regions), window.of(full.base), window.of(full.share))
 
 
+def _unchanged(layout: Layout) -> Layout:
+    return layout
+
+
 class FoundLayouts(Protocol):
     """Layouts with masks that were found for each image by itself."""
 
@@ -106,9 +110,9 @@ class FoundLayouts(Protocol):
 
 
 class Pyramid:
-    """Weight maps of one layout by (active regions, latent size, grid), and by image where masks are ``found`` for each image."""
+    """Weight maps of one layout by (active regions, latent size, grid), and by image where masks are ``found``."""
 
-    def __init__(self, layout: Layout, found: FoundLayouts | None = None, change: Callable[[Layout], Layout] = lambda layout: layout) -> None:
+    def __init__(self, layout: Layout, found: FoundLayouts | None = None, change: Callable[[Layout], Layout] = _unchanged) -> None:
         """``change`` is made of the layout and of those that are found."""
         self._layout = change(layout)
         self._found = found

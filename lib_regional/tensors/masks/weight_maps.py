@@ -19,7 +19,7 @@ from ...request.layout.boxes import Box, Ellipse
 from ...request.layout.combined import Combined
 from ...request.layout.procedural import Procedural
 from ...request.layout.shapes import MaskImage, Polygon, Shape
-from ...request.layout.words import Words
+from ...request.words.shape import Words
 from .combining import combined_mask
 from .decoding import mask_at
 from .procedural import procedural_mask
@@ -135,7 +135,7 @@ def region_mask(region: Region, height: int, width: int) -> Tensor:
 
 
 def shape_mask(shape: Shape, height: int, width: int) -> Tensor:
-    """Shape in the unit square -> (height, width) in [0, 1]; never empty (at least the pixel at its centre), but for words without a place."""
+    """Shape in the unit square -> (height, width) in [0, 1]; but for words never empty (at least the pixel at its centre)."""
     mask = _DRAW[type(shape)](shape, height, width)
     if not mask.any() and not isinstance(shape, Words):
         bounds = shape.bounds

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from ..errors import SettingsError, raise_any
 from ..fields import Field, Flag, Number, Text, not_an_object, read_fields
-from . import mask_codecs
-from .boxes import WHOLE, Box
+from ..layout import mask_codecs
+from ..layout.boxes import WHOLE, Box
 
 LONGEST = 200
 
@@ -36,13 +36,13 @@ class FoundMask(Field):
         if value is None:
             return None
         try:
-            mask_codecs.check_mask(value)
+            mask_codecs.check_mask(value)  # type: ignore[arg-type]  # judged there
         except SettingsError as error:
             return error.problems[0].allowed
         return None
 
     def read(self, value: object) -> object:
-        return None if value is None else mask_codecs.relabelled(value)
+        return mask_codecs.relabelled(value) if isinstance(value, str) else None
 
     def shape(self) -> dict[str, object]:
         return {"type": ["string", "null"], "pattern": mask_codecs.PATTERN}
@@ -100,4 +100,5 @@ def words_schema() -> dict[str, object]:
     """JSON schema of the key."""
     properties = {name: field.schema() for name, field in WORD_FIELDS.items()}
     whole = {"type": "object", "properties": properties, "required": ["text"], "additionalProperties": False}
-    return {"oneOf": [whole, WORD_FIELDS["text"].shape()], "description": "Words of the base prompt whose place in the picture is found while it is made."}
+    note = "Words of the base prompt whose place in the picture is found while it is made."
+    return {"oneOf": [whole, WORD_FIELDS["text"].shape()], "description": note}

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ..errors import Problem, raise_any
-from ..layout.words import Words
-from ..prompt.sought_words import sought
-from .specs import METHODS
-
-if TYPE_CHECKING:
-    from ..settings import Settings
+from ..layout.regions import RegionSettings
+from ..methods.specs import METHODS
+from .search import sought
+from .shape import Words
 
 
-def word_problems(settings: Settings) -> Iterator[Problem]:
+class Asked(Protocol):
+    """What is looked at of the settings, which read this module themselves."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def regions(self) -> tuple[RegionSettings, ...]: ...
+
+
+def word_problems(settings: Asked) -> Iterator[Problem]:
     """The problems of regions with words: a method that does not find them, and a seed, whose noise would be there before the mask."""
     finding = [name for name, spec in METHODS.items() if spec.finds]
     for at, shape in sought(settings.regions).items():
@@ -28,7 +36,7 @@ def word_problems(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"regions[{at}].seed", region.seed, allowed, region.label(at))
 
 
-def refuse_unfound(settings: Settings) -> None:
+def refuse_unfound(settings: Asked) -> None:
     """Raise SettingsError for words without a mask, in a layout that is not sampled: an edit's source."""
     found = sought(settings.regions)
     allowed = "given (the parameters of a picture have it): words are searched while their picture is made, not in the source of an edit"

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import Problem, shown
 from ..layout.regions import RegionSettings
-from ..layout.words import Words
-from .schedules import BREAK, parse_emphasis, prompt_schedule
-from .splitting import split_and
+from ..prompt.schedules import BREAK, parse_emphasis, prompt_schedule
+from ..prompt.splitting import split_and
+from .shape import Words
 
 _WORD = re.compile(r"[^\W_]+")
 _MOST_NAMED = 30

@@ -7,25 +7,28 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from ...engine.calls import AttentionCall
-from ...engine.hooks import Hooks
-from ...engine.plan import Plan
-from ...engine.records.word_record import WordRecord
-from ...request.layout.windows import canvas_of
+from ..engine.calls import AttentionCall
+from ..engine.hooks import AttentionHook, Hooks
+from ..engine.plan import Plan
+from ..engine.records.word_record import WordRecord
+from ..request.layout.windows import canvas_of
 
 
 def searching(plan: Plan, hooks: Hooks) -> Hooks:
     """``hooks`` that record the attention of the words in the rows of the base; unchanged where the plan has none to find."""
-    record, inner = plan.words, hooks.cross_attention
+    record = plan.words
     if record is None:
         return hooks
+    return replace(hooks, cross_attention=_looking(record, hooks.cross_attention), self_attention=_looking(record, hooks.self_attention))
 
+
+def _looking(record: WordRecord, inner: AttentionHook | None) -> AttentionHook:
     def hook(call: AttentionCall) -> Tensor | None:
         if record.wants(call):
             _search(record, call)
         return None if inner is None else inner(call)
 
-    return replace(hooks, cross_attention=hook)
+    return hook
 
 
 def _search(record: WordRecord, call: AttentionCall) -> None:

@@ -189,6 +189,9 @@ WARNINGS = {
     ),
     "tiny": ({"enabled": True, "regions": [{"box": [0, 0, 0.01, 1], "prompt": "a", "feather": 0}]}, "", "smaller than one cell"),
     "BREAK in the main prompt": (HALVES, "a BREAK b", "The main prompt has BREAK"),
+    "words found too late": (
+        {"enabled": True, "regions": [{"words": "hat", "prompt": "a", "steps": [0, 0.2]}]}, "a hat", "never acts: its steps end at 0.2",
+    ),
 }  # fmt: skip
 
 

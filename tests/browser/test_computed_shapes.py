@@ -71,3 +71,17 @@ def test_a_layout_with_computed_shapes_is_loaded_and_kept(editor):
     editor.page.wait_for_timeout(1500)
     assert [{key: region[key] for key in shape} for region, shape in zip(editor.regions, shapes, strict=True)] == shapes
     assert editor.messages == ""
+
+
+def test_words_are_typed_in_and_searched_again(editor):
+    free_region(editor)
+    editor.field("regions[0].shape").select_option("words")
+    editor.field("regions[0].words.text").fill("hat")
+    editor.field("regions[0].words.threshold").fill("0.6")
+    editor.field("regions[0].words.exclusive").check()
+    assert editor.regions[0]["words"] == {"text": "hat", "threshold": 0.6, "exclusive": True} and "box" not in editor.regions[0]
+    editor.load({"enabled": True, "regions": [{"words": {"text": "hat", "found": "rle:2x1:0*1,255*1"}, "prompt": "red"}]})
+    editor.find(".rg-region details.rg-more summary").first.click()
+    editor.find('[data-action="words-search"]').click()
+    assert editor.regions[0]["words"] == {"text": "hat"}
+    assert editor.find('[data-action="words-search"]').count() == 0

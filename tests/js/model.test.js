@@ -379,3 +379,17 @@ test("a shape that the server draws has a text of its own, and moves by its poin
     assert.deepEqual(R.shapeBounds(region), [0, 0, 1, 1]);
     assert.ok(R.contains(region, 0.5, 0.5, () => 200) && !R.contains(region, 0.5, 0.5, () => 3));
 });
+
+test("words are a shape in either writing, and a mask that was found for them does not move along", () => {
+    const region = R.makeRegion({words: "hat"});
+    assert.deepEqual(region.words, {text: "hat"});
+    assert.equal(R.shapeKind(region), "words");
+    const found = R.makeRegion({words: {text: "hat", threshold: 0.5, found: "rle:2x1:0,255"}});
+    const moved = R.mapShape(
+        found,
+        (x) => 1 - x,
+        (y) => y,
+    );
+    assert.deepEqual(JSON.parse(JSON.stringify(moved.words)), {text: "hat", threshold: 0.5});
+    assert.equal(R.maskText(region), 'shape:{"words":{"text":"hat"}}');
+});

@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from lib_regional.engine.capabilities import ModelFacts
-from lib_regional.request.errors import RegionalError
+from lib_regional.engine.plan import PassPlan, plan_pass
+from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.request.settings import Settings
 from lib_regional.webui import candidates
 from lib_regional.webui.recording import PerPicture, Recording
 
+NO_PASS = PassPlan((), 4)
 REGIONS = [{"box": [0, 0, 1, 1], "prompt": "a"}]
 
 
@@ -112,15 +114,32 @@ class WithoutWords:
         raise RegionalError("no tokens here")
 
 
+@pytest.mark.parametrize(
+    ("host", "text"),
+    [
+        (SimpleNamespace(name="Double", facts=ModelFacts(cross_attention=False)), "it has no cross-attention"),
+        (SimpleNamespace(name="Double"), "Double does not state the tokens of a prompt"),
+        (WithoutWords(), r"its tokens cannot be distinguished \(no tokens here\)"),
+    ],
+    ids=["joint attention", "no tokens", "tokens without words"],
+)
+def test_masks_from_words_are_refused_where_words_cannot_be_found(host, text):
+    settings = Settings.parse({"enabled": True, "regions": [{"words": "hat", "prompt": "red"}]})
+    first = plan_pass(settings, ["a hat"], [""], 4)
+    with pytest.raises(SettingsError, match=rf'Region 1 \("red"\): words cannot be found with this model: {text}') as refused:
+        Recording(settings, None).begin_batch(host, first)
+    assert refused.value.problems[0].field == "regions[0].words"
+
+
 def test_without_words_there_are_no_scores_and_no_candidates(caplog):
     caplog.set_level("INFO")
-    assert Recording(Settings.parse(asked()), None).begin_batch(WithoutWords()) == (None, None)
+    assert Recording(Settings.parse(asked()), None).begin_batch(WithoutWords(), NO_PASS) == (None, None, None)
     assert "its words cannot be found (no tokens here)" in caplog.text
     with pytest.raises(RegionalError, match="must be 1 with this model: regions have no scores, since its words cannot be found"):
-        Recording(Settings.parse(asked(candidates=2)), None).begin_batch(WithoutWords())
+        Recording(Settings.parse(asked(candidates=2)), None).begin_batch(WithoutWords(), NO_PASS)
 
 
 def test_without_cross_attention_there_are_none():
     host = SimpleNamespace(facts=ModelFacts(cross_attention=False), tokens=lambda text: [])
     with pytest.raises(RegionalError, match="since it has no cross-attention"):
-        Recording(Settings.parse(asked(candidates=2)), None).begin_batch(host)
+        Recording(Settings.parse(asked(candidates=2)), None).begin_batch(host, NO_PASS)

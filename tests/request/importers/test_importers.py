@@ -153,12 +153,12 @@ def test_latent_mode_is_the_latent_method_or_said_to_be_lost():
         assert any("Latent mode" in line for line in imported.lost)
 
 
-def test_prompt_mode_keeps_the_texts_and_says_what_it_cannot_know():
+def test_prompt_mode_keeps_the_texts_and_finds_the_places_by_their_words():
     imported = import_text(payload("Regional Prompter", *RP[:2], "Prompt", *RP[3:], prompt="a girl in a hat BREAK red velvet, hat"))
     (region,) = imported.settings.regions
-    assert (region.prompt, region.name, region.enabled) == ("red velvet", "hat", False)
+    assert (region.prompt, region.shape.text, region.enabled) == ("red velvet, hat", "hat", True)
     assert imported.settings.base.prompt == "a girl in a hat"
-    assert any('"red velvet" belongs where "hat" is' in line for line in imported.lost)
+    assert any('"red velvet, hat" acts where "hat" is found' in line for line in imported.taken)
 
 
 def test_mask_mode_reads_the_picture_through_the_reader():

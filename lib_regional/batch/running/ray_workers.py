@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ...request.errors import RegionalError, settings_error
 from ..jobs.requests import Job
@@ -19,6 +21,7 @@ from .engine import Engine
 from .work import Answer, read_answer
 
 ROOT = Path(__file__).resolve().parents[3]
+CONNECT_SECONDS = 10.0
 STORE_BYTES = 256 * 2**20
 """Of Ray's object store on this machine: a few pictures are on the way at a time."""
 LEFT_OUT = [".git", ".venv", ".venv-matrix", "node_modules", "docs", "tests", "outputs", "javascript", "presets"]
@@ -133,8 +136,22 @@ def _start(ray: Any, options: EngineOptions) -> None:
     try:
         ray.init(address=options.address, runtime_env=shipped, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        text = f"--address {options.address}: no Ray cluster answers there ({error})."
-        raise settings_error("--address", options.address, "the address of a running Ray cluster, or auto", text=text) from error
+        raise _no_cluster(options.address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> RegionalError:
+    text = f"--address {address}: no Ray cluster answers there ({shortened(str(error))})."
+    return settings_error("--address", address, "the address of a running Ray cluster, or auto", text=text)
+
+
+def _check_address(address: str) -> None:
+    """Raise `RegionalError` where nothing listens at a host and port: Ray itself would wait for minutes."""
+    parts = urlsplit(address if "//" in address else f"//{address}")
+    try:
+        if parts.hostname and parts.port:
+            socket.create_connection((parts.hostname, parts.port), CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise _no_cluster(address, error) from error
 
 
 def _count(resources: dict[str, float], options: EngineOptions) -> int:
@@ -164,6 +181,8 @@ def _creator(ray: Any, options: EngineOptions, count: int) -> Callable[[], Any]:
 
 def check_engine(options: EngineOptions, on_cluster: bool = False) -> None:
     """Raise `RegionalError` for a checkpoint or a folder of LoRAs that is not there. A cluster's machines have files of their own."""
+    if on_cluster:
+        _check_address(options.address)
     places: Sequence[tuple[str, str, Callable[[Path], bool]]] = (
         ("--checkpoint", options.checkpoint, Path.is_file),
         ("--lora-dir", options.loras, Path.is_dir),

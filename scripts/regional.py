@@ -9,9 +9,11 @@ from modules import script_callbacks, scripts
 
 from lib_regional.api.routes import add_routes
 from lib_regional.hosts.registry import trained_side
+from lib_regional.hosts.webui_family.held_device import held_device
 from lib_regional.request.attention_maps import AttentionMaps
 from lib_regional.request.infotext import from_infotext
 from lib_regional.request.presets import PresetStore
+from lib_regional.sources.models.loading import PictureModels
 from lib_regional.ui import panel
 from lib_regional.webui import axes, candidates, driver, options
 from lib_regional.webui.token_counts import count_tokens
@@ -69,7 +71,8 @@ class Script(scripts.Script):
 
 def on_app_started(_: Any, app: Any) -> None:
     """Add the own routes to the host's application."""
-    add_routes(app, PresetStore.opened(options.preset_folder(panel.preset_folder(FOLDER))), count_tokens, trained_side, MAPS)
+    store = PresetStore.opened(options.preset_folder(panel.preset_folder(FOLDER)))
+    add_routes(app, store, count_tokens, trained_side, MAPS, PictureModels(options.model_folders, held_device))
 
 
 script_callbacks.on_app_started(on_app_started)

@@ -1,8 +1,7 @@
-"""Routes for what comes from elsewhere: layouts of other tools, mask pictures, old pictures, and the host's count of tokens."""
+"""Routes for what comes from elsewhere: layouts of other tools, finished pictures, old pictures, and the host's count of tokens."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -15,9 +14,9 @@ from ..request.importers import import_text
 from ..request.settings import Settings
 from ..sources.channels import palette_masks
 from ..sources.layers import layers_zip
-from ..sources.picture import infotext_of, open_drawn, open_picture
-from ..sources.rows import SOURCES, listed
+from ..sources.picture import infotext_of, open_picture
 from .body import read_body, size_field, text_field
+from .masks import decoding
 
 TokenCounter = Callable[[Sequence[str]], Sequence[tuple[int, int]]]
 """Texts -> (tokens, limit) of each."""
@@ -38,9 +37,6 @@ _HINTS = (
 )
 _MOST_TEXTS = 300
 
-_decoding = threading.Lock()
-"""One picture is decoded at a time: many at once would multiply what one may cost."""
-
 
 def foreign_routes(count_tokens: TokenCounter | None) -> tuple[tuple[str, str, Callable[[Request], Awaitable[Response]]], ...]:
     """(method, path, answer) of each."""
@@ -48,14 +44,6 @@ def foreign_routes(count_tokens: TokenCounter | None) -> tuple[tuple[str, str, C
     async def import_layout(request: Request) -> Response:
         """A layout of another tool as settings: {"text": …, "format": "auto"}, with a report."""
         return JSONResponse(await run_in_threadpool(_imported, await read_body(request)))
-
-    async def mask_sources(_: Request) -> Response:
-        """The ways to find masks in a picture."""
-        return JSONResponse({"sources": listed()})
-
-    async def masks(request: Request) -> Response:
-        """Masks out of a picture: {"picture": data URL, "kind": name of a mask source}."""
-        return JSONResponse(await run_in_threadpool(_masks, await read_body(request)))
 
     async def layers(request: Request) -> Response:
         """A picture cut into its regions' layers: {"picture": data URL, "settings": …}; a ZIP of transparent PNGs."""
@@ -72,8 +60,7 @@ def foreign_routes(count_tokens: TokenCounter | None) -> tuple[tuple[str, str, C
         return JSONResponse({"counts": [{"tokens": number, "limit": limit} for number, limit in found]})
 
     return (
-        ("POST", "/import", import_layout), ("GET", "/masks", mask_sources), ("POST", "/masks", masks), ("POST", "/layers", layers),
-        ("POST", "/parameters", parameters), ("POST", "/tokens", tokens),
+        ("POST", "/import", import_layout), ("POST", "/layers", layers), ("POST", "/parameters", parameters), ("POST", "/tokens", tokens),
     )  # fmt: skip
 
 
@@ -96,27 +83,16 @@ def _checked_hints(hints: dict[str, Any]) -> dict[str, Any]:
     return hints
 
 
-def _masks(body: dict[str, Any]) -> dict[str, Any]:
-    kind = text_field(body, "kind", "grey")
-    if kind not in SOURCES:
-        raise settings_error("kind", kind, f"one of {', '.join(SOURCES)}")
-    with _decoding:
-        found = SOURCES[kind].masks(open_drawn(text_field(body, "picture", None)))
-    count = f"{len(found)} region{'' if len(found) == 1 else 's'} found"
-    notes = [] if SOURCES[kind].single else [f"{count}: {', '.join(mask.name for mask in found[:12])}."]
-    return {"regions": [{"mask": mask.url, "name": mask.name, "palette": mask.palette} for mask in found], "notes": notes}
-
-
 def _layers(body: dict[str, Any]) -> bytes:
     layout = Settings.parse(body.get("settings")).layout()
     if not layout.regions:
         raise settings_error("settings.regions", [], "one region or more")
-    with _decoding:
+    with decoding:
         return layers_zip(open_picture(text_field(body, "picture", None)), layout)
 
 
 def _parameters(body: dict[str, Any]) -> dict[str, Any]:
-    with _decoding:
+    with decoding:
         infotext = infotext_of(open_picture(text_field(body, "picture", None)))
     if not infotext.strip():
         raise RegionalError("This picture carries no generation parameters.")

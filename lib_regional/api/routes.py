@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -17,9 +17,11 @@ from ..request.layout.builtin import BUILTIN
 from ..request.layout.shapes import SHAPES, read_shape
 from ..request.presets import PresetStore
 from ..request.settings import Settings, json_schema
+from ..sources.models.loading import PictureModels
 from .body import RequestRefused, flag_field, read_body, size_field, text_field
 from .checks import validate
 from .foreign import TokenCounter, foreign_routes
+from .masks import mask_routes
 from .origin import check_origin
 from .preview import SCALES, preview_png, shape_png
 
@@ -35,24 +37,26 @@ def add_routes(
     count_tokens: TokenCounter | None = None,
     trained_side: Callable[[], int] | None = None,
     maps: AttentionMaps | None = None,
+    models: PictureModels | None = None,
 ) -> None:
     """Add the routes to ``app``, in place of those of an earlier call.
 
     ``count_tokens`` and ``trained_side`` (of the loaded model's latents, in cells) query the host; None where none runs.
-    ``maps`` are the attention maps of finished pictures; None: there are none.
+    ``maps`` are the attention maps of finished pictures, ``models`` those that find masks in pictures; None: there are none.
     """
     routes = app.router.routes
     routes[:] = [route for route in routes if not getattr(route, "path", "").startswith(PREFIX + "/")]
     before = len(routes)
-    app.include_router(_router(store, count_tokens, trained_side or (lambda: TRAINED), maps or AttentionMaps()))
+    own = *_stateless(trained_side or (lambda: TRAINED)), *foreign_routes(count_tokens), *mask_routes(models or PictureModels())
+    app.include_router(_router((*own, *_presets(store), _attention(maps or AttentionMaps()))))
     # In front of everything: a page mounted at "/" would otherwise answer first when the routes are added a second time.
     routes[:] = [*routes[before:], *routes[:before]]
     app.openapi_schema = None
 
 
-def _router(store: PresetStore, count_tokens: TokenCounter | None, trained_side: Callable[[], int], maps: AttentionMaps) -> APIRouter:
+def _router(rows: Iterable[tuple[str, str, Answer]]) -> APIRouter:
     router = APIRouter(prefix=PREFIX, tags=["Regional"])
-    for method, path, answer in (*_stateless(trained_side), *foreign_routes(count_tokens), *_presets(store), _attention(maps)):
+    for method, path, answer in rows:
         router.add_api_route(path, _guarded(answer), methods=[method], summary=answer.__doc__, name=f"regional_{answer.__name__}")
     return router
 

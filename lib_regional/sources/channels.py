@@ -33,16 +33,20 @@ _PALETTE_SIZE = 360
 
 @dataclass(frozen=True)
 class FoundMask:
-    """One region of a picture: its mask (h, w) from 0 to 255, a name, and its number in Regional Prompter's palette (-1: none)."""
+    """One region of a picture: its mask (h, w) from 0 to 255, a name, and its number in Regional Prompter's palette (-1: none).
+
+    An ``exact`` mask is stored as it is, others with fewer greys where that is smaller.
+    """
 
     mask: Bytes
     name: str = ""
     palette: int = -1
+    exact: bool = False
 
     @property
     def url(self) -> str:
         """The mask as a small PNG data URL."""
-        return mask_url(self.mask)
+        return _url(_png(Image.fromarray(self.mask))) if self.exact else mask_url(self.mask)
 
 
 def palette_colour(index: int) -> RGB:
@@ -101,7 +105,7 @@ def colour_masks(picture: Image.Image, fill_lowest: bool = False) -> list[FoundM
     if fill_lowest:
         rest = ~np.any([mask.mask > 0 for mask in chosen], axis=0)
         chosen[0] = FoundMask(np.where(rest, 255, chosen[0].mask).astype(np.uint8), chosen[0].name, chosen[0].palette)
-    return [FoundMask(_reduced(mask.mask), mask.name, mask.palette) for mask in chosen[:MAX_REGIONS]]
+    return [FoundMask(reduced(mask.mask), mask.name, mask.palette) for mask in chosen[:MAX_REGIONS]]
 
 
 def palette_masks(text: str, fill_lowest: bool = True) -> list[tuple[int, str]]:
@@ -207,7 +211,8 @@ def _small(picture: Image.Image) -> Image.Image:
     return _shrunk(picture, LONGEST_SIDE, Image.Resampling.BOX)
 
 
-def _reduced(mask: Bytes) -> Bytes:
+def reduced(mask: Bytes) -> Bytes:
+    """A mask with a longest side of at most `LONGEST_SIDE`."""
     return np.asarray(_small(Image.fromarray(mask)))
 
 
@@ -220,6 +225,15 @@ def mask_url(mask: Bytes) -> str:
         png = _png(picture)
         if len(png) <= _ENOUGH:
             break
+    return _url(png)
+
+
+def exact_size(mask: Bytes) -> int:
+    """Bytes of the mask as a PNG with all its greys."""
+    return len(_png(Image.fromarray(mask)))
+
+
+def _url(png: bytes) -> str:
     return PNG_PREFIX + base64.b64encode(png).decode("ascii")
 
 

@@ -37,7 +37,7 @@ EXTENSION_ROOT = Path(__file__).resolve().parents[2]
 
 T = TypeVar("T")
 
-_generating = threading.RLock()
+generating = threading.RLock()
 """One generation at a time in the whole process: the ``modules`` package has one bound host."""
 
 
@@ -114,7 +114,7 @@ class Host:
     @contextmanager
     def busy(self, job: str) -> Iterator[None]:
         """Wait for the running generation to end, then hold the lock. Raises `StoppedError` when the server is being stopped."""
-        with _generating:
+        with generating:
             binding.bind(self)
             try:
                 self.state.begin(job)
@@ -199,7 +199,7 @@ class Host:
     def close(self) -> None:
         """Stop the running generation, wait for its end, and unload the scripts."""
         self.stop()
-        with _generating:
+        with generating:
             self.callbacks.call("script_unloaded")
             self.callbacks.clear()
             binding.unbind(self)

@@ -10,7 +10,8 @@ from ..request.methods.specs import METHODS
 
 SECTION = ("regional", "Regional")
 METHOD, INFOTEXT, PRESETS = "regional_default_method", "regional_infotext", "regional_preset_folder"
-DEFAULTS: dict[str, Any] = {METHOD: "attention_couple", INFOTEXT: True, PRESETS: ""}
+MODELS = "regional_models_folder"
+DEFAULTS: dict[str, Any] = {METHOD: "attention_couple", INFOTEXT: True, PRESETS: "", MODELS: ""}
 
 
 def register(dropdown: Any) -> None:
@@ -27,6 +28,7 @@ def register(dropdown: Any) -> None:
         ),
         INFOTEXT: ("Write the regions into the pictures' generation parameters", None, None),
         PRESETS: ("Folder for the user's presets; empty: the extension's own (takes effect with a restart)", None, None),
+        MODELS: ("Folder of models that find masks in pictures, looked into before models/regional", None, None),
     }
     for key, (label, component, more) in rows.items():
         shared.opts.add_option(key, shared.OptionInfo(DEFAULTS[key], label, component, more, section=SECTION))
@@ -41,3 +43,11 @@ def preset_folder(default: Path) -> Path:
     """Where presets lie."""
     folder = str(chosen(PRESETS) or "").strip()
     return Path(folder).expanduser() if folder else default
+
+
+def model_folders() -> list[Path]:
+    """Where models that find masks lie: the folder of the settings, and ``regional`` in the host's folder of models."""
+    from modules import paths
+
+    own = str(chosen(MODELS) or "").strip()
+    return [*([Path(own).expanduser()] if own else []), Path(paths.models_path) / "regional"]

@@ -1,38 +1,20 @@
 """CLIPSeg as a guidance model: a small random one from a folder, and what is said where there is none."""
 
-import json
 import sys
 
 import pytest
 import torch
-from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPTokenizer
+from picture_models import clipseg
+from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
 
 from lib_regional.request.errors import RegionalError
 from lib_regional.sources.clipseg import find_clipseg, named_clipseg
-
-TOWER = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A model of the genuine shape with random weights, and a tokenizer of a few letters."""
-    place = tmp_path_factory.mktemp("clipseg")
-    letters = [*"abcdefghijklmnopqrstuvwxyz"]
-    vocabulary = {
-        piece: at for at, piece in enumerate([*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"])
-    }
-    (place / "vocab.json").write_text(json.dumps(vocabulary))
-    (place / "merges.txt").write_text("#version: 0.2\n")
-    CLIPTokenizer(str(place / "vocab.json"), str(place / "merges.txt")).save_pretrained(place)
-    torch.manual_seed(0)
-    config = CLIPSegConfig(
-        text_config={**TOWER, "vocab_size": len(vocabulary), "eos_token_id": len(vocabulary) - 1},
-        vision_config={**TOWER, "image_size": 64, "patch_size": 16},
-        projection_dim=16, reduce_dim=16, decoder_num_attention_heads=2, decoder_intermediate_size=32, extract_layers=[0, 1, 2],
-        conditional_layer=0,
-    )  # fmt: skip
-    CLIPSegForImageSegmentation(config).save_pretrained(place)
-    return place
+    return clipseg(tmp_path_factory.mktemp("clipseg"))
 
 
 def test_maps_of_every_region_follow_the_picture_and_the_words(folder):

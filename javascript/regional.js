@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 0eff05f6b5ba199a29c741f7bc7f675e69c8e95a2d2ca6d8821ccd3c5a90ed86
-// script 36ac3c6a62a23160b5125b16cb4641fff00d88ce7f710ccbcd5acc0de40f5426
+// sources 2de9e2ed0cbd3c4eea518beaa79b4679c374278d9319a8ba1669ad3490336c30
+// script 79488bdb52739ce7dce9d4a93032dc88cbd2691d6e7d61fbcbff4f093c572f22
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -3576,6 +3576,229 @@
     return pixels;
   }
 
+  // javascript/src/drawers/click_area.js
+  var WIDEST = 420;
+  var CLICK = 6;
+  var MOST2 = 64;
+  var HELP = "Click: inside the object. With Shift: outside of it. Drag: a box around it.";
+  var ClickArea = class {
+    constructor() {
+      this.canvas = el("canvas", { class: "rg-click-area", role: "img", "aria-label": HELP, "data-action": "find-area" });
+      const clear = button("Clear", () => this.clear(), { "data-action": "find-clear" });
+      const help = el("div", { class: "rg-hint", localized: HELP });
+      this.node = el("div", { hidden: true }, help, this.canvas, el("div", { class: "rg-row" }, clear));
+      this.image = new Image();
+      this.clicks = [];
+      this.box = null;
+      this.from = null;
+      this.allowed = false;
+      this.image.addEventListener("load", () => this.draw());
+      this.canvas.addEventListener("pointerdown", (event) => {
+        this.from = this.placeOf(event);
+        this.canvas.setPointerCapture(event.pointerId);
+      });
+      this.canvas.addEventListener("pointerup", (event) => this.release(this.placeOf(event), event.shiftKey));
+    }
+    /** What the server takes. */
+    values() {
+      return { clicks: this.clicks, box: this.box };
+    }
+    /** @param {string} picture A data URL. */
+    show(picture) {
+      this.clear();
+      this.image.src = picture;
+    }
+    /** @param {boolean} allowed */
+    allow(allowed) {
+      this.allowed = allowed;
+      this.draw();
+    }
+    clear() {
+      this.clicks = [];
+      this.box = null;
+      this.draw();
+    }
+    /**
+     * The end of a click or a drag.
+     *
+     * @param {Place} to
+     * @param {boolean} outside
+     */
+    release(to, outside) {
+      const { from, canvas } = this;
+      this.from = null;
+      if (!from) return;
+      const moved = Math.min(Math.abs(to.x - from.x) * canvas.width, Math.abs(to.y - from.y) * canvas.height);
+      if (moved > CLICK) this.box = [Math.min(from.x, to.x), Math.min(from.y, to.y), Math.max(from.x, to.x), Math.max(from.y, to.y)];
+      else if (this.clicks.length < MOST2) this.clicks.push([to.x, to.y, outside ? 0 : 1]);
+      this.draw();
+    }
+    /**
+     * @param {PointerEvent} event
+     * @returns {Place}
+     */
+    placeOf(event) {
+      const frame = this.canvas.getBoundingClientRect();
+      const share = (at, size) => tidy(clamp(at / size, 0, 1));
+      return { x: share(event.clientX - frame.left, frame.width), y: share(event.clientY - frame.top, frame.height) };
+    }
+    draw() {
+      const context = this.canvas.getContext("2d");
+      this.node.hidden = !this.allowed || !this.image.naturalWidth;
+      if (!context || this.node.hidden) return;
+      const scale = Math.min(1, WIDEST / this.image.naturalWidth);
+      this.canvas.width = Math.max(1, Math.round(this.image.naturalWidth * scale));
+      this.canvas.height = Math.max(1, Math.round(this.image.naturalHeight * scale));
+      context.drawImage(this.image, 0, 0, this.canvas.width, this.canvas.height);
+      drawMarks(context, this.clicks, this.box);
+    }
+  };
+  function drawMarks(context, clicks, box) {
+    const { width, height } = context.canvas;
+    context.lineWidth = 2;
+    context.strokeStyle = "#fff";
+    for (const [x, y, inside2] of clicks) {
+      context.beginPath();
+      context.arc(x * width, y * height, 5, 0, 7);
+      context.fillStyle = inside2 ? "#2a2" : "#c22";
+      context.fill();
+      context.stroke();
+    }
+    if (box) context.strokeRect(box[0] * width, box[1] * height, (box[2] - box[0]) * width, (box[3] - box[1]) * height);
+  }
+
+  // javascript/src/drawers/picture_masks.js
+  var MODEL_FIELDS = { sam: "sam" };
+  var PictureMasks = class {
+    /** @param {Panel} panel */
+    constructor(panel) {
+      this.panel = panel;
+      this.picture = "";
+      this.ways = [];
+      this.kinds = [];
+      this.form = null;
+      this.clicks = new ClickArea();
+      this.message = el("div", { class: "rg-message", role: "status", "data-action": "find-message" });
+      this.inputs = el("div", { class: "rg-row rg-options" });
+      this.way = el("select", { "data-action": "find-way", onchange: () => this.show() });
+      this.find = button("Find masks", () => this.run(), { class: "rg-button rg-primary", "data-action": "find-go" });
+      this.node = el(
+        "div",
+        { class: "rg-find", hidden: true },
+        el("div", { class: "rg-label", localized: "Find in a picture, with a model" }),
+        el(
+          "div",
+          { class: "rg-row" },
+          pictureButtons(panel, (picture) => this.take(picture)),
+          labelled("Find by", this.way)
+        ),
+        this.clicks.node,
+        this.inputs,
+        el("div", { class: "rg-row" }, this.find, this.message)
+      );
+      this.list();
+    }
+    async list() {
+      Object.assign(this, await listWays());
+      this.way.replaceChildren(...this.ways.map(({ name, label }) => el("option", { value: name, localized: label })));
+      this.node.hidden = !this.ways.length;
+      this.show();
+    }
+    get chosen() {
+      return this.ways.find(({ name }) => name === this.way.value);
+    }
+    /** @param {string} picture */
+    take(picture) {
+      this.picture = picture;
+      this.clicks.show(picture);
+      this.say("");
+    }
+    /** @param {string} text */
+    say(text) {
+      this.message.textContent = translateMessage(text);
+    }
+    /** The inputs of the chosen way, and which models it lacks. */
+    show() {
+      const { chosen } = this;
+      if (!chosen) return;
+      this.form = createForm(chosen, this.kinds);
+      this.inputs.replaceChildren(this.form.node);
+      this.clicks.allow("clicks" in chosen.fields);
+      this.way.title = chosen.help;
+      this.say(this.kinds.map(({ name, missing }) => chosen.needs.includes(name) && missing || "").join(""));
+    }
+    async run() {
+      const { chosen, form } = this;
+      if (!chosen || !form) return;
+      if (!this.picture) this.take(await pageTakes(this.panel));
+      if (!this.picture) return;
+      this.find.disabled = true;
+      this.say("Looking\u2026");
+      const given = "clicks" in chosen.fields ? this.clicks.values() : {};
+      this.say(await findMasks(this.panel, chosen, { picture: this.picture, ...form.values, ...given }));
+      this.find.disabled = false;
+    }
+  };
+  function pictureButtons(panel, take) {
+    const fromPage = async () => take(await pageTakes(panel));
+    const fromFile = () => chooseFile(PICTURES, (file) => readFile(file).then(take, (error) => panel.note(error.message, true)));
+    return [
+      button("The picture shown", fromPage, { title: "The result, or the picture that img2img was given", "data-action": "find-shown" }),
+      button("A file\u2026", fromFile, { "data-action": "find-file" })
+    ];
+  }
+  async function listWays() {
+    const answer = await callApi("masks").catch(() => null);
+    return answer?.ok ? { ways: answer.data.ways || [], kinds: answer.data.kinds || [] } : { ways: [], kinds: [] };
+  }
+  async function pageTakes(panel) {
+    const shown2 = shownPicture(panel.tab) || (panel.tab === "img2img" ? givenPicture() : null);
+    if (!shown2) {
+      panel.note("There is no picture yet: generate one first, or choose a file.");
+      return "";
+    }
+    if (shown2.tagName === "CANVAS") return shown2.toDataURL();
+    return readFile(new File([await (await fetch(shown2.src)).blob()], "picture"));
+  }
+  function createForm(way, kinds) {
+    const form = { values: {}, fields: [], node: el("div", { class: "rg-row" }), edit: () => void 0 };
+    form.edit = (change) => {
+      form.values = /** @type {any} */
+      change(
+        /** @type {any} */
+        form.values
+      );
+      form.fields.forEach((field) => field.update(
+        /** @type {any} */
+        form.values
+      ));
+    };
+    form.fields = Object.entries(way.fields).flatMap(([name, schema]) => {
+      if (name !== "model" && !(name in MODEL_FIELDS)) return schemaField(form, name, name, schema) || [];
+      const kind = MODEL_FIELDS[name] || way.needs[0];
+      const names = kinds.find((each) => each.name === kind)?.models || [];
+      const choices = names.map((each) => [each, each]);
+      return names.length > 1 ? selectField(form, name, name === "sam" ? "SAM" : "Model", choices, schema.description, names[0]) : [];
+    });
+    form.fields.forEach((field) => field.update(
+      /** @type {any} */
+      form.values
+    ));
+    form.node.append(...form.fields.map((field) => field.node));
+    return form;
+  }
+  async function findMasks(panel, way, body) {
+    try {
+      const answer = await callApi("masks", { method: "POST", body: { ...body, kind: way.name } });
+      if (!answer.ok) return errorText(answer);
+      const found = answer.data.regions.map(({ mask, name }) => makeRegion({ mask, name }));
+      panel.edit((state) => way.adds ? addRegions(state, found) : withLayout(state, { regions: found }));
+      return answer.data.notes.join("\n");
+    } catch {
+      return "The server does not answer.";
+    }
+  }
+
   // javascript/src/drawers/mask_files.js
   var SAVES = [
     { kind: "colours", label: "A colour for each region", title: "Regional Prompter's colours, in order" },
@@ -3597,6 +3820,7 @@
       { class: "rg-maskfiles" },
       el("div", { class: "rg-label", localized: "Load: the regions are replaced, their prompts stay" }),
       loads,
+      new PictureMasks(panel).node,
       el("div", { class: "rg-label", localized: "Save" }),
       el("div", { class: "rg-row" }, saves, layers)
     );
@@ -4618,13 +4842,13 @@
     ["tiled_diffusion", "Tiled Diffusion regions"]
   ];
   var DIRECTIONS = ["Columns", "Rows", "Horizontal", "Vertical"];
-  var HELP = "Paste a prompt with BREAK, ADDCOL or ADDROW, an API payload (JSON), or the parameters text of an old picture.";
+  var HELP2 = "Paste a prompt with BREAK, ADDCOL or ADDROW, an API payload (JSON), or the parameters text of an old picture.";
   var PICTURES2 = "image/png,image/jpeg,image/webp";
   function createImport(panel) {
     const text = el("textarea", {
       rows: 5,
       spellcheck: "false",
-      placeholder: HELP,
+      placeholder: HELP2,
       "aria-label": "Text to import",
       "data-action": "import-text"
     });

@@ -50,7 +50,7 @@ def _masks(body: dict[str, Any], models: PictureModels) -> dict[str, Any]:
         found = SOURCES[kind].masks(picture) if kind in SOURCES else None
     if found is None:
         found = _by_model(models, kind, picture, {key: value for key, value in body.items() if key not in ("picture", "kind")})
-    single = SOURCES[kind].single if kind in SOURCES else WAYS[kind].single
+    single = kind in SOURCES and SOURCES[kind].single
     return {"regions": [{"mask": mask.url, "name": mask.name, "palette": mask.palette} for mask in found], "notes": _notes(found, single)}
 
 

@@ -18,6 +18,7 @@ import {makeRegion, toJson} from "../model/state.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
 import {chooseFile, download, PICTURES, readFile} from "../widgets/files.js";
+import {PictureMasks} from "./picture_masks.js";
 
 const SAVES = [
     {kind: "colours", label: "A colour for each region", title: "Regional Prompter's colours, in order"},
@@ -45,6 +46,7 @@ export function createMaskFiles(panel) {
         {class: "rg-maskfiles"},
         el("div", {class: "rg-label", localized: "Load: the regions are replaced, their prompts stay"}),
         loads,
+        new PictureMasks(panel).node,
         el("div", {class: "rg-label", localized: "Save"}),
         el("div", {class: "rg-row"}, saves, layers),
     );

@@ -28,12 +28,12 @@ Find = Callable[[PictureModels, Image.Image, Given], list[FoundMask]]
 
 @dataclass(frozen=True)
 class Way:
-    """``needs``: the kinds of models without which it does not work. ``single``: one mask, which becomes a further region."""
+    """``needs``: the kinds of models without which it does not work. ``adds``: its masks become further regions; those of others replace them."""
 
     label: str
     help: str
     needs: tuple[str, ...]
-    single: bool
+    adds: bool
     find: Find
 
 
@@ -87,8 +87,8 @@ class _LastDepth:
 _LAST = _LastDepth()
 
 WAYS: Mapping[str, Way] = {
-    "words": Way("Words", "A region for each phrase, found by CLIPSeg", ("clipseg",), False, _words),
-    "boxes": Way("Words, sharp outlines", "Objects found by Grounding DINO, outlined by SAM", ("grounding_dino",), False, _boxes),
+    "words": Way("Words", "A region for each phrase, found by CLIPSeg", ("clipseg",), True, _words),
+    "boxes": Way("Words, sharp outlines", "Objects found by Grounding DINO, outlined by SAM", ("grounding_dino",), True, _boxes),
     "click": Way("Click or box", "The object under a click or in a box, outlined by SAM", ("sam",), True, _click),
     "depth": Way("Depth slices", "The picture cut into slices from near to far", ("depth",), False, _depth),
     "slice": Way("One depth slice", "What lies between two distances", ("depth",), True, _slice),
@@ -103,7 +103,7 @@ def listed_ways() -> list[dict[str, Any]]:
             "name": name,
             "label": way.label,
             "help": way.help,
-            "single": way.single,
+            "adds": way.adds,
             "needs": list(way.needs),
             "fields": {key: field.schema() for key, field in WAY_FIELDS[name].items()},
         }

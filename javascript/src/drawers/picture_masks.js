@@ -1,0 +1,191 @@
+// Masks that models find in a picture: words, clicks and boxes, depth. The ways and their inputs come from the server.
+
+/** @import {Field, Json, Region, Schema, State} from "../types.js" */
+/** @import {Panel} from "../panel/panel.js" */
+
+/**
+ * A way to find masks. `adds`: its masks become further regions, those of others replace them.
+ *
+ * @typedef {{name: string, label: string, help: string, adds: boolean, needs: string[], fields: Record<string, Schema>}} Way
+ */
+/** @typedef {{name: string, label: string, models: string[], missing: string | null}} ModelKind */
+/** @typedef {{values: Json, fields: Field[], node: HTMLElement, edit: (change: (state: State) => State) => void}} WayForm */
+
+import {givenPicture, shownPicture} from "../host/gallery.js";
+import {translateMessage} from "../host/language.js";
+import {callApi, errorText} from "../host/server.js";
+import {addRegions} from "../model/clipboard.js";
+import {withLayout} from "../model/layout.js";
+import {makeRegion} from "../model/state.js";
+import {button} from "../widgets/buttons.js";
+import {el} from "../widgets/elements.js";
+import {labelled, selectField} from "../widgets/fields.js";
+import {chooseFile, PICTURES, readFile} from "../widgets/files.js";
+import {schemaField} from "../widgets/schema_fields.js";
+import {ClickArea} from "./click_area.js";
+
+/** The kind of model whose names a field takes, where it is not the way's first. @type {Record<string, string>} */
+const MODEL_FIELDS = {sam: "sam"};
+
+/** The part "Find in a picture" of the drawer "Masks". */
+export class PictureMasks {
+    /** @param {Panel} panel */
+    constructor(panel) {
+        this.panel = panel;
+        this.picture = "";
+        /** @type {Way[]} */
+        this.ways = [];
+        /** @type {ModelKind[]} */
+        this.kinds = [];
+        /** @type {WayForm | null} */
+        this.form = null;
+        this.clicks = new ClickArea();
+        this.message = el("div", {class: "rg-message", role: "status", "data-action": "find-message"});
+        this.inputs = el("div", {class: "rg-row rg-options"});
+        this.way = el("select", {"data-action": "find-way", onchange: () => this.show()});
+        this.find = button("Find masks", () => this.run(), {class: "rg-button rg-primary", "data-action": "find-go"});
+        this.node = el(
+            "div",
+            {class: "rg-find", hidden: true},
+            el("div", {class: "rg-label", localized: "Find in a picture, with a model"}),
+            el(
+                "div",
+                {class: "rg-row"},
+                pictureButtons(panel, (picture) => this.take(picture)),
+                labelled("Find by", this.way),
+            ),
+            this.clicks.node,
+            this.inputs,
+            el("div", {class: "rg-row"}, this.find, this.message),
+        );
+        this.list();
+    }
+
+    async list() {
+        Object.assign(this, await listWays());
+        this.way.replaceChildren(...this.ways.map(({name, label}) => el("option", {value: name, localized: label})));
+        this.node.hidden = !this.ways.length;
+        this.show();
+    }
+
+    get chosen() {
+        return this.ways.find(({name}) => name === this.way.value);
+    }
+
+    /** @param {string} picture */
+    take(picture) {
+        this.picture = picture;
+        this.clicks.show(picture);
+        this.say("");
+    }
+
+    /** @param {string} text */
+    say(text) {
+        this.message.textContent = translateMessage(text);
+    }
+
+    /** The inputs of the chosen way, and which models it lacks. */
+    show() {
+        const {chosen} = this;
+        if (!chosen) return;
+        this.form = createForm(chosen, this.kinds);
+        this.inputs.replaceChildren(this.form.node);
+        this.clicks.allow("clicks" in chosen.fields);
+        this.way.title = chosen.help;
+        this.say(this.kinds.map(({name, missing}) => (chosen.needs.includes(name) && missing) || "").join(""));
+    }
+
+    async run() {
+        const {chosen, form} = this;
+        if (!chosen || !form) return;
+        if (!this.picture) this.take(await pageTakes(this.panel));
+        if (!this.picture) return;
+        this.find.disabled = true;
+        this.say("Looking…");
+        const given = "clicks" in chosen.fields ? this.clicks.values() : {};
+        this.say(await findMasks(this.panel, chosen, {picture: this.picture, ...form.values, ...given}));
+        this.find.disabled = false;
+    }
+}
+
+/**
+ * @param {Panel} panel
+ * @param {(picture: string) => void} take
+ */
+function pictureButtons(panel, take) {
+    const fromPage = async () => take(await pageTakes(panel));
+    const fromFile = () =>
+        chooseFile(PICTURES, (file) => readFile(file).then(take, (/** @type {Error} */ error) => panel.note(error.message, true)));
+    return [
+        button("The picture shown", fromPage, {title: "The result, or the picture that img2img was given", "data-action": "find-shown"}),
+        button("A file…", fromFile, {"data-action": "find-file"}),
+    ];
+}
+
+/** @returns {Promise<{ways: Way[], kinds: ModelKind[]}>} */
+async function listWays() {
+    const answer = await callApi("masks").catch(() => null);
+    return answer?.ok ? {ways: answer.data.ways || [], kinds: answer.data.kinds || []} : {ways: [], kinds: []};
+}
+
+/**
+ * The picture of the page as a data URL, "" where there is none.
+ *
+ * @param {Panel} panel
+ */
+async function pageTakes(panel) {
+    const shown = shownPicture(panel.tab) || (panel.tab === "img2img" ? givenPicture() : null);
+    if (!shown) {
+        panel.note("There is no picture yet: generate one first, or choose a file.");
+        return "";
+    }
+    if (shown.tagName === "CANVAS") return shown.toDataURL();
+    return readFile(new File([await (await fetch(shown.src)).blob()], "picture"));
+}
+
+/**
+ * Inputs for the parameters of a way. Values that nobody set are left to the server.
+ *
+ * @param {Way} way
+ * @param {ModelKind[]} kinds
+ * @returns {WayForm}
+ */
+function createForm(way, kinds) {
+    /** @type {WayForm} */
+    const form = {values: {}, fields: [], node: el("div", {class: "rg-row"}), edit: () => undefined};
+    form.edit = (change) => {
+        form.values = /** @type {any} */ (change(/** @type {any} */ (form.values)));
+        form.fields.forEach((field) => field.update(/** @type {any} */ (form.values)));
+    };
+    form.fields = Object.entries(way.fields).flatMap(([name, schema]) => {
+        if (name !== "model" && !(name in MODEL_FIELDS)) return schemaField(form, name, name, schema) || [];
+        const kind = MODEL_FIELDS[name] || way.needs[0];
+        const names = kinds.find((each) => each.name === kind)?.models || [];
+        const choices = names.map((each) => [each, each]);
+        return names.length > 1 ? selectField(form, name, name === "sam" ? "SAM" : "Model", choices, schema.description, names[0]) : [];
+    });
+    form.fields.forEach((field) => field.update(/** @type {any} */ (form.values)));
+    form.node.append(...form.fields.map((field) => field.node));
+    return form;
+}
+
+/**
+ * Ask the server, and put what it finds into the regions. Returns the sentence that is shown.
+ *
+ * @param {Panel} panel
+ * @param {Way} way
+ * @param {Json} body
+ * @returns {Promise<string>}
+ */
+async function findMasks(panel, way, body) {
+    try {
+        const answer = await callApi("masks", {method: "POST", body: {...body, kind: way.name}});
+        if (!answer.ok) return errorText(answer);
+        /** @type {Region[]} */
+        const found = answer.data.regions.map((/** @type {Json} */ {mask, name}) => makeRegion({mask, name}));
+        panel.edit((state) => (way.adds ? addRegions(state, found) : withLayout(state, {regions: found})));
+        return answer.data.notes.join("\n");
+    } catch {
+        return "The server does not answer.";
+    }
+}

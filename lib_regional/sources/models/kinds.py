@@ -12,7 +12,10 @@ from ...request.errors import RegionalError
 
 @dataclass(frozen=True)
 class ModelKind:
-    """One kind: ``classes`` maps the ``model_type`` of a config.json to the class of transformers; ``options`` go to its constructor."""
+    """One kind: ``classes`` maps the ``model_type`` of a config.json to the class of transformers; ``options`` go to its constructor.
+
+    ``unused`` are the beginnings of weights that the class has and nothing reads: published files lack them.
+    """
 
     label: str
     use: str
@@ -21,6 +24,7 @@ class ModelKind:
     """A model of this kind on Hugging Face, ``owner/name``."""
     classes: Mapping[str, str]
     options: Mapping[str, Any] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
 
 
 KINDS: Mapping[str, ModelKind] = {
@@ -52,6 +56,7 @@ KINDS: Mapping[str, ModelKind] = {
             "zoedepth": "ZoeDepthForDepthEstimation",
             "depth_anything": "DepthAnythingForDepthEstimation",
         },
+        unused=("neck.fusion_stage.layers.0.residual_layer1.", "backbone.embeddings.mask_token"),
     ),
 }
 """Name of a kind -> the kind. The depth models: DPT (MiDaS), ZoeDepth and Depth Anything 1 and 2."""

@@ -43,9 +43,8 @@ class OpenModel:
         try:
             return model_class(name).from_pretrained(self.folder, local_files_only=True)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise RegionalError(
-                f'"{self.folder.name}" has no usable {name} files (tokenizer, preprocessor_config.json): {error}'
-            ) from error
+            what = "tokenizer files" if "Tokenizer" in name else "preprocessor_config.json or tokenizer files"
+            raise RegionalError(f'The model "{self.folder.name}" has no usable {what}: {_reason(error, self.folder)}') from error
 
 
 class PictureModels:
@@ -67,7 +66,7 @@ class PictureModels:
             for one in found
         ]
         return {
-            "folders": [str(folder) for folder in self._folders()],
+            "folders": [_shown(folder) for folder in self._folders()],
             "models": models,
             "kinds": [self._kind(name, found) for name in KINDS],
         }
@@ -85,11 +84,10 @@ class PictureModels:
         lacking = [text for each in row.classes.values() if (text := class_fault(each))]
         if len(lacking) == len(row.classes):
             return f"{row.label} cannot be used: {lacking[0]}."
-        folders = [str(folder) for folder in self._folders()]
+        folders = [_shown(folder) for folder in self._folders()]
         place = f"{folders[0]}/{row.repository.partition('/')[2]}" if folders else "a folder named in Regional's settings"
-        return (
-            f"There is no {row.label} model: put one, for example {row.repository} from Hugging Face, into {place} (nothing is downloaded)."
-        )
+        example = f"{row.repository} from Hugging Face"
+        return f"There is no {row.label} model: put one, for example {example}, into {place}. Nothing is downloaded by itself."
 
     def choose(self, kind: str, name: str | None = None, field: str = "model") -> FoundModel:
         """The model ``name`` of ``kind``, without a name the first usable one. Raises RegionalError naming what is there."""
@@ -136,9 +134,19 @@ def _loaded(found: FoundModel) -> Any:
     except Exception as error:  # files of strangers: transformers and safetensors raise what they like
         if is_out_of_memory(error):
             raise
-        first = (str(error).splitlines() or [""])[0][:300]
-        raise RegionalError(f'The model "{found.name}" cannot be loaded: {first or type(error).__name__}') from error
-    wrong = [*report["missing_keys"], *report["mismatched_keys"]]
+        raise RegionalError(f'The model "{found.name}" cannot be loaded: {_reason(error, found.folder)}') from error
+    wrong = [key for key in (*report["missing_keys"], *report["mismatched_keys"]) if not str(key).startswith(kind.unused)]
     if wrong:
         raise RegionalError(f'The model "{found.name}" is incomplete: {len(wrong)} weights are missing, the first is {wrong[0]}.')
     return model.eval().requires_grad_(False)
+
+
+def _shown(folder: Path) -> str:
+    """The end of a path, such as models/regional: answers do not show where things lie on the machine."""
+    return "/".join(folder.parts[-2:])
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    """The first line of what was raised, without the path."""
+    first = (str(error).splitlines() or [""])[0].replace(str(folder), folder.name)[:300]
+    return first or type(error).__name__

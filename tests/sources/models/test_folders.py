@@ -7,9 +7,11 @@ import sys
 import picture_models
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from lib_regional.request.errors import RegionalError
+from lib_regional.sources.models.depth import nearness
 from lib_regional.sources.models.folders import find_models
 from lib_regional.sources.models.loading import PictureModels
 
@@ -47,7 +49,10 @@ def test_what_cannot_be_used_says_why(tmp_path, config, fault):
 
 
 def test_a_missing_model_names_the_repository_and_the_place(tmp_path):
-    with pytest.raises(RegionalError, match=f"facebook/sam-vit-base from Hugging Face, into {tmp_path}/sam-vit-base"):
+    with pytest.raises(
+        RegionalError,
+        match=f"facebook/sam-vit-base from Hugging Face, into {tmp_path.parent.name}/{tmp_path.name}/sam-vit-base. Nothing is",
+    ):
         PictureModels(lambda: [tmp_path]).choose("sam")
 
 
@@ -63,6 +68,18 @@ def spoil_weights(folder):
     weights = load_file(folder / "model.safetensors")
     weights.pop("head.head.0.weight")
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def test_weights_that_nothing_reads_may_be_missing(root):
+    """As in the published files of DPT: the first stage of its fusion has no residual."""
+    file = root / "owner" / "dpt" / "model.safetensors"
+    models, picture = PictureModels(lambda: [root]), Image.new("RGB", (32, 32), "red")
+    whole = nearness(models, models.choose("depth"), picture)
+    weights = load_file(file)
+    kept = {key: value for key, value in weights.items() if "layers.0.residual_layer1" not in key}
+    assert len(kept) < len(weights)
+    save_file(kept, file, {"format": "pt"})
+    assert torch.equal(nearness(models, models.choose("depth"), picture), whole)
 
 
 def spoil_shape(folder):

@@ -1,0 +1,68 @@
+"""Masks that models find, from the drawer "Masks": the inputs of a way, clicks, and what is said where a model is missing."""
+
+from __future__ import annotations
+
+import numpy as np
+import picture_models
+import pytest
+from PIL import Image
+from test_drawing import mask_of
+from test_panel import png
+
+RULES = {"version": 2, "enabled": True, "method": "attention_couple"}
+
+
+@pytest.fixture
+def models(url, tmp_path, monkeypatch):
+    """The host's folder of models, with a depth model and SAM."""
+    from modules import paths  # of the host, which runs now
+
+    monkeypatch.setattr(paths, "models_path", str(tmp_path))
+    picture_models.dpt(tmp_path / "regional" / "dpt")
+    picture_models.sam(tmp_path / "regional" / "sam")
+    return tmp_path
+
+
+def picture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(2).integers(0, 256, (64, 96, 3), np.uint8))
+
+
+def open_find(editor):
+    editor.resize(96, 64)
+    editor.load({**RULES, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}]})
+    editor.act("drawer-masks")
+    editor.find("[data-action=find-way] option").first.wait_for(state="attached")
+    editor.upload("find-file", png(picture()))
+
+
+def choose(editor, way):
+    editor.find("[data-action=find-way]").select_option(way)
+
+
+def wait_for_regions(editor, count):
+    editor.page.wait_for_function(f"() => Regional.panels.txt2img.store.get().regions.length === {count}")
+
+
+def test_slices_replace_the_regions_and_a_click_adds_one(models, editor):
+    open_find(editor)
+    choose(editor, "depth")
+    editor.find(".rg-find [data-field=slices]").fill("4")
+    editor.act("find-go")
+    wait_for_regions(editor, 4)
+    assert [region["name"] for region in editor.regions] == ["near", "depth 2", "depth 3", "far"] and editor.regions[0]["prompt"] == "a"
+    choose(editor, "click")
+    editor.find("[data-action=find-area]").click(position={"x": 30, "y": 20})
+    editor.act("find-go")
+    wait_for_regions(editor, 5)
+    assert mask_of(editor.regions[4]).any()
+
+
+def test_a_missing_model_is_named_with_its_place(models, editor):
+    open_find(editor)
+    choose(editor, "words")
+    said = editor.find("[data-action=find-message]")
+    assert "CIDAS/clipseg-rd64-refined" in said.inner_text() and f"{models.name}/regional" in said.inner_text()
+    editor.find(".rg-find [data-field=words]").fill("hat")
+    editor.act("find-go")
+    editor.page.wait_for_function("() => document.querySelector('.rg-find [data-action=find-go]').disabled === false")
+    assert "There is no CLIPSeg model" in said.inner_text() and len(editor.regions) == 1

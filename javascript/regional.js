@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 2de9e2ed0cbd3c4eea518beaa79b4679c374278d9319a8ba1669ad3490336c30
-// script 79488bdb52739ce7dce9d4a93032dc88cbd2691d6e7d61fbcbff4f093c572f22
+// sources bce396b14d51bea891d90c41c4640bb752031c6e45849309ad9c8f9852d7638e
+// script 88de3d875516555e703125a377bd4b3e4c64a5e7f79ecd69c0e6a502e6e87a42
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -3668,6 +3668,10 @@
   }
 
   // javascript/src/drawers/picture_masks.js
+  var INTO = [
+    ["new", "further regions"],
+    ["selected", "the selected region"]
+  ];
   var MODEL_FIELDS = { sam: "sam" };
   var PictureMasks = class {
     /** @param {Panel} panel */
@@ -3681,6 +3685,12 @@
       this.message = el("div", { class: "rg-message", role: "status", "data-action": "find-message" });
       this.inputs = el("div", { class: "rg-row rg-options" });
       this.way = el("select", { "data-action": "find-way", onchange: () => this.show() });
+      this.into = el(
+        "select",
+        { "data-action": "find-into" },
+        INTO.map(([value, words]) => el("option", { value, localized: words }))
+      );
+      this.intoField = labelled("Put it into", this.into);
       this.find = button("Find masks", () => this.run(), { class: "rg-button rg-primary", "data-action": "find-go" });
       this.node = el(
         "div",
@@ -3690,7 +3700,8 @@
           "div",
           { class: "rg-row" },
           pictureButtons(panel, (picture) => this.take(picture)),
-          labelled("Find by", this.way)
+          labelled("Find by", this.way),
+          this.intoField
         ),
         this.clicks.node,
         this.inputs,
@@ -3724,6 +3735,7 @@
       this.form = createForm(chosen, this.kinds);
       this.inputs.replaceChildren(this.form.node);
       this.clicks.allow("clicks" in chosen.fields);
+      this.intoField.hidden = !chosen.adds;
       this.way.title = chosen.help;
       this.say(this.kinds.map(({ name, missing }) => chosen.needs.includes(name) && missing || "").join(""));
     }
@@ -3735,8 +3747,28 @@
       this.find.disabled = true;
       this.say("Looking\u2026");
       const given = "clicks" in chosen.fields ? this.clicks.values() : {};
-      this.say(await findMasks(this.panel, chosen, { picture: this.picture, ...form.values, ...given }));
+      const put = (found) => this.put(chosen, found);
+      this.say(await findMasks(chosen, { picture: this.picture, ...form.values, ...given }, put));
       this.find.disabled = false;
+    }
+    /**
+     * Put what was found into the layout. Returns what is in the way, "" where nothing is.
+     *
+     * @param {Way} way
+     * @param {Region[]} found
+     * @returns {string}
+     */
+    put(way, found) {
+      const { panel } = this;
+      if (way.adds && this.into.value === "selected") {
+        const [id, ...more] = panel.selected;
+        const index = panel.store.get().regions.findIndex((region) => region._id === id);
+        if (index < 0 || more.length || found.length !== 1) return "Select one region, and look for one thing.";
+        panel.edit((state) => setField(useShapes(state), `regions[${index}].mask`, found[0].mask));
+        return "";
+      }
+      panel.edit((state) => way.adds ? addRegions(state, found) : withLayout(state, { regions: found }));
+      return "";
     }
   };
   function pictureButtons(panel, take) {
@@ -3787,13 +3819,12 @@
     form.node.append(...form.fields.map((field) => field.node));
     return form;
   }
-  async function findMasks(panel, way, body) {
+  async function findMasks(way, body, put) {
     try {
       const answer = await callApi("masks", { method: "POST", body: { ...body, kind: way.name } });
       if (!answer.ok) return errorText(answer);
       const found = answer.data.regions.map(({ mask, name }) => makeRegion({ mask, name }));
-      panel.edit((state) => way.adds ? addRegions(state, found) : withLayout(state, { regions: found }));
-      return answer.data.notes.join("\n");
+      return put(found) || answer.data.notes.join("\n");
     } catch {
       return "The server does not answer.";
     }

@@ -61,7 +61,8 @@ def test_slices_as_regions_have_shares_of_1_everywhere(client, picture):
 @pytest.mark.parametrize(
     ("given", "field"),
     [
-        ({"kind": "depth", "slices": 99}, "slices"), ({"kind": "depth", "words": "hat"}, "words"), ({"kind": "depth", "model": "x"}, "model"),
+        ({"kind": "depth", "slices": 99}, "slices"), ({"kind": "depth", "words": "hat"}, "words"),
+        ({"kind": "depth", "model": "x"}, "model"),
         ({"kind": "slice", "far": 0}, "far"), ({"kind": "heads"}, "kind"), ({"kind": "depth", "picture": 3}, "picture"),
     ],
 )  # fmt: skip

@@ -55,6 +55,12 @@ def test_slices_replace_the_regions_and_a_click_adds_one(models, editor):
     editor.act("find-go")
     wait_for_regions(editor, 5)
     assert mask_of(editor.regions[4]).any()
+    editor.find("[data-action=find-into]").select_option("selected")
+    editor.page.evaluate("() => { const panel = Regional.panels.txt2img; panel.select([panel.store.get().regions[1]._id]); }")
+    editor.act("find-go")
+    same = "() => { const {regions} = Regional.panels.txt2img.store.get(); return regions[1].mask === regions[4].mask; }"
+    editor.page.wait_for_function(same)
+    assert len(editor.regions) == 5
 
 
 def test_a_missing_model_is_named_with_its_place(models, editor):

@@ -15,7 +15,8 @@ import {givenPicture, shownPicture} from "../host/gallery.js";
 import {translateMessage} from "../host/language.js";
 import {callApi, errorText} from "../host/server.js";
 import {addRegions} from "../model/clipboard.js";
-import {withLayout} from "../model/layout.js";
+import {setField} from "../model/fields.js";
+import {useShapes, withLayout} from "../model/layout.js";
 import {makeRegion} from "../model/state.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
@@ -23,6 +24,12 @@ import {labelled, selectField} from "../widgets/fields.js";
 import {chooseFile, PICTURES, readFile} from "../widgets/files.js";
 import {schemaField} from "../widgets/schema_fields.js";
 import {ClickArea} from "./click_area.js";
+
+/** Where the masks go that do not replace the regions. */
+const INTO = [
+    ["new", "further regions"],
+    ["selected", "the selected region"],
+];
 
 /** The kind of model whose names a field takes, where it is not the way's first. @type {Record<string, string>} */
 const MODEL_FIELDS = {sam: "sam"};
@@ -43,6 +50,12 @@ export class PictureMasks {
         this.message = el("div", {class: "rg-message", role: "status", "data-action": "find-message"});
         this.inputs = el("div", {class: "rg-row rg-options"});
         this.way = el("select", {"data-action": "find-way", onchange: () => this.show()});
+        this.into = el(
+            "select",
+            {"data-action": "find-into"},
+            INTO.map(([value, words]) => el("option", {value, localized: words})),
+        );
+        this.intoField = labelled("Put it into", this.into);
         this.find = button("Find masks", () => this.run(), {class: "rg-button rg-primary", "data-action": "find-go"});
         this.node = el(
             "div",
@@ -53,6 +66,7 @@ export class PictureMasks {
                 {class: "rg-row"},
                 pictureButtons(panel, (picture) => this.take(picture)),
                 labelled("Find by", this.way),
+                this.intoField,
             ),
             this.clicks.node,
             this.inputs,
@@ -91,6 +105,7 @@ export class PictureMasks {
         this.form = createForm(chosen, this.kinds);
         this.inputs.replaceChildren(this.form.node);
         this.clicks.allow("clicks" in chosen.fields);
+        this.intoField.hidden = !chosen.adds;
         this.way.title = chosen.help;
         this.say(this.kinds.map(({name, missing}) => (chosen.needs.includes(name) && missing) || "").join(""));
     }
@@ -103,8 +118,29 @@ export class PictureMasks {
         this.find.disabled = true;
         this.say("Looking…");
         const given = "clicks" in chosen.fields ? this.clicks.values() : {};
-        this.say(await findMasks(this.panel, chosen, {picture: this.picture, ...form.values, ...given}));
+        const put = (/** @type {Region[]} */ found) => this.put(chosen, found);
+        this.say(await findMasks(chosen, {picture: this.picture, ...form.values, ...given}, put));
         this.find.disabled = false;
+    }
+
+    /**
+     * Put what was found into the layout. Returns what is in the way, "" where nothing is.
+     *
+     * @param {Way} way
+     * @param {Region[]} found
+     * @returns {string}
+     */
+    put(way, found) {
+        const {panel} = this;
+        if (way.adds && this.into.value === "selected") {
+            const [id, ...more] = panel.selected;
+            const index = panel.store.get().regions.findIndex((region) => region._id === id);
+            if (index < 0 || more.length || found.length !== 1) return "Select one region, and look for one thing.";
+            panel.edit((state) => setField(useShapes(state), `regions[${index}].mask`, found[0].mask));
+            return "";
+        }
+        panel.edit((state) => (way.adds ? addRegions(state, found) : withLayout(state, {regions: found})));
+        return "";
     }
 }
 
@@ -170,21 +206,20 @@ function createForm(way, kinds) {
 }
 
 /**
- * Ask the server, and put what it finds into the regions. Returns the sentence that is shown.
+ * Ask the server, and `put` what it finds. Returns the sentence that is shown.
  *
- * @param {Panel} panel
  * @param {Way} way
  * @param {Json} body
+ * @param {(found: Region[]) => string} put
  * @returns {Promise<string>}
  */
-async function findMasks(panel, way, body) {
+async function findMasks(way, body, put) {
     try {
         const answer = await callApi("masks", {method: "POST", body: {...body, kind: way.name}});
         if (!answer.ok) return errorText(answer);
         /** @type {Region[]} */
         const found = answer.data.regions.map((/** @type {Json} */ {mask, name}) => makeRegion({mask, name}));
-        panel.edit((state) => (way.adds ? addRegions(state, found) : withLayout(state, {regions: found})));
-        return answer.data.notes.join("\n");
+        return put(found) || answer.data.notes.join("\n");
     } catch {
         return "The server does not answer.";
     }

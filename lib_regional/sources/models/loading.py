@@ -114,7 +114,8 @@ class PictureModels:
         size = sum(file.stat().st_size for file in found.folder.glob("*.safetensors"))
         with self._device(size) as device, torch.no_grad(), full_precision(device):
             try:
-                yield OpenModel(_loaded(found).to(device), found.folder, device)
+                with _unloaded(_loaded(found)) as model:
+                    yield OpenModel(model.to(device), found.folder, device)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
@@ -122,6 +123,15 @@ class PictureModels:
                 raise RegionalError(
                     f'The model "{found.name}" ({megabytes} MB) ran out of memory on {device}: use a smaller one.'
                 ) from error
+
+
+@contextmanager
+def _unloaded(model: Any) -> Iterator[Any]:
+    """Drop a model's weights at exit, whoever still holds it: the device gives back only memory that nothing refers to."""
+    try:
+        yield model
+    finally:
+        model.to("meta")
 
 
 def _loaded(found: FoundModel) -> Any:

@@ -28,7 +28,7 @@ Find = Callable[[PictureModels, Image.Image, Given], list[FoundMask]]
 
 @dataclass(frozen=True)
 class Way:
-    """``needs``: the kinds of models without which it does not work. ``adds``: its masks become further regions; those of others replace them."""
+    """``needs``: the kinds of models without which it does not work. ``adds``: its masks become further regions, and replace none."""
 
     label: str
     help: str

@@ -124,8 +124,9 @@ def test_the_device_is_held_while_the_model_is_open_and_given_back(root):
             events.append("free")
 
     models = PictureModels(lambda: [root], Held)
-    with models.opened(models.choose("depth")):
-        assert events == [True, "held"]
+    with models.opened(models.choose("depth")) as opened:
+        assert events == [True, "held"] and not any(weight.is_meta for weight in opened.model.parameters())
+    assert all(weight.is_meta for weight in opened.model.parameters()), "it is unloaded"
     with pytest.raises(RegionalError, match="ran out of memory"):
         with models.opened(models.choose("depth")):
             raise RuntimeError("CUDA out of memory")

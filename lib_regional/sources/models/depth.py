@@ -30,7 +30,8 @@ def nearness(models: PictureModels, found: FoundModel, picture: Image.Image) -> 
     """
     with models.opened(found) as opened:
         processor = opened.processor("AutoImageProcessor")
-        inputs = processor(images=picture.convert("RGB"), return_tensors="pt").to(opened.device)
+        plain = {"do_pad": False} if opened.model.config.model_type == "zoedepth" else {}  # its padding would have depth of its own
+        inputs = processor(images=picture.convert("RGB"), return_tensors="pt", **plain).to(opened.device)
         depth = opened.model(pixel_values=inputs["pixel_values"]).predicted_depth.float().cpu()
         if is_metric(opened.model.config):
             depth = 1 / depth.clamp(1 / _FARTHEST, _FARTHEST)

@@ -24,7 +24,8 @@ def even_positions(positions: Tensor) -> Tensor:
     """Positions (h, w) -> the share of pixels that are nearer (equally near ones count half): slices of it have equal areas."""
     values, place, counts = torch.unique(positions, return_inverse=True, return_counts=True)
     middle = counts.cumsum(0) - counts / 2
-    return (middle / positions.numel())[place].reshape(positions.shape).to(positions.dtype)
+    even: Tensor = (middle / positions.numel())[place].reshape(positions.shape).to(positions.dtype)
+    return even
 
 
 def slice_levels(positions: Tensor, borders: Sequence[float], softness: float, levels: int = 255) -> Tensor:

@@ -36,7 +36,7 @@ def word_levels(maps: Tensor, affinity: Tensor | None) -> Tensor:
 
     A word's attention is strong at telling places of its object and weak at others; every cell takes the mean of the cells that its
     self-attention goes to, which are of the same object: ``m' = A m`` (as training-free segmentation by diffusion models does). On the
-    small model this raises the overlap with the objects' outlines from 0.57 to 0.75 (docs/masks.md).
+    small model this raised the overlap with the outlines of single objects from 0.57 to 0.75 (docs/masks.md).
     """
     spread = maps.float()
     if affinity is not None:

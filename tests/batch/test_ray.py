@@ -14,12 +14,10 @@ pytest.importorskip("ray")
 from lib_regional.batch import __main__ as command_line
 from lib_regional.batch.jobs.requests import Job, key_of
 from lib_regional.batch.keeping.store import Entry, entries
-from lib_regional.batch.running import ray_workers as ray_module
 from lib_regional.batch.running.dispatch import Dispatcher, Limits, Outcome
 from lib_regional.batch.running.engine import Engine
 from lib_regional.batch.running.ray_workers import EngineOptions, RayWorker, ray_workers
 from lib_regional.batch.running.work import read_answer
-from lib_regional.request.errors import RegionalError
 
 JOBS = int(os.environ.get("REGIONAL_BATCH_JOBS", "6"))
 """Jobs of the test with killed workers; 200 is the long run of docs/batch.md."""
@@ -65,16 +63,6 @@ def test_a_request_that_is_refused_ends_with_the_hosts_text(workers: list[RayWor
     bad = Job("key", 1, "txt2img", {**job(1).request, "sampler_name": "nope"})
     [outcome] = Dispatcher(workers).outcomes(iter([bad]))
     assert outcome.status == "refused" and 'Sampler "nope" is not one of' in outcome.error and outcome.tries == 1
-
-
-def test_a_checkpoint_that_is_none_is_named_before_the_first_picture(workers: list[RayWorker], tmp_path: Path) -> None:
-    import ray
-
-    (tmp_path / "bad.safetensors").write_bytes(b"nonsense")
-    options = EngineOptions(workers=1, threads=1, checkpoint=str(tmp_path / "bad.safetensors"))
-    bad = RayWorker("bad", ray_module._creator(ray, options, 1))
-    with pytest.raises(RegionalError, match="The engine cannot be started: .*bad.safetensors"):
-        ray_module._check_first(ray, bad)
 
 
 def test_the_command_with_engines(tmp_path: Path, workers: list[RayWorker], monkeypatch: pytest.MonkeyPatch) -> None:

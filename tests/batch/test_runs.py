@@ -13,13 +13,15 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from lib_regional.batch import __main__ as command_line
 from lib_regional.batch import command
 from lib_regional.batch.keeping.store import MANIFEST, Entry, entries
-from lib_regional.batch.running import dispatch
+from lib_regional.batch.running import dispatch, ray_workers
+from lib_regional.request.errors import RegionalError
 from tests.support.fake_webui import Answer, FakeWebui, answer_of, picture_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -252,3 +254,20 @@ def test_without_the_extra_the_command_says_what_to_install(
     monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None if name == "ray" else object())
     assert run(table, "--out", tmp_path / "out") == 1
     assert "needs the Python package ray" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_an_engine_that_cannot_be_made_is_named_with_the_cause() -> None:
+    class FakeError(Exception):
+        """Ray's error of an actor that died in its creation."""
+
+    class Fake:
+        class exceptions:
+            RayError = FakeError
+
+        @staticmethod
+        def get(reference: object, timeout: float) -> None:
+            raise FakeError("The actor died.\n  File x\nCheckpointError: bad.safetensors is no checkpoint.")
+
+    worker = ray_workers.RayWorker("engine 1", lambda: MagicMock())
+    with pytest.raises(RegionalError, match="cannot be started: The actor died. … CheckpointError: bad.safetensors is no checkpoint."):
+        ray_workers._check_first(Fake, worker)

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources bce396b14d51bea891d90c41c4640bb752031c6e45849309ad9c8f9852d7638e
-// script 88de3d875516555e703125a377bd4b3e4c64a5e7f79ecd69c0e6a502e6e87a42
+// sources 63b99e2af5ecd80629dcb570ddb8879ada84ec314104b11f1a83711057cd6408
+// script 51f86a83f7604e7ff41aecd8accc49f91fb5d56f51a5193cd829eb6aa7a1e015
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -51,6 +51,7 @@
     const read = (name) => Number((find(`#${tab}_${name} input[type=number]`) || {}).value) || 512;
     return { width: clamp(read("width"), 8, 16384), height: clamp(read("height"), 8, 16384) };
   }
+  var samplingSteps = (tab) => Number((find(`#${tab}_steps input[type=number]`) || {}).value) || null;
   function mainPrompts(tab) {
     const read = (id) => (find(`#${tab}_${id} textarea`) || {}).value || "";
     return { prompt: read("prompt"), negative: read("neg_prompt") };
@@ -74,284 +75,32 @@
     return match ? Number(match[1]) : null;
   }
 
-  // javascript/src/host/gallery.js
-  function shownPicture(tab) {
-    const all = [...root().querySelectorAll(
-      /** @type {"img"} */
-      `#${tab}_gallery img`
-    )];
-    const images = all.filter((image) => image.getClientRects().length);
-    return images.sort((a, b) => b.getBoundingClientRect().width - a.getBoundingClientRect().width)[0] || null;
+  // javascript/src/model/prompt/background.js
+  var FIRST_SHARE = 0.2;
+  function commonShare(state) {
+    const [first, ...others] = state.regions.map((region) => region.base_share);
+    return typeof first === "number" && others.every((share) => share === first) ? first : null;
   }
-  function givenPicture() {
-    const found = find("#img2img_image img, #img2img_image canvas");
-    return found && (found.naturalWidth || found.tagName === "CANVAS") ? found : null;
+  function backgroundMode(state) {
+    if (state.base.joined) return "joined";
+    const share = commonShare(state);
+    if (share !== null) return share > 0 ? "shared" : "apart";
+    return state.regions.length ? "own" : "apart";
   }
-  function pictureBox(image) {
-    const frame = image.getBoundingClientRect();
-    const ratio2 = image.naturalWidth / image.naturalHeight || 1;
-    if (getComputedStyle(image).objectFit !== "contain") return frame;
-    const width = Math.min(frame.width, frame.height * ratio2);
-    const height = width / ratio2;
-    return { left: frame.left + (frame.width - width) / 2, top: frame.top + (frame.height - height) / 2, width, height };
+  var withShare = (state, share) => ({ ...state, regions: state.regions.map((region) => ({ ...region, base_share: share })) });
+  function setBackgroundMode(state, mode) {
+    const next = { ...state, base: { ...state.base, joined: mode === "joined" } };
+    if (mode === "shared") return withShare(next, commonShare(state) || FIRST_SHARE);
+    if (mode === "apart" || backgroundMode(state) === "shared") return withShare(next, 0);
+    return next;
   }
-  function shownImage(tab, shown2, count) {
-    const thumbs = [
-      ...root().querySelectorAll(
-        /** @type {"img"} */
-        `#${tab}_gallery .thumbnail-item img, #${tab}_gallery .grid-wrap img`
-      )
-    ];
-    const at = thumbs.findIndex((image) => shown2 && image.src === shown2.src);
-    return clamp(at - Math.max(0, thumbs.length - count), 0, Math.max(0, count - 1));
-  }
-
-  // javascript/src/host/server.js
-  var ROUTES = "./regional/v1/";
-  async function callApi(route, { method = "GET", body, signal } = {}) {
-    const options = { method, signal };
-    if (body !== void 0) Object.assign(options, { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-    const response = await fetch(ROUTES + route, options);
-    const isJson = (response.headers.get("content-type") || "").includes("json");
-    return { ok: response.ok, status: response.status, data: isJson ? await response.json() : await response.blob() };
-  }
-  function errorText({ status, data }) {
-    const problems = data && data.problems || [];
-    return problems.length ? problems.map((problem) => problem.message).join("\n") : data && data.detail || `The server answered ${status}.`;
-  }
-
-  // javascript/src/model/colours.js
-  function regionColour(index) {
-    const hue = (262 + index * 137.508) % 360;
-    return hslToRgb(hue, 0.68, 0.56);
-  }
-  function hslToRgb(hue, saturation, lightness) {
-    const reach = saturation * Math.min(lightness, 1 - lightness);
-    return [0, 8, 4].map((offset) => {
-      const k = (offset + hue / 30) % 12;
-      return Math.floor(255 * (lightness - reach * Math.max(-1, Math.min(k - 3, 9 - k, 1))) + 0.5);
-    });
-  }
-  function cssColour(index) {
-    return `rgb(${regionColour(index).join(", ")})`;
-  }
-  function textColour(index) {
-    const [red, green, blue] = regionColour(index);
-    return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000" : "#fff";
-  }
-  function paletteColour(index) {
-    const count = 2 ** Math.floor(Math.log2(Math.max(1, index)));
-    const hue = index ? (index - count + 0.5) * 360 / count : 0;
-    const part = hue / 60;
-    const x = 1 - Math.abs(part % 2 - 1);
-    return [
-      [1, x, 0],
-      [x, 1, 0],
-      [0, 1, x],
-      [0, x, 1],
-      [x, 0, 1],
-      [1, 0, x]
-    ][Math.floor(part) % 6].map((value) => Math.round(64 + 64 * value));
-  }
-
-  // javascript/src/widgets/elements.js
-  var TRANSLATED = ["title", "placeholder", "aria-label"];
-  function el(tag, attributes, ...children) {
-    const node = document.createElement(tag);
-    for (const [key, value] of Object.entries(attributes)) {
-      if (value === void 0 || value === null || value === false) continue;
-      if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
-      else if (key === "text") node.textContent = value;
-      else if (key === "localized") node.textContent = t(value);
-      else if (TRANSLATED.includes(key)) node.setAttribute(key, t(value));
-      else if (key === "value" || key === "checked") Object.assign(node, { [key]: value });
-      else node.setAttribute(key, value === true ? "" : value);
-    }
-    node.append(...children.flat().filter((child) => child !== null && child !== void 0));
-    return node;
-  }
-  function svg(tag, attributes, ...children) {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
-    node.append(...children);
-    return node;
-  }
-
-  // javascript/src/stage/attention_maps.js
-  var EVERY = 1500;
-  var PENDING = "The next picture shows where the words of each region are looked at.";
-  var NONE = "No attention was kept of this picture: the method works without attention of its own regions, or its regions have no words.";
-  function tintLevels({ grid: [height, width], levels }, [red, green, blue]) {
-    const bytes = Uint8Array.from(atob(levels), (letter) => letter.charCodeAt(0));
-    const canvas = el("canvas", { width, height });
-    const context = (
-      /** @type {CanvasRenderingContext2D} */
-      canvas.getContext("2d")
-    );
-    const pixels = context.createImageData(width, height);
-    const least = bytes.reduce((low, level) => Math.min(low, level), 255);
-    const reach = Math.max(1, 255 - least);
-    bytes.forEach((level, at) => pixels.data.set([red, green, blue, 255 * ((level - least) / reach) ** 1.5], at * 4));
-    context.putImageData(pixels, 0, 0);
-    return canvas;
-  }
-  async function refreshAttention(stage, shown2) {
-    const { panel, background } = stage;
-    background.timer = background.timer || setInterval(() => again(stage, background), EVERY);
-    const src = shown2 ? shown2.src : "";
-    if (background.waits) return;
-    background.waits = true;
-    const answer = await callApi(`attention/${encodeURIComponent(panel.mapsName)}`).catch(() => null);
-    background.waits = false;
-    const key = `${src} ${answer ? `${answer.status} ${answer.data.serial}` : ""}`;
-    if (stage.background !== background || key === background.key) return;
-    background.key = key;
-    const images = answer && answer.ok ? answer.data.images : [];
-    background.words = images[shownImage(panel.tab, shown2, images.length)] || null;
-    background.tints = /* @__PURE__ */ new Map();
-    panel.note(attentionNote(answer, background));
-    stage.redraw();
-  }
-  function attentionNote(answer, { words }) {
-    if (!answer) return "The server does not answer.";
-    if (!answer.ok || !answer.data.images.length) return PENDING;
-    return words && words.length ? "" : NONE;
-  }
-  function again(stage, background) {
-    if (stage.background !== background || !stage.canvas.isConnected) clearInterval(background.timer);
-    else if (stage.panel.visible() && !document.hidden) refreshAttention(stage, shownPicture(stage.panel.tab));
-  }
-  function drawAttention(context, { words, tints }, { at, chosen, state }) {
-    const [x0, y0] = at(0, 0);
-    const [x1, y1] = at(1, 1);
-    context.save();
-    context.fillStyle = "rgba(0, 0, 0, 0.35)";
-    context.fillRect(x0, y0, x1 - x0, y1 - y0);
-    const some = state.regions.some((region) => chosen.has(region._id));
-    for (const map of words || []) {
-      const region = state.regions[map.region];
-      if (some && !(region && chosen.has(region._id))) continue;
-      const tint = tints?.get(map.region) || tintLevels(map, regionColour(map.region));
-      tints?.set(map.region, tint);
-      context.globalAlpha = 0.85;
-      context.drawImage(tint, x0, y0, x1 - x0, y1 - y0);
-    }
-    context.restore();
-  }
-
-  // javascript/src/widgets/files.js
-  var PICTURES = "image/png,image/jpeg,image/webp,image/bmp,image/gif,image/svg+xml,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.gif,.svg,.tif,.tiff";
-  var MEGABYTE = 1024 * 1024;
-  var LARGEST = 45 * MEGABYTE;
-  function download(name, blob) {
-    const url = URL.createObjectURL(blob);
-    el("a", { href: url, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1e4);
-  }
-  function chooseFile(accept, take) {
-    const input = el("input", { type: "file", accept, onchange: () => input.files && input.files.length && take(input.files[0]) });
-    input.click();
-    return input;
-  }
-  function readFile(file) {
-    if (file.size > LARGEST) {
-      const size = Math.round(file.size / MEGABYTE);
-      return Promise.reject(new Error(t("{0} has {1} MB: at most {2} can be read.", file.name, size, LARGEST / MEGABYTE)));
-    }
-    return new Promise((resolve, reject) => {
-      const reader = new FileReader();
-      reader.onload = () => resolve(String(reader.result));
-      reader.onerror = () => reject(new Error(t("{0} could not be read.", file.name)));
-      reader.readAsDataURL(file);
-    });
-  }
-
-  // javascript/src/stage/background.js
-  var OF_RESULT = ["result", "init", "words"];
-  var MOST_PIXELS = 64e6;
-  var LONGEST = 2048;
-  function setBackground(stage, choice) {
-    const [kind, scale] = choice.split(":");
-    if (kind === "file") {
-      chooseFile("image/png,image/jpeg,image/webp", (file) => showFile(stage, file));
-      stage.bar.update();
-      return;
-    }
-    stage.background = { kind, choice, scale: Number(scale) || null, image: null };
-    stage.panel.push();
-    refreshBackground(stage);
-    stage.redraw();
-  }
-  async function showFile(stage, file) {
-    try {
-      const image = await readPicture(file);
-      stage.background = { kind: "file", choice: "file", image };
-      stage.panel.push();
-      stage.bar.update();
-      stage.redraw();
-    } catch (error) {
-      stage.panel.note(
-        error instanceof RangeError ? error.message : t("{0} could not be read as a picture. PNG, JPEG and WebP work.", file.name),
-        true
-      );
-    }
-  }
-  async function readPicture(file) {
-    if (/svg/i.test(file.type)) throw new Error("a drawing without pixels");
-    const url = URL.createObjectURL(file);
-    const picture = new Image();
-    try {
-      await new Promise((loaded, failed) => Object.assign(picture, { onload: loaded, onerror: failed, src: url }));
-      const { naturalWidth: width, naturalHeight: height } = picture;
-      if (width * height > MOST_PIXELS) {
-        throw new RangeError(
-          t("{0} has {1} megapixels: at most {2} can be shown.", file.name, Math.round(width * height / 1e6), MOST_PIXELS / 1e6)
-        );
-      }
-      await picture.decode();
-      const scale = Math.min(1, LONGEST / Math.max(width, height));
-      return await createImageBitmap(picture, {
-        resizeWidth: Math.max(1, Math.round(width * scale)),
-        resizeHeight: Math.max(1, Math.round(height * scale)),
-        resizeQuality: "medium"
-      });
-    } finally {
-      URL.revokeObjectURL(url);
-    }
-  }
-  function hostPicture(stage) {
-    const { tab } = stage.panel;
-    if (stage.background.kind !== "init") return shownPicture(tab);
-    return givenPicture();
-  }
-  function refreshBackground(stage) {
-    const { kind, scale } = stage.background;
-    if (kind === "map") drawWeights(stage, scale);
-    if (!OF_RESULT.includes(kind)) return;
-    const found = hostPicture(stage);
-    if (kind === "words") refreshAttention(stage, found);
-    if (!found) stage.background.image = null;
-    else if (!found.src || stage.background.src !== found.src) takePicture(stage, found);
-  }
-  function drawWeights(stage, scale) {
-    stage.panel.checks.drawMap(scale, (image) => {
-      if (stage.background.kind !== "map") return;
-      stage.background.image = image;
-      stage.redraw();
-    });
-  }
-  function takePicture(stage, found) {
-    stage.background.src = found.src;
-    if (found.tagName === "CANVAS") {
-      stage.background.image = found;
-      return;
-    }
-    const image = new Image();
-    image.onload = () => {
-      stage.background.image = image;
-      stage.redraw();
-    };
-    image.src = found.src;
+  function inheritShare(before, next) {
+    if (before.regions === next.regions || backgroundMode(before) !== "shared") return next;
+    const known = new Set(before.regions.map((region) => region._id));
+    const share = commonShare(before);
+    const isNew = (region) => !known.has(region._id) && region.base_share === 0;
+    if (!next.regions.some(isNew)) return next;
+    return { ...next, regions: next.regions.map((region) => isNew(region) ? { ...region, base_share: share } : region) };
   }
 
   // javascript/src/model/history.js
@@ -407,7 +156,7 @@
   var SETTINGS_DEFAULTS = Object.freeze({
     method: "attention_couple",
     grid: null,
-    base: Object.freeze({ prompt: null, negative: null }),
+    base: Object.freeze({ prompt: null, negative: null, joined: false }),
     common: "",
     overlap: "blend",
     text_from: "regions",
@@ -431,11 +180,15 @@
   var regionSchema = (schema) => schema?.properties?.regions?.items?.properties || {};
   var methodOptions = (schema, method) => schema?.properties?.options?.properties?.[method]?.properties || {};
   function emptyState() {
+    const defaults2 = (
+      /** @type {any} */
+      copy(SETTINGS_DEFAULTS)
+    );
     return {
       version: VERSION,
       enabled: false,
-      .../** @type {any} */
-      copy(SETTINGS_DEFAULTS),
+      ...defaults2,
+      base: { ...defaults2.base, joined: true },
       regions: [makeRegion(), makeRegion()],
       grid: { ratios: "1,1", direction: "columns" }
     };
@@ -479,7 +232,15 @@
   }
   function toJson(state) {
     const { version, enabled, method, regions, ...rest } = state;
-    return { version, enabled, method, regions: regions.map((region) => withoutDefaults(region, REGION_DEFAULTS)), ...shortSettings(rest) };
+    return { version, enabled, method, regions: regions.map(shortRegion), ...shortSettings(rest) };
+  }
+  var shortRegions = /* @__PURE__ */ new WeakMap();
+  function shortRegion(region) {
+    const known = shortRegions.get(region);
+    if (known) return known;
+    const short = withoutDefaults(region, REGION_DEFAULTS);
+    shortRegions.set(region, short);
+    return short;
   }
   function shortSettings(rest) {
     const short = withoutDefaults(rest, SETTINGS_DEFAULTS);
@@ -531,6 +292,20 @@
       }
     };
   }
+  var WORK = ["prompt", "box", "ellipse", "polygon", "mask", "procedural", "combined", "picture"];
+  function asksForRegions(before, next) {
+    if (before.regions === next.regions && before.grid === next.grid) return false;
+    if (next.grid && before.grid !== next.grid && next.regions.length >= before.regions.length) return true;
+    const old = new Map(before.regions.map((region) => [region._id, region]));
+    return next.regions.some((region) => isWork(old.get(region._id), region));
+  }
+  function isWork(before, region) {
+    if (before === region) return false;
+    return WORK.some((field) => region[field] && region[field] !== before?.[field]);
+  }
+  function switchedOn(before, next) {
+    return !before.enabled && !next.enabled && asksForRegions(before, next) ? { ...next, enabled: true } : next;
+  }
 
   // javascript/src/model/geometry/grid.js
   function parseGrid(ratios, direction) {
@@ -572,6 +347,14 @@
       before += sizeOf(item);
       return [start2, before / total2, item];
     });
+  }
+  function ratiosFault(ratios, direction) {
+    try {
+      const count = gridBoxes({ ratios, direction }).length;
+      return count > 256 ? `${count} cells: at most 256 are possible` : "";
+    } catch (error) {
+      return error.message;
+    }
   }
   function cellCount(state) {
     if (!state.grid) return null;
@@ -699,18 +482,35 @@
   function splitCell(state, index, axis) {
     const found = cellOf(state, index);
     if (!found) return state;
-    const { grid, groups, group: group2, cell, first } = found;
+    const { groups, group: group2, cell } = found;
+    const grid = { ...found.grid };
     const regions = state.regions.slice();
     if (axis === "x" === (grid.direction === "columns")) {
       groups[group2].cells.splice(cell, 1, ...Array(2).fill(neat(groups[group2].cells[cell] / 2)));
       regions.splice(index + 1, 0, makeRegion());
       return withGroups(state, grid, groups, regions);
     }
-    const half = neat(groups[group2].size / 2);
-    const cells = groups[group2].cells;
-    groups.splice(group2, 1, { size: half, cells: cells.slice() }, { size: half, cells: cells.slice() });
-    regions.splice(first + cells.length, 0, ...cells.map(() => makeRegion()));
+    const { size, cells } = groups[group2];
+    if (cells.length === 1) {
+      groups.splice(group2, 1, { size: neat(size / 2), cells: [1] }, { size: neat(size / 2), cells: [1] });
+    } else if (groups.length === 1) {
+      grid.direction = grid.direction === "columns" ? "rows" : "columns";
+      groups.splice(0, 1, ...cells.map((part, at) => ({ size: part, cells: at === cell ? [1, 1] : [1] })));
+    } else {
+      return splitBox(useShapes(state), index, axis);
+    }
+    regions.splice(index + 1, 0, makeRegion());
     return withGroups(state, grid, groups, regions);
+  }
+  function splitBox(state, index, axis) {
+    const box = state.regions[index].box || [0, 0, 1, 1];
+    const at = axis === "x" ? 0 : 1;
+    const middle = tidy((box[at] + box[at + 2]) / 2);
+    const [one, other] = [box.slice(), box.slice()];
+    one[at + 2] = other[at] = middle;
+    const regions = state.regions.slice();
+    regions.splice(index, 1, { ...regions[index], box: one }, makeRegion({ box: other, feather: regions[index].feather }));
+    return { ...state, regions };
   }
   function mergeCells(state, index) {
     const found = cellOf(state, index);
@@ -787,6 +587,11 @@
 
   // javascript/src/model/regions.js
   var indexOf = (state, id) => state.regions.findIndex((region) => region._id === id);
+  function stepSpan([from, to], count) {
+    if (typeof from !== "number" || typeof to !== "number") return null;
+    const [first, last] = [Math.ceil(from * count - 1e-9) + 1, Math.ceil(to * count - 1e-9)];
+    return first <= last ? [first, last] : null;
+  }
   function onTop(state, region) {
     if (state.overlap !== "over" || state.grid || !state.regions.length) return region;
     return { ...region, priority: Math.min(1e3, Math.max(...state.regions.map((each) => Number(each.priority) || 0)) + 1) };
@@ -840,40 +645,6 @@
     const regions = state.regions.slice();
     [regions[index], regions[target]] = [regions[target], regions[index]];
     return { ...state, regions };
-  }
-
-  // javascript/src/model/clipboard.js
-  var CLIP = "regional/regions";
-  function copyText(state, ids) {
-    const shaped = state.grid ? useShapes(state) : state;
-    const regions = toJson({ ...shaped, regions: shaped.regions.filter((region) => ids.has(region._id)) }).regions;
-    return JSON.stringify({ [CLIP]: VERSION, regions });
-  }
-  function pasteRegions(text) {
-    if (!text || !text.trim()) throw new Error("The clipboard is empty: copy a region first.");
-    let data;
-    try {
-      data = JSON.parse(text);
-    } catch (error) {
-      throw new Error(
-        `The clipboard holds no regions: ${/^\s*[[{]/.test(text) ? `its JSON is broken (${error.message})` : "it is plain text"}.`
-      );
-    }
-    const version = data && typeof data === "object" ? data[CLIP] || data.version : 1;
-    if (version > VERSION) {
-      throw new Error(`The regions of the clipboard have version ${version}, made by a newer Regional: this one reads up to ${VERSION}.`);
-    }
-    const list = Array.isArray(data) ? data : data && data.grid ? useShapes(fromJson(data)).regions : data && data.regions;
-    if (!Array.isArray(list) || !list.length || !list.every((region) => region && typeof region === "object" && shapeKind(region))) {
-      throw new Error("The clipboard holds JSON, but no regions with a place.");
-    }
-    return list.map((region) => makeRegion(withoutPrivate(region)));
-  }
-  var withoutPrivate = (region) => Object.fromEntries(Object.entries(region).filter(([key]) => !key.startsWith("_")));
-  function addRegions(state, regions) {
-    const free = useShapes(state);
-    const joined = regions.reduce((now, region) => ({ ...now, regions: [...now.regions, onTop(now, region)] }), free);
-    return { ...joined, regions: joined.regions.slice(0, 256) };
   }
 
   // javascript/src/model/geometry/boxes.js
@@ -968,6 +739,89 @@
     const x = { left: frame[0], centre: (frame[0] + frame[2] - width) / 2, right: frame[2] - width }[side];
     const y = { top: frame[1], middle: (frame[1] + frame[3] - height) / 2, bottom: frame[3] - height }[side];
     return shiftBox(box, x === void 0 ? 0 : x - box[0], y === void 0 ? 0 : y - box[1]);
+  }
+
+  // javascript/src/model/selection.js
+  var isFree = (region) => !region._lock;
+  function changeRegions(state, ids, change) {
+    const regions = state.regions.map((region, index) => ids.has(region._id) && isFree(region) ? change(region, index) : region);
+    return regions.every((region, i) => region === state.regions[i]) ? state : { ...state, regions };
+  }
+  function removeRegions(state, ids) {
+    return state.regions.filter((region) => ids.has(region._id) && isFree(region)).reduce((next, region) => canRemove(next) ? removeRegion(next, indexOf(next, region._id)) : next, state);
+  }
+  function duplicateRegions(state, ids) {
+    const made = /* @__PURE__ */ new Set();
+    const next = state.regions.filter((region) => ids.has(region._id)).reduce((now, region) => {
+      const after = duplicateRegion(now, indexOf(now, region._id));
+      made.add(after.regions[indexOf(now, region._id) + 1]._id);
+      return after;
+    }, state);
+    const shifted = state.grid ? next : changeRegions(next, made, (region) => shiftAside(region));
+    return { state: shifted, ids: made };
+  }
+  function shiftAside(region) {
+    const bounds = shapeBounds(region);
+    return mapShape(region, ...boxMap(bounds, shiftBox(bounds, bounds[2] > 0.96 ? -0.04 : 0.04, bounds[3] > 0.96 ? -0.04 : 0.04)));
+  }
+  function reorder(state, from, to) {
+    if (from === to || !state.regions[from] || !state.regions[to]) return state;
+    const regions = state.regions.slice();
+    regions.splice(to, 0, ...regions.splice(from, 1));
+    return { ...state, regions };
+  }
+  function prioritise(state) {
+    return { ...state, regions: state.regions.map((region, index) => ({ ...region, priority: index })) };
+  }
+  var coverByOrder = (state) => state.overlap === "over" && !state.grid ? prioritise(state) : state;
+  function solo(state, index) {
+    const region = state.regions[index];
+    if (state._solo && state._solo.id === region._id) {
+      return { ...state, _solo: null, regions: state.regions.map((each) => ({ ...each, enabled: state._solo.were[each._id] !== false })) };
+    }
+    const were = state._solo ? state._solo.were : Object.fromEntries(state.regions.map((each) => [each._id, each.enabled]));
+    return { ...state, _solo: { id: region._id, were }, regions: state.regions.map((each) => ({ ...each, enabled: each._id === region._id })) };
+  }
+
+  // javascript/src/model/clipboard.js
+  var CLIP = "regional/regions";
+  function copyText(state, ids) {
+    const shaped = state.grid ? useShapes(state) : state;
+    const regions = toJson({ ...shaped, regions: shaped.regions.filter((region) => ids.has(region._id)) }).regions;
+    return JSON.stringify({ [CLIP]: VERSION, regions });
+  }
+  function pasteRegions(text) {
+    if (!text || !text.trim()) throw new Error("The clipboard is empty: copy a region first.");
+    let data;
+    try {
+      data = JSON.parse(text);
+    } catch (error) {
+      throw new Error(
+        `The clipboard holds no regions: ${/^\s*[[{]/.test(text) ? `its JSON is broken (${error.message})` : "it is plain text"}.`
+      );
+    }
+    const version = data && typeof data === "object" ? data[CLIP] || data.version : 1;
+    if (version > VERSION) {
+      throw new Error(`The regions of the clipboard have version ${version}, made by a newer Regional: this one reads up to ${VERSION}.`);
+    }
+    const list = Array.isArray(data) ? data : data && data.grid ? useShapes(fromJson(data)).regions : data && data.regions;
+    if (!Array.isArray(list) || !list.length || !list.every((region) => region && typeof region === "object" && shapeKind(region))) {
+      throw new Error("The clipboard holds JSON, but no regions with a place.");
+    }
+    return list.map((region) => makeRegion(withoutPrivate(region)));
+  }
+  var withoutPrivate = (region) => Object.fromEntries(Object.entries(region).filter(([key]) => !key.startsWith("_")));
+  function besideOthers(state, region) {
+    const place2 = ({ box, ellipse, polygon: polygon2 }) => JSON.stringify([box, ellipse, polygon2]);
+    const taken = new Set(state.regions.map(place2));
+    let moved = region;
+    for (let tries = 0; tries < 20 && shapeKind(region) !== "mask" && taken.has(place2(moved)); tries++) moved = shiftAside(moved);
+    return moved;
+  }
+  function addRegions(state, regions) {
+    const free = useShapes(state);
+    const joined = regions.reduce((now, region) => ({ ...now, regions: [...now.regions, onTop(now, besideOthers(now, region))] }), free);
+    return { ...joined, regions: joined.regions.slice(0, 256) };
   }
 
   // javascript/src/model/geometry/hits.js
@@ -1091,46 +945,18 @@
   }
   var isEmptyMask = (mask) => maskBounds(mask, 1) === null;
 
-  // javascript/src/model/selection.js
-  var isFree = (region) => !region._lock;
-  function changeRegions(state, ids, change) {
-    const regions = state.regions.map((region, index) => ids.has(region._id) && isFree(region) ? change(region, index) : region);
-    return regions.every((region, i) => region === state.regions[i]) ? state : { ...state, regions };
+  // javascript/src/host/server.js
+  var ROUTES = "./regional/v1/";
+  async function callApi(route, { method = "GET", body, signal } = {}) {
+    const options = { method, signal };
+    if (body !== void 0) Object.assign(options, { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    const response = await fetch(ROUTES + route, options);
+    const isJson = (response.headers.get("content-type") || "").includes("json");
+    return { ok: response.ok, status: response.status, data: isJson ? await response.json() : await response.blob() };
   }
-  function removeRegions(state, ids) {
-    return state.regions.filter((region) => ids.has(region._id) && isFree(region)).reduce((next, region) => canRemove(next) ? removeRegion(next, indexOf(next, region._id)) : next, state);
-  }
-  function duplicateRegions(state, ids) {
-    const made = /* @__PURE__ */ new Set();
-    const next = state.regions.filter((region) => ids.has(region._id)).reduce((now, region) => {
-      const after = duplicateRegion(now, indexOf(now, region._id));
-      made.add(after.regions[indexOf(now, region._id) + 1]._id);
-      return after;
-    }, state);
-    const shifted = state.grid ? next : changeRegions(next, made, (region) => shiftAside(region));
-    return { state: shifted, ids: made };
-  }
-  function shiftAside(region) {
-    const bounds = shapeBounds(region);
-    return mapShape(region, ...boxMap(bounds, shiftBox(bounds, bounds[2] > 0.96 ? -0.04 : 0.04, bounds[3] > 0.96 ? -0.04 : 0.04)));
-  }
-  function reorder(state, from, to) {
-    if (from === to || !state.regions[from] || !state.regions[to]) return state;
-    const regions = state.regions.slice();
-    regions.splice(to, 0, ...regions.splice(from, 1));
-    return { ...state, regions };
-  }
-  function prioritise(state) {
-    return { ...state, regions: state.regions.map((region, index) => ({ ...region, priority: index })) };
-  }
-  var coverByOrder = (state) => state.overlap === "over" && !state.grid ? prioritise(state) : state;
-  function solo(state, index) {
-    const region = state.regions[index];
-    if (state._solo && state._solo.id === region._id) {
-      return { ...state, _solo: null, regions: state.regions.map((each) => ({ ...each, enabled: state._solo.were[each._id] !== false })) };
-    }
-    const were = state._solo ? state._solo.were : Object.fromEntries(state.regions.map((each) => [each._id, each.enabled]));
-    return { ...state, _solo: { id: region._id, were }, regions: state.regions.map((each) => ({ ...each, enabled: each._id === region._id })) };
+  function errorText({ status, data }) {
+    const problems = data && data.problems || [];
+    return problems.length ? problems.map((problem) => problem.message).join("\n") : data && data.detail || `The server answered ${status}.`;
   }
 
   // javascript/src/model/masks/deflate.js
@@ -1320,9 +1146,32 @@
     return { ...mask, data: mask.data.map((value) => Math.min(255, Math.round(value / 8) * 8)) };
   }
 
+  // javascript/src/widgets/elements.js
+  var TRANSLATED = ["title", "placeholder", "aria-label"];
+  function el(tag, attributes, ...children) {
+    const node = document.createElement(tag);
+    for (const [key, value] of Object.entries(attributes)) {
+      if (value === void 0 || value === null || value === false) continue;
+      if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+      else if (key === "text") node.textContent = value;
+      else if (key === "localized") node.textContent = t(value);
+      else if (TRANSLATED.includes(key)) node.setAttribute(key, t(value));
+      else if (key === "value" || key === "checked") Object.assign(node, { [key]: value });
+      else node.setAttribute(key, value === true ? "" : value);
+    }
+    node.append(...children.flat().filter((child) => child !== null && child !== void 0));
+    return node;
+  }
+  function svg(tag, attributes, ...children) {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
+    node.append(...children);
+    return node;
+  }
+
   // javascript/src/stage/mask_cache.js
   var MOST = 200;
-  var LONGEST2 = 1024;
+  var LONGEST = 1024;
   var MaskCache = class {
     /**
      * @param {() => void} changed Called when a mask that was asked for has been decoded.
@@ -1468,7 +1317,7 @@
     const picture = new Image();
     picture.src = text;
     await picture.decode();
-    const scale = Math.min(1, LONGEST2 / Math.max(picture.naturalWidth, picture.naturalHeight));
+    const scale = Math.min(1, LONGEST / Math.max(picture.naturalWidth, picture.naturalHeight));
     const width = Math.max(1, Math.round(picture.naturalWidth * scale));
     const height = Math.max(1, Math.round(picture.naturalHeight * scale));
     const canvas = el("canvas", { width, height });
@@ -1781,6 +1630,46 @@
     return { zoom: view.zoom, x: clamp(view.x + dx, 0, room), y: clamp(view.y + dy, 0, room) };
   }
 
+  // javascript/src/stage/full_screen.js
+  function toggleFullScreen({ panel }) {
+    const change = document.fullscreenElement ? document.exitFullscreen() : panel.parts.node.requestFullscreen?.();
+    change?.catch(() => panel.note("The browser does not allow full screen here.", true));
+  }
+
+  // javascript/src/model/colours.js
+  function regionColour(index) {
+    const hue = (262 + index * 137.508) % 360;
+    return hslToRgb(hue, 0.68, 0.56);
+  }
+  function hslToRgb(hue, saturation, lightness) {
+    const reach = saturation * Math.min(lightness, 1 - lightness);
+    return [0, 8, 4].map((offset) => {
+      const k = (offset + hue / 30) % 12;
+      return Math.floor(255 * (lightness - reach * Math.max(-1, Math.min(k - 3, 9 - k, 1))) + 0.5);
+    });
+  }
+  function cssColour(index) {
+    return `rgb(${regionColour(index).join(", ")})`;
+  }
+  function textColour(index) {
+    const [red, green, blue] = regionColour(index);
+    return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000" : "#fff";
+  }
+  function paletteColour(index) {
+    const count = 2 ** Math.floor(Math.log2(Math.max(1, index)));
+    const hue = index ? (index - count + 0.5) * 360 / count : 0;
+    const part = hue / 60;
+    const x = 1 - Math.abs(part % 2 - 1);
+    return [
+      [1, x, 0],
+      [x, 1, 0],
+      [0, 1, x],
+      [0, x, 1],
+      [x, 0, 1],
+      [1, 0, x]
+    ][Math.floor(part) % 6].map((value) => Math.round(64 + 64 * value));
+  }
+
   // javascript/src/model/masks/paint.js
   function falloff(d, r, softness) {
     const core = Math.min(r * (1 - softness), r - 0.5);
@@ -2012,6 +1901,7 @@
   var overlaps = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
   function finishMarquee(stage, gesture) {
     if (!gesture.to && !gesture.kept.size) stage.panel.select([]);
+    if (gesture.to && !stage.panel.selected.size) stage.panel.note("Nothing lies there. Box (R) draws a region.");
   }
   function shapeDraft(stage, gesture, to) {
     gesture.to = to;
@@ -2232,7 +2122,7 @@
     "V select \xB7 R box \xB7 E ellipse \xB7 P polygon \xB7 B brush \xB7 X eraser \xB7 G fill \xB7 [ and ] brush size",
     "Arrows move by 8 pixels (Ctrl: 1), with Shift they resize \xB7 Delete removes \xB7 Ctrl+D duplicates \xB7 N new box",
     "H and J mirror \xB7 Ctrl+A all \xB7 PageUp and PageDown next region, with Shift as well \xB7 Enter goes to its prompt \xB7 Esc lets go",
-    "Ctrl+Z undo \xB7 Ctrl+Y redo \xB7 Ctrl+C, Ctrl+X, Ctrl+V regions as JSON \xB7 + \u2212 0 zoom \xB7 Space and drag pans, or arrows with nothing chosen",
+    "Ctrl+Z undo \xB7 Ctrl+Y redo \xB7 Ctrl+C, Ctrl+X, Ctrl+V regions as JSON \xB7 + \u2212 0 zoom \xB7 F full screen \xB7 Space and drag pans, or arrows with nothing chosen",
     "With a drawing tool the arrows move a crosshair; Space presses and lets go; Enter closes a polygon. Alt: no snapping"
   ];
   function attachKeys(stage) {
@@ -2295,6 +2185,7 @@
     "[": resizeBrush(1 / 1.2),
     "]": resizeBrush(1.2),
     "?": (stage) => stage.panel.note(KEY_HELP.map((line) => t(line)).join("\n")),
+    f: (stage) => toggleFullScreen(stage),
     h: (stage) => stage.panel.act("mirrorX"),
     j: (stage) => stage.panel.act("mirrorY"),
     n: (stage) => stage.panel.addBox()
@@ -2418,6 +2309,7 @@
     down(event) {
       const { stage } = this;
       if (event.pointerType === "mouse" && event.button === 2) return;
+      stage.touched = event.pointerType === "touch";
       stage.canvas.focus({ preventScroll: true });
       stage.canvas.setPointerCapture(event.pointerId);
       this.pressed.set(event.pointerId, event);
@@ -2511,6 +2403,100 @@
     }
   }
 
+  // javascript/src/host/gallery.js
+  function shownPicture(tab) {
+    const all = [...root().querySelectorAll(
+      /** @type {"img"} */
+      `#${tab}_gallery img`
+    )];
+    const images = all.filter((image) => image.getClientRects().length);
+    return images.sort((a, b) => b.getBoundingClientRect().width - a.getBoundingClientRect().width)[0] || null;
+  }
+  function givenPicture() {
+    const found = find("#img2img_image img, #img2img_image canvas");
+    return found && (found.naturalWidth || found.tagName === "CANVAS") ? found : null;
+  }
+  function pictureBox(image) {
+    const frame = image.getBoundingClientRect();
+    const ratio2 = image.naturalWidth / image.naturalHeight || 1;
+    if (getComputedStyle(image).objectFit !== "contain") return frame;
+    const width = Math.min(frame.width, frame.height * ratio2);
+    const height = width / ratio2;
+    return { left: frame.left + (frame.width - width) / 2, top: frame.top + (frame.height - height) / 2, width, height };
+  }
+  function shownImage(tab, shown2, count) {
+    const thumbs = [
+      ...root().querySelectorAll(
+        /** @type {"img"} */
+        `#${tab}_gallery .thumbnail-item img, #${tab}_gallery .grid-wrap img`
+      )
+    ];
+    const at = thumbs.findIndex((image) => shown2 && image.src === shown2.src);
+    return clamp(at - Math.max(0, thumbs.length - count), 0, Math.max(0, count - 1));
+  }
+
+  // javascript/src/stage/attention_maps.js
+  var EVERY = 1500;
+  var PENDING = "The next picture shows where the words of each region are looked at.";
+  var NONE = "No attention was kept of this picture: the method works without attention of its own regions, or its regions have no words.";
+  function tintLevels({ grid: [height, width], levels }, [red, green, blue]) {
+    const bytes = Uint8Array.from(atob(levels), (letter) => letter.charCodeAt(0));
+    const canvas = el("canvas", { width, height });
+    const context = (
+      /** @type {CanvasRenderingContext2D} */
+      canvas.getContext("2d")
+    );
+    const pixels = context.createImageData(width, height);
+    const least = bytes.reduce((low, level) => Math.min(low, level), 255);
+    const reach = Math.max(1, 255 - least);
+    bytes.forEach((level, at) => pixels.data.set([red, green, blue, 255 * ((level - least) / reach) ** 1.5], at * 4));
+    context.putImageData(pixels, 0, 0);
+    return canvas;
+  }
+  async function refreshAttention(stage, shown2) {
+    const { panel, background } = stage;
+    background.timer = background.timer || setInterval(() => again(stage, background), EVERY);
+    const src = shown2 ? shown2.src : "";
+    if (background.waits) return;
+    background.waits = true;
+    const answer = await callApi(`attention/${encodeURIComponent(panel.mapsName)}`).catch(() => null);
+    background.waits = false;
+    const key = `${src} ${answer ? `${answer.status} ${answer.data.serial}` : ""}`;
+    if (stage.background !== background || key === background.key) return;
+    background.key = key;
+    const images = answer && answer.ok ? answer.data.images : [];
+    background.words = images[shownImage(panel.tab, shown2, images.length)] || null;
+    background.tints = /* @__PURE__ */ new Map();
+    panel.note(attentionNote(answer, background));
+    stage.redraw();
+  }
+  function attentionNote(answer, { words }) {
+    if (!answer) return "The server does not answer.";
+    if (!answer.ok || !answer.data.images.length) return PENDING;
+    return words && words.length ? "" : NONE;
+  }
+  function again(stage, background) {
+    if (stage.background !== background || !stage.canvas.isConnected) clearInterval(background.timer);
+    else if (stage.panel.visible() && !document.hidden) refreshAttention(stage, shownPicture(stage.panel.tab));
+  }
+  function drawAttention(context, { words, tints }, { at, chosen, state }) {
+    const [x0, y0] = at(0, 0);
+    const [x1, y1] = at(1, 1);
+    context.save();
+    context.fillStyle = "rgba(0, 0, 0, 0.35)";
+    context.fillRect(x0, y0, x1 - x0, y1 - y0);
+    const some = state.regions.some((region) => chosen.has(region._id));
+    for (const map of words || []) {
+      const region = state.regions[map.region];
+      if (some && !(region && chosen.has(region._id))) continue;
+      const tint = tints?.get(map.region) || tintLevels(map, regionColour(map.region));
+      tints?.set(map.region, tint);
+      context.globalAlpha = 0.85;
+      context.drawImage(tint, x0, y0, x1 - x0, y1 - y0);
+    }
+    context.restore();
+  }
+
   // javascript/src/stage/drawing.js
   var css = ([red, green, blue], alpha = 1) => `rgba(${red}, ${green}, ${blue}, ${alpha})`;
   function tracePath(context, region, bounds, at) {
@@ -2547,7 +2533,7 @@
     const text = view.isGrid ? void 0 : maskText(region);
     if (text !== void 0) {
       const tint = view.masks.tint(text, colour);
-      context.globalAlpha = Math.min(1, alpha * 1.6);
+      context.globalAlpha = Math.min(1, Math.max(alpha, 0.12) * 1.6);
       const [x0, y0] = view.at(0, 0);
       const [x1, y1] = view.at(1, 1);
       if (tint && view.hidden !== region._id) context.drawImage(tint, x0, y0, x1 - x0, y1 - y0);
@@ -2636,6 +2622,17 @@
       drawKnob(context, (a[0] + b[0]) / 2, (a[1] + b[1]) / 2, true);
     }
   }
+  function drawMarquee(context, box, at) {
+    const [x0, y0] = at(box[0], box[1]);
+    const [x1, y1] = at(box[2], box[3]);
+    context.save();
+    context.fillStyle = "rgba(255, 255, 255, 0.15)";
+    context.fillRect(x0, y0, x1 - x0, y1 - y0);
+    context.setLineDash([4, 3]);
+    context.strokeStyle = "#fff";
+    context.strokeRect(x0, y0, x1 - x0, y1 - y0);
+    context.restore();
+  }
   function drawGuides(context, guides, at) {
     context.save();
     context.strokeStyle = "#f0f";
@@ -2675,6 +2672,122 @@
     });
   }
 
+  // javascript/src/widgets/files.js
+  var PICTURES = "image/png,image/jpeg,image/webp,image/bmp,image/gif,image/svg+xml,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.gif,.svg,.tif,.tiff";
+  var MEGABYTE = 1024 * 1024;
+  var LARGEST = 45 * MEGABYTE;
+  function download(name, blob) {
+    const url = URL.createObjectURL(blob);
+    el("a", { href: url, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1e4);
+  }
+  function chooseFile(accept, take) {
+    const input = el("input", { type: "file", accept, onchange: () => input.files && input.files.length && take(input.files[0]) });
+    input.click();
+    return input;
+  }
+  function readFile(file) {
+    if (file.size > LARGEST) {
+      const size = Math.round(file.size / MEGABYTE);
+      return Promise.reject(new Error(t("{0} has {1} MB: at most {2} can be read.", file.name, size, LARGEST / MEGABYTE)));
+    }
+    return new Promise((resolve, reject) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(String(reader.result));
+      reader.onerror = () => reject(new Error(t("{0} could not be read.", file.name)));
+      reader.readAsDataURL(file);
+    });
+  }
+
+  // javascript/src/stage/background.js
+  var OF_RESULT = ["result", "init", "words"];
+  var MOST_PIXELS = 64e6;
+  var LONGEST2 = 2048;
+  function setBackground(stage, choice) {
+    const [kind, scale] = choice.split(":");
+    if (kind === "file") {
+      chooseFile("image/png,image/jpeg,image/webp", (file) => showFile(stage, file));
+      stage.bar.update();
+      return;
+    }
+    stage.panel.note("");
+    stage.background = { kind, choice, scale: Number(scale) || null, image: null };
+    stage.panel.push();
+    refreshBackground(stage);
+    stage.redraw();
+  }
+  async function showFile(stage, file) {
+    try {
+      const image = await readPicture(file);
+      stage.background = { kind: "file", choice: "file", image };
+      stage.panel.push();
+      stage.bar.update();
+      stage.redraw();
+    } catch (error) {
+      stage.panel.note(
+        error instanceof RangeError ? error.message : t("{0} could not be read as a picture. PNG, JPEG and WebP work.", file.name),
+        true
+      );
+    }
+  }
+  async function readPicture(file) {
+    if (/svg/i.test(file.type)) throw new Error("a drawing without pixels");
+    const url = URL.createObjectURL(file);
+    const picture = new Image();
+    try {
+      await new Promise((loaded, failed) => Object.assign(picture, { onload: loaded, onerror: failed, src: url }));
+      const { naturalWidth: width, naturalHeight: height } = picture;
+      if (width * height > MOST_PIXELS) {
+        throw new RangeError(
+          t("{0} has {1} megapixels: at most {2} can be shown.", file.name, Math.round(width * height / 1e6), MOST_PIXELS / 1e6)
+        );
+      }
+      await picture.decode();
+      const scale = Math.min(1, LONGEST2 / Math.max(width, height));
+      return await createImageBitmap(picture, {
+        resizeWidth: Math.max(1, Math.round(width * scale)),
+        resizeHeight: Math.max(1, Math.round(height * scale)),
+        resizeQuality: "medium"
+      });
+    } finally {
+      URL.revokeObjectURL(url);
+    }
+  }
+  function hostPicture(stage) {
+    const { tab } = stage.panel;
+    if (stage.background.kind !== "init") return shownPicture(tab);
+    return givenPicture();
+  }
+  function refreshBackground(stage) {
+    const { kind, scale } = stage.background;
+    if (kind === "map") drawWeights(stage, scale);
+    if (!OF_RESULT.includes(kind)) return;
+    const found = hostPicture(stage);
+    if (kind === "words") refreshAttention(stage, found);
+    if (!found) stage.background.image = null;
+    else if (!found.src || stage.background.src !== found.src) takePicture(stage, found);
+  }
+  function drawWeights(stage, scale) {
+    stage.panel.checks.drawMap(scale, (image) => {
+      if (stage.background.kind !== "map") return;
+      stage.background.image = image;
+      stage.redraw();
+    });
+  }
+  function takePicture(stage, found) {
+    stage.background.src = found.src;
+    if (found.tagName === "CANVAS") {
+      stage.background.image = found;
+      return;
+    }
+    const image = new Image();
+    image.onload = () => {
+      stage.background.image = image;
+      stage.redraw();
+    };
+    image.src = found.src;
+  }
+
   // javascript/src/stage/render.js
   function drawStage(stage) {
     const { context, state } = stage;
@@ -2693,19 +2806,20 @@
       masks: stage.masks,
       boundsOf: (each, index) => stage.boundsOf(each, index),
       labels: true,
-      alpha: isMap ? 0 : void 0,
+      alpha: isMap || stage.background.image || stage.live ? 0 : void 0,
       hidden: stage.paint ? stage.paint.id : void 0
     });
     if (stage.paint) drawPaint(context, stage.paint, at);
     if (stage.polygon) drawPolygon(context, stage.polygon, at);
     drawChosen(stage, state, at);
     if (state.grid) drawDividers(context, state.grid, at);
+    if (stage.gesture?.kind === "marquee" && stage.gesture.to) drawMarquee(context, boxBetween(stage.gesture.from, stage.gesture.to), at);
     if (stage.guides) drawGuides(context, stage.guides, at);
     if (stage.cursor) drawCursor(stage, stage.cursor, at);
   }
   function drawBackground(stage, at) {
     const { context, background } = stage;
-    const { image } = background;
+    const image = OF_RESULT.includes(background.kind) && stage.live ? stage.live : background.image;
     if (!image || !(image.complete === void 0 || image.complete) || !(image.naturalWidth || image.width)) return;
     const [x0, y0] = at(0, 0);
     const [x1, y1] = at(1, 1);
@@ -2787,6 +2901,7 @@
     zoomIn: "M7 2.500a4.500 4.500 0 1 0 0 9 4.500 4.500 0 0 0 0-9zM10.500 10.500l3.500 3.500M5 7h4M7 5v4",
     zoomOut: "M7 2.500a4.500 4.500 0 1 0 0 9 4.500 4.500 0 0 0 0-9zM10.500 10.500l3.500 3.500M5 7h4",
     fit: "M2.500 6V2.500H6M10 2.500h3.500V6M13.500 10v3.500H10M6 13.500H2.500V10",
+    full: "M2.500 2.500h11v11h-11zM5 7V5h2M11 9v2H9",
     eye: "M1.500 8C4 4 12 4 14.500 8 12 12 4 12 1.500 8zM8 6.200a1.800 1.800 0 1 0 0 3.600 1.800 1.800 0 0 0 0-3.600z",
     eyeOff: "M1.500 8C4 4 12 4 14.500 8 12 12 4 12 1.500 8zM3 13L13 3",
     solo: "M8 2.500l1.700 3.600 3.800.500-2.800 2.700.7 3.900L8 11.300l-3.400 1.900.7-3.900L2.500 6.600l3.800-.5z",
@@ -2848,7 +2963,7 @@
     const parts = createParts(stage);
     const { acts, cells, snap, zoomOut, zoomIn, fit } = parts;
     const groups = [group(...parts.toolButtons), group(...Object.values(acts)), group(parts.align, ...Object.values(cells)), parts.brush];
-    const bottom = [parts.background, group(snap, zoomOut, zoomIn, fit), parts.overlay, parts.caption];
+    const bottom = [parts.background, group(snap, zoomOut, zoomIn, fit, parts.full), parts.overlay, parts.caption];
     return {
       top: el("div", { class: "rg-toolbar", role: "toolbar", "aria-label": "Tools of the layout" }, groups),
       bottom: el("div", { class: "rg-toolbar rg-caption" }, bottom),
@@ -2935,7 +3050,8 @@
       overlay: el("label", overlayTitle, overlay, el("span", { localized: "over the result" })),
       zoomIn: tool("zoomIn", "Zoom in", () => stage.zoom(1.5), { key: "+" }),
       zoomOut: tool("zoomOut", "Zoom out", () => stage.zoom(1 / 1.5), { key: "-" }),
-      fit: tool("fit", "Show all", () => stage.fit(), { key: "0" })
+      fit: tool("fit", "Show all", () => stage.fit(), { key: "0" }),
+      full: tool("full", "Full screen", () => toggleFullScreen(stage), { key: "F", "data-action": "full-screen" })
     };
   }
   function update(stage, parts) {
@@ -3000,9 +3116,12 @@
       this.polygon = null;
       this.active = false;
       this.space = false;
+      this.touched = false;
+      this.freed = "";
       this.waiting = false;
       this.box = { width: 0, height: 0, ratio: 1 };
-      this.background = { kind: "none", image: null };
+      this.background = { kind: "result", choice: "result", image: null };
+      this.live = null;
       this.masks = new MaskCache(this.redraw.bind(this), this.size.bind(this));
       this.canvas = el("canvas", CANVAS);
       this.context = /** @type {CanvasRenderingContext2D} */
@@ -3027,9 +3146,12 @@
     }
     update() {
       const { width, height } = this.panel.size();
-      this.frame.style.aspectRatio = `${width} / ${height}`;
-      this.frame.style.setProperty("--rg-ratio", String(width / height));
+      const ratio2 = `${width} / ${height}`;
       this.bar.update();
+      if (this.frame.dataset.ratio === ratio2 && this.box.width) return void this.redraw();
+      this.frame.dataset.ratio = ratio2;
+      this.frame.style.aspectRatio = ratio2;
+      this.frame.style.setProperty("--rg-ratio", String(width / height));
       this.resize();
     }
     /**
@@ -3039,17 +3161,15 @@
      */
     commit(key) {
       const next = this.draft;
-      this.draft = null;
-      this.guides = null;
+      const hadGrid = Boolean(this.panel.store.get().grid);
+      Object.assign(this, { draft: null, guides: null });
       if (next) this.panel.edit(() => next, { key });
       else this.redraw();
+      if (next && hadGrid && !next.grid && this.freed) this.panel.note(this.freed);
+      this.freed = "";
     }
     cancel() {
-      this.draft = null;
-      this.guides = null;
-      this.paint = null;
-      this.polygon = null;
-      this.gesture = null;
+      Object.assign(this, { draft: null, guides: null, paint: null, polygon: null, gesture: null });
       this.redraw();
     }
     /**
@@ -3090,9 +3210,7 @@
       const state = this.panel.store.get();
       if (!state.grid) return state;
       const isEmpty = state.regions.every(isBlank);
-      this.panel.note(
-        isEmpty ? "Your drawing takes the place of the empty grid." : "The grid has become free shapes, so that you can draw."
-      );
+      this.freed = isEmpty ? "Your drawing took the place of the empty grid." : "The grid has become free shapes, so that you can draw.";
       return isEmpty ? { ...useShapes(state), regions: [] } : useShapes(state);
     }
     /**
@@ -3103,7 +3221,6 @@
     announce(text) {
       this.liveText.textContent = t(text);
     }
-    // ------------------------------------------------ coordinates
     resize() {
       const box = this.frame.getBoundingClientRect();
       const ratio2 = Math.min(2, window.devicePixelRatio || 1);
@@ -3187,7 +3304,6 @@
       this.bar.update();
       this.redraw();
     }
-    // ------------------------------------------------ drawing and tools
     redraw() {
       if (this.waiting) return;
       this.waiting = true;
@@ -3453,7 +3569,7 @@
           height,
           masks: stage.masks,
           labels: true,
-          alpha: 0.12,
+          alpha: 0,
           boundsOf: (state, index) => stage.boundsOf(state, index)
         }
       );
@@ -3465,6 +3581,174 @@
       update2();
     }
     return { update: update2, show: show2 };
+  }
+
+  // javascript/src/panel/keys.js
+  function attachPanelKeys(panel, node) {
+    node.addEventListener("keydown", (event) => {
+      const target = (
+        /** @type {HTMLElement} */
+        event.target
+      );
+      const taken = isTyping(target) ? inText(panel, event, target) : withCtrl2(panel, event);
+      if (!taken) return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  }
+  function withCtrl2(panel, event) {
+    const key = event.key.toLowerCase();
+    if (!(event.ctrlKey || event.metaKey) || !["z", "y"].includes(key)) return false;
+    if (key === "y" || event.shiftKey) panel.redo();
+    else panel.undo();
+    return true;
+  }
+  function inText(panel, event, target) {
+    if (event.key === "Escape" && panel.stage.tool !== "select") {
+      panel.stage.setTool("select");
+      panel.stage.canvas.focus({ preventScroll: true });
+      return true;
+    }
+    const step2 = event.key === "PageDown" ? 1 : event.key === "PageUp" ? -1 : 0;
+    if (!step2 || target.tagName !== "TEXTAREA") return false;
+    const { regions } = panel.store.get();
+    const at = regions.findIndex((_, index) => target.dataset.field === `regions[${index}].prompt`);
+    if (at < 0 && target.dataset.action !== "background-prompt") return false;
+    if (at + step2 < 0) panel.list.background.focus();
+    else panel.focusPrompt(Math.min(at + step2, regions.length - 1));
+    return true;
+  }
+
+  // javascript/src/panel/regions/background_row.js
+  var MODES = [
+    ["joined", "joined to every region"],
+    ["apart", "only where no region is"],
+    ["shared", "mixed into regions by"],
+    ["own", "each region has its share"]
+  ];
+  var MODE_HELP = "How the prompt of the whole picture acts where regions are";
+  var SHARE_HELP = "Share of the main prompt inside every region, in per cent";
+  function backgroundRow(panel) {
+    const parts = { ...textParts(panel), ...modeParts(panel) };
+    const head = el(
+      "div",
+      { class: "rg-head" },
+      el("strong", { class: "rg-background-name", localized: "Background" }),
+      parts.mode,
+      parts.share
+    );
+    const node = el("div", { class: "rg-background", "data-field": "base", tabindex: "-1" }, head, parts.text, parts.own);
+    return {
+      node,
+      focus: () => parts.text.focus({ preventScroll: true }),
+      update: (state) => updateRow(panel, parts, state)
+    };
+  }
+  function textParts(panel) {
+    const write = () => {
+      if (panel.store.get().base.prompt === null) writePrompt(panel.tab, "prompt", text.value);
+      else panel.edit((state) => setField(state, "base.prompt", text.value), { key: "field:base.prompt" });
+    };
+    const text = el("textarea", {
+      rows: 1,
+      spellcheck: "false",
+      class: "scroll-hide",
+      "aria-label": "Background: the main prompt",
+      placeholder: "the main prompt: what the whole picture shows",
+      "data-action": "background-prompt",
+      oninput: write
+    });
+    const back = button("Use the main prompt", () => panel.edit((state) => setField(state, "base.prompt", null)), {
+      "data-action": "background-main"
+    });
+    const own = el("div", { class: "rg-row rg-hint" }, el("span", { localized: "A base prompt stands in place of the main prompt." }), back);
+    return { text, own };
+  }
+  function modeParts(panel) {
+    const mode = el(
+      "select",
+      {
+        "aria-label": MODE_HELP,
+        title: MODE_HELP,
+        "data-field": "base.joined",
+        "data-action": "background-mode",
+        onchange: () => panel.edit((state) => setBackgroundMode(state, mode.value))
+      },
+      MODES.map(([value, words]) => el("option", { value, localized: words, hidden: value === "own" }))
+    );
+    const take = () => {
+      const value = parseNumber(percent.value);
+      const share2 = typeof value === "number" ? value / 100 : value === void 0 ? 0 : value;
+      panel.edit((state) => withShare(state, share2), { key: "background-share" });
+    };
+    const percent = el("input", { type: "text", inputmode: "decimal", "aria-label": SHARE_HELP, title: SHARE_HELP, oninput: take });
+    const share = el("label", { class: "rg-check rg-percent", "data-action": "background-share" }, percent, el("span", { text: "%" }));
+    return { mode, percent, share };
+  }
+  function updateRow(panel, { text, own, mode, percent, share }, state) {
+    const isOwn = state.base.prompt !== null;
+    const shown2 = isOwn ? String(state.base.prompt) : panel.prompts().prompt;
+    if (text.value !== shown2) text.value = shown2;
+    text.setAttribute("aria-label", t(isOwn ? "Background: the base prompt" : "Background: the main prompt"));
+    own.hidden = !isOwn;
+    const chosen = backgroundMode(state);
+    if (mode.value !== chosen) mode.value = chosen;
+    share.hidden = chosen !== "shared";
+    const per = commonShare(state);
+    if (per !== null && document.activeElement !== percent) percent.value = String(Math.round(per * 1e3) / 10);
+  }
+
+  // javascript/src/model/words/messages.js
+  var LABEL = /^Region (\d+)(?: \(.*?\))?:? (.*)$/s;
+  var MANY = 3;
+  var split = (text) => {
+    const found = LABEL.exec(text);
+    return found ? { index: Number(found[1]) - 1, words: found[2] } : null;
+  };
+  function byWords(warnings) {
+    const found = /* @__PURE__ */ new Map();
+    for (const part of warnings.map(split)) if (part) found.set(part.words, [...found.get(part.words) || [], part.index]);
+    return found;
+  }
+  function regionWarnings(warnings) {
+    const cards = /* @__PURE__ */ new Map();
+    for (const [words, indices] of byWords(warnings)) {
+      if (indices.length < MANY) indices.forEach((index) => cards.set(index, [...cards.get(index) || [], words]));
+    }
+    return cards;
+  }
+  function generalWarnings(warnings) {
+    const many = [...byWords(warnings)].filter(([, indices]) => indices.length >= MANY);
+    const lines2 = many.map(([words, indices]) => `Regions ${ranges(indices)}: each ${words}`);
+    return [...warnings.filter((text) => !split(text)), ...lines2];
+  }
+  function ranges(indices) {
+    const spans2 = [];
+    for (const index of indices) {
+      const last = spans2[spans2.length - 1];
+      if (last && index === last[1] + 1) last[1] = index;
+      else spans2.push([index, index]);
+    }
+    return spans2.map(([a, b]) => a === b ? `${a + 1}` : b === a + 1 ? `${a + 1}, ${b + 1}` : `${a + 1} to ${b + 1}`).join(", ");
+  }
+  var PARTS = /^text_from "\w+" splits the (negative prompt|prompt) into (\d+) parts?, but there (?:is|are) (\d+) regions?\.$/;
+  var NAMES = {
+    text_from: "Region texts",
+    base_share: "Base share",
+    cfg_scale: "CFG scale",
+    "grid.ratios": "Sizes",
+    overlap: "Where regions overlap"
+  };
+  function panelWords(text) {
+    const parts = PARTS.exec(text);
+    if (parts) {
+      return `The main ${parts[1]} has ${parts[2]} part${parts[2] === "1" ? "" : "s"} for ${parts[3]} region${parts[3] === "1" ? "" : "s"}.`;
+    }
+    return text.replace(/\b(text_from|base_share|cfg_scale|grid\.ratios|overlap)\b(?=[ :])/g, (name) => NAMES[name]);
+  }
+  function firstWords(text) {
+    const words = String(text || "").replace(/<[^<>]*>/g, " ").replace(/\s+/g, " ").trim();
+    return words.length > 40 ? `${words.slice(0, 39).trimEnd()}\u2026` : words;
   }
 
   // javascript/src/model/prompt/networks.js
@@ -3498,7 +3782,11 @@
       ),
       up: act2("up", "Move up", move(-1)),
       down: act2("down", "Move down", move(1)),
-      remove: act2("remove", "Remove", removeUnlocked)
+      remove: tool("remove", "Remove", () => {
+        const at = index();
+        panel.edit((state) => removeUnlocked(state, at));
+        panel.list.focusAfterRemoval(at);
+      })
     };
     const node = el("div", { class: "rg-head" }, grip, swatch, name.node, Object.values(buttons));
     return {
@@ -3507,7 +3795,6 @@
       /** @type {(state: State, region: Region, position: number) => void} */
       update(state, region, position) {
         swatch.textContent = String(position + 1);
-        name.input.placeholder = t("Region {0}", position + 1);
         dressButtons(buttons, state, region, position);
       }
     };
@@ -4028,7 +4315,7 @@
   }
 
   // javascript/src/panel/regions/shape_inputs.js
-  var NAMES = { procedural: "computed", words: "words of the base prompt" };
+  var NAMES2 = { procedural: "computed", words: "words of the base prompt" };
   function drawShapeInputs(panel, holder, state, region, at) {
     if (state.grid) {
       holder.replaceChildren();
@@ -4040,7 +4327,7 @@
       "select",
       { "data-field": at("shape")(), "aria-label": "Shape", onchange: () => changeKind(panel, index(), select2.value) },
       kind ? null : el("option", { value: "", localized: "choose\u2026" }),
-      SHAPE_KINDS.map((value) => el("option", { value, localized: NAMES[value] || value }))
+      SHAPE_KINDS.map((value) => el("option", { value, localized: NAMES2[value] || value }))
     );
     select2.value = kind || "";
     const { nodes, fields } = kind ? shapeInputs(panel, kind, region, at) : { nodes: [], fields: [] };
@@ -4100,6 +4387,7 @@
 
   // javascript/src/panel/regions/card.js
   var NUMBERS = ["weight", "base_share", "feather", "priority"];
+  var MANY2 = 4;
   var ELSEWHERE = ["prompt", "negative", "name", "enabled", "steps", ...SHAPE_KINDS];
   var STEP_HELP = ["Share of the steps after which this region begins, 0 to 1", "Share of the steps after which this region ends, 0 to 1"];
   function createCard(panel, id) {
@@ -4128,7 +4416,18 @@
     const node = el("div", { class: "rg-region", role: "group", tabindex: "-1", ...choose2 }, parts);
     attachDrag(panel, node, head.grip, index);
     const update2 = cardUpdate(panel, { node, head, fields, extras, more, at });
-    return { node, prompt: fields.prompt.input, tokens: extras.tokens, warning: extras.warning, update: update2 };
+    const seen = null;
+    return {
+      node,
+      prompt: fields.prompt.input,
+      tokens: extras.tokens,
+      warning: extras.warning,
+      update: update2,
+      seen: (
+        /** @type {unknown[] | null} */
+        seen
+      )
+    };
   }
   function cardExtras(tokens) {
     return {
@@ -4178,7 +4477,7 @@
     const step2 = (side, label) => numberField(panel, at(`steps[${side}]`), label, { min: 0, max: 1, fallback: side, whenEmpty: side, title: STEP_HELP[side] });
     return {
       tokens,
-      numbers: [...numbers, step2(0, "From step"), step2(1, "To step")],
+      numbers: [...numbers, step2(0, "From step"), step2(1, "To step"), stepsField(panel, id)],
       name: lineField(panel, at("name"), { label: labelOf("name", schema.name), title: "Name, for you and for messages", maxlength: 200 }),
       prompt: promptField(panel, at("prompt"), labelOf("prompt", schema.prompt), {
         id: `regional_${panel.tab}_prompt_${id}`,
@@ -4190,19 +4489,66 @@
       })
     };
   }
+  function stepsField(panel, id) {
+    const node = el("span", { class: "rg-hint rg-wide", "data-action": "steps-hint" });
+    const update2 = (state) => {
+      const count = samplingSteps(panel.tab);
+      const steps = state.regions[indexOf(state, id)]?.steps || [];
+      const span = count ? stepSpan(steps, count) : null;
+      node.textContent = span ? t("acts in the steps {0} to {1} of {2}", ...span, count) : "";
+    };
+    return { node, input: node, update: update2 };
+  }
   function dressCard(node, fields, extras, state, region, position) {
     node.dataset.field = `regions[${position}]`;
     node.setAttribute("aria-label", t("Region {0}", position + 1));
     node.style.setProperty("--rg-colour", cssColour(position));
     node.style.setProperty("--rg-on-colour", textColour(position));
     node.classList.toggle("rg-muted", region.enabled === false);
-    const split = state.text_from !== "regions";
-    fields.prompt.name.textContent = t(split ? "Added to this region's part of the main prompt" : "Prompt");
-    fields.prompt.input.placeholder = t(split ? "nothing added" : "what is in this region");
+    fields.name.input.placeholder = state.regions.length > MANY2 && firstWords(region.prompt) || t("Region {0}", position + 1);
+    const split2 = state.text_from !== "regions";
+    fields.prompt.name.textContent = t(split2 ? "Added to this region's part of the main prompt" : "Prompt");
+    fields.prompt.input.placeholder = t(split2 ? "nothing added" : "what is in this region");
     const chips = findNetworks(region.prompt).map(
       ({ kind, name, weight }) => el("span", { class: "rg-chip", title: t("{0}, strength {1}", kind, weight), text: `${name} ${weight}` })
     );
     extras.networks.replaceChildren(...chips);
+  }
+
+  // javascript/src/panel/regions/list_tools.js
+  var LONG = 8;
+  var fits = (region, index, words) => !words || String(index + 1) === words || `${region.name} ${region.prompt}`.toLowerCase().includes(words.toLowerCase());
+  function listTools(list) {
+    const { panel } = list;
+    const found = el("span", { class: "rg-hint", role: "status" });
+    const search = el("input", {
+      type: "text",
+      placeholder: "search: name, words, number",
+      "aria-label": "Search the regions",
+      "data-action": "search",
+      oninput: () => update2(panel.store.get())
+    });
+    const all = (enabled) => panel.edit((state) => ({ ...state, _solo: null, regions: state.regions.map((region) => ({ ...region, enabled })) }));
+    const node = el(
+      "div",
+      { class: "rg-row rg-list-tools", hidden: true },
+      search,
+      button("All on", () => all(true), { "data-action": "all-on" }),
+      button("All off", () => all(false), { "data-action": "all-off" }),
+      found
+    );
+    function update2(state) {
+      node.hidden = state.regions.length <= LONG;
+      const words = node.hidden ? "" : search.value.trim();
+      const shown2 = state.regions.filter((region, index) => {
+        const card = list.cards.get(region._id);
+        const isShown = fits(region, index, words);
+        if (card && card.node.hidden === isShown) card.node.hidden = !isShown;
+        return isShown;
+      });
+      found.textContent = words ? t("{0} of {1}", shown2.length, state.regions.length) : "";
+    }
+    return { node, update: update2 };
   }
 
   // javascript/src/model/prompt/grid_keys.js
@@ -4257,7 +4603,7 @@
       ...state,
       text_from: "break",
       common: "",
-      base: { prompt: null, negative: negatives ? null : state.base.negative },
+      base: { ...state.base, prompt: null, negative: negatives ? null : state.base.negative },
       regions
     };
     return {
@@ -4411,6 +4757,7 @@
     const { state, notes } = importPrompt(panel.store.get(), prompt, negative);
     if (state !== panel.store.get()) panel.edit(() => state);
     panel.note(notes.join("\n"));
+    panel.ofPrompt = prompt;
   }
   function writeMainPrompt(panel) {
     const { state, prompt, negative, notes } = exportPrompt(panel.store.get(), panel.prompts());
@@ -4430,12 +4777,22 @@
       this.cards = /* @__PURE__ */ new Map();
       this.counted = "";
       this.countSoon = debounce(() => this.countTokens(), 400);
+      this.background = backgroundRow(panel);
+      this.tools = listTools(this);
       this.body = el("div", { class: "rg-cards" });
       const add = button("+ Add region", () => this.add(), { class: "rg-button rg-add", "data-action": "add" });
-      const split = button("Split main prompt", () => splitMainPrompt(panel), { "data-action": "import", title: SPLIT_HELP });
+      const split2 = button("Split main prompt", () => splitMainPrompt(panel), { "data-action": "import", title: SPLIT_HELP });
       const write = button("Write main prompt", () => writeMainPrompt(panel), { "data-action": "export", title: WRITE_HELP });
-      const row = el("div", { class: "rg-row" }, split, write);
-      this.node = el("div", { class: "rg-regions", "data-field": "regions", tabindex: "-1" }, this.body, add, row);
+      const row = el("div", { class: "rg-row" }, split2, write);
+      this.node = el(
+        "div",
+        { class: "rg-regions", "data-field": "regions", tabindex: "-1" },
+        this.background.node,
+        this.tools.node,
+        this.body,
+        add,
+        row
+      );
     }
     add() {
       this.panel.addBox();
@@ -4444,6 +4801,7 @@
     /** @param {State} state */
     update(state) {
       const { cards, body } = this;
+      this.background.update(state);
       const ids = new Set(state.regions.map((region) => region._id));
       for (const [id, card] of cards) {
         if (ids.has(id)) continue;
@@ -4454,8 +4812,12 @@
         const card = cards.get(region._id) || createCard(this.panel, region._id);
         cards.set(region._id, card);
         if (body.children[index] !== card.node) body.insertBefore(card.node, body.children[index] || null);
-        card.update(state, region, index);
+        const seen = [region, index, state.regions.length, Boolean(state.grid), state.text_from, state._solo];
+        if (!card.seen || seen.some((value, at) => value !== card.seen?.[at])) card.update(state, region, index);
+        card.seen = seen;
       });
+      this.node.classList.toggle("rg-many", state.regions.length > MANY2);
+      this.tools.update(state);
       this.mark();
       this.countSoon();
     }
@@ -4463,6 +4825,7 @@
     mark() {
       for (const [id, card] of this.cards) {
         const chosen = this.panel.selected.has(id);
+        if (card.node.getAttribute("aria-current") === String(chosen)) continue;
         card.node.classList.toggle("rg-chosen", chosen);
         card.node.setAttribute("aria-current", String(chosen));
       }
@@ -4490,20 +4853,30 @@
       const region = this.panel.store.get().regions[index];
       const card = region && this.cards.get(region._id);
       if (!card) return false;
+      if (!this.panel.selected.has(region._id)) this.panel.select([region._id]);
       this.reveal(region._id);
       card.prompt.focus({ preventScroll: true });
       return true;
     }
     /**
-     * Warnings that begin with a region's number stand in its card too.
+     * The keyboard stays in the list when the card that had it is gone.
      *
-     * @param {string[]} warnings
+     * @param {number} index Of the region that was removed.
+     */
+    focusAfterRemoval(index) {
+      const { regions } = this.panel.store.get();
+      const next = regions[Math.min(index, regions.length - 1)];
+      const card = next && this.cards.get(next._id);
+      (card ? card.node : this.node).focus({ preventScroll: true });
+    }
+    /**
+     * Show each region's warnings in its card.
+     *
+     * @param {Map<number, string[]>} warnings
      */
     warn(warnings) {
       this.panel.store.get().regions.forEach((region, index) => {
-        const matches = warnings.map((text2) => /^Region (\d+)(?: \(.*?\))?:? (.*)$/s.exec(text2));
-        const mine = matches.flatMap((match) => match && Number(match[1]) === index + 1 ? [match[2]] : []);
-        const text = mine.map(translateMessage).join(" ");
+        const text = (warnings.get(index) || []).map(translateMessage).join(" ");
         const card = this.cards.get(region._id);
         if (card && card.warning.textContent !== text) card.warning.textContent = text;
       });
@@ -4615,6 +4988,41 @@
     return { node: input, input, update: update2 };
   }
 
+  // javascript/src/panel/page/run_box.js
+  var EVERY2 = 300;
+  var isSeen = (node) => Boolean(node && node.getClientRects().length);
+  function createRunBox(panel) {
+    const host = (name) => find(`#${panel.tab}_${name}`);
+    let isRunning = false;
+    const press2 = () => (isRunning ? host("interrupt") : host("generate"))?.click();
+    const run2 = button("Generate", press2, { class: "rg-button rg-primary rg-run", "data-action": "run", title: "Ctrl+Enter" });
+    const words = el("span", { class: "rg-hint rg-progress", role: "status" });
+    const node = el("div", { class: "rg-row rg-run-box" }, run2, words);
+    function follow() {
+      if (!node.isConnected || !panel.visible()) return;
+      const now = isSeen(host("interrupt"));
+      if (now !== isRunning) {
+        isRunning = now;
+        run2.textContent = t(now ? "Interrupt" : "Generate");
+        run2.classList.toggle("rg-stop", now);
+        if (!now) setTimeout(() => panel.hostChanged(), 100);
+      }
+      const bar = now ? find(`#${panel.tab}_gallery_container .progressDiv, #${panel.tab}_results .progressDiv`) : null;
+      const text = bar ? bar.textContent.trim() : "";
+      if (words.textContent !== text) words.textContent = text;
+      showLive(now);
+    }
+    function showLive(now) {
+      const all = now ? find(`#${panel.tab}_gallery_container`)?.querySelectorAll(".livePreview img") || [] : [];
+      const live = all.length ? all[all.length - 1] : null;
+      if (live === null && panel.stage.live === null) return;
+      panel.stage.live = live && live.naturalWidth ? live : null;
+      panel.stage.redraw();
+    }
+    setInterval(follow, EVERY2);
+    return { node };
+  }
+
   // javascript/src/drawers/edit_rows.js
   var KINDS = { inherent: "kept", added: "added", removed: "removed", reworded: "re-worded" };
   var KEYWORDS_HELP = "Words of the region's prompt that say what is seen there. Empty: those whose attention is most concentrated";
@@ -4716,13 +5124,15 @@
   }
 
   // javascript/src/drawers/edit.js
-  var NAMES2 = {
+  var IN_SIGHT = ["lock", "lock_picture", "tau", "halo", "total"];
+  var NAMES3 = {
     control: "Attention control",
-    tau: "\u03C4",
+    tau: "New words follow the old picture for (share of the steps)",
     tau_own: "\u03C4 of re-worded regions",
     self_until: "Self-attention until",
-    total: "Whole picture too",
+    total: "Look at the whole picture too",
     t_total: "T_total",
+    halo: "A change may reach beyond its region by (cells)",
     lambda_rs: "\u03BB region-specific",
     lambda_is: "\u03BB inter-image",
     lambda_ip: "\u03BB inherent",
@@ -4735,8 +5145,8 @@
     kssa_gain: "Keywords in self-attention",
     inversion: "Invert the picture (img2img)",
     null_text: "Null-text steps",
-    lock: "Lock what is kept",
-    lock_picture: "\u2026 its pixels too"
+    lock: "Keep the rest",
+    lock_picture: "\u2026 to the pixel"
   };
   var NO_SOURCE = "No source yet. Make a picture with the method MRGD, lock it here, then add, remove or re-word regions: the rest stays.";
   function createEdit(panel) {
@@ -4750,7 +5160,9 @@
       this.head = el("div", { class: "rg-row" });
       this.list = el("div", { class: "rg-edit-list", "data-field": "options.edit" });
       this.options = el("div", { class: "rg-row rg-edit-options" });
-      this.node = el("div", { class: "rg-edit" }, this.head, this.list, this.views.node, this.options);
+      this.advanced = el("div", { class: "rg-row rg-edit-options" });
+      this.more = el("details", { class: "rg-more" }, el("summary", { localized: "Advanced" }), this.advanced);
+      this.node = el("div", { class: "rg-edit" }, this.head, this.list, this.views.node, this.options, this.more);
       this.fields = [];
       this.method = null;
       this.changes = null;
@@ -4838,8 +5250,15 @@
         this.method = state.method;
         const known = methodOptions(panel.schema, state.method);
         const names = isEditing(state) ? EDIT_OPTIONS.filter((name) => known[name]) : [];
-        this.fields = names.flatMap((name) => optionField(panel, state.method, name, known[name]) || []);
-        this.options.replaceChildren(...this.fields.map((field) => field.node));
+        const make = (some) => some.flatMap((name) => optionField(panel, state.method, name, known[name]) || []);
+        const [first, others] = [
+          make(IN_SIGHT.filter((name) => names.includes(name))),
+          make(names.filter((name) => !IN_SIGHT.includes(name)))
+        ];
+        this.fields = [...first, ...others];
+        this.options.replaceChildren(...first.map((field) => field.node));
+        this.advanced.replaceChildren(...others.map((field) => field.node));
+        this.more.hidden = !others.length;
       }
       this.fields.forEach((field) => field.update(state));
     }
@@ -4852,7 +5271,7 @@
     const field = schemaField(panel, `options.${method}.${name}`, name, schema);
     if (!field) return null;
     const label = field.node.querySelector("span");
-    if (label && NAMES2[name]) label.textContent = t(NAMES2[name]);
+    if (label && NAMES3[name]) label.textContent = t(NAMES3[name]);
     if (!schema.enum) return field;
     return {
       ...field,
@@ -5182,6 +5601,106 @@
     return answer.ok ? "" : errorText(answer);
   }
 
+  // javascript/src/model/words/api_call.js
+  var WRITERS = {
+    curl: (address, body) => `curl -s ${address}/sdapi/v1/txt2img -H 'Content-Type: application/json' -d @- <<'JSON'
+${indented(body)}
+JSON`,
+    Python: (address, body) => [
+      "import json",
+      "import webuiapi",
+      "",
+      `api = webuiapi.WebUIApi(baseurl=${JSON.stringify(`${address}/sdapi/v1`)})`,
+      `body = json.loads(r'''${indented(escaped(body))}''')`,
+      "result = api.txt2img(**body)",
+      'result.image.save("picture.png")'
+    ].join("\n"),
+    JavaScript: (address, body) => [
+      `const answer = await fetch(${JSON.stringify(`${address}/sdapi/v1/txt2img`)}, {`,
+      '    method: "POST",',
+      '    headers: {"Content-Type": "application/json"},',
+      `    body: JSON.stringify(${indented(body)}),`,
+      "});",
+      "const {images} = await answer.json();"
+    ].join("\n")
+  };
+  var CALL_KINDS = Object.keys(WRITERS);
+  var indented = (body) => typeof body === "string" ? body : JSON.stringify(body, null, 2);
+  var escaped = (body) => JSON.stringify(body, null, 2).replaceAll("'", "\\u0027");
+  function apiCall(kind, address, { page, settings }) {
+    return WRITERS[kind](address, { ...page, alwayson_scripts: { Regional: { args: [settings] } } });
+  }
+
+  // javascript/src/panel/page/call_menu.js
+  function pageFields(panel) {
+    const { prompt, negative } = panel.prompts();
+    const value = (name) => (find(`#${panel.tab}_${name} input[type=number], #${panel.tab}_${name} input`) || {}).value;
+    const number = (name) => value(name) ? Number(value(name)) : void 0;
+    const sampler = (find(`#${panel.tab}_sampling input, #${panel.tab}_sampling select`) || {}).value || void 0;
+    return {
+      prompt,
+      negative_prompt: negative,
+      ...panel.size(),
+      steps: samplingSteps(panel.tab) ?? void 0,
+      cfg_scale: number("cfg_scale"),
+      seed: number("seed"),
+      sampler_name: sampler
+    };
+  }
+  function callMenu(panel) {
+    const menu = el(
+      "select",
+      {
+        "aria-label": "Copy API call",
+        title: "Copy the txt2img call that makes what the page shows",
+        "data-action": "copy-call",
+        onchange: copy3
+      },
+      el("option", { value: "", localized: "Copy API call\u2026" }),
+      CALL_KINDS.map((kind) => el("option", { value: kind, localized: kind }))
+    );
+    async function copy3() {
+      const kind = menu.value;
+      menu.value = "";
+      const text = apiCall(kind, location.origin, { page: pageFields(panel), settings: { ...toJson(panel.store.get()), enabled: true } });
+      try {
+        await navigator.clipboard.writeText(text);
+        panel.note(t("The API call is in the clipboard: {0}.", kind));
+      } catch {
+        panel.note(text);
+      }
+    }
+    return menu;
+  }
+
+  // javascript/src/panel/storage.js
+  function remember2(tab, text) {
+    try {
+      sessionStorage.setItem(`regional_${tab}`, text);
+    } catch {
+    }
+  }
+  function switchesOn() {
+    try {
+      return localStorage.getItem("regional_switches_on") !== "no";
+    } catch {
+      return true;
+    }
+  }
+  function setSwitchesOn(value) {
+    try {
+      localStorage.setItem("regional_switches_on", value ? "yes" : "no");
+    } catch {
+    }
+  }
+  function recall(tab) {
+    try {
+      return sessionStorage.getItem(`regional_${tab}`) || "";
+    } catch {
+      return "";
+    }
+  }
+
   // javascript/src/panel/sections.js
   var DRAWERS = [
     { name: "presets", label: "Layouts and presets", create: createPresets },
@@ -5189,6 +5708,7 @@
     { name: "masks", label: "Masks", create: createMaskFiles },
     { name: "edit", label: "Edit", create: createEdit }
   ];
+  var SWITCHES_HELP = "Typing into a region, drawing, or choosing a layout ticks Enable; Undo, or unticking it, switches it off";
   function createSections(panel) {
     const holder = el("div", { class: "rg-drawer" });
     const made = /* @__PURE__ */ new Map();
@@ -5197,10 +5717,11 @@
       ({ name, label }, index) => button(label, () => toggle2(index), { "aria-expanded": "false", "data-action": `drawer-${name}` })
     );
     const reset = button("Reset", () => panel.reset(), {
-      class: "rg-button rg-last",
+      class: "rg-button",
       "data-action": "reset",
       title: "Empty the panel; Undo brings it back"
     });
+    const own = switchField(panel);
     function toggle2(index) {
       open = open === index ? -1 : index;
       tabs.forEach((tab, i) => {
@@ -5213,7 +5734,24 @@
       holder.replaceChildren(drawer.node);
       return drawer.opened?.();
     }
-    return el("div", { class: "rg-sections" }, el("div", { class: "rg-row" }, tabs, reset), holder);
+    return el(
+      "div",
+      { class: "rg-sections" },
+      el("div", { class: "rg-row" }, tabs, panel.tab === "txt2img" ? callMenu(panel) : null, own, reset),
+      holder
+    );
+  }
+  function switchField(panel) {
+    const input = el("input", {
+      type: "checkbox",
+      checked: panel.switches,
+      "data-action": "switches-on",
+      onchange: () => {
+        panel.switches = input.checked;
+        setSwitchesOn(panel.switches);
+      }
+    });
+    return el("label", { class: "rg-check rg-last", title: SWITCHES_HELP }, input, el("span", { localized: "Editing switches it on" }));
   }
 
   // javascript/src/panel/build.js
@@ -5239,9 +5777,11 @@
     const bar = buildBar(panel, add, [options.options.box, ...options.beside.map(({ box }) => box)]);
     const layout = buildLayout(panel, add);
     const texts2 = buildTexts(panel, add);
-    const side = el("div", { class: "rg-side" }, stage.node, messages);
-    const main = el("div", { class: "rg-main" }, layout.row, list.node, texts2);
+    const side = el("div", { class: "rg-side" }, stage.node, createRunBox(panel).node, messages);
+    bar.insertBefore(layout.row, bar.children[1]);
+    const main = el("div", { class: "rg-main" }, list.node, texts2);
     const node = el("div", { class: "rg" }, bar, el("div", { class: "rg-body" }, side, main), createSections(panel));
+    attachPanelKeys(panel, node);
     panel.mount.replaceChildren(node);
     return { node, stage, list, overlay, messages, bound: bound2, texts: texts2, ...options, ...layout };
   }
@@ -5270,17 +5810,26 @@
     const ratios = lineField(panel, "grid.ratios", {
       label: "Sizes",
       title: RATIOS_HELP,
-      take: (text) => panel.edit((state) => setGrid(state, { ratios: text }), { key: "grid" })
+      take: (text) => takeRatios(panel, text, ratios.input, fault)
     });
+    const fault = el("span", { class: "rg-field-fault", role: "alert", hidden: true });
     const overlap = selectField(panel, "overlap", "Where regions overlap", OVERLAPS);
     const count = el("span", {});
-    const sizes = el("label", { class: "rg-field rg-ratios" }, el("span", { class: "rg-label" }, `${t("Sizes")} `, count), add(ratios));
+    const sizes = el("label", { class: "rg-field rg-ratios" }, el("span", { class: "rg-label" }, `${t("Sizes")} `, count), add(ratios), fault);
     const gridParts = [add(direction), sizes];
     const freeParts = [add(overlap)];
     direction.input.addEventListener("change", () => panel.edit((state) => setGrid(state, {})));
     const choice = el("div", { class: "rg-switch", role: "group", "aria-label": "Layout" }, modes);
     const row = el("div", { class: "rg-row rg-layout", "data-field": "grid" }, choice, gridParts, freeParts);
     return { row, modes, count, gridParts, freeParts };
+  }
+  function takeRatios(panel, text, input, fault) {
+    const wrong = ratiosFault(text, panel.store.get().grid?.direction || "columns");
+    if (!wrong) panel.edit((state) => setGrid(state, { ratios: text }), { key: "grid" });
+    fault.textContent = wrong ? translateMessage(`${wrong}. The grid stays as it was.`) : "";
+    fault.hidden = !wrong;
+    input.toggleAttribute("aria-invalid", Boolean(wrong));
+    if (wrong) input.setAttribute("aria-invalid", "true");
   }
   function buildTexts(panel, add) {
     const fields = [
@@ -5397,13 +5946,13 @@
       panel.mount.querySelectorAll("[aria-invalid]").forEach((node) => node.removeAttribute("aria-invalid"));
       panel.messages.replaceChildren(
         ...this.problems.map((problem) => problemRow(panel, problem)),
-        ...this.warnings.map((text) => el("div", { class: "rg-message rg-warning", text: translateMessage(text) })),
+        ...generalWarnings(this.warnings).map((text) => el("div", { class: "rg-message rg-warning", text: translateMessage(text) })),
         ...panel.notes.map(
           ({ text, isBad }) => el("div", { class: `rg-message${isBad ? " rg-problem-text" : ""}`, role: isBad ? "alert" : null, text })
         ),
         ...hints(state)
       );
-      panel.list.warn(this.warnings);
+      panel.list.warn(regionWarnings(this.warnings));
       showBadge(panel, state, this.problems);
     }
   };
@@ -5427,7 +5976,7 @@
   }
   function problemRow(panel, problem) {
     const node = fieldNode(panel, problem.field || "");
-    const text = translateMessage(problem.message || problem.detail || String(problem));
+    const text = translateMessage(panelWords(problem.message || problem.detail || String(problem)));
     if (!node) return el("div", { class: "rg-message rg-problem", text });
     node.setAttribute("aria-invalid", "true");
     return el("button", { type: "button", class: "rg-message rg-problem", text, title: "Go to the field", onclick: () => reveal(node) });
@@ -5447,22 +5996,45 @@
     node.scrollIntoView({ block: "nearest" });
   }
 
-  // javascript/src/panel/storage.js
-  function remember2(tab, text) {
-    try {
-      sessionStorage.setItem(`regional_${tab}`, text);
-    } catch {
-    }
+  // javascript/src/panel/page/following.js
+  function followVisibility(panel) {
+    if (typeof IntersectionObserver === "undefined") return;
+    new IntersectionObserver((all) => all.some((one) => one.isIntersecting) && panel.hostChanged()).observe(panel.mount);
   }
-  function recall(tab) {
-    try {
-      return sessionStorage.getItem(`regional_${tab}`) || "";
-    } catch {
-      return "";
+  function followHost(panel) {
+    const { stage } = panel;
+    const result = OF_RESULT.includes(stage.background.kind) ? (shownPicture(panel.tab) || { src: void 0 }).src : "";
+    const now = JSON.stringify([panel.size(), panel.prompts(), panel.visible(), result]);
+    if (now === panel.seen) return;
+    panel.seen = now;
+    if (panel.ofPrompt !== null && panel.ofPrompt !== panel.prompts().prompt) {
+      panel.ofPrompt = null;
+      panel.note("");
     }
+    stage.update();
+    panel.list.background.update(panel.store.get());
+    refreshBackground(stage);
+    panel.overlay.update();
+    panel.checks.soon();
+  }
+
+  // javascript/src/panel/page/off_note.js
+  function createOffNote(panel) {
+    const on = button("Switch on", () => panel.edit((state) => setField(state, "enabled", true)), { "data-action": "switch-on" });
+    const node = el("div", { class: "rg-off-note", role: "status" }, el("span", { localized: "Regional is off." }), on);
+    return {
+      /** @param {State} state */
+      update(state) {
+        const needed = !state.enabled && state.regions.some((region) => region.prompt);
+        const place2 = needed ? find(`#${panel.tab}_actions_column`) || find(`#${panel.tab}_generate_box`) : null;
+        if (!place2) node.remove();
+        else if (node.parentElement !== place2) place2.append(node);
+      }
+    };
   }
 
   // javascript/src/panel/panel.js
+  var WITH_CHANGE = 300;
   var Panel = class {
     /**
      * @param {string} tab "txt2img" or "img2img"
@@ -5479,11 +6051,15 @@
       this.notes = [];
       this.cost = "";
       this.onChecked = null;
+      this.ofPrompt = null;
+      this.switches = switchesOn();
+      this.keptOff = false;
       this.written = "";
       this.seen = "";
       this.store = createStore(emptyState());
       this.history = createHistory(this.store.get());
       this.checks = new Checks(this);
+      this.offNote = createOffNote(this);
       this.saveSoon = debounce(() => remember2(tab, this.written), 200);
       this.optionFields = [];
       this.parts = buildPanel(this);
@@ -5496,11 +6072,7 @@
       this.store.subscribe((state, origin, before) => this.changed(origin, before));
       this.update();
       attachClipboard(this);
-      this.followVisibility();
-    }
-    followVisibility() {
-      if (typeof IntersectionObserver === "undefined") return;
-      new IntersectionObserver((all) => all.some((one) => one.isIntersecting) && this.hostChanged()).observe(this.mount);
+      followVisibility(this);
     }
     // ------------------------------------------------ text box <-> state
     readText() {
@@ -5555,6 +6127,8 @@ ${t("The layout here stays as it was.")}`, true);
      * @param {State} before
      */
     changed(origin, before) {
+      const now = performance.now();
+      this.notes = this.notes.filter(({ at }) => now - at < WITH_CHANGE);
       if (origin !== "host") this.push();
       else remember2(this.tab, this.written);
       const ids = new Set(this.store.get().regions.map((region) => region._id));
@@ -5563,13 +6137,16 @@ ${t("The layout here stays as it was.")}`, true);
       this.update();
     }
     /**
-     * Change the state: one step of the history, joined with the last one of the same `key`.
+     * Change the state: one step of the history, joined with the last one of the same `key`. Work on regions switches the panel on.
      *
      * @param {(state: State) => State} change
      * @param {{key?: string | null}} [options]
      */
     edit(change, { key } = {}) {
-      const next = change(this.store.get());
+      const before = this.store.get();
+      const changed = inheritShare(before, change(before));
+      const next = this.switches && !this.keptOff ? switchedOn(before, changed) : changed;
+      this.keptOff = !next.enabled && (before.enabled || this.keptOff);
       this.history.record(next, key);
       this.store.set(next, "edit");
     }
@@ -5595,16 +6172,8 @@ ${t("The layout here stays as it was.")}`, true);
     }
     /** Size, main prompt or result may have changed: update when they did. */
     hostChanged() {
-      const result = OF_RESULT.includes(this.stage.background.kind) ? (shownPicture(this.tab) || { src: void 0 }).src : "";
-      const now = JSON.stringify([this.size(), this.prompts(), this.visible(), result]);
-      if (now === this.seen) return;
-      this.seen = now;
-      this.stage.update();
-      refreshBackground(this.stage);
-      this.overlay.update();
-      this.checks.soon();
+      followHost(this);
     }
-    // ------------------------------------------------ updating
     /** The options of the chosen method, as the schema describes them. */
     drawOptions() {
       this.optionFields = drawMethodOptions(this, this.parts);
@@ -5616,22 +6185,23 @@ ${t("The layout here stays as it was.")}`, true);
       updateLayout(this.parts, state);
       this.parts.node.classList.toggle("rg-off", !state.enabled);
       this.list.update(state);
+      this.offNote.update(state);
       this.stage.update();
       this.overlay.update();
       this.checks.show();
       this.checks.soon();
     }
     /**
-     * Show a message below the canvas; an empty text removes it.
+     * Show a message below the canvas; an empty text removes it, and so does the next change of the state.
      *
      * @param {string} text
      * @param {boolean} [isBad]
      */
     note(text, isBad) {
-      this.notes = text ? [{ text: translateMessage(text), isBad }] : [];
+      this.notes = text ? [{ text: translateMessage(text), isBad, at: performance.now() }] : [];
+      this.ofPrompt = null;
       if (this.messages) this.checks.show();
     }
-    // ------------------------------------------------ selection
     /**
      * Choose regions by their ids; `reveal` brings the card of a single one into view.
      *
@@ -5646,19 +6216,19 @@ ${t("The layout here stays as it was.")}`, true);
       if (reveal2 && this.selected.size === 1) this.list.reveal([...this.selected][0]);
     }
     /**
-     * A shape was drawn: choose it, and go back to the tool Select.
+     * A shape was drawn: choose it, and put the keyboard into its prompt. The tool stays until Escape. A finger gets no keyboard: it
+     * would cover the canvas.
      *
      * @param {number} id
      */
     drawn(id) {
       this.select([id], { reveal: true });
-      this.stage.setTool("select");
+      if (!this.stage.touched) this.focusPrompt(this.store.get().regions.findIndex((region) => region._id === id));
     }
     /** @param {number} index */
     focusPrompt(index) {
       return this.list.focusPrompt(index);
     }
-    // ------------------------------------------------ acts
     /**
      * What a button or key of this name does; always true.
      *
@@ -5692,7 +6262,10 @@ ${t("The layout here stays as it was.")}`, true);
     }
     reset() {
       this.note("");
-      this.edit(() => emptyState());
+      const empty = emptyState();
+      this.history.record(empty);
+      this.store.set(empty, "edit");
+      this.keptOff = false;
     }
   };
 

@@ -91,7 +91,7 @@ export interface State {
     method: string;
     regions: Region[];
     grid: Grid | null;
-    base: {prompt: string | null; negative: string | null};
+    base: {prompt: string | null; negative: string | null; joined: boolean};
     common: string;
     overlap: string;
     text_from: string;

@@ -31,6 +31,7 @@ UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: as_vers
 BASE_FIELDS: Mapping[str, Field] = {
     "prompt": Text("Prompt of the whole picture; null is the host's main prompt.", None, optional=True),
     "negative": Text("Negative prompt of the whole picture; null is the host's.", None, optional=True),
+    "joined": Flag("Whether that prompt is also put behind every region's text; otherwise it acts where no region is.", False),
 }
 SETTINGS_FIELDS: Mapping[str, Field] = {
     "version": Number("Version of this format; settings that name none are read as version 1.", UNNAMED, low=1, high=VERSION, whole=True),
@@ -55,10 +56,11 @@ _PARTS = ("regions", "grid", "base", "options")
 
 @dataclass(frozen=True)
 class Base:
-    """The prompt of the whole picture; None is the host's own."""
+    """The prompt of the whole picture; None is the host's own. ``joined`` puts it behind every region's text too."""
 
     prompt: str | None = None
     negative: str | None = None
+    joined: bool = False
 
     def __post_init__(self) -> None:
         raise_any(settle(self, BASE_FIELDS))
@@ -123,7 +125,7 @@ class Settings:
         result["regions"] = [region.fields_json() for region in self.regions]
         if self.grid:
             result["grid"] = self.grid.to_json()
-        base = {name: getattr(self.base, name) for name in BASE_FIELDS if getattr(self.base, name) is not None}
+        base = {name: getattr(self.base, name) for name, kind in BASE_FIELDS.items() if getattr(self.base, name) != kind.default}
         if base:
             result["base"] = base
         others = {name: kind for name, kind in SETTINGS_FIELDS.items() if name not in kept}

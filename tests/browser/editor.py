@@ -111,8 +111,10 @@ class Editor:
         self.act(f"tool-{name}")
 
     def draw_box(self, *corners: tuple[float, float]) -> None:
+        """Draw a box, and go back to the tool Select."""
         self.tool("box")
         self.drag(*corners)
+        self.keys("Escape")
 
     def load(self, settings: dict[str, Any]) -> None:
         """Write settings as the host does after a picture was pasted."""

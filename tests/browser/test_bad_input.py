@@ -109,7 +109,7 @@ def test_a_background_that_is_no_picture_is_named(editor, name, says):
     chooser.value.set_files([bad])
     assert bad["name"] in told(editor, says)
     assert editor.settings == before
-    assert editor.page.evaluate("Regional.panels.txt2img.stage.background.image") is None
+    assert editor.page.evaluate("Regional.panels.txt2img.stage.background.kind") == "result"
 
 
 def test_a_palette_picture_is_read_by_its_colours(editor):

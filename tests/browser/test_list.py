@@ -94,7 +94,7 @@ def test_the_ratio_string_makes_the_cells(editor):
     assert top == pytest.approx(1 / 3, abs=1e-4)
     editor.field("grid.direction").select_option("rows")
     assert editor.settings["grid"] == {"ratios": "1,1,1;2,1", "direction": "rows"}
-    editor.field("grid.ratios").fill("1,,")
+    editor.load({"version": 2, "enabled": True, "regions": [{"prompt": "a"}, {"prompt": "b"}], "grid": {"ratios": "1,,"}})
     editor.find(".rg-messages .rg-problem").filter(has_text="ratios").first.wait_for()
     assert editor.field("grid.ratios").input_value() == "1,,"
 

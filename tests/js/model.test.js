@@ -21,6 +21,7 @@ test("an empty text is an untouched panel: off, two columns, no text", () => {
         method: "attention_couple",
         regions: [{}, {}],
         grid: {ratios: "1,1", direction: "columns"},
+        base: {joined: true},
     });
 });
 

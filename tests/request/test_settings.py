@@ -123,7 +123,8 @@ BAD = [
     pytest.param({"enabled": True, "grid": {"ratios": "1,,1"}}, "piece 2 (character 3)", "grid.ratios", id="malformed ratios"),
     pytest.param({"enabled": True, "grid": {"ratios": "1", "x": 1}}, 'grid: "x" is not a known key', "grid.x", id="unknown key in a grid"),
     pytest.param({**with_region(), "grid": {"ratios": "1"}}, "although there is a grid", "regions[0]", id="shape and grid"),
-    pytest.param({"enabled": True, "base": None}, "base must be an object (prompt, negative), got null.", "base", id="base null"),
+    pytest.param({"enabled": True, "base": None}, "base must be an object (prompt, negative, joined), got null.", "base", id="base null"),
+    pytest.param({"enabled": True, "base": {"joined": 1}}, "base: joined must be true or false", "base.joined", id="base joined"),
     pytest.param({"enabled": True, "base": {"prompt": 1}}, "base: prompt must be a text or null", "base.prompt", id="base prompt"),
     pytest.param({"enabled": True, "options": []}, "options must be an object", "options", id="options list"),
     pytest.param(

@@ -27,14 +27,18 @@ import {createEditViews} from "./edit_views.js";
 
 /** @import {Pair} from "./edit_rows.js" */
 
-/** Labels of the options, with the papers' names. @type {Record<string, string>} */
+/** Options in sight, in words; the others stand under "Advanced" with the papers' names. */
+const IN_SIGHT = ["lock", "lock_picture", "tau", "halo", "total"];
+
+/** Labels of the options. @type {Record<string, string>} */
 const NAMES = {
     control: "Attention control",
-    tau: "τ",
+    tau: "New words follow the old picture for (share of the steps)",
     tau_own: "τ of re-worded regions",
     self_until: "Self-attention until",
-    total: "Whole picture too",
+    total: "Look at the whole picture too",
     t_total: "T_total",
+    halo: "A change may reach beyond its region by (cells)",
     lambda_rs: "λ region-specific",
     lambda_is: "λ inter-image",
     lambda_ip: "λ inherent",
@@ -47,8 +51,8 @@ const NAMES = {
     kssa_gain: "Keywords in self-attention",
     inversion: "Invert the picture (img2img)",
     null_text: "Null-text steps",
-    lock: "Lock what is kept",
-    lock_picture: "… its pixels too",
+    lock: "Keep the rest",
+    lock_picture: "… to the pixel",
 };
 const NO_SOURCE = "No source yet. Make a picture with the method MRGD, lock it here, then add, remove or re-word regions: the rest stays.";
 
@@ -69,7 +73,9 @@ class EditDrawer {
         this.head = el("div", {class: "rg-row"});
         this.list = el("div", {class: "rg-edit-list", "data-field": "options.edit"});
         this.options = el("div", {class: "rg-row rg-edit-options"});
-        this.node = el("div", {class: "rg-edit"}, this.head, this.list, this.views.node, this.options);
+        this.advanced = el("div", {class: "rg-row rg-edit-options"});
+        this.more = el("details", {class: "rg-more"}, el("summary", {localized: "Advanced"}), this.advanced);
+        this.node = el("div", {class: "rg-edit"}, this.head, this.list, this.views.node, this.options, this.more);
         /** @type {Field[]} */
         this.fields = [];
         /** @type {string | null} The method whose options are shown. */
@@ -172,8 +178,16 @@ class EditDrawer {
             this.method = state.method;
             const known = methodOptions(panel.schema, state.method);
             const names = isEditing(state) ? EDIT_OPTIONS.filter((name) => known[name]) : [];
-            this.fields = names.flatMap((name) => optionField(panel, state.method, name, known[name]) || []);
-            this.options.replaceChildren(...this.fields.map((field) => field.node));
+            const make = (/** @type {string[]} */ some) =>
+                some.flatMap((name) => optionField(panel, state.method, name, known[name]) || []);
+            const [first, others] = [
+                make(IN_SIGHT.filter((name) => names.includes(name))),
+                make(names.filter((name) => !IN_SIGHT.includes(name))),
+            ];
+            this.fields = [...first, ...others];
+            this.options.replaceChildren(...first.map((field) => field.node));
+            this.advanced.replaceChildren(...others.map((field) => field.node));
+            this.more.hidden = !others.length;
         }
         this.fields.forEach((field) => field.update(state));
     }

@@ -23,6 +23,14 @@ export function pictureSize(tab) {
 }
 
 /**
+ * Number of sampling steps of the tab; null where the page has no such input.
+ *
+ * @param {string} tab
+ * @returns {number | null}
+ */
+export const samplingSteps = (tab) => Number((find(`#${tab}_steps input[type=number]`) || {}).value) || null;
+
+/**
  * The tab's main prompts.
  *
  * @param {string} tab

@@ -5,6 +5,7 @@
 import {shapeKind} from "./geometry/shapes.js";
 import {useShapes} from "./layout.js";
 import {onTop} from "./regions.js";
+import {shiftAside} from "./selection.js";
 import {VERSION, fromJson, makeRegion, toJson} from "./state.js";
 
 const CLIP = "regional/regions";
@@ -56,6 +57,22 @@ export function pasteRegions(text) {
 const withoutPrivate = (region) => Object.fromEntries(Object.entries(region).filter(([key]) => !key.startsWith("_")));
 
 /**
+ * The region a little aside, as often as another one lies exactly where it is. Masks stay where they are.
+ *
+ * @param {State} state
+ * @param {Region} region
+ * @returns {Region}
+ */
+function besideOthers(state, region) {
+    /** @param {Region} each */
+    const place = ({box, ellipse, polygon}) => JSON.stringify([box, ellipse, polygon]);
+    const taken = new Set(state.regions.map(place));
+    let moved = region;
+    for (let tries = 0; tries < 20 && shapeKind(region) !== "mask" && taken.has(place(moved)); tries++) moved = shiftAside(moved);
+    return moved;
+}
+
+/**
  * State with `regions` added; a grid becomes free shapes first.
  *
  * @param {State} state
@@ -64,6 +81,6 @@ const withoutPrivate = (region) => Object.fromEntries(Object.entries(region).fil
  */
 export function addRegions(state, regions) {
     const free = useShapes(state);
-    const joined = regions.reduce((now, region) => ({...now, regions: [...now.regions, onTop(now, region)]}), free);
+    const joined = regions.reduce((now, region) => ({...now, regions: [...now.regions, onTop(now, besideOthers(now, region))]}), free);
     return {...joined, regions: joined.regions.slice(0, 256)};
 }

@@ -34,7 +34,8 @@ function cellOf(state, index) {
 }
 
 /**
- * Divide a cell in two along an axis ("x": side by side). Across its group's direction the whole group is divided. The new cells are empty.
+ * Divide a cell in two along an axis ("x": side by side); the others stay as they are. A grid that cannot hold the division as a list of
+ * columns is written as one of rows, or the other way round; one that can hold it in neither becomes free shapes. The new cell is empty.
  *
  * @param {State} state
  * @param {number} index
@@ -44,18 +45,44 @@ function cellOf(state, index) {
 export function splitCell(state, index, axis) {
     const found = cellOf(state, index);
     if (!found) return state;
-    const {grid, groups, group, cell, first} = found;
+    const {groups, group, cell} = found;
+    const grid = {...found.grid};
     const regions = state.regions.slice();
     if ((axis === "x") === (grid.direction === "columns")) {
         groups[group].cells.splice(cell, 1, ...Array(2).fill(neat(groups[group].cells[cell] / 2)));
         regions.splice(index + 1, 0, makeRegion());
         return withGroups(state, grid, groups, regions);
     }
-    const half = neat(groups[group].size / 2);
-    const cells = groups[group].cells;
-    groups.splice(group, 1, {size: half, cells: cells.slice()}, {size: half, cells: cells.slice()});
-    regions.splice(first + cells.length, 0, ...cells.map(() => makeRegion()));
+    const {size, cells} = groups[group];
+    if (cells.length === 1) {
+        groups.splice(group, 1, {size: neat(size / 2), cells: [1]}, {size: neat(size / 2), cells: [1]});
+    } else if (groups.length === 1) {
+        grid.direction = grid.direction === "columns" ? "rows" : "columns";
+        groups.splice(0, 1, ...cells.map((part, at) => ({size: part, cells: at === cell ? [1, 1] : [1]})));
+    } else {
+        return splitBox(useShapes(state), index, axis);
+    }
+    regions.splice(index + 1, 0, makeRegion());
     return withGroups(state, grid, groups, regions);
+}
+
+/**
+ * Divide the box of region `index` in two along an axis.
+ *
+ * @param {State} state Without a grid.
+ * @param {number} index
+ * @param {"x" | "y"} axis
+ * @returns {State}
+ */
+function splitBox(state, index, axis) {
+    const box = state.regions[index].box || [0, 0, 1, 1];
+    const at = axis === "x" ? 0 : 1;
+    const middle = tidy((box[at] + box[at + 2]) / 2);
+    const [one, other] = [box.slice(), box.slice()];
+    one[at + 2] = other[at] = middle;
+    const regions = state.regions.slice();
+    regions.splice(index, 1, {...regions[index], box: one}, makeRegion({box: other, feather: regions[index].feather}));
+    return {...state, regions};
 }
 
 /**

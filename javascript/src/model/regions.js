@@ -16,6 +16,19 @@ import {SHAPE_KINDS, makeRegion} from "./state.js";
 export const indexOf = (state, id) => state.regions.findIndex((region) => region._id === id);
 
 /**
+ * First and last sampling step, from 1, of a region that acts from one share of the steps to another; null where there is none.
+ *
+ * @param {unknown[]} shares
+ * @param {number} count Of the sampling steps.
+ * @returns {[number, number] | null}
+ */
+export function stepSpan([from, to], count) {
+    if (typeof from !== "number" || typeof to !== "number") return null;
+    const [first, last] = [Math.ceil(from * count - 1e-9) + 1, Math.ceil(to * count - 1e-9)];
+    return first <= last ? [first, last] : null;
+}
+
+/**
  * A new region as it should join the state: where later ones cover, above all.
  *
  * @param {State} state

@@ -60,10 +60,12 @@ export function duplicateRegions(state, ids) {
 }
 
 /**
+ * The region a little to the right and down, or to the left and up where there is no room.
+ *
  * @param {Region} region
  * @returns {Region}
  */
-function shiftAside(region) {
+export function shiftAside(region) {
     const bounds = shapeBounds(region);
     return mapShape(region, ...boxMap(bounds, shiftBox(bounds, bounds[2] > 0.96 ? -0.04 : 0.04, bounds[3] > 0.96 ? -0.04 : 0.04)));
 }

@@ -33,7 +33,7 @@ export const REGION_DEFAULTS = {
 export const SETTINGS_DEFAULTS = Object.freeze({
     method: "attention_couple",
     grid: null,
-    base: Object.freeze({prompt: null, negative: null}),
+    base: Object.freeze({prompt: null, negative: null, joined: false}),
     common: "",
     overlap: "blend",
     text_from: "regions",
@@ -84,15 +84,17 @@ export const regionSchema = (schema) => schema?.properties?.regions?.items?.prop
 export const methodOptions = (schema, method) => schema?.properties?.options?.properties?.[method]?.properties || {};
 
 /**
- * What an untouched panel shows: off, two equal columns without text.
+ * What an untouched panel shows: off, two equal columns without text, and the main prompt joined to every region's.
  *
  * @returns {State}
  */
 export function emptyState() {
+    const defaults = /** @type {any} */ (copy(SETTINGS_DEFAULTS));
     return {
         version: VERSION,
         enabled: false,
-        .../** @type {any} */ (copy(SETTINGS_DEFAULTS)),
+        ...defaults,
+        base: {...defaults.base, joined: true},
         regions: [makeRegion(), makeRegion()],
         grid: {ratios: "1,1", direction: "columns"},
     };
@@ -174,7 +176,19 @@ export function untouchedMethod(text) {
  */
 export function toJson(state) {
     const {version, enabled, method, regions, ...rest} = state;
-    return {version, enabled, method, regions: regions.map((region) => withoutDefaults(region, REGION_DEFAULTS)), ...shortSettings(rest)};
+    return {version, enabled, method, regions: regions.map(shortRegion), ...shortSettings(rest)};
+}
+
+/** JSON of regions: a region is never changed in place. @type {WeakMap<Region, Json>} */
+const shortRegions = new WeakMap();
+
+/** @param {Region} region */
+function shortRegion(region) {
+    const known = shortRegions.get(region);
+    if (known) return known;
+    const short = withoutDefaults(region, REGION_DEFAULTS);
+    shortRegions.set(region, short);
+    return short;
 }
 
 /**

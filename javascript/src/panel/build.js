@@ -3,8 +3,8 @@
 /** @import {Field, State} from "../types.js" */
 /** @import {Panel} from "./panel.js" */
 
-import {t} from "../host/language.js";
-import {cellCount} from "../model/geometry/grid.js";
+import {t, translateMessage} from "../host/language.js";
+import {cellCount, ratiosFault} from "../model/geometry/grid.js";
 import {setGrid, useGrid, useShapes} from "../model/layout.js";
 import {EDIT_METHODS, EDIT_OPTIONS} from "../model/source.js";
 import {methodOptions} from "../model/state.js";
@@ -14,8 +14,10 @@ import {el} from "../widgets/elements.js";
 import {checkField, lineField, promptField, selectField} from "../widgets/fields.js";
 import {schemaField} from "../widgets/schema_fields.js";
 import {createOverlay} from "./overlay.js";
+import {attachPanelKeys} from "./keys.js";
 import {RegionList} from "./regions/list.js";
 import {REPAINT_OPTIONS, repaintFields} from "./repaint.js";
+import {createRunBox} from "./page/run_box.js";
 import {createSections} from "./sections.js";
 
 const OVERLAPS = [
@@ -50,9 +52,11 @@ export function buildPanel(panel) {
     const bar = buildBar(panel, add, [options.options.box, ...options.beside.map(({box}) => box)]);
     const layout = buildLayout(panel, add);
     const texts = buildTexts(panel, add);
-    const side = el("div", {class: "rg-side"}, stage.node, messages);
-    const main = el("div", {class: "rg-main"}, layout.row, list.node, texts);
+    const side = el("div", {class: "rg-side"}, stage.node, createRunBox(panel).node, messages);
+    bar.insertBefore(layout.row, bar.children[1]);
+    const main = el("div", {class: "rg-main"}, list.node, texts);
     const node = el("div", {class: "rg"}, bar, el("div", {class: "rg-body"}, side, main), createSections(panel));
+    attachPanelKeys(panel, node);
     panel.mount.replaceChildren(node);
     return {node, stage, list, overlay, messages, bound, texts, ...options, ...layout};
 }
@@ -96,17 +100,35 @@ function buildLayout(panel, add) {
     const ratios = lineField(panel, "grid.ratios", {
         label: "Sizes",
         title: RATIOS_HELP,
-        take: (text) => panel.edit((state) => setGrid(state, {ratios: text}), {key: "grid"}),
+        take: (text) => takeRatios(panel, text, ratios.input, fault),
     });
+    const fault = el("span", {class: "rg-field-fault", role: "alert", hidden: true});
     const overlap = selectField(panel, "overlap", "Where regions overlap", OVERLAPS);
     const count = el("span", {});
-    const sizes = el("label", {class: "rg-field rg-ratios"}, el("span", {class: "rg-label"}, `${t("Sizes")} `, count), add(ratios));
+    const sizes = el("label", {class: "rg-field rg-ratios"}, el("span", {class: "rg-label"}, `${t("Sizes")} `, count), add(ratios), fault);
     const gridParts = [add(direction), sizes];
     const freeParts = [add(overlap)];
     direction.input.addEventListener("change", () => panel.edit((state) => setGrid(state, {})));
     const choice = el("div", {class: "rg-switch", role: "group", "aria-label": "Layout"}, modes);
     const row = el("div", {class: "rg-row rg-layout", "data-field": "grid"}, choice, gridParts, freeParts);
     return {row, modes, count, gridParts, freeParts};
+}
+
+/**
+ * A ratio string as it is typed: a good one makes the grid; a malformed one leaves it as it was, and its fault stands at the field.
+ *
+ * @param {Panel} panel
+ * @param {string} text
+ * @param {HTMLInputElement} input
+ * @param {HTMLElement} fault
+ */
+function takeRatios(panel, text, input, fault) {
+    const wrong = ratiosFault(text, panel.store.get().grid?.direction || "columns");
+    if (!wrong) panel.edit((state) => setGrid(state, {ratios: text}), {key: "grid"});
+    fault.textContent = wrong ? translateMessage(`${wrong}. The grid stays as it was.`) : "";
+    fault.hidden = !wrong;
+    input.toggleAttribute("aria-invalid", Boolean(wrong));
+    if (wrong) input.setAttribute("aria-invalid", "true");
 }
 
 /**

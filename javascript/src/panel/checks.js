@@ -6,6 +6,7 @@
 import {t, translateMessage} from "../host/language.js";
 import {debounce, find} from "../host/page.js";
 import {callApi} from "../host/server.js";
+import {generalWarnings, panelWords, regionWarnings} from "../model/words/messages.js";
 import {summary, toJson} from "../model/state.js";
 import {refreshBackground} from "../stage/background.js";
 import {el} from "../widgets/elements.js";
@@ -101,13 +102,13 @@ export class Checks {
         panel.mount.querySelectorAll("[aria-invalid]").forEach((node) => node.removeAttribute("aria-invalid"));
         panel.messages.replaceChildren(
             ...this.problems.map((problem) => problemRow(panel, problem)),
-            ...this.warnings.map((text) => el("div", {class: "rg-message rg-warning", text: translateMessage(text)})),
+            ...generalWarnings(this.warnings).map((text) => el("div", {class: "rg-message rg-warning", text: translateMessage(text)})),
             ...panel.notes.map(({text, isBad}) =>
                 el("div", {class: `rg-message${isBad ? " rg-problem-text" : ""}`, role: isBad ? "alert" : null, text}),
             ),
             ...hints(state),
         );
-        panel.list.warn(this.warnings);
+        panel.list.warn(regionWarnings(this.warnings));
         showBadge(panel, state, this.problems);
     }
 }
@@ -152,7 +153,7 @@ function showBadge(panel, state, problems) {
  */
 function problemRow(panel, problem) {
     const node = fieldNode(panel, problem.field || "");
-    const text = translateMessage(problem.message || problem.detail || String(problem));
+    const text = translateMessage(panelWords(problem.message || problem.detail || String(problem)));
     if (!node) return el("div", {class: "rg-message rg-problem", text});
     node.setAttribute("aria-invalid", "true");
     return el("button", {type: "button", class: "rg-message rg-problem", text, title: "Go to the field", onclick: () => reveal(node)});

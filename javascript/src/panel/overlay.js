@@ -34,7 +34,7 @@ export function createOverlay(panel, stage) {
             height,
             masks: stage.masks,
             labels: true,
-            alpha: 0.12,
+            alpha: 0,
             boundsOf: (state, index) => stage.boundsOf(state, index),
         });
     }

@@ -3,21 +3,25 @@
 
 /** @import {Box, Field, Schema, State} from "../types.js" */
 
-import {OF_RESULT, refreshBackground} from "../stage/background.js";
-import {shownPicture} from "../host/gallery.js";
 import {t, translateMessage} from "../host/language.js";
 import {debounce} from "../host/page.js";
 import {mainPrompts, pictureSize, stateBox} from "../host/tab.js";
+import {inheritShare} from "../model/prompt/background.js";
 import {createHistory} from "../model/history.js";
 import {emptyState, isUntouched, learn, parse, serialize, untouchedMethod} from "../model/state.js";
-import {createStore} from "../model/store.js";
+import {createStore, switchedOn} from "../model/store.js";
 import {act, addBox, align, paste, place} from "./acts.js";
 import {buildPanel, drawMethodOptions, updateLayout} from "./build.js";
 import {Checks} from "./checks.js";
 import {attachClipboard} from "./clipboard.js";
-import {recall, remember} from "./storage.js";
+import {followHost, followVisibility} from "./page/following.js";
+import {createOffNote} from "./page/off_note.js";
+import {recall, remember, switchesOn} from "./storage.js";
 
 /** @typedef {import("./build.js").PanelParts} PanelParts */
+
+/** Milliseconds in which a message and a change belong together; a later change takes the message away. */
+const WITH_CHANGE = 300;
 
 /** The panel of a tab. */
 export class Panel {
@@ -37,17 +41,24 @@ export class Panel {
         this.mapsName = `${tab} ${Math.random().toString(36).slice(2, 10)}`;
         /** @type {Set<number>} Ids of the chosen regions. */
         this.selected = new Set();
-        /** @type {{text: string, isBad?: boolean}[]} */
+        /** @type {{text: string, isBad?: boolean, at: number}[]} */
         this.notes = [];
         /** Estimated cost of the layout, in words. */
         this.cost = "";
         /** @type {((checked: any) => void) | null} Called with what the checks found; null when they refused. */
         this.onChecked = null;
+        /** The main prompt that the shown message is about. @type {string | null} */
+        this.ofPrompt = null;
+        /** Whether work in the panel switches it on. */
+        this.switches = switchesOn();
+        /** Whether somebody switched it off by hand: then it stays off. */
+        this.keptOff = false;
         this.written = "";
         this.seen = "";
         this.store = createStore(emptyState());
         this.history = createHistory(this.store.get());
         this.checks = new Checks(this);
+        this.offNote = createOffNote(this);
         this.saveSoon = debounce(() => remember(tab, this.written), 200);
         /** @type {Field[]} */
         this.optionFields = [];
@@ -61,12 +72,7 @@ export class Panel {
         this.store.subscribe((state, origin, before) => this.changed(origin, before));
         this.update();
         attachClipboard(this);
-        this.followVisibility();
-    }
-
-    followVisibility() {
-        if (typeof IntersectionObserver === "undefined") return;
-        new IntersectionObserver((all) => all.some((one) => one.isIntersecting) && this.hostChanged()).observe(this.mount);
+        followVisibility(this);
     }
 
     // ------------------------------------------------ text box <-> state
@@ -127,6 +133,8 @@ export class Panel {
      * @param {State} before
      */
     changed(origin, before) {
+        const now = performance.now();
+        this.notes = this.notes.filter(({at}) => now - at < WITH_CHANGE);
         if (origin !== "host") this.push();
         else remember(this.tab, this.written);
         const ids = new Set(this.store.get().regions.map((region) => region._id));
@@ -136,13 +144,16 @@ export class Panel {
     }
 
     /**
-     * Change the state: one step of the history, joined with the last one of the same `key`.
+     * Change the state: one step of the history, joined with the last one of the same `key`. Work on regions switches the panel on.
      *
      * @param {(state: State) => State} change
      * @param {{key?: string | null}} [options]
      */
     edit(change, {key} = {}) {
-        const next = change(this.store.get());
+        const before = this.store.get();
+        const changed = inheritShare(before, change(before));
+        const next = this.switches && !this.keptOff ? switchedOn(before, changed) : changed;
+        this.keptOff = !next.enabled && (before.enabled || this.keptOff);
         this.history.record(next, key);
         this.store.set(next, "edit");
     }
@@ -175,17 +186,8 @@ export class Panel {
 
     /** Size, main prompt or result may have changed: update when they did. */
     hostChanged() {
-        const result = OF_RESULT.includes(this.stage.background.kind) ? (shownPicture(this.tab) || {src: undefined}).src : "";
-        const now = JSON.stringify([this.size(), this.prompts(), this.visible(), result]);
-        if (now === this.seen) return;
-        this.seen = now;
-        this.stage.update();
-        refreshBackground(this.stage);
-        this.overlay.update();
-        this.checks.soon();
+        followHost(this);
     }
-
-    // ------------------------------------------------ updating
 
     /** The options of the chosen method, as the schema describes them. */
     drawOptions() {
@@ -199,6 +201,7 @@ export class Panel {
         updateLayout(this.parts, state);
         this.parts.node.classList.toggle("rg-off", !state.enabled);
         this.list.update(state);
+        this.offNote.update(state);
         this.stage.update();
         this.overlay.update();
         this.checks.show();
@@ -206,17 +209,16 @@ export class Panel {
     }
 
     /**
-     * Show a message below the canvas; an empty text removes it.
+     * Show a message below the canvas; an empty text removes it, and so does the next change of the state.
      *
      * @param {string} text
      * @param {boolean} [isBad]
      */
     note(text, isBad) {
-        this.notes = text ? [{text: translateMessage(text), isBad}] : [];
+        this.notes = text ? [{text: translateMessage(text), isBad, at: performance.now()}] : [];
+        this.ofPrompt = null;
         if (this.messages) this.checks.show();
     }
-
-    // ------------------------------------------------ selection
 
     /**
      * Choose regions by their ids; `reveal` brings the card of a single one into view.
@@ -233,21 +235,20 @@ export class Panel {
     }
 
     /**
-     * A shape was drawn: choose it, and go back to the tool Select.
+     * A shape was drawn: choose it, and put the keyboard into its prompt. The tool stays until Escape. A finger gets no keyboard: it
+     * would cover the canvas.
      *
      * @param {number} id
      */
     drawn(id) {
         this.select([id], {reveal: true});
-        this.stage.setTool("select");
+        if (!this.stage.touched) this.focusPrompt(this.store.get().regions.findIndex((region) => region._id === id));
     }
 
     /** @param {number} index */
     focusPrompt(index) {
         return this.list.focusPrompt(index);
     }
-
-    // ------------------------------------------------ acts
 
     /**
      * What a button or key of this name does; always true.
@@ -287,6 +288,9 @@ export class Panel {
 
     reset() {
         this.note("");
-        this.edit(() => emptyState());
+        const empty = emptyState();
+        this.history.record(empty);
+        this.store.set(empty, "edit");
+        this.keptOff = false;
     }
 }

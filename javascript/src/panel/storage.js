@@ -14,6 +14,24 @@ export function remember(tab, text) {
     }
 }
 
+/** Whether work in the panel switches it on; kept by the browser. */
+export function switchesOn() {
+    try {
+        return localStorage.getItem("regional_switches_on") !== "no";
+    } catch {
+        return true;
+    }
+}
+
+/** @param {boolean} value */
+export function setSwitchesOn(value) {
+    try {
+        localStorage.setItem("regional_switches_on", value ? "yes" : "no");
+    } catch {
+        // Forbidden: then the choice holds until the page is left.
+    }
+}
+
 /**
  * The settings that `remember` got last.
  *

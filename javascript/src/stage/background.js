@@ -26,6 +26,7 @@ export function setBackground(stage, choice) {
         stage.bar.update();
         return;
     }
+    stage.panel.note("");
     stage.background = {kind, choice, scale: Number(scale) || null, image: null};
     stage.panel.push();
     refreshBackground(stage);

@@ -74,7 +74,7 @@ function drawRegion(context, region, index, bounds, view) {
     const text = view.isGrid ? undefined : maskText(region);
     if (text !== undefined) {
         const tint = view.masks.tint(text, colour);
-        context.globalAlpha = Math.min(1, alpha * 1.6);
+        context.globalAlpha = Math.min(1, Math.max(alpha, 0.12) * 1.6);
         const [x0, y0] = view.at(0, 0);
         const [x1, y1] = view.at(1, 1);
         if (tint && view.hidden !== region._id) context.drawImage(tint, x0, y0, x1 - x0, y1 - y0);
@@ -202,6 +202,25 @@ export function drawDividers(context, grid, at) {
         context.stroke();
         drawKnob(context, (a[0] + b[0]) / 2, (a[1] + b[1]) / 2, true);
     }
+}
+
+/**
+ * The frame that is drawn to choose regions.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {Box} box
+ * @param {ToPixels} at
+ */
+export function drawMarquee(context, box, at) {
+    const [x0, y0] = at(box[0], box[1]);
+    const [x1, y1] = at(box[2], box[3]);
+    context.save();
+    context.fillStyle = "rgba(255, 255, 255, 0.15)";
+    context.fillRect(x0, y0, x1 - x0, y1 - y0);
+    context.setLineDash([4, 3]);
+    context.strokeStyle = "#fff";
+    context.strokeRect(x0, y0, x1 - x0, y1 - y0);
+    context.restore();
 }
 
 /**

@@ -3,6 +3,7 @@
 /** @import {State, ToolPoint} from "../types.js" */
 /** @import {Stage} from "./stage.js" */
 
+import {toggleFullScreen} from "./full_screen.js";
 import {tools} from "./tools/index.js";
 import {closePolygon} from "./tools/shapes.js";
 import {t} from "../host/language.js";
@@ -22,7 +23,7 @@ export const KEY_HELP = [
     "V select · R box · E ellipse · P polygon · B brush · X eraser · G fill · [ and ] brush size",
     "Arrows move by 8 pixels (Ctrl: 1), with Shift they resize · Delete removes · Ctrl+D duplicates · N new box",
     "H and J mirror · Ctrl+A all · PageUp and PageDown next region, with Shift as well · Enter goes to its prompt · Esc lets go",
-    "Ctrl+Z undo · Ctrl+Y redo · Ctrl+C, Ctrl+X, Ctrl+V regions as JSON · + − 0 zoom · Space and drag pans, or arrows with nothing chosen",
+    "Ctrl+Z undo · Ctrl+Y redo · Ctrl+C, Ctrl+X, Ctrl+V regions as JSON · + − 0 zoom · F full screen · Space and drag pans, or arrows with nothing chosen",
     "With a drawing tool the arrows move a crosshair; Space presses and lets go; Enter closes a polygon. Alt: no snapping",
 ];
 
@@ -115,6 +116,7 @@ const PLAIN = {
     "[": resizeBrush(1 / 1.2),
     "]": resizeBrush(1.2),
     "?": (stage) => stage.panel.note(KEY_HELP.map((line) => t(line)).join("\n")),
+    f: (stage) => toggleFullScreen(stage),
     h: (stage) => stage.panel.act("mirrorX"),
     j: (stage) => stage.panel.act("mirrorY"),
     n: (stage) => stage.panel.addBox(),

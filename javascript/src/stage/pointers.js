@@ -50,6 +50,7 @@ class Pointers {
     down(event) {
         const {stage} = this;
         if (event.pointerType === "mouse" && event.button === 2) return;
+        stage.touched = event.pointerType === "touch";
         stage.canvas.focus({preventScroll: true});
         stage.canvas.setPointerCapture(event.pointerId);
         this.pressed.set(event.pointerId, event);

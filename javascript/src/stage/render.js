@@ -3,9 +3,11 @@
 /** @import {Paint, PolygonDraft, State, ToPixels} from "../types.js" */
 /** @import {Stage} from "./stage.js" */
 
+import {boxBetween} from "../model/geometry/boxes.js";
 import {cellCount} from "../model/geometry/grid.js";
 import {drawAttention} from "./attention_maps.js";
-import {drawDividers, drawEmpty, drawGuides, drawKnob, drawRegions, drawSelection} from "./drawing.js";
+import {drawDividers, drawEmpty, drawGuides, drawKnob, drawMarquee, drawRegions, drawSelection} from "./drawing.js";
+import {OF_RESULT} from "./background.js";
 import {tools} from "./tools/index.js";
 
 /**
@@ -31,13 +33,14 @@ export function drawStage(stage) {
         masks: stage.masks,
         boundsOf: (each, index) => stage.boundsOf(each, index),
         labels: true,
-        alpha: isMap ? 0 : undefined,
+        alpha: isMap || stage.background.image || stage.live ? 0 : undefined,
         hidden: stage.paint ? stage.paint.id : undefined,
     });
     if (stage.paint) drawPaint(context, stage.paint, at);
     if (stage.polygon) drawPolygon(context, stage.polygon, at);
     drawChosen(stage, state, at);
     if (state.grid) drawDividers(context, state.grid, at);
+    if (stage.gesture?.kind === "marquee" && stage.gesture.to) drawMarquee(context, boxBetween(stage.gesture.from, stage.gesture.to), at);
     if (stage.guides) drawGuides(context, stage.guides, at);
     if (stage.cursor) drawCursor(stage, stage.cursor, at);
 }
@@ -48,7 +51,7 @@ export function drawStage(stage) {
  */
 function drawBackground(stage, at) {
     const {context, background} = stage;
-    const {image} = background;
+    const image = OF_RESULT.includes(background.kind) && stage.live ? stage.live : background.image;
     if (!image || !(image.complete === undefined || image.complete) || !(image.naturalWidth || image.width)) return;
     const [x0, y0] = at(0, 0);
     const [x1, y1] = at(1, 1);

@@ -54,10 +54,16 @@ export class Stage {
         this.active = false;
         /** Whether the space bar is held to pan. */
         this.space = false;
+        /** Whether the last press was a finger's. */
+        this.touched = false;
+        /** What a drawing does to a grid, for a note once it is there. */
+        this.freed = "";
         this.waiting = false;
         this.box = {width: 0, height: 0, ratio: 1};
         /** @type {Background} */
-        this.background = {kind: "none", image: null};
+        this.background = {kind: "result", choice: "result", image: null};
+        /** The live preview of a generation that runs. @type {HTMLImageElement | null} */
+        this.live = null;
         this.masks = new MaskCache(this.redraw.bind(this), this.size.bind(this));
         this.canvas = el("canvas", CANVAS);
         this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
@@ -85,9 +91,12 @@ export class Stage {
 
     update() {
         const {width, height} = this.panel.size();
-        this.frame.style.aspectRatio = `${width} / ${height}`;
-        this.frame.style.setProperty("--rg-ratio", String(width / height));
+        const ratio = `${width} / ${height}`;
         this.bar.update();
+        if (this.frame.dataset.ratio === ratio && this.box.width) return void this.redraw();
+        this.frame.dataset.ratio = ratio;
+        this.frame.style.aspectRatio = ratio;
+        this.frame.style.setProperty("--rg-ratio", String(width / height));
         this.resize();
     }
 
@@ -98,18 +107,16 @@ export class Stage {
      */
     commit(key) {
         const next = this.draft;
-        this.draft = null;
-        this.guides = null;
+        const hadGrid = Boolean(this.panel.store.get().grid);
+        Object.assign(this, {draft: null, guides: null});
         if (next) this.panel.edit(() => next, {key});
         else this.redraw();
+        if (next && hadGrid && !next.grid && this.freed) this.panel.note(this.freed);
+        this.freed = "";
     }
 
     cancel() {
-        this.draft = null;
-        this.guides = null;
-        this.paint = null;
-        this.polygon = null;
-        this.gesture = null;
+        Object.assign(this, {draft: null, guides: null, paint: null, polygon: null, gesture: null});
         this.redraw();
     }
 
@@ -155,9 +162,7 @@ export class Stage {
         const state = this.panel.store.get();
         if (!state.grid) return state;
         const isEmpty = state.regions.every(isBlank);
-        this.panel.note(
-            isEmpty ? "Your drawing takes the place of the empty grid." : "The grid has become free shapes, so that you can draw.",
-        );
+        this.freed = isEmpty ? "Your drawing took the place of the empty grid." : "The grid has become free shapes, so that you can draw.";
         return isEmpty ? {...useShapes(state), regions: []} : useShapes(state);
     }
 
@@ -169,8 +174,6 @@ export class Stage {
     announce(text) {
         this.liveText.textContent = t(text);
     }
-
-    // ------------------------------------------------ coordinates
 
     resize() {
         const box = this.frame.getBoundingClientRect();
@@ -259,8 +262,6 @@ export class Stage {
         this.bar.update();
         this.redraw();
     }
-
-    // ------------------------------------------------ drawing and tools
 
     redraw() {
         if (this.waiting) return;

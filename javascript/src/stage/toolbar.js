@@ -6,6 +6,7 @@ import {t} from "../host/language.js";
 import {dressTool, tool} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
 import {setBackground} from "./background.js";
+import {toggleFullScreen} from "./full_screen.js";
 import {tools} from "./tools/index.js";
 
 const ACTS = [
@@ -44,7 +45,7 @@ export function createToolbar(stage) {
     const parts = createParts(stage);
     const {acts, cells, snap, zoomOut, zoomIn, fit} = parts;
     const groups = [group(...parts.toolButtons), group(...Object.values(acts)), group(parts.align, ...Object.values(cells)), parts.brush];
-    const bottom = [parts.background, group(snap, zoomOut, zoomIn, fit), parts.overlay, parts.caption];
+    const bottom = [parts.background, group(snap, zoomOut, zoomIn, fit, parts.full), parts.overlay, parts.caption];
     return {
         top: el("div", {class: "rg-toolbar", role: "toolbar", "aria-label": "Tools of the layout"}, groups),
         bottom: el("div", {class: "rg-toolbar rg-caption"}, bottom),
@@ -152,6 +153,7 @@ function viewInputs(stage) {
         zoomIn: tool("zoomIn", "Zoom in", () => stage.zoom(1.5), {key: "+"}),
         zoomOut: tool("zoomOut", "Zoom out", () => stage.zoom(1 / 1.5), {key: "-"}),
         fit: tool("fit", "Show all", () => stage.fit(), {key: "0"}),
+        full: tool("full", "Full screen", () => toggleFullScreen(stage), {key: "F", "data-action": "full-screen"}),
     };
 }
 

@@ -10,7 +10,7 @@ from ..settings import Settings
 from ..words.search import sought_problems
 from .lora_tags import split_tags, without_tags
 from .schedules import LARGEST_WEIGHT, check_emphasis
-from .splitting import PromptParts, join_texts, joined, split_prompt
+from .splitting import PromptParts, join_texts, joined, split_and, split_prompt
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class ImageTexts:
     """Texts of one picture: base, negative of the base, and per region its text and its negative (None: the main one).
 
     Regions' texts keep their LoRA tags. Base and common texts have none: the host applies their LoRAs to the whole picture.
+    With ``base.joined`` every region's text ends with that of the base.
 
     ``weights`` are factors for the regions' weights that the prompt itself gave (``a AND b:0.5``), 1.0 elsewhere.
     """
@@ -49,16 +50,24 @@ def _plan_texts(settings: Settings, prompt: str, negative: str) -> ImageTexts:
     regions, common = settings.filled_regions(), without_tags(settings.common)
     if settings.text_from == "regions":
         base = without_tags(settings.base.prompt if settings.base.prompt is not None else prompt)
-        texts = tuple(join_texts(common, region.prompt) for region in regions)
+        behind = _joined_base(settings, base)
+        texts = tuple(join_texts(common, region.prompt, behind) for region in regions)
         main = settings.base.negative if settings.base.negative is not None else negative
         return ImageTexts(base, main, texts, _own_negatives(main, regions), (1.0,) * len(regions))
     parts = split_prompt(prompt, settings.text_from)
     _check_count(settings.text_from, "prompt", len(parts.regions), len(regions))
     _check_weights(parts)
     shared = without_tags(parts.common or "")
-    texts = tuple(join_texts(shared, common, text, region.prompt) for text, region in zip(parts.regions, regions, strict=True))
+    behind = _joined_base(settings, settings.base.prompt if settings.base.prompt is not None else parts.base or "")
+    pairs = zip(parts.regions, regions, strict=True)
+    texts = tuple(join_texts(shared, common, text, region.prompt, behind) for text, region in pairs)
     main, negatives = _split_negatives(settings, negative, regions)
     return ImageTexts(_base_text(settings, parts), main, texts, negatives, parts.weights)
+
+
+def _joined_base(settings: Settings, base: str) -> str:
+    """The base text as the end of every region's text, "" where it is not joined. AND of a prompt composes pictures: here it is a comma."""
+    return join_texts(*(text for text, _ in split_and(without_tags(base)))) if settings.base.joined else ""
 
 
 def _base_text(settings: Settings, parts: PromptParts) -> str:

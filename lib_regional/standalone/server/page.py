@@ -78,7 +78,15 @@ def build(host: Host) -> gr.Blocks:
         for tab in (first, second):
             _connect(host, tab, folder)
             _send_picture(tab, second)
+    _open_panels(blocks)
     return blocks.queue()
+
+
+def _open_panels(blocks: gr.Blocks) -> None:
+    """The panel is what this page is for: it is open from the start."""
+    for block in blocks.blocks.values():
+        if getattr(block, "elem_id", None) in ("regional_txt2img", "regional_img2img"):
+            block.open = True
 
 
 def _theme() -> Any:
@@ -91,7 +99,7 @@ def _header(host: Host, small: bool) -> str:
     device = host.model.device.type.upper()
     examples = '<button type="button" id="page_example">Try an example</button>' if small else ""
     return (
-        '<div class="page-head"><span class="page-brand">Regional</span>'
+        '<div class="page-head"><h1 class="page-brand">Regional</h1>'
         f'<span class="page-model">{escape(host.model.name)} · {device}</span>'
         f'<span class="page-hint">{hint}</span>{examples}</div>'
     )
@@ -106,15 +114,15 @@ def _generation_tab(host: Host, tab: str, defaults: Defaults) -> Tab:
         with gr.Column(elem_id=f"{tab}_settings", scale=6, min_width=320):
             if tab == "img2img":
                 fields |= page_fields.source(tab)
+            with gr.Group(elem_id=f"{tab}_script_container"):
+                runner = host.runner(tab == "img2img")
+                runner.setup_ui()
             fields |= page_fields.sampling(tab, defaults, CHOICES)
             if tab == "txt2img":
                 fields |= page_fields.hires(tab)
             fields |= page_fields.size(tab, defaults)
             seeds, reuse = page_fields.guidance(tab, defaults)
             fields |= seeds
-            with gr.Group(elem_id=f"{tab}_script_container"):
-                runner = host.runner(tab == "img2img")
-                runner.setup_ui()
         with gr.Column(elem_id=f"{tab}_results", scale=5, min_width=320):
             parts = _results(tab)
     paste = page_run.Paste(fields, [entry[:2] for entry in runner.infotext_fields])

@@ -43,11 +43,11 @@ def prompts(tab: str, defaults: Defaults) -> Fields:
     """Prompt and negative prompt."""
     with gr.Column(elem_id=f"{tab}_prompt_container", scale=6):
         prompt = gr.Textbox(
-            defaults.prompt, label="Prompt", elem_id=f"{tab}_prompt", lines=3, elem_classes=["prompt"],
+            defaults.prompt, label="Prompt", elem_id=f"{tab}_prompt", lines=2, elem_classes=["prompt"],
             placeholder="Prompt (Ctrl+Enter generates)", show_label=False,
         )  # fmt: skip
         negative = gr.Textbox(
-            "", label="Negative prompt", elem_id=f"{tab}_neg_prompt", lines=2, elem_classes=["prompt"],
+            "", label="Negative prompt", elem_id=f"{tab}_neg_prompt", lines=1, elem_classes=["prompt"],
             placeholder="Negative prompt", show_label=False,
         )  # fmt: skip
     return {"prompt": prompt, "negative": negative}

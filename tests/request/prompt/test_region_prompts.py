@@ -33,6 +33,26 @@ def test_own_base() -> None:
     assert planned("p", regions=OWN, base={"prompt": ""}).base == ""
 
 
+JOINED = [
+    pytest.param("p", {}, ("c, a, p", "c, b, p"), id="main prompt"),
+    pytest.param("p <lora:x:1>", {}, ("c, a, p", "c, b, p"), id="its LoRAs act on the whole picture already"),
+    pytest.param("p AND q:0.5", {}, ("c, a, p, q", "c, b, p, q"), id="AND is a comma"),
+    pytest.param("", {}, ("c, a", "c, b"), id="empty"),
+    pytest.param("p", {"base": {"joined": True, "prompt": "P"}}, ("c, a, P", "c, b, P"), id="own base"),
+    pytest.param("x BREAK y", {"text_from": "break"}, ("c, x, a", "c, y, b"), id="split, without a base"),
+    pytest.param("p ADDBASE x BREAK y", {"text_from": "break"}, ("c, x, a, p", "c, y, b, p"), id="split, with a base"),
+]
+
+
+@pytest.mark.parametrize(("prompt", "settings", "regions"), JOINED)
+def test_the_base_joins_every_region(prompt: str, settings: dict[str, Any], regions: tuple[str, ...]) -> None:
+    texts = planned(prompt, regions=OWN, common="c", **{"base": {"joined": True}, **settings})
+    assert texts.regions == regions
+    given = {"enabled": True, "grid": HALVES, "regions": OWN, "base": {"joined": True}}
+    assert Settings.parse(given).to_json()["base"] == {"joined": True}
+    assert "base" not in Settings.parse({**given, "base": {"joined": False}}).to_json()
+
+
 SPLIT = [
     pytest.param("break", "a BREAK b", "a, b", ("a", "b"), id="break"),
     pytest.param("break", "c ADDCOMM a BREAK b", "c, a, b", ("c, a", "c, b"), id="common"),

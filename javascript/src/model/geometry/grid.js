@@ -80,6 +80,22 @@ function spans(items, sizeOf) {
 }
 
 /**
+ * What is wrong with a ratio string, "" for a good one.
+ *
+ * @param {string} ratios
+ * @param {string} direction
+ * @returns {string}
+ */
+export function ratiosFault(ratios, direction) {
+    try {
+        const count = gridBoxes({ratios, direction}).length;
+        return count > 256 ? `${count} cells: at most 256 are possible` : "";
+    } catch (error) {
+        return error.message;
+    }
+}
+
+/**
  * Number of cells of the state's grid; null without a grid or when its string is malformed.
  *
  * @param {{grid: Grid | null}} state

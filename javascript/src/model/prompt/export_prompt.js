@@ -64,7 +64,7 @@ export function exportPrompt(state, main) {
         ...state,
         text_from: "break",
         common: "",
-        base: {prompt: null, negative: negatives ? null : state.base.negative},
+        base: {...state.base, prompt: null, negative: negatives ? null : state.base.negative},
         regions,
     };
     return {

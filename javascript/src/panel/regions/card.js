@@ -4,10 +4,12 @@
 /** @import {Panel} from "../panel.js" */
 
 import {t} from "../../host/language.js";
+import {samplingSteps} from "../../host/tab.js";
 import {cssColour, textColour} from "../../model/colours.js";
 import {shapeKind} from "../../model/geometry/shapes.js";
+import {firstWords} from "../../model/words/messages.js";
 import {findNetworks} from "../../model/prompt/networks.js";
-import {indexOf} from "../../model/regions.js";
+import {indexOf, stepSpan} from "../../model/regions.js";
 import {REGION_DEFAULTS, regionSchema, SHAPE_KINDS} from "../../model/state.js";
 import {same} from "../../model/values.js";
 import {el} from "../../widgets/elements.js";
@@ -19,6 +21,8 @@ import {drawShapeInputs} from "./shape_inputs.js";
 
 /** Fields that every card shows; those that only the schema knows follow. */
 const NUMBERS = ["weight", "base_share", "feather", "priority"];
+/** More regions than this stand as one line each; the chosen one is open. */
+export const MANY = 4;
 /** Fields with inputs of their own. */
 const ELSEWHERE = ["prompt", "negative", "name", "enabled", "steps", ...SHAPE_KINDS];
 const STEP_HELP = ["Share of the steps after which this region begins, 0 to 1", "Share of the steps after which this region ends, 0 to 1"];
@@ -60,7 +64,16 @@ export function createCard(panel, id) {
     const node = el("div", {class: "rg-region", role: "group", tabindex: "-1", ...choose}, parts);
     attachDrag(panel, node, head.grip, index);
     const update = cardUpdate(panel, {node, head, fields, extras, more, at});
-    return {node, prompt: fields.prompt.input, tokens: extras.tokens, warning: extras.warning, update};
+    /** What the card was brought to last. @type {unknown[] | null} */
+    const seen = null;
+    return {
+        node,
+        prompt: fields.prompt.input,
+        tokens: extras.tokens,
+        warning: extras.warning,
+        update,
+        seen: /** @type {unknown[] | null} */ (seen),
+    };
 }
 
 /** @param {HTMLElement} tokens */
@@ -130,7 +143,7 @@ function cardFields(panel, at, id) {
         numberField(panel, at(`steps[${side}]`), label, {min: 0, max: 1, fallback: side, whenEmpty: side, title: STEP_HELP[side]});
     return {
         tokens,
-        numbers: [...numbers, step(0, "From step"), step(1, "To step")],
+        numbers: [...numbers, step(0, "From step"), step(1, "To step"), stepsField(panel, id)],
         name: lineField(panel, at("name"), {label: labelOf("name", schema.name), title: "Name, for you and for messages", maxlength: 200}),
         prompt: promptField(panel, at("prompt"), labelOf("prompt", schema.prompt), {
             id: `regional_${panel.tab}_prompt_${id}`,
@@ -141,6 +154,24 @@ function cardFields(panel, at, id) {
             placeholder: "added to the main negative prompt",
         }),
     };
+}
+
+/**
+ * The steps in which a region acts, counted in those of the tab.
+ *
+ * @param {Panel} panel
+ * @param {number} id
+ * @returns {Field}
+ */
+function stepsField(panel, id) {
+    const node = el("span", {class: "rg-hint rg-wide", "data-action": "steps-hint"});
+    const update = (/** @type {State} */ state) => {
+        const count = samplingSteps(panel.tab);
+        const steps = state.regions[indexOf(state, id)]?.steps || [];
+        const span = count ? stepSpan(steps, count) : null;
+        node.textContent = span ? t("acts in the steps {0} to {1} of {2}", ...span, count) : "";
+    };
+    return {node, input: node, update};
 }
 
 /**
@@ -159,6 +190,7 @@ function dressCard(node, fields, extras, state, region, position) {
     node.style.setProperty("--rg-colour", cssColour(position));
     node.style.setProperty("--rg-on-colour", textColour(position));
     node.classList.toggle("rg-muted", region.enabled === false);
+    fields.name.input.placeholder = (state.regions.length > MANY && firstWords(region.prompt)) || t("Region {0}", position + 1);
     const split = state.text_from !== "regions";
     fields.prompt.name.textContent = t(split ? "Added to this region's part of the main prompt" : "Prompt");
     fields.prompt.input.placeholder = t(split ? "nothing added" : "what is in this region");

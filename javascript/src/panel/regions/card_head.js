@@ -47,7 +47,11 @@ export function cardHead(panel, index, name) {
         ),
         up: act("up", "Move up", move(-1)),
         down: act("down", "Move down", move(1)),
-        remove: act("remove", "Remove", removeUnlocked),
+        remove: tool("remove", "Remove", () => {
+            const at = index();
+            panel.edit((state) => removeUnlocked(state, at));
+            panel.list.focusAfterRemoval(at);
+        }),
     };
     const node = el("div", {class: "rg-head"}, grip, swatch, name.node, Object.values(buttons));
     return {
@@ -56,7 +60,6 @@ export function cardHead(panel, index, name) {
         /** @type {(state: State, region: Region, position: number) => void} */
         update(state, region, position) {
             swatch.textContent = String(position + 1);
-            name.input.placeholder = t("Region {0}", position + 1);
             dressButtons(buttons, state, region, position);
         },
     };

@@ -8,7 +8,9 @@ import {debounce} from "../../host/page.js";
 import {callApi} from "../../host/server.js";
 import {button} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
-import {createCard} from "./card.js";
+import {backgroundRow} from "./background_row.js";
+import {createCard, MANY} from "./card.js";
+import {listTools} from "./list_tools.js";
 import {splitMainPrompt, writeMainPrompt} from "./prompts.js";
 
 /** @typedef {ReturnType<typeof createCard>} Card */
@@ -26,12 +28,22 @@ export class RegionList {
         /** The texts whose tokens were counted last, as JSON. */
         this.counted = "";
         this.countSoon = debounce(() => this.countTokens(), 400);
+        this.background = backgroundRow(panel);
+        this.tools = listTools(this);
         this.body = el("div", {class: "rg-cards"});
         const add = button("+ Add region", () => this.add(), {class: "rg-button rg-add", "data-action": "add"});
         const split = button("Split main prompt", () => splitMainPrompt(panel), {"data-action": "import", title: SPLIT_HELP});
         const write = button("Write main prompt", () => writeMainPrompt(panel), {"data-action": "export", title: WRITE_HELP});
         const row = el("div", {class: "rg-row"}, split, write);
-        this.node = el("div", {class: "rg-regions", "data-field": "regions", tabindex: "-1"}, this.body, add, row);
+        this.node = el(
+            "div",
+            {class: "rg-regions", "data-field": "regions", tabindex: "-1"},
+            this.background.node,
+            this.tools.node,
+            this.body,
+            add,
+            row,
+        );
     }
 
     add() {
@@ -42,6 +54,7 @@ export class RegionList {
     /** @param {State} state */
     update(state) {
         const {cards, body} = this;
+        this.background.update(state);
         const ids = new Set(state.regions.map((region) => region._id));
         for (const [id, card] of cards) {
             if (ids.has(id)) continue;
@@ -52,8 +65,12 @@ export class RegionList {
             const card = cards.get(region._id) || createCard(this.panel, region._id);
             cards.set(region._id, card);
             if (body.children[index] !== card.node) body.insertBefore(card.node, body.children[index] || null);
-            card.update(state, region, index);
+            const seen = [region, index, state.regions.length, Boolean(state.grid), state.text_from, state._solo];
+            if (!card.seen || seen.some((value, at) => value !== card.seen?.[at])) card.update(state, region, index);
+            card.seen = seen;
         });
+        this.node.classList.toggle("rg-many", state.regions.length > MANY);
+        this.tools.update(state);
         this.mark();
         this.countSoon();
     }
@@ -62,6 +79,7 @@ export class RegionList {
     mark() {
         for (const [id, card] of this.cards) {
             const chosen = this.panel.selected.has(id);
+            if (card.node.getAttribute("aria-current") === String(chosen)) continue;
             card.node.classList.toggle("rg-chosen", chosen);
             card.node.setAttribute("aria-current", String(chosen));
         }
@@ -91,21 +109,32 @@ export class RegionList {
         const region = this.panel.store.get().regions[index];
         const card = region && this.cards.get(region._id);
         if (!card) return false;
+        if (!this.panel.selected.has(region._id)) this.panel.select([region._id]);
         this.reveal(region._id);
         card.prompt.focus({preventScroll: true});
         return true;
     }
 
     /**
-     * Warnings that begin with a region's number stand in its card too.
+     * The keyboard stays in the list when the card that had it is gone.
      *
-     * @param {string[]} warnings
+     * @param {number} index Of the region that was removed.
+     */
+    focusAfterRemoval(index) {
+        const {regions} = this.panel.store.get();
+        const next = regions[Math.min(index, regions.length - 1)];
+        const card = next && this.cards.get(next._id);
+        (card ? card.node : this.node).focus({preventScroll: true});
+    }
+
+    /**
+     * Show each region's warnings in its card.
+     *
+     * @param {Map<number, string[]>} warnings
      */
     warn(warnings) {
         this.panel.store.get().regions.forEach((region, index) => {
-            const matches = warnings.map((text) => /^Region (\d+)(?: \(.*?\))?:? (.*)$/s.exec(text));
-            const mine = matches.flatMap((match) => (match && Number(match[1]) === index + 1 ? [match[2]] : []));
-            const text = mine.map(translateMessage).join(" ");
+            const text = (warnings.get(index) || []).map(translateMessage).join(" ");
             const card = this.cards.get(region._id);
             if (card && card.warning.textContent !== text) card.warning.textContent = text;
         });

@@ -16,6 +16,7 @@ export function splitMainPrompt(panel) {
     const {state, notes} = importPrompt(panel.store.get(), prompt, negative);
     if (state !== panel.store.get()) panel.edit(() => state);
     panel.note(notes.join("\n"));
+    panel.ofPrompt = prompt;
 }
 
 /**

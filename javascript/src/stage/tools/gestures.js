@@ -136,6 +136,7 @@ const overlaps = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a
  */
 export function finishMarquee(stage, gesture) {
     if (!gesture.to && !gesture.kept.size) stage.panel.select([]);
+    if (gesture.to && !stage.panel.selected.size) stage.panel.note("Nothing lies there. Box (R) draws a region.");
 }
 
 /**

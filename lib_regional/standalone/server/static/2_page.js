@@ -93,7 +93,7 @@
             prompt: "grass",
             settings: {
                 enabled: true,
-                regions: [{prompt: "a red circle on grass"}, {prompt: "a blue square on grass"}],
+                regions: [{prompt: "a red circle"}, {prompt: "a blue square"}],
                 grid: {ratios: "1,1", direction: "columns"},
             },
         },
@@ -101,7 +101,7 @@
             prompt: "night",
             settings: {
                 enabled: true,
-                regions: [{prompt: "a yellow circle on night"}, {prompt: "a purple triangle on night"}],
+                regions: [{prompt: "a yellow circle"}, {prompt: "a purple triangle"}],
                 grid: {ratios: "1,1", direction: "rows"},
             },
         },
@@ -110,8 +110,8 @@
             settings: {
                 enabled: true,
                 regions: [
-                    {prompt: "a green diamond on sand", box: [0, 0, 0.5, 1]},
-                    {prompt: "a cyan ring on sand", box: [0.5, 0, 1, 1]},
+                    {prompt: "a green diamond", box: [0, 0, 0.5, 1]},
+                    {prompt: "a cyan ring", box: [0.5, 0, 1, 1]},
                 ],
             },
         },
@@ -127,7 +127,7 @@
         const state = find("#regional_txt2img_state textarea");
         box.value = prompt;
         updateInput(box);
-        state.value = JSON.stringify({version: 1, method: "attention_couple", ...settings});
+        state.value = JSON.stringify({version: 2, method: "attention_couple", base: {joined: true}, ...settings});
         updateInput(state);
         setTimeout(() => find("#txt2img_generate").click(), 300);
     }
@@ -137,7 +137,28 @@
         if (label && !label.classList.contains("open")) label.click();
     }
 
+    // ---------------------------------------------------------------- what a reload keeps
+
+    const KEPT = ["prompt", "neg_prompt"].flatMap((name) => ["txt2img", "img2img"].map((tab) => `${tab}_${name}`));
+
+    /** The prompts as they were typed come back after a reload of this browser tab. */
+    function keepPrompts() {
+        for (const name of KEPT) {
+            const box = find(`#${name} textarea`);
+            if (!box) continue;
+            const key = `page_${name}`;
+            const kept = sessionStorage.getItem(key);
+            if (kept !== null && kept !== box.value) {
+                box.value = kept;
+                updateInput(box);
+            }
+            box.addEventListener("input", () => sessionStorage.setItem(key, box.value));
+        }
+    }
+
     onUiLoaded(() => {
+        keepPrompts();
+        for (const node of document.querySelectorAll("gradio-app")) node.setAttribute("role", "main");
         const button = find("#page_example");
         if (button) button.addEventListener("click", example);
         for (const tab of ["txt2img", "img2img"]) {

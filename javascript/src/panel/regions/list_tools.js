@@ -1,0 +1,63 @@
+// Search, and switches for all regions, above a long list.
+
+/** @import {Region, State} from "../../types.js" */
+/** @import {RegionList} from "./list.js" */
+
+import {t} from "../../host/language.js";
+import {button} from "../../widgets/buttons.js";
+import {el} from "../../widgets/elements.js";
+
+/** A list of more regions than this has the row. */
+const LONG = 8;
+
+/**
+ * Whether a region has the words looked for in its name or prompt, or is the one of that number.
+ *
+ * @param {Region} region
+ * @param {number} index
+ * @param {string} words
+ */
+const fits = (region, index, words) =>
+    !words || String(index + 1) === words || `${region.name} ${region.prompt}`.toLowerCase().includes(words.toLowerCase());
+
+/**
+ * The row of a list; `update` shows the cards that the search finds.
+ *
+ * @param {RegionList} list
+ */
+export function listTools(list) {
+    const {panel} = list;
+    const found = el("span", {class: "rg-hint", role: "status"});
+    const search = el("input", {
+        type: "text",
+        placeholder: "search: name, words, number",
+        "aria-label": "Search the regions",
+        "data-action": "search",
+        oninput: () => update(panel.store.get()),
+    });
+    /** @param {boolean} enabled */
+    const all = (enabled) =>
+        panel.edit((state) => ({...state, _solo: null, regions: state.regions.map((region) => ({...region, enabled}))}));
+    const node = el(
+        "div",
+        {class: "rg-row rg-list-tools", hidden: true},
+        search,
+        button("All on", () => all(true), {"data-action": "all-on"}),
+        button("All off", () => all(false), {"data-action": "all-off"}),
+        found,
+    );
+
+    /** @param {State} state */
+    function update(state) {
+        node.hidden = state.regions.length <= LONG;
+        const words = node.hidden ? "" : search.value.trim();
+        const shown = state.regions.filter((region, index) => {
+            const card = list.cards.get(region._id);
+            const isShown = fits(region, index, words);
+            if (card && card.node.hidden === isShown) card.node.hidden = !isShown;
+            return isShown;
+        });
+        found.textContent = words ? t("{0} of {1}", shown.length, state.regions.length) : "";
+    }
+    return {node, update};
+}

@@ -116,9 +116,18 @@ def test_the_section_has_every_option(monkeypatch):
     webui.shared.OptionInfo = OptionInfo
     webui.opts.add_option = lambda key, info: added.update({key: info})
     options.register("dropdown")
-    assert [info.component for info in added.values()] == ["dropdown", None, None]
+    assert [info.component for info in added.values()] == ["dropdown", None, None, None]
     assert added.keys() == options.DEFAULTS.keys()
     assert all(info.default == options.DEFAULTS[key] and info.section == options.SECTION for key, info in added.items())
+
+
+def test_models_are_looked_for_in_the_folder_of_the_settings_and_then_in_the_hosts(monkeypatch):
+    webui = WebUI(monkeypatch, MODEL)
+    monkeypatch.setitem(sys.modules, "modules.paths", SimpleNamespace(models_path="/host/models"))
+    monkeypatch.setattr(sys.modules["modules"], "paths", sys.modules["modules.paths"], raising=False)
+    assert options.model_folders() == [Path("/host/models/regional")]
+    setattr(webui.opts, options.MODELS, " /mine ")
+    assert options.model_folders() == [Path("/mine"), Path("/host/models/regional")]
 
 
 def test_a_host_without_a_settings_page_has_the_defaults(monkeypatch):

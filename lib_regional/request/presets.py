@@ -99,7 +99,10 @@ class PresetStore:
         """Settings of a preset. Raises PresetMissingError, or PresetError where the file is damaged."""
         path = self._existing(name)
         try:
-            return Settings.parse(path.read_text(encoding="utf-8-sig"))
+            text = path.read_text(encoding="utf-8-sig")
+            if text.strip() in ("", "null"):
+                raise PresetError(f"Preset {shown(name)} cannot be read: its file is empty.")
+            return Settings.parse(text)
         except (OSError, UnicodeDecodeError, SettingsError) as error:
             raise PresetError(f"Preset {shown(name)} cannot be read: {_reason(error)}") from error
 

@@ -6,14 +6,13 @@ import base64
 import binascii
 import io
 import re
-import struct
 import warnings
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..request.errors import RegionalError, settings_error
-from ..request.layout.pixels import MAX_PIXELS, check_pixels, too_many_pixels
+from ..request.layout.pixels import DAMAGED, MAX_PIXELS, check_pixels, too_many_pixels
 from ..request.layout.png import MAX_TEXT, SIGNATURE, unpacked_text, without_profile
 
 _KINDS = "PNG, JPEG, WebP, BMP and TIFF work"
@@ -37,7 +36,7 @@ def open_picture(text: str, field: str = "picture") -> Image.Image:
         raise RegionalError(_not_a_picture(raw)) from error
     except RegionalError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except DAMAGED as error:
         raise RegionalError("The picture is damaged: it is cut off or broken inside. Save it again.") from error
     return picture
 
@@ -51,7 +50,7 @@ def upright(picture: Image.Image) -> Image.Image:
     """The picture turned as its EXIF says; one whose EXIF cannot be read stays as it is."""
     try:
         return ImageOps.exif_transpose(picture) or picture
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+    except DAMAGED:
         return picture
 
 
@@ -97,7 +96,7 @@ def infotext_of(picture: Image.Image) -> str:
         return text
     try:
         comment = picture.getexif().get_ifd(_EXIF).get(_USER_COMMENT)
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):  # an EXIF block that lies about its sizes
+    except DAMAGED:  # an EXIF block that lies about its sizes
         return ""
     if isinstance(comment, bytes) and comment[:7] == b"UNICODE":
         return comment[8:].decode("utf-16-be", "ignore")

@@ -6,12 +6,18 @@ import logging
 
 import torch
 
+_SIGNS = ("out of memory", "not enough memory", "t allocate memory", "cannot allocate memory", "bad_alloc")
+"""What errors of PyTorch's allocators say, in small letters."""
+
 _log = logging.getLogger(__name__)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` says that memory ran out, on whatever device."""
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower()
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return any(sign in text for sign in _SIGNS)
 
 
 def go_on_smaller(text: str) -> None:

@@ -120,6 +120,9 @@ DAMAGED = [
     pytest.param(b"\xff\xfe", True, id="not utf-8"),
     pytest.param(b'{"enabled": true, "x": 1}', True, id="unknown key"),
     pytest.param(b'{"version": 99, "enabled": true}', True, id="newer version"),
+    pytest.param(b"", True, id="empty"),
+    pytest.param(b"null\n", True, id="null"),
+    pytest.param(b"[" * 100_000, True, id="nested"),
     pytest.param(b'\xef\xbb\xbf{"enabled": true}', False, id="byte order mark"),
 ]
 

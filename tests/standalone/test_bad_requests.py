@@ -60,6 +60,12 @@ FIELDS = [
     {"seed": 10**30},
     {"scheduler": "No such schedule"},
     {"sampler_name": "No such sampler"},
+    {"enable_hr": True, "hr_second_pass_steps": 10**400, "denoising_strength": 0.5},
+    {"enable_hr": True, "hr_sampler_name": "No such sampler", "denoising_strength": 0.5},
+    {"enable_hr": True, "hr_scheduler": "No such schedule", "denoising_strength": 0.5},
+    {"denoising_strength": 1e308},
+    {"infotext": "a\nSteps: 1, Sampler: Euler, CFG scale: nan, Seed: 1"},
+    {"infotext": "a\nSteps: 1, Sampler: Euler, CFG scale: 1, Variation seed: " + "9" * 5000},
     {"alwayson_scripts": {"Regional": {}}},
     {"alwayson_scripts": {"Regional": {"args": {}}}},
     {"alwayson_scripts": {"Regional": 5}},
@@ -84,3 +90,20 @@ def test_values_that_nothing_can_be_made_of(served, fields):
 )
 def test_prompts_of_any_kind_are_answered(client, prompt):
     assert client.post("/sdapi/v1/txt2img", json={**REQUEST, "prompt": prompt}).status_code in (200, 422)
+
+
+def test_null_is_the_default_and_a_strength_of_nothing_is_answered(client):
+    nothing = dict.fromkeys(("batch_size", "n_iter", "cfg_scale", "hr_scale", "styles", "sampler_name"))
+    assert client.post("/sdapi/v1/txt2img", json={**REQUEST, **nothing}).status_code == 200
+    body = {**REQUEST, "enable_hr": True, "hr_scale": 1, "denoising_strength": 1e-320}
+    assert client.post("/sdapi/v1/txt2img", json=body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"resize_mode": 9}, {"inpainting_fill": 99}, {"mask_blur": 10**400}, {"init_images": [MASK, MASK]}],
+    ids=lambda one: next(iter(one)),
+)
+def test_values_of_img2img_that_nothing_can_be_made_of(client, fields):
+    answer = client.post("/sdapi/v1/img2img", json={**REQUEST, "init_images": [MASK], **fields})
+    assert answer.status_code == 422 and answer.json()["detail"]

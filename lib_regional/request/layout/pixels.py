@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 from ..errors import SettingsError, settings_error
 
 MAX_PIXELS = 64_000_000
 """Pixels of one picture, of one mask, and of all pictures that one field of a request holds."""
+
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, AttributeError, ArithmeticError, struct.error, zlib.error)
+"""What Pillow raises for files that are cut off, broken inside, or whose EXIF and texts lie about their sizes and kinds."""
 
 ALLOWED = f"at most {MAX_PIXELS // 10**6} megapixels"
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...request.errors import RegionalError
+from ...tensors.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +65,18 @@ def _listed(names: Iterable[str]) -> str:
     return " and ".join(names)
 
 
+def no_memory(path: Path) -> CheckpointError:
+    """For a file that is whole, on a machine whose memory is too small or too full."""
+    size = path.stat().st_size / 1e9
+    return CheckpointError(
+        f"There is not enough memory to load {path.name} ({size:.1f} GB): close other programs, or use a smaller checkpoint."
+    )
+
+
+_DAMAGED = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError, struct.error)
+"""What reading a damaged file raises: the layout before PyTorch 1.6 is unpacked without checks."""
+
+
 def read(path: Path) -> dict[str, Tensor]:
     """All tensors of a ``.safetensors`` or ``.ckpt`` file. Raises `CheckpointError` for anything else or a damaged file."""
     if not path.is_file():
@@ -81,7 +95,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         weights: dict[str, Tensor] = load_file(path)
         return weights
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, MemoryError, *_DAMAGED) as error:
+        if is_out_of_memory(error):
+            raise no_memory(path) from error
         raise CheckpointError(f"{path.name} is not a readable safetensors file ({error}).") from error
 
 
@@ -94,7 +110,9 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path.name} holds more than weights, and running code from a checkpoint is refused. Convert it to .safetensors."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (MemoryError, *_DAMAGED) as error:
+        if is_out_of_memory(error):
+            raise no_memory(path) from error
         raise CheckpointError(f"{path.name} is not a readable checkpoint ({error}).") from error
     weights = data.get("state_dict", data) if isinstance(data, dict) else {}
     return {key: value for key, value in weights.items() if isinstance(value, torch.Tensor)}

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...tensors.out_of_memory import is_out_of_memory
 from ..sampling.noise_levels import NoiseLevels
 from . import CHECKPOINT, DIFFUSERS, TOKENIZER, whole
-from .checkpoints import CheckpointError, kind_of, read
+from .checkpoints import CheckpointError, kind_of, no_memory, read
 from .clip_text import Chunker, ClipTower
 from .stable_diffusion import StandaloneModel
 
@@ -63,7 +64,9 @@ def load(path: Path, config: Path | None, device: torch.device) -> StandaloneMod
     try:
         unet, vae = _unet_and_vae(weights, folder, dtype)
         towers = TOWERS[kind](weights, folder)
-    except (RuntimeError, ValueError, KeyError, OSError) as error:
+    except (RuntimeError, ValueError, KeyError, OSError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise no_memory(path) from error
         raise CheckpointError(f"{path.name} does not fit the configuration {folder.name} ({_short(error)}).") from error
     for module in (unet, vae, *(tower.encoder for tower in towers)):
         module.to(device).eval().requires_grad_(False)

@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...request.errors import shown
+from ...request.fields import is_unicode
 from ...tensors.lora.keys import NetworkError
 from . import FOLDER
 
@@ -44,16 +46,16 @@ class LoraFile:
         return str(self.metadata.get("ss_output_name") or self.name)
 
     @cached_property
-    def metadata(self) -> dict[str, object]:
-        """The texts in the file's head; empty for a file without a readable one."""
+    def metadata(self) -> dict[str, str]:
+        """The texts in the file's head; empty for a file without a readable one. What is no text comes shortened."""
         try:
             with self.path.open("rb") as file:
                 (size,) = struct.unpack("<Q", file.read(8))
                 head = json.loads(file.read(size)) if size < 100 << 20 else {}
-        except (OSError, ValueError, struct.error):
+        except (OSError, ValueError, RecursionError, struct.error):
             return {}
         found = head.get("__metadata__", {}) if isinstance(head, dict) else {}
-        return found if isinstance(found, dict) else {}
+        return {_text(key): _text(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
     @cached_property
     def hash(self) -> str:
@@ -61,7 +63,7 @@ class LoraFile:
         digest = hashlib.sha256()
         with self.path.open("rb") as file:
             (size,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
-            file.seek(size + 8)
+            file.seek(min(size + 8, self.path.stat().st_size))
             while block := file.read(1 << 20):
                 digest.update(block)
         return digest.hexdigest()
@@ -116,6 +118,11 @@ class LoraShelf:
             there = ", ".join(sorted(self.files)) or "none"
             raise LoraError(f'there is no LoRA "{name}" (there are: {there}).')
         return found
+
+
+def _text(value: object) -> str:
+    """A text that JSON and UTF-8 can hold."""
+    return value if isinstance(value, str) and is_unicode(value) else shown(value)
 
 
 def _walk(folders: Sequence[Path]) -> Iterator[LoraFile]:

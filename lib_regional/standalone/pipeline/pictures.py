@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ...request import files
 from ...request.errors import RegionalError
-from ...request.layout.pixels import MAX_PIXELS, too_many_pixels
-from ...sources.picture import opened
+from ...request.layout.pixels import DAMAGED, MAX_PIXELS, too_many_pixels
+from ...sources.picture import opened, upright
 from ..faults import RequestError
 
 JUST_RESIZE, CROP, FILL, LATENT = range(4)
@@ -53,7 +53,7 @@ def to_tensor(image: Image.Image) -> Tensor:
 
 def flatten(image: Image.Image, background: str = "#ffffff") -> Image.Image:
     """RGB; transparent parts show the background colour."""
-    image = ImageOps.exif_transpose(image) or image
+    image = upright(image)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         ground = Image.new("RGB", image.size, ImageColor.getrgb(background)[:3])
@@ -203,7 +203,7 @@ def all_from_base64(texts: Sequence[str], field: str) -> list[Image.Image]:
             image.load()
     except RegionalError:
         raise
-    except (OSError, SyntaxError, ValueError) as error:  # binascii's is a ValueError
+    except DAMAGED as error:  # binascii's is a ValueError
         raise ValueError("Invalid encoded image") from error
     return images
 

@@ -17,6 +17,9 @@ from . import extra_networks
 from .pictures import JUST_RESIZE, LATENT_UPSCALERS, PIXEL_UPSCALERS, resize_image, to_pil, to_tensor
 from .processing import StableDiffusionProcessing, _for_each
 
+SAME = (None, "", "Use same sampler", "Use same scheduler")
+"""What the hires pass has of the first one's: its sampler, its schedule."""
+
 
 @dataclass(repr=False)
 class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
@@ -102,9 +105,8 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
             state.processing_has_refined_job_count = True
 
     def _hires_sampler(self) -> tuple[str, str]:
-        same = (None, "", "Use same sampler", "Use same scheduler")
-        name = self.sampler_name if self.hr_sampler_name in same else self.hr_sampler_name
-        schedule = self.scheduler if self.hr_scheduler in same else self.hr_scheduler
+        name = self.sampler_name if self.hr_sampler_name in SAME else self.hr_sampler_name
+        schedule = self.scheduler if self.hr_scheduler in SAME else self.hr_scheduler
         return split_name(name, schedule)
 
     def setup_prompts(self) -> None:

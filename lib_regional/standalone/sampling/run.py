@@ -15,6 +15,9 @@ from .noise_levels import SCHEDULES, ddim_timesteps
 from .samplers import SamplerSpec
 from .spaces import SigmaSpace, TimestepSpace
 
+MOST_STEPS = 100_000
+"""Of a schedule whose last few are sampled: a strength of next to nothing asks for no end of them."""
+
 
 def img2img_steps(strength: float, steps: int, *, exact: bool = False) -> tuple[int, int]:
     """Steps of the whole schedule, and how many of them are sampled less one: int(strength · steps).
@@ -24,7 +27,7 @@ def img2img_steps(strength: float, steps: int, *, exact: bool = False) -> tuple[
     strength = min(strength, 0.999)
     if not exact:
         return steps, int(strength * steps)
-    return (int(steps / strength), steps - 1) if strength > 0 else (0, steps - 1)
+    return (int(min(steps / strength, MOST_STEPS)), steps - 1) if strength > 0 else (0, steps - 1)
 
 
 class Sampler:

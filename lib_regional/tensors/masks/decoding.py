@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from ...request.errors import settings_error
 from ...request.layout.mask_codecs import RLE_PREFIX, check_mask, decode_rle
+from ...request.layout.pixels import DAMAGED
 from ...request.layout.png import pixels_only
 from ..byte_cache import ByteCache
 
@@ -118,9 +120,13 @@ def _strips(data: str) -> Iterator[Levels]:
         yield from (levels[top:bottom] for top, bottom in _spans(width, height))
         return
     raw = pixels_only(base64.b64decode(data.partition(",")[2]))
-    with Image.open(io.BytesIO(raw), formats=("PNG",)) as picture:
-        for top, bottom in _spans(*picture.size):
-            yield _luminance(picture.crop((0, top, picture.width, bottom)))
+    try:
+        with Image.open(io.BytesIO(raw), formats=("PNG",)) as picture:
+            for top, bottom in _spans(*picture.size):
+                yield _luminance(picture.crop((0, top, picture.width, bottom)))
+    except DAMAGED as error:
+        text = "mask is a damaged PNG: its pixels cannot be read. Save it again."
+        raise settings_error("mask", data, "a whole PNG", text=text) from error
 
 
 def _spans(width: int, height: int) -> Iterator[tuple[int, int]]:

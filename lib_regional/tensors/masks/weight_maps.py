@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...request.errors import SettingsError
 from ...request.layout.boxes import Box, Ellipse
 from ...request.layout.combined import Combined
 from ...request.layout.procedural import Procedural
@@ -89,8 +90,11 @@ def _shares(layout: Layout, height: int, width: int, active: Sequence[int] | Non
     regions = [layout.regions[i] for i in chosen]
     scale = raster_scale(height, width, len(regions))
     masks = torch.empty(len(regions), height * scale, width * scale)
-    for mask, region in zip(masks, regions, strict=True):
-        mask.copy_(region_mask(region, height * scale, width * scale))
+    for mask, at, region in zip(masks, chosen, regions, strict=True):
+        try:
+            mask.copy_(region_mask(region, height * scale, width * scale))
+        except SettingsError as error:
+            raise error.at(f"regions[{at}]", region.label(at)) from error
     weights = torch.tensor([region.weight for region in regions])
     rows = max(1, _BAND // (len(regions) * width * scale * scale))
     for top in range(0, height, rows):

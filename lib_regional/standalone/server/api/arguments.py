@@ -17,6 +17,8 @@ from ...model.stable_diffusion import CELL
 from ...pipeline import pictures
 from ...pipeline.infotext import parse_generation_parameters
 from ...pipeline.processing import StableDiffusionProcessing
+from ...pipeline.txt2img import SAME
+from ...sampling.samplers import split_name
 from ...scripts.runner import ScriptRunner, paste_values
 from ...scripts.script import Script
 
@@ -41,6 +43,7 @@ NUMBERS: Mapping[str, tuple[float, float]] = {
     "s_tmax": (0, 1e9), "s_noise": (0, 10), "s_min_uncond": (0, 100), "refiner_switch_at": (0, 1), "token_merging_ratio": (0, 1),
     "token_merging_ratio_hr": (0, 1), "hr_scale": (0, LARGEST), "hr_second_pass_steps": (0, 1000), "mask_blur": (0, 1000),
     "mask_blur_x": (0, 1000), "mask_blur_y": (0, 1000), "inpaint_full_res_padding": (0, LARGEST), "initial_noise_multiplier": (0, 10),
+    "resize_mode": (0, 3), "inpainting_fill": (0, 3), "denoising_strength": (0, 1),
 }  # fmt: skip
 """What numbers of a request may be."""
 
@@ -149,8 +152,9 @@ def _put_arguments(args: list[Any], script: Script, given: Any) -> None:
 
 def processing_fields(request: Any) -> dict[str, Any]:
     """Keyword arguments for the processing class; what is None takes the default there. Raises `RequestError`."""
-    names = [name for name in type(request).model_fields if name not in _NOT_FOR_PROCESSING]
-    fields = {name: getattr(request, name) for name in names if getattr(request, name) is not None}
+    declared = {name: one.default for name, one in type(request).model_fields.items() if name not in _NOT_FOR_PROCESSING}
+    given = {name: default if (value := getattr(request, name)) is None else value for name, default in declared.items()}
+    fields = {name: value for name, value in given.items() if value is not None}
     fields["sampler_name"] = request.sampler_name or request.sampler_index
     for name in ("width", "height"):
         _check(name, fields[name], CELL, LARGEST, CELL)
@@ -162,19 +166,18 @@ def processing_fields(request: Any) -> dict[str, Any]:
     for name, (low, high) in NUMBERS.items():
         value = fields.get(name)
         if isinstance(value, (int, float)) and not low <= value <= high:
-            raise RequestError(f"{name} must be a number from {low:g} to {high:g}, got {value:g}.")
+            raise RequestError(f"{name} must be a number from {low:g} to {high:g}, got {shown(value)}.")
     if fields.get("enable_hr"):
         _check_hires(fields)
     for name in ("seed", "subseed"):
         _check(name, fields.get(name, -1), -1, LARGEST_SEED, 1)
-    strength = fields.get("denoising_strength", 0)
-    if not 0 <= strength <= 1:
-        raise RequestError(f"denoising_strength must be between 0 and 1, got {strength}.")
     return fields
 
 
 def _check_hires(fields: Mapping[str, Any]) -> None:
-    """Raise `RequestError` for a size or an upscaler of the second pass that there is not."""
+    """Raise `RequestError` for a size, a sampler or an upscaler of the second pass that there is not."""
+    name, schedule = (None if fields.get(key) in SAME else fields[key] for key in ("hr_sampler_name", "hr_scheduler"))
+    split_name(name, schedule)
     upscaler = fields.get("hr_upscaler")
     known = (*pictures.LATENT_UPSCALERS, *pictures.PIXEL_UPSCALERS)
     if upscaler is not None and upscaler not in known:
@@ -184,13 +187,13 @@ def _check_hires(fields: Mapping[str, Any]) -> None:
     scale = fields.get("hr_scale", 2.0)
     largest = LARGEST / max(fields["width"], fields["height"])
     if not 1 <= scale <= largest:
-        raise RequestError(f"hr_scale must be a number from 1 to {largest:g} for this size, got {scale:g}.")
+        raise RequestError(f"hr_scale must be a number from 1 to {largest:g} for this size, got {shown(scale)}.")
 
 
 def _check(name: str, value: int, least: int, most: int, unit: int) -> None:
     if not least <= value <= most or value % unit:
         multiple = f", a multiple of {unit}" if unit > 1 else ""
-        raise RequestError(f"{name} must be between {least} and {most}{multiple}, got {value}.")
+        raise RequestError(f"{name} must be between {least} and {most}{multiple}, got {shown(value)}.")
 
 
 def prepared(p: StableDiffusionProcessing, host: Host, is_img2img: bool, args: list[Any], save: bool) -> StableDiffusionProcessing:

@@ -132,4 +132,11 @@ def _info(request: ExtrasRequest) -> str:
 
 
 def _opened(texts: list[str], field: str) -> list[Image.Image]:
-    return [image if image.mode in ("RGB", "RGBA", "L") else image.convert("RGB") for image in images_of(texts, field)]
+    return [_plain(image) for image in images_of(texts, field)]
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """One of the modes that can be resized and saved; a colour that stands for transparency becomes transparent."""
+    if "transparency" in image.info:
+        return image.convert("RGBA")
+    return image if image.mode in ("RGB", "RGBA", "L") else image.convert("RGB")

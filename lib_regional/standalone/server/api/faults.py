@@ -16,7 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from ....api.body import is_json
 from ....api.strict_json import parse_body
 from ....request.errors import RegionalError
-from ...faults import StoppedError
+from ....tensors.out_of_memory import is_out_of_memory
+from ...faults import RequestError, StoppedError
 
 _PATH = re.compile(r"""(?<![\w.:/\\])(?:[A-Za-z]:[\\/]|/)(?:[^\s'"<>|:*?/\\]+[\\/])+([^\s'"<>|:*?/\\]*)""")
 """An absolute path of two parts or more, Windows' or another, and its last part."""
@@ -25,6 +26,8 @@ logger = logging.getLogger("regional.standalone")
 
 UNPROCESSABLE = 422
 UNAVAILABLE = 503
+
+NO_MEMORY = "There is not enough memory for this request: ask for smaller pictures (width, height, hr_scale) or fewer at once (batch_size)."
 
 
 def described(error: Exception) -> dict[str, Any]:
@@ -88,4 +91,6 @@ def add_handlers(app: FastAPI) -> None:
             return JSONResponse(jsonable_encoder(regional(error)), UNPROCESSABLE)
         except Exception as error:  # every failure must reach the client as the WebUI's JSON
             logger.exception("API error: %s: %s", request.method, request.url)
+            if is_out_of_memory(error):
+                return JSONResponse(regional(RequestError(NO_MEMORY)), UNPROCESSABLE)
             return JSONResponse(jsonable_encoder({**described(error), "detail": without_paths(str(error))}), 500)

@@ -58,7 +58,8 @@ def eight_bits(picture: Image.Image) -> Image.Image:
     """Greys of 16 or 32 bits, or floats (0 to 1, or any range), scaled to 8 bits; other pictures stay as they are."""
     if not picture.mode.startswith(("I", "F")):
         return picture
-    levels = np.nan_to_num(np.asarray(picture).astype(np.float64), posinf=0, neginf=0)
+    with np.errstate(invalid="ignore"):
+        levels = np.nan_to_num(np.asarray(picture).astype(np.float64), posinf=0, neginf=0)
     highest = float(levels.max(initial=0))
     full = 65535.0 if picture.mode.startswith("I") else 1.0 if highest <= 1 else 255.0
     scaled = np.rint(levels.clip(0) * 255 / max(full, highest))

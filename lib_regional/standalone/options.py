@@ -59,8 +59,8 @@ class OptionInfo:
 
 DEFAULTS: dict[str, OptionInfo] = {
     "sd_model_checkpoint": OptionInfo(None, "Stable Diffusion checkpoint"),
-    "samples_format": OptionInfo("png", "File format for images", choices=("png",)),
-    "jpeg_quality": OptionInfo(80, "Quality for saved jpeg images", limits=(1, 100)),
+    "samples_format": OptionInfo("png", "File format for images", choices=("png", "jpg", "webp")),
+    "jpeg_quality": OptionInfo(80, "Quality for saved jpeg and webp images", limits=(1, 100)),
     "outdir_samples": OptionInfo("", "Output directory for images"),
     "outdir_txt2img_samples": OptionInfo("outputs/txt2img-images", "Output directory for txt2img images"),
     "outdir_img2img_samples": OptionInfo("outputs/img2img-images", "Output directory for img2img images"),

@@ -115,7 +115,6 @@ def test_overwriting_can_be_refused(store: PresetStore) -> None:
 
 
 DAMAGED = [
-    pytest.param(b"", False, id="empty file is off"),
     pytest.param(b"{", True, id="broken json"),
     pytest.param(b"\xff\xfe", True, id="not utf-8"),
     pytest.param(b'{"enabled": true, "x": 1}', True, id="unknown key"),

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 import webuiapi
 from PIL import Image
@@ -20,9 +25,14 @@ LISTS = (
 
 
 @pytest.fixture(scope="module")
-def client():
+def url():
     with serve() as own:
-        yield webuiapi.WebUIApi(baseurl=f"{own.url}/sdapi/v1", sampler="Euler a", steps=2)
+        yield own.url
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    return webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1", sampler="Euler a", steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +91,30 @@ def test_the_state_of_the_host(client):
     assert client.get_cmd_flags()["api"] in (True, False) and "txt2img" in client.get_scripts() and "loaded" in client.get_embeddings()
     client.util_wait_for_ready(check_interval=0.1)
     client.refresh_checkpoints()
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_a_client_in_javascript_call_by_call(url):
+    done = subprocess.run(["node", str(Path(__file__).with_name("client.mjs")), url], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    calls = json.loads(done.stdout)
+    assert len(calls) >= 20 and not [call for call in calls if call["status"] != call["expected"]], calls
+
+
+BUILT_IN = {
+    "Refiner": {"args": [False, "", 0.8]},
+    "Seed": {"args": [7, False, -1, 0, 0, 0]},
+    "Sampler": {"args": [2, "Euler a", "Automatic"]},
+    "ControlNet": {"args": [{"enabled": False, "module": "none"}]},
+    "comments": {"args": []},
+}
+
+
+def test_a_payload_that_lists_a_webuis_own_scripts_runs(client, made):
+    assert client.txt2img(**SMALL, scheduler="Automatic", alwayson_scripts=BUILT_IN).image.tobytes() == made.image.tobytes()
+    for scripts in ({"Refiner": {"args": [True, "x", 0.8]}}, {"ControlNet": {"args": [{"enabled": True}]}}, {"Seed": {"args": [8]}}):
+        with pytest.raises(RuntimeError, match="422"):
+            client.txt2img(**SMALL, alwayson_scripts=scripts)
 
 
 def test_options_are_set_and_read(client):

@@ -156,4 +156,5 @@ def _composited(p: StableDiffusionProcessing, image: Image.Image, index: int) ->
 def _save(p: StableDiffusionProcessing, image: Image.Image, seed: int) -> None:
     if p.do_not_save_samples or not p.outpath_samples:
         return
-    pictures.save(image, Path(p.outpath_samples), seed)
+    options = p.host.options
+    pictures.save(image, Path(p.outpath_samples), seed, options.samples_format, options.jpeg_quality)

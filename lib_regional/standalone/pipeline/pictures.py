@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from torch import Tensor
 from ...request import files
 from ...request.errors import RegionalError
 from ...request.layout.pixels import DAMAGED, MAX_PIXELS, too_many_pixels
-from ...sources.picture import opened, upright
+from ...sources.picture import infotext_of, opened, upright
 from ..faults import RequestError
+
+logger = logging.getLogger("regional.standalone")
 
 JUST_RESIZE, CROP, FILL, LATENT = range(4)
 """The WebUI's resize modes."""
@@ -179,9 +182,27 @@ def png_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def to_base64(image: Image.Image) -> str:
-    """A PNG file in base64."""
-    return base64.b64encode(png_bytes(image)).decode("ascii")
+_COMMENT, _EXIF_BLOCK, _LONGEST_COMMENT = 0x9286, 0x8769, 65_000
+"""EXIF's tags of a user's comment and of the block that holds it; bytes that a JPEG's EXIF has room for."""
+
+
+def file_bytes(image: Image.Image, kind: str = "png", quality: int = 80) -> bytes:
+    """A PNG, JPEG (``jpg``) or WebP file; the parameters go into a text chunk, or into EXIF's UserComment as WebUIs write it."""
+    if kind == "png":
+        return png_bytes(image)
+    exif, buffer = Image.Exif(), io.BytesIO()
+    comment = b"UNICODE\0" + str(image.info.get("parameters", "")).encode("utf-16-be", "replace")
+    if len(comment) <= _LONGEST_COMMENT:
+        exif[_EXIF_BLOCK] = {_COMMENT: comment}
+    else:
+        logger.warning("The parameters (%d bytes) are longer than EXIF has room for: the picture is written without them.", len(comment))
+    image.convert("RGB").save(buffer, {"jpg": "JPEG", "webp": "WEBP"}[kind], quality=quality, exif=exif)
+    return buffer.getvalue()
+
+
+def to_base64(image: Image.Image, kind: str = "png", quality: int = 80) -> str:
+    """`file_bytes` in base64."""
+    return base64.b64encode(file_bytes(image, kind, quality)).decode("ascii")
 
 
 def from_base64(text: str, field: str = "image") -> Image.Image:
@@ -217,14 +238,14 @@ def _opened(text: str, field: str) -> Image.Image:
 def parameters_of(image: Image.Image) -> tuple[str, dict[str, str]]:
     """The ``parameters`` text of a picture, and its other text entries."""
     entries = {key: value for key, value in image.info.items() if isinstance(key, str) and isinstance(value, str)}
-    return entries.pop("parameters", ""), entries
+    return entries.pop("parameters", None) or infotext_of(image), entries
 
 
-def save(image: Image.Image, folder: Path, seed: int) -> Path:
-    """Save as the next ``00000-<seed>.png`` in ``folder``."""
+def save(image: Image.Image, folder: Path, seed: int, kind: str = "png", quality: int = 80) -> Path:
+    """Save as the next ``00000-<seed>.png`` (or another ``kind`` of `file_bytes`) in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    taken = [int(path.name.split("-")[0]) for path in folder.glob("*-*.png") if path.name.split("-")[0].isdigit()]
-    path = folder / f"{max(taken, default=-1) + 1:05}-{seed}.png"
+    taken = [int(path.name.split("-")[0]) for path in folder.glob("*-*.*") if path.name.split("-")[0].isdigit()]
+    path = folder / f"{max(taken, default=-1) + 1:05}-{seed}.{kind}"
     files.remove_leftovers(folder)
-    files.write_bytes(path, png_bytes(image))
+    files.write_bytes(path, file_bytes(image, kind, quality))
     return path

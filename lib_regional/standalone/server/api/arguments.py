@@ -21,6 +21,7 @@ from ...pipeline.txt2img import SAME
 from ...sampling.samplers import split_name
 from ...scripts.runner import ScriptRunner, paste_values
 from ...scripts.script import Script
+from .builtin_scripts import check_builtin, is_builtin
 
 LARGEST = 8192
 LARGEST_SEED = 2**63 - 1
@@ -125,7 +126,10 @@ def script_arguments(request: Any, host: Host, is_img2img: bool, pasted: Mapping
         args[chosen.args_from : chosen.args_to] = request.script_args
         args[0] = runner.selectable_scripts.index(chosen) + 1
     for title, given in (request.alwayson_scripts or {}).items():
-        _put_arguments(args, find_script(runner, title), given)
+        if runner.find(title) is None and is_builtin(title):
+            check_builtin(title, given, request)
+        else:
+            _put_arguments(args, find_script(runner, title), given)
     return args
 
 

@@ -120,7 +120,9 @@ class Api:
         return host.submit("scripts_img2img" if is_img2img else "scripts_txt2img", make)
 
     def _answer(self, request: Any, processed: Processed) -> models.ImageResponse:
-        images = [pictures.to_base64(image) for image in processed.images] if request.send_images else []
+        options = {**self._host.options.all(), **(request.override_settings or {})}
+        kind, quality = options["samples_format"], options["jpeg_quality"]
+        images = [pictures.to_base64(image, kind, quality) for image in processed.images] if request.send_images else []
         parameters = request.model_dump()
         if "init_images" in parameters and not request.include_init_images:
             parameters["init_images"] = parameters["mask"] = None

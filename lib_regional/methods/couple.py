@@ -99,6 +99,7 @@ class Couple:
         self._stacks = True
         self._now: tuple[ModelCall, _Stage | None] | None = None
         self._together: dict[tuple[tuple[ContextKey, ...], torch.device, torch.dtype], Tensor] = {}
+        self._with_own: tuple[ModelCall, Tensor, tuple[ContextKey, ...], Tensor] | None = None
 
     @property
     def _contexts(self) -> Contexts:
@@ -108,7 +109,7 @@ class Couple:
         """The model's weights have changed: forget what the old ones made."""
         self._stages.clear()
         self._together.clear()
-        self._now = None
+        self._now = self._with_own = None
         self._cache.clear()
 
     def __call__(self, call: AttentionCall) -> Tensor | None:
@@ -120,8 +121,7 @@ class Couple:
         layer = stage.layers.get(place)
         if layer is None:
             layer = stage.layers[place] = self._layer(stage, call, q)
-        own = split_heads(call.to_k(call.context), call.heads), split_heads(call.to_v(call.context), call.heads)
-        pairs = self._pairs(call, layer)
+        own, pairs = self._pairs(call, layer)
         if records(self._plan):
             record_contributions(self._plan, call, q, _contributions(stage, layer, pairs))
         return call.out(self._attended(stage, call, layer, q, own, pairs))
@@ -141,7 +141,7 @@ class Couple:
             if known is not None:
                 known.layers.clear()
         smaller = stage.layers[call.grid, q.device, q.dtype] = self._layer(stage, call, q)
-        return smaller.attend(q, own, self._pairs(call, smaller), call)
+        return smaller.attend(q, *self._pairs(call, smaller), call)
 
     def _stage(self, model: ModelCall) -> _Stage | None:
         """The stage of a call; None where only the rows' own contexts act."""
@@ -192,27 +192,49 @@ class Couple:
         recipe = (recipe or make_recipe(parts)).to(like.device, like.dtype)
         return [bucket.members for bucket in recipe.buckets], _Buckets(recipe, own.to(like.device, like.dtype))
 
-    def _pairs(self, call: AttentionCall, layer: _Layer) -> list[KeysValues]:
-        """K and V (n, heads, T, d) of everything that is asked, from the cache or projected now; equal contexts share theirs."""
+    def _pairs(self, call: AttentionCall, layer: _Layer) -> tuple[KeysValues, list[KeysValues]]:
+        """K and V of the rows' own contexts (B, heads, T, d), and of everything that is asked (n, heads, T, d): from the cache or projected
+        now, all of them together; equal contexts share theirs."""
         site = call.site.name
         found = {content: self._cache.get(site, content) for content, _ in layer.contents}
         missing: dict[int, list[tuple[int, ContextKey]]] = {}
         for content, key in layer.contents:
             if found[content] is None:
                 missing.setdefault(len(self._contexts.tensor(key)), []).append((content, key))
-        for fresh in missing.values():
-            block = self._projected(call, tuple(key for _, key in fresh))
+        own, blocks = self._projected(call, [tuple(key for _, key in fresh) for fresh in missing.values()])
+        for fresh, block in zip(missing.values(), blocks, strict=True):
             found.update((content, (block, row)) for row, (content, _) in enumerate(fresh))
             self._cache.keep(site, [content for content, _ in fresh], block)
         places = {content: place for content, place in found.items() if place is not None}
-        return [stacked([places[content] for content in asked.contents]) for asked in layer.asked]
+        return own, [stacked([places[content] for content in asked.contents]) for asked in layer.asked]
 
-    def _projected(self, call: AttentionCall, keys: tuple[ContextKey, ...]) -> Block:
-        """Contexts of one length through the layer's own projections, with the LoRAs that each of them has."""
-        x, site, networks = self._joined(keys, call.context), call.site.name, self._prepared.networks
-        loras, own = [self._contexts.loras(key) for key in keys], x.view(len(keys), -1, x.shape[-1])
-        made = ((name, project(x)) for name, project in ((f"{site}.to_k", call.to_k), (f"{site}.to_v", call.to_v)))
-        return Block(*(split_heads(networks.on_contexts(name, loras, own, y.view(*own.shape[:2], -1)), call.heads) for name, y in made))
+    def _projected(self, call: AttentionCall, groups: Sequence[tuple[ContextKey, ...]]) -> tuple[KeysValues, list[Block]]:
+        """The rows' own contexts and ``groups`` of contexts of one length through the layer's own projections, with the LoRAs that each of
+        the groups' has."""
+        own = call.context
+        if not groups:
+            return (split_heads(call.to_k(own), call.heads), split_heads(call.to_v(own), call.heads)), []
+        x = self._beside(call.model, tuple(key for keys in groups for key in keys), own)
+        sizes = [own.shape[0] * own.shape[1], *(sum(len(self._contexts.tensor(key)) for key in keys) for keys in groups)]
+        k, v = (project(x).split(sizes, 1) for project in (call.to_k, call.to_v))
+        blocks = [self._block(call, keys, *at) for keys, *at in zip(groups, x.split(sizes, 1)[1:], k[1:], v[1:], strict=True)]
+        shape = (*own.shape[:2], -1)
+        return (split_heads(k[0].view(shape), call.heads), split_heads(v[0].view(shape), call.heads)), blocks
+
+    def _block(self, call: AttentionCall, keys: tuple[ContextKey, ...], x: Tensor, k: Tensor, v: Tensor) -> Block:
+        """K and V of contexts of one length in a block, from the layer's ``k`` and ``v`` (1, Σ T, C) of them, x (1, Σ T, D)."""
+        networks, site, heads = self._prepared.networks, call.site.name, call.heads
+        loras, shape = [self._contexts.loras(key) for key in keys], (len(keys), x.shape[1] // len(keys), -1)
+        names = ((f"{site}.to_k", k), (f"{site}.to_v", v))
+        return Block(*(split_heads(networks.on_contexts(name, loras, x.view(shape), y.view(shape)), heads) for name, y in names))
+
+    def _beside(self, model: ModelCall, keys: tuple[ContextKey, ...], own: Tensor) -> Tensor:
+        """The rows' ``own`` contexts (B, T, D), then others, one after the other (1, B · T + Σ T, D); kept for the model call's layers."""
+        known = self._with_own
+        if known is None or known[0] is not model or known[1] is not own or known[2] != keys:
+            made = torch.cat([own.flatten(0, 1)[None], self._joined(keys, own)], 1)
+            known = self._with_own = (model, own, keys, made)
+        return known[3]
 
     def _joined(self, keys: tuple[ContextKey, ...], like: Tensor) -> Tensor:
         """Contexts one after the other (1, Σ T, D) on the device of ``like``, brought there once."""

@@ -35,7 +35,12 @@ class Block:
 
     def first(self, count: int) -> Block:
         """The first ``count`` contexts, in memory of their own."""
-        return self if count == len(self.k) else Block(self.k[:count].clone(), self.v[:count].clone())
+        return Block(*(one if _fills(one) else one.clone() for one in (self.k[:count], self.v[:count])))
+
+
+def _fills(tensor: Tensor) -> bool:
+    """Whether the memory that a tensor lies in holds nothing else."""
+    return tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
 
 
 Place = tuple[Block, int]

@@ -1,6 +1,6 @@
 """What reaches a region of another region's LoRA: through self-attention, norms and convolutions, on a UNet of SD1.5's dimensions.
 
-    python tests/bench/leak.py [--seeds 3] [--strength 0.1] [--convs] [--json leak.json]
+    python tests/bench/leak.py [--seeds 3] [--start 0] [--strength 0.1] [--convs] [--json leak.json]
 
 Two halves of a 512² picture, each with a LoRA (rank 32, all layers of the transformers, with ``--convs`` the 3×3 convolutions too). The
 right one is exchanged for another; *leak* is the change of the prediction in the left half, without the strip on which the parts may see
@@ -141,6 +141,7 @@ def leak(model: Drawn, x: Tensor, attention: bool, kinds: frozenset[str]) -> flo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3, help="each another latent and other LoRAs")
+    parser.add_argument("--start", type=int, default=0, help="the first seed")
     parser.add_argument("--strength", type=float, default=0.1)
     parser.add_argument("--convs", action="store_true")
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
@@ -150,7 +151,7 @@ def main() -> None:
     leaks: dict[str, list[float]] = {name: [] for name in args.cases}
     with torch.inference_mode():
         model = Drawn()
-        for seed in range(args.seeds):
+        for seed in range(args.start, args.start + args.seeds):
             model.loras = DrawnLoras(model.unet, args.strength, args.convs, seed)
             x = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(seed))
             for name in args.cases:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -88,9 +89,18 @@ class UNetInstaller(HookInstaller):
             raise RegionalError(f"Regional expected {len(model.rows)} rows, but the UNet runs {x.shape[0]}; the picture was stopped.")
         source = x if context is None else context
         return AttentionCall(
-            site, grid, model, x, source, attn.heads, attn.scale, attn.to_q, attn.to_k, attn.to_v,
-            lambda y: attn.to_out[1](attn.to_out[0](y)),
-        )  # fmt: skip
+            site,
+            grid,
+            model,
+            x,
+            source,
+            attn.heads,
+            attn.scale,
+            attn.to_q,
+            attn.to_k,
+            attn.to_v,
+            functools.partial(_projected, attn.to_out),
+        )
 
     # ------------------------------------------------------------------ the whole UNet
 
@@ -116,6 +126,14 @@ class UNetInstaller(HookInstaller):
         if done is None:
             return native()
         return _output(done) if rest.get("return_dict", True) else (done,)
+
+
+def _projected(layers: nn.ModuleList, y: Tensor) -> Tensor:
+    """An attention's output projection; a dropout at rest that nobody listens to is left out."""
+    for layer in layers:
+        if not isinstance(layer, nn.Dropout) or layer.training or layer._forward_hooks or layer._forward_pre_hooks:
+            y = layer(y)
+    return y
 
 
 class _Arguments(UNetArguments):

@@ -18,7 +18,7 @@ Way = Literal["stacked", "combined", "buckets"]
 
 _STACKED = 3, 3
 """Operators beyond the rows' own attention, and how often as many numbers as the answers have are read or written (`stacked`)."""
-_COMBINED = 5, 4, 3
+_COMBINED = 4, 4, 2
 """The same (`combined`), and how often what the tokens gather is."""
 _BUCKETS = 1, 4, 4
 """Operators for the rows' own share, and for each bucket; numbers as above (`regional`)."""

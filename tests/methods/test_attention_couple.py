@@ -157,7 +157,8 @@ def test_keys_and_values_are_cached_and_the_cache_changes_nothing(model):
             handle = to_k.register_forward_hook(lambda m, a, o, calls=calls: calls.append(a[0].shape[0] * a[0].shape[1]))
             made[cache] = [model.predict(latent(2), rows(), ["main", "bad"], index=i) for i in range(3)]
             handle.remove()
-        assert len(calls) == (3 + 1 if cache else 3 + 3)  # the rows' own contexts every step, the regions' once or every step
+        own, both = 2 * 77, 4 * 77  # the rows' own contexts every step, beside them the regions' once or every step
+        assert calls == ([both, own, own] if cache else [both] * 3)
     assert all(torch.equal(a, b) for a, b in zip(made[True], made[False], strict=True))
 
 
@@ -171,10 +172,10 @@ def projections(model, plan, cache_limit, steps=4, hires=False):
         with open_session(DiffusersHost(model), plan):
             for index in range(steps):
                 calls = []
-                handle = to_k.register_forward_hook(lambda m, a, o, calls=calls: calls.append(a[0].shape[1] * (len(a[0]) == 1)))
+                handle = to_k.register_forward_hook(lambda m, a, o, calls=calls: calls.append(a[0].shape[0] * a[0].shape[1]))
                 made.append(model.predict(latent(len(order)), order, texts, index=index, hires=hires))
                 handle.remove()
-                seen.append(sum(calls))
+                seen.append(sum(calls) - 77 * len(order))
     return seen, made
 
 

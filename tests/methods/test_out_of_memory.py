@@ -34,7 +34,12 @@ def combines(patch: pytest.MonkeyPatch) -> None:
 
 
 def masks(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(isolation, "masking_pays", lambda *_: True)
+    patch.setattr(isolation, "cheapest_isolation", lambda *_: "masked")
+
+
+def puts_on_the_batch_axis(patch: pytest.MonkeyPatch) -> None:
+    masks(patch)
+    patch.setattr(isolation, "attention_mask", isolation.batched_of)
 
 
 def stacks_loras(patch: pytest.MonkeyPatch) -> None:
@@ -81,7 +86,14 @@ def model() -> ShapeModel:
             "attend_masked",
             masks,
             Case("LoRAs", 2, options={"separate": "attention"}, loras="attention"),
-            "masked self-attention",
+            "self-attention of all parts at once",
+        ),
+        (
+            isolation,
+            "attend_batched",
+            puts_on_the_batch_axis,
+            Case("LoRAs", 2, options={"separate": "attention"}, loras="attention"),
+            "self-attention of all parts at once",
         ),
         (lora_work, "add_outer", stacks_loras, LORAS, "the regions' LoRAs all at once"),
         (lora_work, "add_conv", stacks_loras, LORAS, "the regions' LoRAs all at once"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +23,10 @@ from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
 from ...request.prompt.region_prompts import ImageTexts
 from ...tensors.attention.isolation import Border, Parts, attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
+from ...tensors.attention.isolation_batched import Batched, attend_batched, batched_of
 from ...tensors.attention.isolation_boxes import Boxes, boxes_of, conv_boxed
 from ...tensors.attention.isolation_labels import outputs_of
-from ...tensors.attention.isolation_mask import attend_masked, attention_mask, masking_pays
+from ...tensors.attention.isolation_mask import attend_masked, attention_mask, cheapest_isolation
 from ...tensors.attention.isolation_norm import norm_gathered, norm_summed
 from ...tensors.lora.deltas import LayerDelta, LayerKind
 from ...tensors.lora.low_rank import added, whole
@@ -38,16 +40,28 @@ _LEVEL_OF = {"group_norm": 2, "conv": 3}
 """Kind of layer -> the level from which it is kept apart."""
 
 
+_Made = TypeVar("_Made")
+
+
 @dataclass
 class _Stage:
     """Calls with the same labels: what was prepared of them, by grid and by layer."""
 
     parts: dict[Grid, Parts | None] = field(default_factory=dict)
-    masks: dict[tuple[Grid, int, torch.dtype], Tensor | None] = field(default_factory=dict)
+    ways: dict[Hashable, Tensor | Batched | None] = field(default_factory=dict)
+    made: dict[Hashable, Any] = field(default_factory=dict)
     borders: dict[Hashable, Border] = field(default_factory=dict)
     boxes: dict[Hashable, Boxes | None] = field(default_factory=dict)
     marks: dict[Grid, Tensor | None] = field(default_factory=dict)
     labels: dict[Grid, Tensor] = field(default_factory=dict)
+
+    def once(self, kind: str, grid: Grid, like: Tensor, make: Callable[[], _Made]) -> _Made:
+        """What ``make`` gives, made for the first layer of its ``kind``, grid and precision."""
+        name = (kind, grid, like.dtype)
+        if name not in self.made:
+            self.made[name] = make()
+        found: _Made = self.made[name]
+        return found
 
 
 class Separation:
@@ -86,28 +100,37 @@ class Separation:
             return None
         q, k, v = call.to_q(call.x), call.to_k(call.context), call.to_v(call.context)
         try:
-            mask = self._mask(call, parts, q) if call.token_attributes is None and self._masks else None
-            if mask is not None:
-                return call.out(attend_masked(q, k, v, mask, call.heads, call.scale))
+            way = self._way(call, parts, q) if call.token_attributes is None and self._masks else None
+            if isinstance(way, Batched):
+                return call.out(attend_batched(q, k, v, way, call.heads, call.scale))
+            if way is not None:
+                return call.out(attend_masked(q, k, v, way, call.heads, call.scale))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             self._masks = False
-            go_on_smaller("masked self-attention was too much for the memory; going on with one part of the picture after the other.")
+            go_on_smaller(
+                "self-attention of all parts at once was too much for the memory; going on with one part of the picture after the other."
+            )
         return call.out(attend_apart(q, k, v, parts, call.heads, call.scale))
 
-    def _mask(self, call: AttentionCall, parts: Parts, q: Tensor) -> Tensor | None:
-        """What is added to the scores of q (B, L, C); None where a call for each group of places is cheaper."""
-        masks, name = self._stage(call.model).masks, (call.grid, q.shape[-1], q.dtype)
-        if name not in masks:
-            labels = self._labels(call.model, call.grid)
-            pays = masking_pays(parts, len(q), q.shape[1], q.shape[-1], q.device.type, q.element_size())
-            known = (mask for (grid, _, dtype), mask in masks.items() if (grid, dtype) == (call.grid, q.dtype) and mask is not None)
-            made = next(known, None)
-            if pays and made is None:
-                made = attention_mask(labels, self._reach(call.grid), q.device, q.dtype)
-            masks[name] = made if pays else None
-        return masks[name]
+    def _way(self, call: AttentionCall, parts: Parts, q: Tensor) -> Tensor | Batched | None:
+        """What is added to the scores of q (B, L, C), or the parts on the batch axis; None where a call for each group is cheaper."""
+        stage = self._stage(call.model)
+        name = (call.grid, q.shape[-1], q.dtype)
+        if name not in stage.ways:
+            labels, reach = self._labels(call.model, call.grid), self._reach(call.grid)
+            batched = (
+                None
+                if q.device.type == "cpu"
+                else stage.once("batched", call.grid, q, lambda: batched_of(labels, reach, q.device, q.dtype))
+            )
+            found = cheapest_isolation(parts, batched, len(q), q.shape[1], q.shape[-1], q.device.type, q.element_size())
+            if found == "masked":
+                stage.ways[name] = stage.once("mask", call.grid, q, lambda: attention_mask(labels, reach, q.device, q.dtype))
+            else:
+                stage.ways[name] = batched if found == "batched" else None
+        return stage.ways[name]
 
     def token_attributes(self, model: ModelCall, grid: Grid) -> Tensor | None:
         """One column for each part, 1 where a token is of it, see `Hooks.token_attributes`; the last columns of all attributes."""

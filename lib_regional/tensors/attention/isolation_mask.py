@@ -1,6 +1,8 @@
-"""Self-attention within the parts of a labelled canvas by one masked call (`tensors.attention.isolation`)."""
+"""Self-attention in the parts of a labelled canvas by one masked call (`tensors.attention.isolation`), and which way is the cheapest."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -8,11 +10,9 @@ from torch import Tensor
 
 from ..device_costs import seconds
 from .isolation import Parts
+from .isolation_batched import MOST_BYTES, Batched
 from .isolation_labels import near_labels, sees
 from .regional import split_heads
-
-MOST_BYTES = 128 * 2**20
-"""Masks beyond this size are not made."""
 
 
 def attention_mask(labels: Tensor, reach: int, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -34,11 +34,26 @@ def attend_masked(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, heads: int, sca
     return F.scaled_dot_product_attention(asked, keys, values, mask, scale=scale).transpose(1, 2).flatten(2)
 
 
-def masking_pays(parts: Parts, rows: int, tokens: int, channels: int, device: str, size: int) -> bool:
-    """Whether one call over everything is cheaper on ``device`` than one for each group of places, and its mask small enough."""
-    if rows * tokens * tokens * size > MOST_BYTES:
-        return False
-    masked = seconds(device, 0, 4 * rows * tokens * tokens * channels, tokens * tokens * size)
-    flops = sum(4 * here.shape[0] * places.shape[1] * seen.shape[1] * channels for here, places, seen in parts.groups)
-    moved = sum(here.shape[0] * (2 * places.shape[1] + 4 * seen.shape[1]) * channels * size for here, places, seen in parts.groups)
-    return masked <= seconds(device, 5 * len(parts.groups), flops, moved)
+Way = Literal["masked", "batched", "groups"]
+
+
+def cheapest_isolation(parts: Parts, batched: Batched | None, rows: int, tokens: int, channels: int, device: str, size: int) -> Way:
+    """The cheapest way on ``device``: one masked call, all parts on the batch axis, or a call for each group of places.
+
+    ``size`` is that of a number in bytes.
+    """
+
+    def cost(operators: int, asked: int, passes: int, mask: int = 0) -> float:
+        return seconds(device, operators, 4 * asked * channels, (passes * channels + mask) * size)
+
+    groups = [(len(here), places.shape[1], seen.shape[1]) for here, places, seen in parts.groups]
+    ways: dict[Way, float] = {
+        "groups": cost(5 * len(groups), sum(n * s * k for n, s, k in groups), sum(n * (2 * s + 4 * k) for n, s, k in groups))
+    }
+    if rows * tokens * tokens * size <= MOST_BYTES:
+        ways["masked"] = cost(1, rows * tokens * tokens, 0, tokens * tokens)
+    if batched is not None:
+        asked, keys = batched.sizes
+        masks = 0 if batched.mask is None else batched.mask.numel()
+        ways["batched"] = cost(5, batched.parts * asked * keys, batched.parts * (4 * asked + 4 * keys), masks)
+    return min(ways, key=lambda way: ways[way])

@@ -9,8 +9,9 @@ from half import every_dtype
 from torch import nn
 
 from lib_regional.tensors.attention.isolation import attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
+from lib_regional.tensors.attention.isolation_batched import attend_batched, batched_of
 from lib_regional.tensors.attention.isolation_boxes import boxes_of, conv_boxed
-from lib_regional.tensors.attention.isolation_mask import attend_masked, attention_mask, masking_pays
+from lib_regional.tensors.attention.isolation_mask import attend_masked, attention_mask, cheapest_isolation
 from lib_regional.tensors.attention.isolation_norm import norm_gathered
 from lib_regional.tensors.lora.layers import own_weights, spatial_layers
 
@@ -137,12 +138,49 @@ def test_one_masked_call_is_the_groups_one_by_one(reach: int, dtype: torch.dtype
         torch.testing.assert_close(got.float(), expected, atol=tolerance, rtol=tolerance)
 
 
-def test_masks_are_for_gpus_and_not_too_large() -> None:
-    halves = (torch.arange(32) // 16 + 1).expand(2, 32, 32)
-    parts = parts_of(halves, reach=4)
-    assert masking_pays(parts, 2, 1024, 640, "cuda", 2)
-    assert not masking_pays(parts, 2, 1024, 640, "cpu", 4)
-    assert not masking_pays(parts, 2, 16384, 640, "cuda", 2)
+UNEQUAL = torch.tensor([[1, 1, 2, 2, 2, 3], [1, 1, 2, 2, 2, 3], [1, 1, 2, 2, 2, 3], [1, 1, 1, 2, 3, 3]])
+OTHER = UNEQUAL.flip(1).clone()
+
+
+@pytest.mark.parametrize("reach", [0, 1, 9])
+@every_dtype
+def test_all_parts_on_the_batch_axis_are_the_groups_one_by_one(reach: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(6)
+    halves = (torch.arange(6) // 3 + 1).expand(4, 6)
+    for labels in (torch.stack([UNEQUAL, OTHER]), torch.stack([halves, halves])):
+        q, k, v = torch.randn(3, 2, 24, 8).to(dtype)
+        batched = batched_of(labels, reach, q.device, dtype)
+        assert batched is not None and batched.parts == 2 * int(labels.max())
+        expected = attend_apart(q.float(), k.float(), v.float(), parts_of(labels, reach=reach), 2, 0.4)
+        got = attend_batched(q, k, v, batched, 2, 0.4)
+        tolerance = {torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 6e-2}[dtype]
+        assert got.dtype == dtype
+        torch.testing.assert_close(got.float(), expected, atol=tolerance, rtol=tolerance)
+        if int(labels.max()) == 2:
+            assert (batched.mask is None) == (reach != 1) and (reach != 0 or batched.sizes == (12, 12))
+
+
+def test_parts_are_not_put_on_the_batch_axis_where_common_places_see_all_or_rows_differ() -> None:
+    halves, like = torch.tensor([[1, 1, 2, 2]]), (torch.device("cpu"), torch.float32)
+    assert batched_of(halves[None], 0, *like) is not None
+    assert batched_of(torch.tensor([[[0, 1, 2, 2]]]), 0, *like) is None
+    assert batched_of(torch.stack([halves, torch.tensor([[1, 2, 3, 3]])]), 0, *like) is None
+
+
+@pytest.mark.parametrize(
+    ("side", "channels", "device", "way"), [(16, 1280, "cuda", "masked"), (64, 320, "cuda", "batched"), (64, 320, "cpu", "groups")]
+)
+def test_the_cheapest_way_to_isolate_attention(side: int, channels: int, device: str, way: str) -> None:
+    halves = (torch.arange(side) * 2 // side + 1).expand(2, side, side)
+    batched = batched_of(halves, side // 8, torch.device("cpu"), torch.float16) if device == "cuda" else None
+    assert cheapest_isolation(parts_of(halves, reach=side // 8), batched, 2, side * side, channels, device, 2) == way
+
+
+def test_large_masks_are_not_made() -> None:
+    halves = (torch.arange(128) // 64 + 1).expand(2, 128, 128)
+    assert batched_of(halves, 16, torch.device("cpu"), torch.float16) is None
+    groups = parts_of(halves[:, :, ::2], reach=16)
+    assert cheapest_isolation(groups, None, 2, 16384, 640, "cuda", 2) == "groups"
 
 
 @pytest.mark.parametrize("more", [{"padding": 1}, {"padding": 1, "stride": 2}, {"padding": 2, "dilation": 2}, {"padding": (0, 1)}], ids=str)

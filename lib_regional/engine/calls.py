@@ -115,11 +115,23 @@ class LayerCall:
 
 
 @dataclass(frozen=True)
+class Fed:
+    """The convolution ``name`` that alone reads a norm's output, changed place by place (an activation, a dropout)."""
+
+    name: str
+    layer: LayerKind
+    kernel: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class SpatialCall:
     """A group norm, or a convolution with a ``kernel`` wider than a cell, that is about to run: module ``name``, input ``x`` (B, C, h, w).
 
     ``run`` is the layer itself, on this input or on another one of as many channels; ``weights(y)`` are the weight and bias that it has
     used for an output y. ``pads_zeros``: beyond its input it sees zeros, and not the other side of the picture, say.
+
+    ``feeds``: the convolution behind a norm. What is between them keeps any batch of any size, so the hook may give the norm's output in
+    another arrangement of rows and places, which comes to it as the convolution's input.
     """
 
     name: str
@@ -130,6 +142,7 @@ class SpatialCall:
     run: Callable[[Tensor], Tensor]
     weights: Callable[[Tensor], LayerDelta]
     pads_zeros: bool = True
+    feeds: Fed | None = None
 
 
 @dataclass(frozen=True)

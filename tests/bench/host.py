@@ -1,9 +1,13 @@
-"""What the extension costs when it is off, and how long the demo takes to its first picture.
+"""What the extension costs when it is off, how long the demo takes to its first picture, and whole requests on live WebUIs.
 
     python tests/bench/host.py [--rounds 20]
+    python tests/bench/host.py --url http://127.0.0.1:7860 [--url …] [--loras star shift] [--rounds 20] [--size 256] [--json host.json]
 
 *Disabled*: the same txt2img in one process, in turns, on a host without any script, with the extension silent, and with it disabled in the
 request; medians of the rounds' ratios. *Demo*: `python -m lib_regional.standalone` from the start of the process to the first picture.
+
+With ``--url`` nothing is started: each WebUI gets a plain request, one with two regions, and two with a LoRA for each region, in turns, by
+HTTP; the medians (and the worst) of each round's time ÷ that round's plain one, beside the goals. The first round warms up.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +69,67 @@ def disabled(rounds: int) -> dict[str, float]:
 def ask(url: str, body: dict[str, Any] | None = None) -> Any:
     """JSON of a GET, or of a POST with ``body``."""
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": "application/json"}), timeout=120) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": "application/json"}), timeout=600) as answer:
         return json.loads(answer.read())
+
+
+GOALS = {"two regions": 1.05, "two regions with a LoRA each": 1.5}
+
+
+def requests_with(loras: list[str], size: int) -> dict[str, dict[str, Any]]:
+    """The requests that are compared: plain, two regions, and with LoRAs where there are two."""
+    base = {**REQUEST, "width": size, "height": size}
+
+    def regional(regions: list[dict[str, Any]], **options: Any) -> dict[str, Any]:
+        asked = {"enabled": True, "regions": regions, "options": {"attention_couple": options}}
+        return {**base, "alwayson_scripts": {"Regional": {"args": [asked]}}}
+
+    made = {"plain": base, "two regions": regional(HALVES)}
+    if len(loras) >= 2:
+        with_loras = [{**half, "prompt": f"{half['prompt']} <lora:{name}:1>"} for half, name in zip(HALVES, loras, strict=False)]
+        made["two regions with a LoRA each"] = regional(with_loras)
+        made["the same, separate: nothing"] = regional(with_loras, separate="nothing")
+    return made
+
+
+def in_turns(send: Callable[[dict[str, Any]], Any], requests: dict[str, dict[str, Any]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every request in each round but the first, which warms up; each round begins with another one.
+
+    Raises `RuntimeError` where a request has the plain one's picture: then the extension did nothing, and its time says nothing.
+    """
+    names, times, pictures = list(requests), {name: list[float]() for name in requests}, dict[str, str]()
+    for number in range(rounds + 1):
+        at = number % len(names)
+        for name in names[at:] + names[:at]:
+            start = time.perf_counter()
+            pictures[name] = send(requests[name])["images"][0]
+            if number:
+                times[name].append(time.perf_counter() - start)
+        for name in names:
+            if name != "plain" and pictures[name] == pictures["plain"]:
+                raise RuntimeError(f"{name}: the picture is the plain one; is the extension installed there?")
+    return times
+
+
+def ratios(times: dict[str, list[float]]) -> dict[str, tuple[float, float]]:
+    """The median and the largest of each round's time ÷ that round's plain one."""
+    found = {}
+    for name, own in times.items():
+        each = [a / b for a, b in zip(own, times["plain"], strict=True)]
+        found[name] = (statistics.median(each), max(each))
+    return found
+
+
+def live(url: str, loras: list[str], size: int, rounds: int) -> dict[str, Any]:
+    """The requests in turns on the WebUI at ``url``, and a table of them."""
+    known = loras or [one["name"] for one in ask(f"{url}/sdapi/v1/loras")][:2]
+    times = in_turns(lambda body: ask(f"{url}/sdapi/v1/txt2img", body), requests_with(known, size), rounds)
+    print(f"\n{url}, {size}×{size}, {REQUEST['steps']} steps, median of {rounds} rounds, LoRAs {', '.join(known) or 'none'}\n")
+    print("| request | seconds | ÷ plain (worst) | goal |\n|---|---|---|---|")
+    for name, (middle, worst) in ratios(times).items():
+        goal = GOALS.get(name)
+        print(f"| {name} | {statistics.median(times[name]):.2f} | {middle:.3f} ({worst:.3f}) | {'' if goal is None else f'≤ {goal}'} |")
+    return {"url": url, "size": size, "loras": known, "seconds": times, "ratios": ratios(times)}
 
 
 def demo(port: int) -> dict[str, float]:
@@ -94,7 +158,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--port", type=int, default=7931)
+    parser.add_argument("--url", action="append", default=[], help="a running WebUI; several in the order given")
+    parser.add_argument("--loras", nargs=2, default=[], help="names of two of its LoRAs; default: the first two that it has")
+    parser.add_argument("--size", type=int, default=256, help="of the live WebUIs' pictures, in pixels")
+    parser.add_argument("--json", type=Path, help="write the live WebUIs' figures to this file as well")
     args = parser.parse_args()
+    if args.url:
+        found = [live(url.rstrip("/"), args.loras, args.size, args.rounds) for url in args.url]
+        if args.json:
+            args.json.write_text(json.dumps(found, indent=1) + "\n")
+        return
     print({name: round(value, 4) for name, value in disabled(args.rounds).items()})
     print({name: round(value, 2) for name, value in demo(args.port).items()})
 

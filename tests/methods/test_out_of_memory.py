@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import steps
 import torch
-from shapes import Cond, ShapeLoras, ShapeModel
+from drawn_model import Drawn, DrawnLoras, drawn
+from shapes import ShapeModel
 from steps import Case, installed
-from torch import Tensor, nn
 
 from lib_regional.methods import couple
-from lib_regional.methods.common import isolation, lora_work
-from lib_regional.tensors.lora.deltas import LayerDelta
+from lib_regional.methods.common import isolation, lora_work, region_lora
 
 
 def refused(*_: Any) -> Any:
-    raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
 
 
 LORAS = Case("LoRAs", 2, options={"separate": "all"}, loras="convolutions")
@@ -47,25 +46,8 @@ def stacks_loras(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lora_work, "stacking_convs_pays", lambda *_: True)
 
 
-class Drawn(ShapeModel):
-    """A small UNet that computes, with a context of its own for every text."""
-
-    def encode_schedules(self, texts: list[str], steps: int, *, negative: bool, size: tuple[int, int]) -> list[Any]:
-        """See `hosts.diffusers.adapter`."""
-        return [((steps, Cond(drawn(77, self.width, seed=sum(map(ord, text))))),) for text in texts]
-
-
-class DrawnLoras(ShapeLoras):
-    """LoRAs that change their layers, the same ones in every generation."""
-
-    def _delta(self, layer: nn.Module) -> LayerDelta:
-        made = super()._delta(layer)
-        assert made.down is not None and made.up is not None
-        return replace(made, down=drawn(*made.down.shape, seed=1) * 0.05, up=drawn(*made.up.shape, seed=2) * 0.05)
-
-
-def drawn(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+def with_contexts(all_on_all: bool) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda patch: patch.setattr(region_lora, "stacking_on_rows_pays", lambda *_: all_on_all)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +77,8 @@ def model() -> ShapeModel:
             Case("LoRAs", 2, options={"separate": "attention"}, loras="attention"),
             "self-attention of all parts at once",
         ),
+        (region_lora, "add_outer", with_contexts(True), LORAS, "the LoRAs of all contexts at once"),
+        (region_lora, "add_on_rows", with_contexts(False), LORAS, "the LoRAs of all contexts at once"),
         (lora_work, "add_outer", stacks_loras, LORAS, "the regions' LoRAs all at once"),
         (lora_work, "add_conv", stacks_loras, LORAS, "the regions' LoRAs all at once"),
     ],

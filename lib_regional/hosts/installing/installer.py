@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from ...engine.calls import LayerCall, ModelCall, Site, SpatialCall
+from ...engine.calls import Fed, LayerCall, ModelCall, Site, SpatialCall
 from ...engine.hooks import AttentionHook, Hooks, LayerHook, SpatialHook
 from ...engine.patching import patched_forward
 from ...engine.unused_hooks import AskedHooks
 from ...request.errors import RegionalError
 from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.layers import kernel_of, kind_of, own_weights, pads_zeros, spatial_layers
+from .residual import fed_convolutions
 from .running import Running
 from .sites import layer_of, sites_of, transformer_around, transformer_of
 
@@ -123,8 +124,9 @@ class HookInstaller:
         yield self._hooking(network)
         yield from self.on_network(network)
         if self.hooks.spatial is not None:
+            fed = fed_convolutions(network, self.hooks.layers)
             for name, layer in spatial_layers(network):
-                yield patched_forward(layer, self._around_spatial(name, layer, self.hooks.spatial))
+                yield patched_forward(layer, self._around_spatial(name, layer, self.hooks.spatial, fed.get(name)))
         transformers = _transformers(sites_of(network))
         for name, hook in self.hooks.layers.items():
             around = transformer_around(name, transformers)
@@ -139,7 +141,7 @@ class HookInstaller:
         finally:
             self.network = None
 
-    def _around_spatial(self, name: str, layer: nn.Module, hook: SpatialHook) -> Callable[..., Tensor]:
+    def _around_spatial(self, name: str, layer: nn.Module, hook: SpatialHook, fed: Fed | None) -> Callable[..., Tensor]:
         kind, kernel, zeros = kind_of(layer), kernel_of(layer), pads_zeros(layer)
         assert kind is not None
         weights = functools.partial(self.weights_of, layer)
@@ -148,7 +150,8 @@ class HookInstaller:
             now = self.running.now
             done = None
             if now is not None and len(args) == 1 and not kwargs:
-                done = hook(SpatialCall(name, now, args[0], kind, kernel, inner, weights, zeros))
+                feeds = None if self.running.norms_are_wrapped else fed
+                done = hook(SpatialCall(name, now, args[0], kind, kernel, inner, weights, zeros, feeds))
             return inner(*args, **kwargs) if done is None else done
 
         return around

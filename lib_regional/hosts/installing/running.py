@@ -22,6 +22,8 @@ class Running:
     def __init__(self) -> None:
         self.now: ModelCall | None = None
         self.grids: dict[str, Grid] = {}
+        self.norms_are_wrapped = False
+        """Whether somebody else reads what the norms of the network give in this call."""
         self.made: tuple[Sequence[UNetRow], int] | None = None
         """During a method's own call: its rows, and how many the host's call has."""
 

@@ -23,10 +23,9 @@ from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
 from ...request.prompt.region_prompts import ImageTexts
 from ...tensors.attention.isolation import Border, Parts, attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
-from ...tensors.attention.isolation_batched import Batched, attend_batched, batched_of
-from ...tensors.attention.isolation_boxes import Boxes, boxes_of, conv_boxed
+from ...tensors.attention.isolation_boxes import Boxes, back_from_boxes, boxes_of, conv_boxed, into_boxes
 from ...tensors.attention.isolation_labels import outputs_of
-from ...tensors.attention.isolation_mask import attend_masked, attention_mask, cheapest_isolation
+from ...tensors.attention.isolation_mask import Batched, attend_batched, attend_masked, attention_mask, batched_of, cheapest_isolation
 from ...tensors.attention.isolation_norm import norm_gathered, norm_summed
 from ...tensors.lora.deltas import LayerDelta, LayerKind
 from ...tensors.lora.low_rank import added, whole
@@ -77,6 +76,8 @@ class Separation:
         self._masks = True
         self._stages: dict[Hashable, _Stage] = {}
         self._now: tuple[ModelCall, _Stage] | None = None
+        self._in_boxes: tuple[str, ModelCall, Boxes] | None = None
+        """The convolution whose input comes in boxes, in which call of the model."""
 
     @property
     def wanted(self) -> bool:
@@ -150,22 +151,46 @@ class Separation:
         return parts_of(labels, call.x.device) if divided(labels) else None
 
     def spatial(self, call: SpatialCall) -> Tensor | None:
-        """Norms with numbers of each part's own, convolutions that see zeros beyond their part."""
+        """Norms with numbers of each part's own, convolutions that see zeros beyond their part.
+
+        Where a convolution follows a norm and the parts fill boxes, the norm's output stays in boxes on the batch axis until then.
+        """
         layer, inputs = call.layer, (call.x.shape[-2], call.x.shape[-1])
+        if self._in_boxes is not None and self._in_boxes[:2] == (call.name, call.model):
+            (*_, boxes), self._in_boxes = self._in_boxes, None
+            return back_from_boxes(call.run(call.x), boxes)
+        self._in_boxes = None
         outputs = outputs_of(layer, call.kernel, inputs)
         parts = self._at(call.model, outputs, call.x.device) if self._divides(layer.kind) else None
         if parts is None:
             return None
         if layer.kind == "conv":
-            boxes = self._boxes(call.model, layer, call.kernel, call.x, outputs) if call.pads_zeros else None
-            if boxes is not None:
-                return conv_boxed(call.x, boxes, call.run)
-            y = call.run(call.x)
-            own = call.weights(y)
-            return conv_apart(call.x, y, own, self._border(call.model, call.x, own, outputs))
+            return self._conv(call, outputs)
+        boxes_of_conv = self._boxes_behind(call)
+        if boxes_of_conv is not None:
+            assert call.feeds is not None
+            self._in_boxes = (call.feeds.name, call.model, boxes_of_conv)
+            return call.run(into_boxes(call.x, boxes_of_conv))
         if parts.gather is None:
             return norm_summed(call.x, call.weights(call.run(call.x)), parts.inside, parts.seen)
         return norm_gathered(call.x, parts.gather, lambda here: call.run(here[..., None])[..., 0])
+
+    def _conv(self, call: SpatialCall, outputs: Grid) -> Tensor:
+        boxes = self._boxes(call.model, call.layer, call.kernel, call.x, outputs) if call.pads_zeros else None
+        if boxes is not None:
+            return conv_boxed(call.x, boxes, call.run)
+        y = call.run(call.x)
+        own = call.weights(y)
+        return conv_apart(call.x, y, own, self._border(call.model, call.x, own, outputs))
+
+    def _boxes_behind(self, call: SpatialCall) -> Boxes | None:
+        """The boxes of the convolution that a norm feeds, where they hold what the norm's parts are, no more and no less."""
+        fed = call.feeds
+        if fed is None or not self._divides("conv") or fed.layer.stride != (1, 1):
+            return None
+        inputs = (call.x.shape[-2], call.x.shape[-1])
+        boxes = self._boxes(call.model, fed.layer, fed.kernel, call.x, outputs_of(fed.layer, fed.kernel, inputs))
+        return boxes if boxes is not None and boxes.inside is None else None
 
     def delta(self, call: LayerCall, delta: LayerDelta) -> Tensor | None:
         """What a LoRA's delta gives in a norm or a convolution within the parts, see `lora_work.Isolation`."""

@@ -10,10 +10,11 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from ...engine.calls import LayerCall, ModelCall
+from ...engine.calls import LayerCall, ModelCall, Row, StepInfo
 from ...request.layout.windows import Grid
+from ...request.prompt.lora_tags import LoraTag
 from ...tensors.lora.deltas import LayerDelta
-from ...tensors.lora.stacked import Factors, factors_of, inner_tokens, is_low_rank, joined_factors, rank_of
+from ...tensors.lora.stacked import Factors, factors_of_layers, inner_tokens, is_low_rank, one_after_the_other, rank_of
 
 SHARED_INPUT = (".attn1.to_q", ".attn1.to_k", ".attn1.to_v")
 """Layers of one self-attention, which read the same tokens."""
@@ -96,26 +97,34 @@ class Inner:
         return h[:, at : at + width]
 
 
+ActingIn = Callable[[], Mapping[str, Acting]]
+"""What acts in each layer that LoRAs change at places of their own."""
+
+
 class FactorStore:
     """Factors and first products of layers, by layer, precision and acting LoRAs."""
 
     def __init__(self) -> None:
         self._factors: WeakValueDictionary[Hashable, Factors] = WeakValueDictionary()
         self._inner: WeakValueDictionary[Hashable, Inner] = WeakValueDictionary()
+        self._waiting: dict[Hashable, Factors] = {}
 
-    def factors(self, layer: str, acting: Acting, like: Tensor) -> Factors:
-        """Those of one layer, on the device and in the precision of ``like``."""
+    def factors(self, layer: str, acting: Acting, acting_in: ActingIn, like: Tensor) -> Factors:
+        """Those of one layer, on the device and in the precision of ``like``; made together with those of all other
+        layers in which the same LoRAs act; these wait for their layers."""
         name = _name(layer, acting, like.dtype)
-        found = self._factors.get(name)
+        found = self._waiting.pop(name, None) or self._factors.get(name)
         if found is None:
-            found = self._factors[name] = factors_of([delta for _, delta in acting], like)
+            keys = [key for key, _ in acting]
+            alike = {other: here for other, here in acting_in().items() if [key for key, _ in here] == keys and _all_low(here)}
+            made = factors_of_layers({other: [delta for _, delta in here] for other, here in {**alike, layer: acting}.items()}, like)
+            self._waiting = {_name(other, alike.get(other, acting), like.dtype): factors for other, factors in made.items()}
+            found = self._waiting.pop(name)
+        self._factors[name] = found
         return found
 
-    def inner(self, layer: str, acting: Acting, acting_in: Callable[[str], Acting], like: Tensor) -> Inner:
-        """The first product of a layer on tokens, together with that of the layers beside it which read the same ones.
-
-        ``acting_in`` gives what acts in those.
-        """
+    def inner(self, layer: str, acting: Acting, acting_in: ActingIn, like: Tensor) -> Inner:
+        """The first product of a layer on tokens, together with that of the layers beside it which read the same ones."""
         prefix = next((layer.removesuffix(end) for end in SHARED_INPUT if layer.endswith(end)), layer)
         name = _name(prefix, acting, like.dtype)
         found = self._inner.get(name)
@@ -123,14 +132,14 @@ class FactorStore:
             found = self._inner[name] = self._made(layer, prefix, acting, acting_in, like)
         return found
 
-    def _made(self, layer: str, prefix: str, acting: Acting, acting_in: Callable[[str], Acting], like: Tensor) -> Inner:
-        beside = [(prefix + end, acting_in(prefix + end)) for end in SHARED_INPUT] if prefix != layer else []
+    def _made(self, layer: str, prefix: str, acting: Acting, acting_in: ActingIn, like: Tensor) -> Inner:
+        beside = [(prefix + end, acting_in().get(prefix + end, ())) for end in SHARED_INPUT] if prefix != layer else []
         ranks = {tuple(rank_of(delta) for _, delta in others) for _, others in beside}
         if len(ranks) != 1 or not _all_alike(beside, acting):
-            factors = self.factors(layer, acting, like)
+            factors = self.factors(layer, acting, acting_in, like)
             return Inner(factors.down, {layer: factors})
-        down, parts = joined_factors([[delta for _, delta in others] for _, others in beside], like)
-        return Inner(down, {name: one for (name, _), one in zip(beside, parts, strict=True)})
+        parts = {name: self.factors(name, others, acting_in, like) for name, others in beside}
+        return Inner(one_after_the_other([one.down for one in parts.values()]), parts)
 
 
 def _name(layer: str, acting: Acting, dtype: torch.dtype) -> Hashable:
@@ -140,4 +149,38 @@ def _name(layer: str, acting: Acting, dtype: torch.dtype) -> Hashable:
 def _all_alike(beside: Sequence[tuple[str, Acting]], acting: Acting) -> bool:
     """Whether the same LoRAs act in all layers, and can be stacked there."""
     keys = [key for key, _ in acting]
-    return bool(beside) and all([key for key, _ in others] == keys and all(is_low_rank(d) for _, d in others) for _, others in beside)
+    return bool(beside) and all([key for key, _ in others] == keys and _all_low(others) for _, others in beside)
+
+
+def _all_low(acting: Acting) -> bool:
+    return all(is_low_rank(delta) for _, delta in acting)
+
+
+def key_of(lora: LoraTag) -> NetworkKey:
+    """What ``lora``'s deltas depend on."""
+    return lora.name, lora.dyn
+
+
+LorasOf = Callable[[Hashable, Row, StepInfo], Sequence[LoraTag]]
+"""(mark of a row, the row, the step) -> its LoRAs."""
+
+
+class ByTag:
+    """LoRA sets on whole rows, by the mark that a method gave each row (`ports.UNetRow.tag`)."""
+
+    whole_rows = True
+
+    def __init__(self, loras_of: LorasOf) -> None:
+        self._loras_of = loras_of
+
+    def state(self, model: ModelCall) -> Hashable:
+        """See `Placement`."""
+        return tuple(tuple(self._loras_of(tag, row, model.step)) for tag, row in zip(model.tags, model.rows, strict=bool(model.tags)))
+
+    def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
+        """See `Placement`."""
+        found: dict[NetworkKey, Tensor] = {}
+        for number, (tag, row) in enumerate(zip(model.tags, model.rows, strict=bool(model.tags))):
+            for lora in self._loras_of(tag, row, model.step):
+                found.setdefault(key_of(lora), torch.zeros(len(model.rows)))[number] += lora.unet
+        return found

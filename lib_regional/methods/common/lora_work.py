@@ -6,7 +6,7 @@ its own place (`tensors.lora.low_rank`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -72,6 +72,7 @@ class Stage:
     layers: dict[tuple[str, torch.dtype], tuple[Work, ...]] = field(default_factory=dict)
     by_attributes: dict[tuple[str, torch.dtype], tuple[Work, ...]] = field(default_factory=dict)
     maps: dict[Hashable, Tensor] = field(default_factory=dict)
+    acting: dict[Grid | None, Mapping[str, Acting]] = field(default_factory=dict)
     attribute_maps: tuple[Tensor, dict[Hashable, Tensor]] | None = None
     used: int = 0
 
@@ -79,8 +80,10 @@ class Stage:
 class LoraWork:
     """One generation's LoRAs in the layers of its model."""
 
-    def __init__(self, networks: Deltas, placement: Placement, isolation: Isolation | None = None) -> None:
+    def __init__(self, networks: Deltas, placement: Placement, isolation: Isolation | None, hooked: Sequence[str]) -> None:
+        """``hooked``: the layers in which they act."""
         self._networks = networks
+        self._hooked = hooked
         self._placement = placement
         self._isolation = isolation
         self._version = networks.version
@@ -154,10 +157,10 @@ class LoraWork:
         if by_attributes:
             return self._on_attributes(acting, self._inner(stage, call, grid, keyed))
         if strengths[0].dim() == 1:
-            rows = on_rows(self._store.factors(call.name, keyed, y), strengths)
+            rows = on_rows(self._store.factors(call.name, keyed, lambda: self._acting_in(stage, call, grid), y), strengths)
             return lambda call, y: add_on_rows(call.x, y, rows)
         if call.x.dim() == 4:
-            factors = self._store.factors(call.name, keyed, y)
+            factors = self._store.factors(call.name, keyed, lambda: self._acting_in(stage, call, grid), y)
             name = ("spatial", grid, tuple(key for key, _ in keyed), factors.ranks, y.dtype)
             maps = _known(stage.maps, name, lambda: rank_maps(strengths, factors.ranks).movedim(-1, 1).to(y.device, y.dtype))
             return self._on_canvas(factors, maps)
@@ -174,10 +177,14 @@ class LoraWork:
         return lambda call, y: add_outer(y, inner.of(call.name, call.x, maps), factors.up)
 
     def _inner(self, stage: Stage, call: LayerCall, grid: Grid | None, keyed: Acting) -> Inner:
-        def acting_in(name: str) -> Acting:
-            return [(one.weighted.key, one.delta) for one in self._acting(stage, call, grid, name)]
+        return self._store.inner(call.name, keyed, lambda: self._acting_in(stage, call, grid), call.y)
 
-        return self._store.inner(call.name, keyed, acting_in, call.y)
+    def _acting_in(self, stage: Stage, call: LayerCall, grid: Grid | None) -> Mapping[str, Acting]:
+        """What acts in each hooked layer on a grid."""
+        if grid not in stage.acting:
+            found = {name: [(one.weighted.key, one.delta) for one in self._acting(stage, call, grid, name)] for name in self._hooked}
+            stage.acting[grid] = {name: acting for name, acting in found.items() if acting}
+        return stage.acting[grid]
 
     def _on_canvas(self, factors: Factors, maps: Tensor) -> Work:
         isolation, own = self._isolation, LayerDelta(factors.layer, weight=factors.down)

@@ -7,7 +7,7 @@ where a *placement* says: `ByPlace` by the regions' maps (one pass for all), `By
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -21,19 +21,26 @@ from ...request.layout.windows import Grid
 from ...request.prompt.lora_tags import LoraTag
 from ...tensors.lora.deltas import LayerDelta, NetworkDeltas
 from ...tensors.lora.low_rank import added, moved
-from ...tensors.lora.stacked import Factors, OnRows, add_on_rows, factors_of, is_low_rank, on_rows
+from ...tensors.lora.stacked import (
+    Factors,
+    OnRows,
+    add_on_rows,
+    add_outer,
+    factors_of_layers,
+    inner_tokens,
+    is_low_rank,
+    on_rows,
+    stacking_on_rows_pays,
+    token_maps,
+)
 from ...tensors.masks.pyramid import Pyramid
+from ...tensors.out_of_memory import go_on_smaller, is_out_of_memory
 from .contexts import region_loras
-from .lora_factors import Isolation, NetworkKey, Placement, Strengths
+from .lora_factors import ByTag, Isolation, LorasOf, NetworkKey, Placement, Strengths, key_of
 from .lora_work import LoraWork
 
 CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
 """Layers whose input is a context, which has no place in the picture."""
-
-
-def key_of(lora: LoraTag) -> NetworkKey:
-    """What ``lora``'s deltas depend on."""
-    return lora.name, lora.dyn
 
 
 class Networks:
@@ -44,6 +51,8 @@ class Networks:
         self._moved: dict[tuple[NetworkKey, str, torch.device, torch.dtype], LayerDelta] = {}
         self._factors: dict[Hashable, Factors] = {}
         self._arranged: dict[Hashable, tuple[Tensor, Tensor]] = {}
+        self._maps: dict[Hashable, Tensor] = {}
+        self._together = True
         self.version = 0
         """Another number after each `renew`."""
 
@@ -79,24 +88,49 @@ class Networks:
     def on_contexts(self, layer: str, loras: Sequence[Sequence[LoraTag]], x: Tensor, y: Tensor) -> Tensor:
         """``y`` (n, T, out) of a layer whose input is n contexts ``x`` (n, T, in), with the LoRAs that each of them has.
 
-        Low-rank deltas of all contexts are computed together, each context with its own; whole weights one by one.
+        Low-rank deltas of all contexts are computed together; whole weights one by one, and so is everything where memory does not suffice.
         """
         strengths = self._by_context(layer, loras)
-        low = {key: here for key, here in strengths.items() if is_low_rank(self._deltas[key][layer])}
-        if low:
-            y = add_on_rows(x, y, self._rows(tuple(map(tuple, low.values())), self._factors_of(layer, tuple(low), y)))
+        low = {key: here for key, here in strengths.items() if self._together and is_low_rank(self._deltas[key][layer])}
+        done = y
+        try:
+            if low:
+                done = self._stacked(layer, low, x, y)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            self._together, low = False, {}
+            self._factors.clear()
+            go_on_smaller("the LoRAs of all contexts at once were too much for the memory; going on with one after the other.")
         for key, values in strengths.items():
             if key not in low:
                 delta, rows = self.at(key, layer, y), [row for row, value in enumerate(values) if value]
                 assert delta is not None
                 more = torch.cat([values[row] * added(delta, x[row : row + 1]) for row in rows])
-                y = y.index_add(0, torch.tensor(rows, device=y.device), more.to(y.dtype))
-        return y
+                done = done.index_add(0, torch.tensor(rows, device=y.device), more.to(y.dtype))
+        return done
+
+    def _stacked(self, layer: str, low: dict[NetworkKey, list[float]], x: Tensor, y: Tensor) -> Tensor:
+        """Low-rank LoRAs on all contexts x (n, T, in): each on every context, or each context with those that it has."""
+        factors, strengths = self._factors_of(layer, tuple(low), y), tuple(map(tuple, low.values()))
+        if not stacking_on_rows_pays(factors, strengths, x.shape[1], y.device.type, y.element_size()):
+            return add_on_rows(x, y, self._rows(strengths, factors))
+        name = (strengths, x.shape[1], factors.ranks, y.device, y.dtype)
+        if name not in self._maps:
+            flat = [torch.tensor(here).repeat_interleave(x.shape[1]) for here in strengths]
+            self._maps[name] = token_maps(flat, factors.ranks).to(y.device, y.dtype)
+        return add_outer(y, inner_tokens(x, factors.down, self._maps[name]), factors.up)
 
     def _factors_of(self, layer: str, keys: tuple[NetworkKey, ...], like: Tensor) -> Factors:
+        """Factors of the LoRAs in one of the layers that read contexts; those of all these layers are made together."""
         name = (layer, keys, like.device, like.dtype)
         if name not in self._factors:
-            self._factors[name] = factors_of([self._deltas[key][layer] for key in keys], like)
+            beside = {
+                one: [self._deltas[key].get(one) for key in keys] for one in self.layers if one.endswith(CONTEXT_LAYERS) or one == layer
+            }
+            alike = {one: [d for d in deltas if d is not None] for one, deltas in beside.items() if all(map(_is_stackable, deltas))}
+            made = factors_of_layers(alike, like)
+            self._factors.update(((one, keys, like.device, like.dtype), factors) for one, factors in made.items())
         return self._factors[name]
 
     def _by_context(self, layer: str, loras: Sequence[Sequence[LoraTag]]) -> dict[NetworkKey, list[float]]:
@@ -115,6 +149,10 @@ class Networks:
             made = on_rows(factors, [torch.tensor(here) for here in strengths])
             self._arranged[name] = made.index, made.scale
         return OnRows(factors, *self._arranged[name])
+
+
+def _is_stackable(delta: LayerDelta | None) -> bool:
+    return delta is not None and is_low_rank(delta)
 
 
 def load_networks(plan: Plan, host: Host) -> Networks:
@@ -184,31 +222,6 @@ class ByPlace:
         return self._pyramid.at(active, model.latent, grid or model.latent, part.texts[image].weights, model.tile, image).share
 
 
-LorasOf = Callable[[Hashable, Row, StepInfo], Sequence[LoraTag]]
-"""(mark of a row, the row, the step) -> its LoRAs."""
-
-
-class ByTag:
-    """LoRA sets on whole rows, by the mark that a method gave each row (`ports.UNetRow.tag`)."""
-
-    whole_rows = True
-
-    def __init__(self, loras_of: LorasOf) -> None:
-        self._loras_of = loras_of
-
-    def state(self, model: ModelCall) -> Hashable:
-        """See `Placement`."""
-        return tuple(tuple(self._loras_of(tag, row, model.step)) for tag, row in zip(model.tags, model.rows, strict=bool(model.tags)))
-
-    def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
-        """See `Placement`."""
-        found: dict[NetworkKey, Tensor] = {}
-        for number, (tag, row) in enumerate(zip(model.tags, model.rows, strict=bool(model.tags))):
-            for lora in self._loras_of(tag, row, model.step):
-                found.setdefault(key_of(lora), torch.zeros(len(model.rows)))[number] += lora.unet
-        return found
-
-
 def loras_of_regions(plan: Plan) -> LorasOf:
     """LoRAs of rows marked ``("region", number)``: those of that region of the row's image. Other marks have none."""
 
@@ -233,7 +246,8 @@ def layer_hooks(
     ``contexts`` False leaves out the layers that read the context, for methods that project their contexts themselves
     (`Networks.on_contexts`).
     """
-    prepared = LoraWork(networks, placement, isolation)
+    names = [name for name in networks.layers if contexts or not name.endswith(CONTEXT_LAYERS)]
+    prepared = LoraWork(networks, placement, isolation, names)
 
     def hook(call: LayerCall) -> Tensor | None:
         by_attributes = _by_attributes(call)
@@ -243,7 +257,7 @@ def layer_hooks(
             _check_shape(call, placement.whole_rows)
         return prepared.added(call, by_attributes)
 
-    return {name: hook for name in networks.layers if contexts or not name.endswith(CONTEXT_LAYERS)}
+    return dict.fromkeys(names, hook)
 
 
 def row_hooks(networks: Networks, plan: Plan) -> dict[str, LayerHook]:

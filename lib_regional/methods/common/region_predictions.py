@@ -32,8 +32,9 @@ from ...tensors.latents.windows import Window, canvas_of
 from ...tensors.masks.pyramid import Active, Factors
 from .attention_recording import row_recorder
 from .contexts import Contexts
+from .lora_factors import ByTag
 from .prepared import Prepared
-from .region_lora import ByTag, loras_of_regions, row_hooks
+from .region_lora import loras_of_regions, row_hooks
 from .region_noise import region_noise
 from .rows import Passes
 from .token_attributes import strength_attributes

@@ -38,14 +38,23 @@ class Boxes:
 
 def conv_boxed(x: Tensor, boxes: Boxes, run: Callable[[Tensor], Tensor]) -> Tensor:
     """x (B, in, H, W) -> (B, out, h, w) of the convolution ``run`` within the parts."""
-    numbers, device = boxes.ranges, x.device
-    rows, channels = numbers(len(x), device)[:, None, None, None], numbers(x.shape[1], device)[:, None]
-    brought = x.flatten(2)[rows, channels, boxes.seen].view(-1, x.shape[1], *boxes.size)
+    brought = into_boxes(x, boxes)
     if boxes.inside is not None:
         brought = brought * boxes.inside
-    done = run(brought).flatten(2)
-    back = done[boxes.box, numbers(done.shape[1], device)[:, None], boxes.position]
-    return back.view(len(x), -1, *boxes.outputs)
+    return back_from_boxes(run(brought), boxes)
+
+
+def into_boxes(x: Tensor, boxes: Boxes) -> Tensor:
+    """x (B, C, H, W) -> (B·n, C, H', W')"""
+    numbers, device = boxes.ranges, x.device
+    rows, channels = numbers(len(x), device)[:, None, None, None], numbers(x.shape[1], device)[:, None]
+    return x.flatten(2)[rows, channels, boxes.seen].view(-1, x.shape[1], *boxes.size)
+
+
+def back_from_boxes(done: Tensor, boxes: Boxes) -> Tensor:
+    """A convolution's results in boxes (B·n, C, h', w') -> (B, C, h, w)"""
+    back = done.flatten(2)[boxes.box, boxes.ranges(done.shape[1], done.device)[:, None], boxes.position]
+    return back.view(len(boxes.box), -1, *boxes.outputs)
 
 
 def boxes_of(

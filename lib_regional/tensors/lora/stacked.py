@@ -6,7 +6,7 @@ them, for many LoRAs on large grids; *rows*: each row of the batch with factors 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -41,14 +41,33 @@ def factors_of(deltas: Sequence[LayerDelta], like: Tensor) -> Factors:
     return Factors(deltas[0].layer, joined(downs, like), joined(ups, like, 1).mT, tuple(len(one) for one in downs))
 
 
-def joined_factors(layers: Sequence[Sequence[LayerDelta]], like: Tensor) -> tuple[Tensor, list[Factors]]:
-    """`factors_of` layers with the same ranks whose first factors lie one after the other: all of these, and each layer's part."""
-    down = joined([_down(delta) for deltas in layers for delta in deltas], like)
-    made = []
-    for deltas, part in zip(layers, down.chunk(len(layers)), strict=True):
-        ups = [delta.up.flatten(1) for delta in deltas if delta.up is not None]
-        made.append(Factors(deltas[0].layer, part, joined(ups, like, 1).mT, tuple(map(rank_of, deltas))))
-    return down, made
+def factors_of_layers(layers: Mapping[str, Sequence[LayerDelta]], like: Tensor) -> dict[str, Factors]:
+    """`factors_of` many layers; those of like layers lie one after the other in one block, in the order given, and are made in one go."""
+    downs = _in_blocks({name: [_down(delta) for delta in deltas] for name, deltas in layers.items()}, like)
+    ups = _in_blocks({name: [d.up.flatten(1).mT for d in deltas if d.up is not None] for name, deltas in layers.items()}, like)
+    return {name: Factors(deltas[0].layer, downs[name], ups[name], tuple(map(rank_of, deltas))) for name, deltas in layers.items()}
+
+
+def _in_blocks(layers: Mapping[str, Sequence[Tensor]], like: Tensor) -> dict[str, Tensor]:
+    """The tensors of each layer one after the other along their first axis; those of one shape beyond it in one block."""
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name, parts in layers.items():
+        groups.setdefault(tuple(parts[0].shape[1:]), []).append(name)
+    found: dict[str, Tensor] = {}
+    for names in groups.values():
+        block = joined([part for name in names for part in layers[name]], like)
+        found.update(zip(names, block.split([sum(map(len, layers[name])) for name in names]), strict=True))
+    return found
+
+
+def one_after_the_other(parts: Sequence[Tensor]) -> Tensor:
+    """Matrices of one shape joined: a view where they lie so in one block already."""
+    first, step = parts[0], parts[0].numel()
+    starts = [first.storage_offset() + n * step for n in range(len(parts))]
+    together = all(one.is_contiguous() and one.untyped_storage()._cdata == first.untyped_storage()._cdata for one in parts)
+    if together and [one.storage_offset() for one in parts] == starts:
+        return first.as_strided((len(parts) * len(first), *first.shape[1:]), first.stride())
+    return torch.cat(list(parts))
 
 
 def rank_of(delta: LayerDelta) -> int:
@@ -204,6 +223,14 @@ def stacking_loras_pays(factors: Factors, tokens: int, supports: Sequence[int], 
     calls = 5 * (1 if sum(supports) <= tokens else len(supports))
     moved = sum(supports) * (2 * inner + 3 * outer) * size + 4 * work * size
     return stacked <= seconds(device, calls, 2 * work * (inner + outer), moved)
+
+
+def stacking_on_rows_pays(factors: Factors, strengths: Sequence[Sequence[float]], tokens: int, device: str, size: int = 2) -> bool:
+    """Whether all LoRAs on all rows of so many ``tokens`` are cheaper on ``device`` than each row's own; strengths by LoRA and row."""
+    rows, widths = len(strengths[0]), factors.down[0].numel() + factors.up.shape[1]
+    own = max(sum(rank for rank, one in zip(factors.ranks, strengths, strict=True) if one[row]) for row in range(rows))
+    stacked = seconds(device, 3, 2 * rows * tokens * sum(factors.ranks) * widths, 0)
+    return stacked <= seconds(device, 5, 2 * rows * tokens * own * widths, 2 * rows * own * widths * size)
 
 
 def stacking_convs_pays(

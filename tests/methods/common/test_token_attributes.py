@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from lib_regional.engine.calls import AttentionCall, LayerCall, ModelCall, Site, StepInfo
 from lib_regional.methods.common.isolation import Separation
-from lib_regional.methods.common.region_lora import ByPlace, ByTag, layer_hooks, load_networks, loras_of_regions
+from lib_regional.methods.common.lora_factors import ByTag
+from lib_regional.methods.common.region_lora import ByPlace, layer_hooks, load_networks, loras_of_regions
 from lib_regional.methods.common.token_attributes import side_by_side, strength_attributes
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.layout.windows import Tile, Window

@@ -9,9 +9,8 @@ from half import every_dtype
 from torch import nn
 
 from lib_regional.tensors.attention.isolation import attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
-from lib_regional.tensors.attention.isolation_batched import attend_batched, batched_of
 from lib_regional.tensors.attention.isolation_boxes import boxes_of, conv_boxed
-from lib_regional.tensors.attention.isolation_mask import attend_masked, attention_mask, cheapest_isolation
+from lib_regional.tensors.attention.isolation_mask import attend_batched, attend_masked, attention_mask, batched_of, cheapest_isolation
 from lib_regional.tensors.attention.isolation_norm import norm_gathered
 from lib_regional.tensors.lora.layers import own_weights, spatial_layers
 

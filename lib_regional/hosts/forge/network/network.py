@@ -125,6 +125,7 @@ class NetworkInstaller(HookInstaller):
         assert model is not None and network is not None
         rest = fresh_arguments(rest) if made is None else nested_arguments(rest, *made, x, context, self._net)
         rest = self.with_vectors(model, rest)
+        self.running.norms_are_wrapped = "group_norm_wrapper" in rest.get("transformer_options", {})
         if self.hooks.cross_attention is not None and "transformer_options" in rest:
             rest = {**rest, "transformer_options": chained(rest["transformer_options"], self._cross, self._ask_named)}
         if not self._joint or self.hooks.joint is None:

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 63b99e2af5ecd80629dcb570ddb8879ada84ec314104b11f1a83711057cd6408
-// script 51f86a83f7604e7ff41aecd8accc49f91fb5d56f51a5193cd829eb6aa7a1e015
+// sources 28491a8e82da8be1bfb1cb703ce858539c4f3a132b1069fa62435976e86e88ed
+// script c9883996becc13a118a45589d8d7cad0a95a9174eb9714ac704dd22c18523b35
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -4023,7 +4023,7 @@
       this.inputs.replaceChildren(this.form.node);
       this.clicks.allow("clicks" in chosen.fields);
       this.intoField.hidden = !chosen.adds;
-      this.way.title = chosen.help;
+      this.way.title = t(chosen.help);
       this.say(this.kinds.map(({ name, missing }) => chosen.needs.includes(name) && missing || "").join(""));
     }
     async run() {

@@ -12,7 +12,7 @@
 /** @typedef {{values: Json, fields: Field[], node: HTMLElement, edit: (change: (state: State) => State) => void}} WayForm */
 
 import {givenPicture, shownPicture} from "../host/gallery.js";
-import {translateMessage} from "../host/language.js";
+import {t, translateMessage} from "../host/language.js";
 import {callApi, errorText} from "../host/server.js";
 import {addRegions} from "../model/clipboard.js";
 import {setField} from "../model/fields.js";
@@ -106,7 +106,7 @@ export class PictureMasks {
         this.inputs.replaceChildren(this.form.node);
         this.clicks.allow("clicks" in chosen.fields);
         this.intoField.hidden = !chosen.adds;
-        this.way.title = chosen.help;
+        this.way.title = t(chosen.help);
         this.say(this.kinds.map(({name, missing}) => (chosen.needs.includes(name) && missing) || "").join(""));
     }
 

@@ -24,8 +24,16 @@ from ...request.prompt.lora_tags import LoraTag
 from ...request.prompt.region_prompts import ImageTexts
 from ...tensors.attention.isolation import Border, Parts, attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
 from ...tensors.attention.isolation_boxes import Boxes, back_from_boxes, boxes_of, conv_boxed, into_boxes
-from ...tensors.attention.isolation_labels import outputs_of
-from ...tensors.attention.isolation_mask import Batched, attend_batched, attend_masked, attention_mask, batched_of, cheapest_isolation
+from ...tensors.attention.isolation_labels import Ranges, outputs_of
+from ...tensors.attention.isolation_mask import (
+    Batched,
+    attend_batched,
+    attend_masked,
+    attention_mask,
+    batched_of,
+    batching_may_pay,
+    cheapest_isolation,
+)
 from ...tensors.attention.isolation_norm import norm_gathered, norm_summed
 from ...tensors.lora.deltas import LayerDelta, LayerKind
 from ...tensors.lora.low_rank import added, whole
@@ -75,6 +83,7 @@ class Separation:
         self._border_share = border
         self._masks = True
         self._stages: dict[Hashable, _Stage] = {}
+        self._numbers = Ranges()
         self._now: tuple[ModelCall, _Stage] | None = None
         self._in_boxes: tuple[str, ModelCall, Boxes] | None = None
         """The convolution whose input comes in boxes, in which call of the model."""
@@ -121,11 +130,8 @@ class Separation:
         name = (call.grid, q.shape[-1], q.dtype)
         if name not in stage.ways:
             labels, reach = self._labels(call.model, call.grid), self._reach(call.grid)
-            batched = (
-                None
-                if q.device.type == "cpu"
-                else stage.once("batched", call.grid, q, lambda: batched_of(labels, reach, q.device, q.dtype))
-            )
+            may_pay = batching_may_pay(labels, q.shape[-1], q.device.type, q.element_size())
+            batched = stage.once("batched", call.grid, q, lambda: batched_of(labels, reach, q.device, q.dtype)) if may_pay else None
             found = cheapest_isolation(parts, batched, len(q), q.shape[1], q.shape[-1], q.device.type, q.element_size())
             if found == "masked":
                 stage.ways[name] = stage.once("mask", call.grid, q, lambda: attention_mask(labels, reach, q.device, q.dtype))
@@ -172,7 +178,7 @@ class Separation:
             self._in_boxes = (call.feeds.name, call.model, boxes_of_conv)
             return call.run(into_boxes(call.x, boxes_of_conv))
         if parts.gather is None:
-            return norm_summed(call.x, call.weights(call.run(call.x)), parts.inside, parts.seen)
+            return norm_summed(call.x, call.weights(call.run(call.x)), *parts.sums())
         return norm_gathered(call.x, parts.gather, lambda here: call.run(here[..., None])[..., 0])
 
     def _conv(self, call: SpatialCall, outputs: Grid) -> Tensor:
@@ -233,7 +239,8 @@ class Separation:
         known, inputs = self._stage(model).boxes, (x.shape[-2], x.shape[-1])
         name = (inputs, outputs, kernel, layer.stride, layer.padding, layer.dilation, x.dtype)
         if name not in known:
-            known[name] = boxes_of(layer, kernel, self._labels(model, inputs), self._labels(model, outputs), x.device, x.dtype)
+            labels = self._labels(model, inputs), self._labels(model, outputs)
+            known[name] = boxes_of(layer, kernel, *labels, x.device, x.dtype, self._numbers)
         return known[name]
 
     def _stage(self, model: ModelCall) -> _Stage:
@@ -253,7 +260,7 @@ class Separation:
         parts = self._stage(model).parts
         if grid not in parts:
             labels = self._labels(model, grid)
-            parts[grid] = parts_of(labels, device, self._reach(grid)) if divided(labels) else None
+            parts[grid] = parts_of(labels, device, self._reach(grid), self._numbers) if divided(labels) else None
         return parts[grid]
 
     def _reach(self, grid: Grid) -> int:

@@ -11,75 +11,75 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..lora.deltas import LayerDelta
 from ..precision import in_type
-from .isolation_labels import COMMON, divided, near_labels, sees, under_kernel
+from .isolation_labels import COMMON, Bools, Ints, Ranges, brought, distinct, divided, near_labels, sees, under_kernel
 from .isolation_norm import Gather, gather_of, norm_gathered, norm_summed, normed
 from .regional import split_heads
 
-Group = tuple[Tensor, Tensor, Tensor]
-
-
-def _moved(group: Group, device: torch.device) -> Group:
-    rows, places, seen = group
-    return rows.to(device), places.to(device), seen.to(device)
+Group = tuple[Ints, Ints, Ints]
+_BITS = 30
+"""So many marks of a place are numbered in one go."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A labelled canvas made ready, once for many layers: ``labels`` (B, h, w) from 0 on.
+    """A labelled canvas made ready, once for many layers on a ``device``: ``labels`` (B, h, w) from 0 on, on the CPU.
 
-    ``inside`` and ``seen`` (B, h·w, n) are 1 where a place has a label, and where places of a label look; ``groups`` are (rows (b, 1),
-    places (1, l), places they see (1, k)) of each label in rows that are alike; ``gather`` as in `apart_norm`.
+    ``groups`` are (rows (b, 1), places (1, l), places they see (1, k)) of each label in rows that are alike; ``gather`` as in `norm_apart`.
     """
 
     labels: Tensor
-    inside: Tensor
-    seen: Tensor
+    device: torch.device
     groups: tuple[Group, ...]
     gather: Gather | None = None
-    brought: list[Group] = field(default_factory=list)
+    groups_there: list[list[Tensor]] = field(default_factory=list)
+    sums_there: list[Tensor] = field(default_factory=list)
 
-    def groups_on_device(self) -> list[Group]:
-        """``groups``, which are on the CPU, on the labels' device; brought there by the first layer that needs them."""
-        if not self.brought:
-            self.brought.extend(_moved(group, self.labels.device) for group in self.groups)
-        return self.brought
+    def groups_on_device(self) -> list[list[Tensor]]:
+        """``groups`` on the device; brought there by the first layer that needs them."""
+        if not self.groups_there:
+            self.groups_there.extend(brought(group, self.device) for group in self.groups)
+        return self.groups_there
+
+    def sums(self) -> list[Tensor]:
+        """(B, h·w, n) on the device, 1 where a place has a label, and where places of a label look; see `norm_summed`."""
+        if not self.sums_there:
+            flat = self.labels.numpy().reshape(len(self.labels), -1, 1)
+            kinds = np.arange(int(flat.max()) + 1)
+            self.sums_there.extend(brought([(flat == kinds).astype(np.float32), sees(kinds, flat).astype(np.float32)], self.device))
+        return self.sums_there
 
 
-def parts_of(labels: Tensor, device: torch.device | str = "cpu", reach: int = 0) -> Parts:
-    """labels (B, h, w) on the CPU -> what the layers on ``device`` need of them.
+def parts_of(labels: Tensor, device: torch.device | str = "cpu", reach: int = 0, numbers: Ranges | None = None) -> Parts:
+    """labels (B, h, w) on the CPU -> what the layers on ``device`` need of them; ``numbers`` are shared with other canvases where given.
 
     In ``groups``, places of two labels see each other where each lies within ``reach`` cells (of a square's side) of the other's label.
     """
-    flat, near = labels.flatten(1), near_labels(labels, reach)
-    _, kinds = flat.unique(dim=0, return_inverse=True)
+    every = labels.numpy()
+    flat, of_row = distinct(every.reshape(len(every), -1))
+    near = near_labels(flat.reshape(-1, *every.shape[1:]), reach)
     groups = []
-    for kind in kinds.unique():
-        rows = torch.nonzero(kinds == kind)[:, 0]
-        for places, seen in _groups(flat[rows[0]], near[rows[0]]):
-            groups.append((rows[:, None], places[None], seen[None]))
-    inside = F.one_hot(flat)
-    seen = sees(torch.arange(inside.shape[-1]), flat[..., None])
-    return Parts(labels.to(device), inside.float().to(device), seen.float().to(device), tuple(groups), gather_of(labels, device))
+    for kind, (row, reached) in enumerate(zip(flat, near, strict=True)):
+        rows = np.flatnonzero(np.equal(of_row, kind))[:, None]
+        groups.extend((rows, places[None], seen[None]) for places, seen in _groups(row, reached))
+    return Parts(labels, torch.device(device), tuple(groups), gather_of(labels, device, numbers))
 
 
-def _groups(row: Tensor, near: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def _groups(row: Ints, near: Bools) -> Iterator[tuple[Ints, Ints]]:
     """Places of one row that see the same, and what they see: row (l,), near (l, n) -> (k,) and (m,) each."""
-    marks, group = torch.cat([row[:, None], near], -1).unique(dim=0, return_inverse=True)
-    labels, reached = marks[:, 0], marks[:, 1:].bool()
-    seen = sees(labels[:, None], row) | (reached[:, row] & near[:, labels].mT)
-    return zip(_places(torch.arange(len(marks))[:, None] == group), _places(seen), strict=True)
-
-
-def _places(masks: Tensor) -> tuple[Tensor, ...]:
-    """masks (G, l) bool -> for each the places where it is true."""
-    found: tuple[Tensor, ...] = torch.nonzero(masks)[:, 1].split(masks.sum(1).tolist())
-    return found
+    group = row
+    for start in range(0, near.shape[1], _BITS):
+        bits = near[:, start : start + _BITS]
+        _, firsts, group = np.unique(group * 2**_BITS + bits @ 2 ** np.arange(bits.shape[1]), return_index=True, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    for first, places in zip(firsts, np.split(order, np.cumsum(np.bincount(group))[:-1]), strict=True):
+        yield places, np.flatnonzero(sees(row[first], row) | (near[first][row] & near[:, row[first]]))
 
 
 def attend_apart(q: Tensor, k: Tensor, v: Tensor, parts: Parts, heads: int, scale: float | None = None) -> Tensor:
@@ -95,7 +95,7 @@ def attend_apart(q: Tensor, k: Tensor, v: Tensor, parts: Parts, heads: int, scal
 def norm_apart(x: Tensor, own: LayerDelta, parts: Parts) -> Tensor:
     """Group norm of x (B, C, h, w) with a mean and a variance of what each label sees; ``own`` is the layer (weight, bias (C,))."""
     if parts.gather is None:
-        return norm_summed(x, own, parts.inside, parts.seen)
+        return norm_summed(x, own, *parts.sums())
     return norm_gathered(x, parts.gather, lambda here: normed(here, own))
 
 
@@ -133,13 +133,20 @@ def border_of(
     assert own.weight is not None
     kernel = (own.weight.shape[2], own.weight.shape[3])
     flat, within = under_kernel(own.layer, kernel, (inputs.shape[1], inputs.shape[2]), (outputs.shape[1], outputs.shape[2]))
-    foreign = ~sees(outputs.flatten(1)[..., None], inputs.flatten(1)[:, flat]) & within
+    before, after = inputs.numpy().reshape(len(inputs), -1), outputs.numpy().reshape(len(outputs), -1)
+    foreign = ~sees(after[..., None], before[:, flat]) & within
     if own.layer.groups == 1 and bool((foreign == foreign[:1]).all()):
-        [here] = torch.nonzero(foreign[0].any(-1), as_tuple=True)
-        return Border(here[:0], here.to(device), flat[here].mT.to(device), -foreign[0][here].mT.to(device, dtype), alike=True)
-    rows, targets = torch.nonzero(foreign.any(-1), as_tuple=True)
-    masks = foreign[rows, targets][:, None]
-    return Border(rows.to(device), targets.to(device), flat[targets][:, None].to(device), -masks.to(device, dtype))
+        here = np.flatnonzero(foreign[0].any(-1))
+        targets, sources = brought([here, flat[here].T], device)
+        return Border(targets[:0], targets, sources, _negative(foreign[0][here].T, device, dtype), alike=True)
+    rows, targets = np.nonzero(foreign.any(-1))
+    masks = _negative(foreign[rows, targets][:, None], device, dtype)
+    return Border(*brought([rows, targets, flat[targets][:, None]], device), masks)
+
+
+def _negative(marks: Bools, device: torch.device | str, dtype: torch.dtype) -> Tensor:
+    """−1 where they are set."""
+    return torch.from_numpy(-marks.astype(np.float32)).to(device, dtype)
 
 
 def conv_apart(x: Tensor, y: Tensor, own: LayerDelta, border: Border) -> Tensor:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..lora.deltas import LayerKind
-from .isolation_labels import COMMON, Grid, Ranges, outputs_of, under_kernel
+from .isolation_labels import COMMON, Bools, Grid, Ints, Ranges, brought, kinds_of, outputs_of, under_kernel
 
 _MOST_CELLS = 1.25
 """All boxes together may have this many times the canvas's cells."""
@@ -38,10 +39,10 @@ class Boxes:
 
 def conv_boxed(x: Tensor, boxes: Boxes, run: Callable[[Tensor], Tensor]) -> Tensor:
     """x (B, in, H, W) -> (B, out, h, w) of the convolution ``run`` within the parts."""
-    brought = into_boxes(x, boxes)
+    moved = into_boxes(x, boxes)
     if boxes.inside is not None:
-        brought = brought * boxes.inside
-    return back_from_boxes(run(brought), boxes)
+        moved = moved * boxes.inside
+    return back_from_boxes(run(moved), boxes)
 
 
 def into_boxes(x: Tensor, boxes: Boxes) -> Tensor:
@@ -64,61 +65,66 @@ def boxes_of(
     outputs: Tensor,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
+    ranges: Ranges | None = None,
 ) -> Boxes | None:
     """The boxes of a convolution between labels of its input (B, H, W) and its output (B, h, w), both on the CPU.
 
-    None where places of `COMMON` see several parts, where rows have different numbers of parts, or boxes cover too much.
+    None where places of `COMMON` see several parts, where rows have different numbers of parts, or boxes cover too much. ``ranges`` are
+    shared with other boxes where given.
     """
-    kinds = [row.unique() for row in outputs]
-    if any(COMMON in row for row in kinds) or bool((inputs == COMMON).any()) or len({len(row) for row in kinds}) > 1:
+    before, after = inputs.numpy(), outputs.numpy()
+    kinds = [kinds_of(row) for row in after]
+    if any(COMMON in row for row in kinds) or bool((before == COMMON).any()) or len({len(row) for row in kinds}) > 1:
         return None
-    labels = torch.stack(kinds)
-    starts, ends = _corners(outputs[:, None] == labels[..., None, None])
-    height, width = (ends - starts).flatten(0, 1).amax(0).tolist()
+    labels = np.array(kinds)
+    starts, ends = _corners(after[:, None] == labels[..., None, None])
+    height, width = (ends - starts).max((0, 1)).tolist()
     size = height * layer.stride[0], width * layer.stride[1]
-    cells, fits = outputs[0].numel(), outputs_of(layer, kernel, size) == (height, width)
-    if not fits or height * width * len(kinds[0]) > _MOST_CELLS * cells:
+    cells, fits = after[0].size, outputs_of(layer, kernel, size) == (height, width)
+    if not fits or height * width * labels.shape[1] > _MOST_CELLS * cells:
         return None
-    flat, inside = _inputs(inputs, labels, starts * torch.tensor(layer.stride), size)
-    number, position = _places(outputs, labels, starts, width)
-    if not _all_within(layer, kernel, inputs, outputs, number, flat, inside):
+    flat, inside = _inputs(before, labels, starts * np.array(layer.stride), size)
+    number, position = _places(after, labels, starts, width)
+    if not _all_within(layer, kernel, before, after, number, flat, inside):
         return None
-    masks = None if bool(inside.all()) else inside.view(-1, 1, *size).to(device, dtype)
-    box = number + torch.arange(len(outputs))[:, None] * labels.shape[1]
-    places = flat[:, :, None].to(device), masks, box[:, None].to(device), position[:, None].to(device)
-    return Boxes(size, (outputs.shape[1], outputs.shape[2]), *places, Ranges())
+    masks = None if inside.all() else torch.from_numpy(inside.reshape(-1, 1, *size)).to(device, dtype)
+    box = number + np.arange(len(after))[:, None] * labels.shape[1]
+    seen, box_at, position_at = brought([flat[:, :, None], box[:, None], position[:, None]], device)
+    return Boxes(size, (after.shape[1], after.shape[2]), seen, masks, box_at, position_at, ranges or Ranges())
 
 
-def _corners(masks: Tensor) -> tuple[Tensor, Tensor]:
+def _corners(masks: Bools) -> tuple[Ints, Ints]:
     """masks (B, n, h, w) -> the first row and column of each, and one past the last ones, (B, n, 2)."""
-    lines = [masks.any(axis).int() for axis in (3, 2)]
-    starts = torch.stack([line.argmax(-1) for line in lines], -1)
-    return starts, torch.stack([line.shape[-1] - line.flip(-1).argmax(-1) for line in lines], -1)
+    lines = [masks.any(axis) for axis in (3, 2)]
+    starts = np.stack([line.argmax(-1) for line in lines], -1)
+    return starts, np.stack([line.shape[-1] - line[..., ::-1].argmax(-1) for line in lines], -1)
 
 
-def _inputs(inputs: Tensor, labels: Tensor, starts: Tensor, size: Grid) -> tuple[Tensor, Tensor]:
+def _inputs(inputs: Ints, labels: Ints, starts: Ints, size: Grid) -> tuple[Ints, Bools]:
     """Flat inputs (B, n, H'·W') of boxes at ``starts`` (B, n, 2), those past the canvas moved to its edge, and which are of the part."""
     height, width = inputs.shape[1:]
-    rows = (starts[..., 0, None] + torch.arange(size[0]))[..., None]
-    columns = (starts[..., 1, None] + torch.arange(size[1]))[..., None, :]
-    within = ((rows < height) & (columns < width)).flatten(2)
-    flat = (rows.clamp(max=height - 1) * width + columns.clamp(max=width - 1)).flatten(2)
-    here = inputs.flatten(1).gather(1, flat.flatten(1)).view(flat.shape)
+    rows = (starts[..., 0, None] + np.arange(size[0]))[..., None]
+    columns = (starts[..., 1, None] + np.arange(size[1]))[..., None, :]
+    shape = (*starts.shape[:2], size[0] * size[1])
+    within = ((rows < height) & (columns < width)).reshape(shape)
+    flat = (rows.clip(max=height - 1) * width + columns.clip(max=width - 1)).reshape(shape)
+    here = inputs.reshape(len(inputs), -1)[np.arange(len(inputs))[:, None, None], flat]
     return flat, within & (here == labels[..., None])
 
 
-def _places(outputs: Tensor, labels: Tensor, starts: Tensor, width: int) -> tuple[Tensor, Tensor]:
+def _places(outputs: Ints, labels: Ints, starts: Ints, width: int) -> tuple[Ints, Ints]:
     """For each output (B, h·w): the number of its part in its row, and its place in the part's box."""
-    number = (outputs.flatten(1)[..., None] == labels[:, None]).int().argmax(-1)
-    first = starts.gather(1, number[..., None].expand(-1, -1, 2))
-    at = torch.arange(number.shape[1])
+    number = (outputs.reshape(len(outputs), -1, 1) == labels[:, None]).argmax(-1)
+    first = starts[np.arange(len(starts))[:, None], number]
+    at = np.arange(number.shape[1])
     return number, (at // outputs.shape[2] - first[..., 0]) * width + at % outputs.shape[2] - first[..., 1]
 
 
-def _all_within(layer: LayerKind, kernel: Grid, inputs: Tensor, outputs: Tensor, number: Tensor, flat: Tensor, inside: Tensor) -> bool:
+def _all_within(layer: LayerKind, kernel: Grid, inputs: Ints, outputs: Ints, number: Ints, flat: Ints, inside: Bools) -> bool:
     """Whether every input of its own part that an output is made of lies in its box."""
     under, within = under_kernel(layer, kernel, (inputs.shape[1], inputs.shape[2]), (outputs.shape[1], outputs.shape[2]))
-    held = torch.zeros(len(inputs), flat.shape[1], inputs[0].numel(), dtype=torch.long).scatter_add_(2, flat, inside.long()) > 0
-    own = (inputs.flatten(1)[:, under] == outputs.flatten(1)[..., None]) & within
-    rows = torch.arange(len(inputs))[:, None, None]
-    return not bool((own & ~held[rows, number[..., None], under]).any())
+    held = np.zeros((*flat.shape[:2], inputs[0].size), bool)
+    row, part, place = np.nonzero(inside)
+    held[row, part, flat[row, part, place]] = True
+    own = (inputs.reshape(len(inputs), -1)[:, under] == outputs.reshape(len(outputs), -1, 1)) & within
+    return not (own & ~held[np.arange(len(inputs))[:, None, None], number[..., None], under]).any()

@@ -1,37 +1,72 @@
-"""Labelled canvases: which places see each other, and what lies under a kernel. All of it runs on the CPU, before layers do."""
+"""Labelled canvases: which places see each other, and what lies under a kernel.
+
+All of it is integer arithmetic of the host, in numpy, done once for many layers before they run: an operator of PyTorch on the CPU costs
+several times what the same costs there, and a device would be waited for.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..lora.deltas import LayerKind
 
 Grid = tuple[int, int]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 COMMON = 0
 """Label of places that belong to nobody: all see them, and they see all."""
 
 
-def sees(mine: Tensor, other: Tensor) -> Tensor:
+def sees(mine: Ints | int, other: Ints | int) -> Bools:
     """Whether places labelled ``mine`` see those labelled ``other``."""
-    return (mine == other) | (mine == COMMON) | (other == COMMON)
+    found: Bools = (np.equal(mine, other)) | np.equal(mine, COMMON) | np.equal(other, COMMON)
+    return found
 
 
 def divided(labels: Tensor) -> bool:
-    """Whether in any row of labels (B, h, w) places of two labels do not see each other."""
-    return any(len(row[row != COMMON].unique()) > 1 for row in labels)
+    """Whether in any row of labels (B, h, w) on the CPU places of two labels do not see each other."""
+    owned = (row[row != COMMON] for row in labels.numpy())
+    return any(len(row) and row.min() != row.max() for row in owned)
 
 
-def near_labels(labels: Tensor, reach: int) -> Tensor:
-    """(B, h·w, n) bool: whether a place of a label lies within ``reach`` of a place; none with a reach of 0."""
-    places = F.one_hot(labels).movedim(-1, 1).float()
+def distinct(rows: Ints) -> tuple[Ints, list[int]]:
+    """The rows of (B, l) that differ, (U, l), and which of them each row is."""
+    numbers: dict[bytes, int] = {}
+    of_row = [numbers.setdefault(row.tobytes(), len(numbers)) for row in rows]
+    return rows[[of_row.index(number) for number in range(len(numbers))]], of_row
+
+
+def kinds_of(row: Ints) -> list[int]:
+    """The labels in a row, in order."""
+    found: list[int] = np.flatnonzero(np.bincount(row.ravel())).tolist()
+    return found
+
+
+def near_labels(labels: Ints, reach: int) -> Bools:
+    """(B, h·w, n) for labels (B, h, w): whether a place of a label lies within ``reach`` of a place; none with a reach of 0."""
+    count = int(labels.max()) + 1
     if not reach:
-        return torch.zeros_like(places, dtype=torch.bool).flatten(2).mT
-    return F.max_pool2d(places, 2 * reach + 1, 1, reach).bool().flatten(2).mT
+        return np.zeros((len(labels), labels[0].size, count), bool)
+    here = labels[..., None] == np.arange(count)
+    return _widened(_widened(here, 1, reach), 2, reach).reshape(len(labels), -1, count)
+
+
+def _widened(here: Bools, axis: int, reach: int) -> Bools:
+    """Whether it is true within ``reach`` along an axis."""
+    size = here.shape[axis]
+    counts = np.cumsum(here, axis, dtype=np.int32)
+    counts = np.concatenate([np.zeros_like(counts.take([0], axis)), counts], axis)
+    at = np.arange(size)
+    found: Bools = counts.take(np.minimum(at + reach + 1, size), axis) > counts.take(np.maximum(at - reach, 0), axis)
+    return found
 
 
 def outputs_of(layer: LayerKind, kernel: Grid, inputs: Grid) -> Grid:
@@ -43,26 +78,34 @@ def outputs_of(layer: LayerKind, kernel: Grid, inputs: Grid) -> Grid:
     return height, width
 
 
-def under_kernel(layer: LayerKind, kernel: Grid, inputs: Grid, outputs: Grid) -> tuple[Tensor, Tensor]:
+def under_kernel(layer: LayerKind, kernel: Grid, inputs: Grid, outputs: Grid) -> tuple[Ints, Bools]:
     """The flat inputs (h·w, taps) that each output of a convolution is made of, and which of them lie on the canvas."""
     at = [
-        (torch.arange(outputs[axis]) * layer.stride[axis] - layer.padding[axis])[:, None]
-        + torch.arange(kernel[axis]) * layer.dilation[axis]
+        (np.arange(outputs[axis]) * layer.stride[axis] - layer.padding[axis])[:, None] + np.arange(kernel[axis]) * layer.dilation[axis]
         for axis in (0, 1)
     ]
     rows, columns = at[0][:, None, :, None], at[1][None, :, None, :]
     within = (rows >= 0) & (rows < inputs[0]) & (columns >= 0) & (columns < inputs[1])
-    flat = rows.clamp(0, inputs[0] - 1) * inputs[1] + columns.clamp(0, inputs[1] - 1)
-    return flat.flatten(2).flatten(0, 1), within.flatten(2).flatten(0, 1)
+    flat = rows.clip(0, inputs[0] - 1) * inputs[1] + columns.clip(0, inputs[1] - 1)
+    shape = (outputs[0] * outputs[1], kernel[0] * kernel[1])
+    return flat.reshape(shape), within.reshape(shape)
+
+
+def brought(arrays: Sequence[NDArray[Any]], device: torch.device | str) -> list[Tensor]:
+    """Arrays of one type on a device, all of them in one copy."""
+    joined = torch.from_numpy(np.concatenate([array.ravel() for array in arrays])).to(device)
+    parts = joined.split([array.size for array in arrays])
+    return [part.view(array.shape) for part, array in zip(parts, arrays, strict=True)]
 
 
 @dataclass(frozen=True)
 class Ranges:
     """``numbers(count, device)``: 0 … count − 1 on one device, made once."""
 
-    made: dict[int, Tensor] = field(default_factory=dict)
+    made: dict[tuple[int, torch.device], Tensor] = field(default_factory=dict)
 
     def __call__(self, count: int, device: torch.device) -> Tensor:
-        if count not in self.made:
-            self.made[count] = torch.arange(count, device=device)
-        return self.made[count]
+        name = (count, device)
+        if name not in self.made:
+            self.made[name] = torch.arange(count, device=device)
+        return self.made[name]

@@ -7,21 +7,25 @@ the whole canvas, and launches less than a call for each group of places.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..device_costs import seconds
 from .isolation import Parts
-from .isolation_labels import COMMON, near_labels, sees
+from .isolation_labels import COMMON, Bools, Ints, brought, distinct, kinds_of, near_labels, sees
 from .regional import split_heads
 
 MOST_BYTES = 128 * 2**20
 """Masks beyond this size are not made."""
+Halves = NDArray[np.float16]
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,9 @@ def attend_batched(q: Tensor, k: Tensor, v: Tensor, batched: Batched, heads: int
 class _Part:
     """Flat places of one part (S,), those across a border that they see (F,), and which place sees which of these (S, F)."""
 
-    own: Tensor
-    beyond: Tensor
-    sees: Tensor
+    own: Ints
+    beyond: Ints
+    sees: Bools
 
 
 def batched_of(labels: Tensor, reach: int, device: torch.device, dtype: torch.dtype) -> Batched | None:
@@ -69,62 +73,63 @@ def batched_of(labels: Tensor, reach: int, device: torch.device, dtype: torch.dt
 
     None where places of `COMMON` see everything, where rows have different numbers of parts, or where the mask would be too large.
     """
-    flat, of_row = labels.flatten(1).unique(dim=0, return_inverse=True)
-    kinds = [row.unique().tolist() for row in flat]
+    shape = labels.shape
+    flat, of_row = distinct(labels.numpy().reshape(len(labels), -1))
+    kinds = [kinds_of(row) for row in flat]
     if any(COMMON in row for row in kinds) or len({len(row) for row in kinds}) > 1:
         return None
-    near = near_labels(flat.view(-1, *labels.shape[1:]), reach)
-    parts = [[_part(row, seen, kind) for kind in own] for row, seen, own in zip(flat, near, kinds, strict=True)]
-    size = max(len(one.own) for row in parts for one in row)
-    width = size + max(len(one.beyond) for row in parts for one in row)
-    if len(labels) * len(kinds[0]) * size * width * dtype.itemsize > MOST_BYTES:
+    count, size = len(kinds[0]), max(int(np.bincount(row).max()) for row in flat)
+    if shape[0] * count * size**2 * dtype.itemsize > MOST_BYTES:  # a part asks its own places at least
         return None
-    masks = [_mask(one, size, width, dtype) for row in parts for one in row]
-    rows, tokens, count = of_row.tolist(), flat.shape[1], len(kinds[0])
-    queries, keys = (
-        _indices([[_padded(one.own, size) for one in parts[row]] for row in rows], tokens),
-        _indices([[torch.cat([_padded(one.own, size), _padded(one.beyond, width - size)]) for one in parts[row]] for row in rows], tokens),
-    )
-    back = [torch.empty(tokens, dtype=torch.long) for _ in rows]
-    for at, (row, here) in enumerate(zip(rows, back, strict=True)):
-        for number, one in enumerate(parts[row]):
-            here[one.own] = (at * count + number) * size + torch.arange(len(one.own))
-    chosen = [masks[row * count + number] for row in rows for number in range(count)]
-    return Batched(len(chosen), queries.to(device), keys.to(device), torch.cat(back).to(device), _together(chosen, device))
+    near = near_labels(flat.reshape(-1, *shape[1:]), reach)
+    parts = [[_part(row, seen, kind) for kind in own] for row, seen, own in zip(flat, near, kinds, strict=True)]
+    width = size + max(len(one.beyond) for row in parts for one in row)
+    if shape[0] * count * size * width * dtype.itemsize > MOST_BYTES:
+        return None
+    masks = np.stack([_mask(one, size, width) for row in parts for one in row]).reshape(len(flat), count, 1, size, width)
+    asked = np.array([[_padded(one.own, size) for one in row] for row in parts])
+    more = np.array([[_padded(one.beyond, width - size) for one in row] for row in parts])
+    first = np.arange(shape[0])[:, None, None] * flat.shape[1]
+    keys = np.concatenate([asked, more], -1)[of_row] + first
+    back = np.stack([_places(parts[row], size) + at * count * size for at, row in enumerate(of_row)])
+    found = brought([(asked[of_row] + first).ravel(), keys.ravel(), back.ravel()], device)
+    return Batched(shape[0] * count, *found, _together(masks, of_row, device, dtype))
 
 
-def _part(labels: Tensor, near: Tensor, label: int) -> _Part:
+def _part(labels: Ints, near: Bools, label: int) -> _Part:
     """The part of a ``label``: labels (L,), near (L, kinds). Places that see nothing beyond it come first."""
-    own = torch.nonzero(labels == label)[:, 0]
-    beyond = torch.nonzero((labels != label) & near[:, label])[:, 0]
-    sees = near[own][:, labels[beyond]]
-    order = sees.any(1).int().sort(stable=True).indices
-    return _Part(own[order], beyond[sees.any(0)], sees[order][:, sees.any(0)])
+    own, beyond = np.flatnonzero(labels == label), np.flatnonzero((labels != label) & near[:, label])
+    seen = near[own][:, labels[beyond]]
+    order, met = np.argsort(seen.any(1), kind="stable"), seen.any(0)
+    return _Part(own[order], beyond[met], seen[order][:, met])
 
 
-def _padded(places: Tensor, size: int) -> Tensor:
-    return F.pad(places, (0, size - len(places)), value=int(places[0]) if len(places) else 0)
+def _padded(places: Ints, size: int) -> Ints:
+    return np.pad(places, (0, size - len(places)), constant_values=places[0] if len(places) else 0)
 
 
-def _mask(part: _Part, size: int, width: int, dtype: torch.dtype) -> Tensor:
+def _mask(part: _Part, size: int, width: int) -> Halves:
     """(S, K): 0 or −∞. Padded places ask what the first one does, which nobody reads."""
-    mask = torch.full((size, width), -torch.inf, dtype=dtype)
+    mask = np.full((size, width), -np.inf, np.float16)
     mask[:, : len(part.own)] = 0
-    if len(part.beyond):
-        mask[: len(part.own), size : size + len(part.beyond)].masked_fill_(part.sees, 0)
+    mask[: len(part.own), size : size + len(part.beyond)][part.sees] = 0
     return mask
 
 
-def _indices(places: Sequence[Sequence[Tensor]], tokens: int) -> Tensor:
-    """Flat places of each part of each row among all rows'."""
-    return torch.cat([one + at * tokens for at, row in enumerate(places) for one in row])
+def _places(parts: Sequence[_Part], size: int) -> Ints:
+    """Where each place's answer is among those of a row's parts (L,)."""
+    back = np.empty(sum(len(one.own) for one in parts), np.int64)
+    for number, one in enumerate(parts):
+        back[one.own] = number * size + np.arange(len(one.own))
+    return back
 
 
-def _together(masks: Sequence[Tensor], device: torch.device) -> Tensor | None:
-    """Masks of all parts on the batch axis; one where they are alike, None where it leaves nothing out."""
-    if all(one is masks[0] or torch.equal(one, masks[0]) for one in masks):
-        return None if not bool(masks[0].any()) else masks[0][None, None].to(device)
-    return torch.stack(list(masks))[:, None].to(device)
+def _together(masks: Halves, of_row: Sequence[int], device: torch.device, dtype: torch.dtype) -> Tensor | None:
+    """Masks (U, n, 1, S, K) of all parts on the batch axis; one where they are alike, None where it leaves nothing out."""
+    first = masks[0, 0]
+    if (masks == first).all():
+        return torch.from_numpy(first[None]).to(device, dtype) if first.any() else None
+    return torch.from_numpy(masks[list(of_row)].reshape(-1, *first.shape)).to(device, dtype)
 
 
 def attention_mask(labels: Tensor, reach: int, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -132,12 +137,13 @@ def attention_mask(labels: Tensor, reach: int, device: torch.device, dtype: torc
 
     Places of two labels see each other where each lies within ``reach`` cells (of a square's side) of the other's label.
     """
-    rows = labels[:1] if bool((labels == labels[:1]).all()) else labels
-    mine, near = rows.flatten(1).to(device), near_labels(rows, reach).to(device)
-    tokens = mine.shape[1]
-    reached = near.gather(2, mine[:, None].expand(-1, tokens, -1))
-    seen = sees(mine[:, :, None], mine[:, None]) | (reached & reached.mT)
-    return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, float("-inf"))[:, None]
+    rows, of_row = distinct(labels.numpy().reshape(len(labels), -1))
+    near = near_labels(rows.reshape(-1, *labels.shape[1:]), reach)
+    masks = np.zeros((len(rows), 1, rows.shape[1], rows.shape[1]), np.float16)
+    for mask, row, here in zip(masks[:, 0], rows, near, strict=True):
+        reached = here[:, row]
+        mask[~(sees(row[:, None], row) | (reached & reached.T))] = -np.inf
+    return torch.from_numpy(masks if len(rows) == 1 else masks[of_row]).to(device, dtype)
 
 
 def attend_masked(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, heads: int, scale: float | None = None) -> Tensor:
@@ -147,6 +153,33 @@ def attend_masked(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, heads: int, sca
 
 
 Way = Literal["masked", "batched", "groups"]
+_BATCHED = 5
+"""Operators of a call with all parts on the batch axis, and of one for each group of places."""
+
+
+def _cost(device: str, size: int, channels: int, operators: int, asked: int, passes: int, mask: int = 0) -> float:
+    """Seconds of ``asked`` scores; ``passes`` places read or written, and the numbers of a mask."""
+    return seconds(device, operators, 4 * asked * channels, (passes * channels + mask) * size)
+
+
+def _masked_cost(device: str, size: int, channels: int, rows: int, tokens: int) -> float:
+    """Of one masked call; infinite where the mask would be too large."""
+    fits = rows * tokens * tokens * size <= MOST_BYTES
+    return _cost(device, size, channels, 1, rows * tokens * tokens, 0, tokens * tokens) if fits else math.inf
+
+
+def batching_may_pay(labels: Tensor, channels: int, device: str, size: int) -> bool:
+    """Whether `batched_of` of labels (B, h, w) on the CPU can be the cheapest way, and is worth being made; not on a CPU.
+
+    Each of the parts is padded to the largest one and asks as many places at least.
+    """
+    if device == "cpu":
+        return False
+    flat = labels.numpy().reshape(len(labels), -1)
+    counts = [np.bincount(row) for row in flat]
+    parts, largest = sum(int((count > 0).sum()) for count in counts), max(int(count.max()) for count in counts)
+    least = _cost(device, size, channels, _BATCHED, parts * largest**2, 8 * parts * largest)
+    return least < _masked_cost(device, size, channels, *flat.shape)
 
 
 def cheapest_isolation(parts: Parts, batched: Batched | None, rows: int, tokens: int, channels: int, device: str, size: int) -> Way:
@@ -154,18 +187,15 @@ def cheapest_isolation(parts: Parts, batched: Batched | None, rows: int, tokens:
 
     ``size`` is that of a number in bytes.
     """
-
-    def cost(operators: int, asked: int, passes: int, mask: int = 0) -> float:
-        return seconds(device, operators, 4 * asked * channels, (passes * channels + mask) * size)
-
     groups = [(len(here), places.shape[1], seen.shape[1]) for here, places, seen in parts.groups]
+    asked, passes = sum(n * s * k for n, s, k in groups), sum(n * (2 * s + 4 * k) for n, s, k in groups)
     ways: dict[Way, float] = {
-        "groups": cost(5 * len(groups), sum(n * s * k for n, s, k in groups), sum(n * (2 * s + 4 * k) for n, s, k in groups))
+        "groups": _cost(device, size, channels, _BATCHED * len(groups), asked, passes),
+        "masked": _masked_cost(device, size, channels, rows, tokens),
     }
-    if rows * tokens * tokens * size <= MOST_BYTES:
-        ways["masked"] = cost(1, rows * tokens * tokens, 0, tokens * tokens)
     if batched is not None:
-        asked, keys = batched.sizes
+        queries, keys = batched.sizes
         masks = 0 if batched.mask is None else batched.mask.numel()
-        ways["batched"] = cost(5, batched.parts * asked * keys, batched.parts * (4 * asked + 4 * keys), masks)
+        places = batched.parts * (4 * queries + 4 * keys)
+        ways["batched"] = _cost(device, size, channels, _BATCHED, batched.parts * queries * keys, places, masks)
     return min(ways, key=lambda way: ways[way])

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..lora.deltas import LayerDelta
 from ..precision import full_precision, in_type
-from .isolation_labels import COMMON, Ranges, sees
+from .isolation_labels import COMMON, Ints, Ranges, brought, distinct, kinds_of, sees
 
 _MOST_GATHERED = 6
 """Labels beyond this many of different sizes are cheaper summed."""
@@ -36,50 +37,40 @@ class Gather:
     numbers: Ranges = field(default_factory=Ranges)
 
 
-def gather_of(labels: Tensor, device: torch.device | str = "cpu") -> Gather | None:
-    """labels (B, h, w) on the CPU -> where to gather; None where summing is cheaper."""
-    flat, of_row = labels.flatten(1).unique(dim=0, return_inverse=True)
-    sorted_, order = flat.sort(dim=1, stable=True)
-    counts = [row.unique_consecutive(return_counts=True)[1].tolist() for row in sorted_]
-    if not bool((flat == COMMON).any()) and len({(len(row), *row) for row in counts}) == 1 and len(set(counts[0])) == 1:
-        return _divided_equally(order, len(counts[0]), of_row, device)
-    kinds = [[label for label in row.unique().tolist() if label != COMMON] for row in flat]
-    seen = [[torch.nonzero(sees(torch.tensor(label), row))[:, 0] for label in own] for own, row in zip(kinds, flat, strict=True)]
+def gather_of(labels: Tensor, device: torch.device | str = "cpu", numbers: Ranges | None = None) -> Gather | None:
+    """labels (B, h, w) on the CPU -> where to gather; None where summing is cheaper. ``numbers`` are shared with others where given."""
+    flat, of_row = distinct(labels.numpy().reshape(len(labels), -1))
+    numbers = numbers or Ranges()
+    kinds = [[label for label in kinds_of(row) if label != COMMON] for row in flat]
+    seen = [[np.flatnonzero(sees(label, row)) for label in own] for own, row in zip(kinds, flat, strict=True)]
     sizes = {len(one) for row in seen for one in row}
     if len(sizes) == 1 and len({len(row) for row in seen}) == 1:
-        return _alike(flat, kinds, seen, of_row, device)
+        return _alike(flat, kinds, seen, of_row, device, numbers)
     if len(flat) > 1 or not kinds[0] or len(kinds[0]) > _MOST_GATHERED:
         return None
-    place, start = torch.arange(flat.shape[1]), flat.shape[1]
+    place, start = np.arange(flat.shape[1]), flat.shape[1]
     for label, here in zip(kinds[0], seen[0], strict=True):
         mine = flat[0][here] == label
-        place[here[mine]] = start + torch.nonzero(mine)[:, 0]
+        place[here[mine]] = start + np.flatnonzero(mine)
         start += len(here)
-    return Gather(tuple(one.to(device) for one in seen[0]), place.to(device))
+    *moved, at = brought([*seen[0], place], device)
+    return Gather(tuple(moved), at, numbers=numbers)
 
 
-def _divided_equally(order: Tensor, count: int, of_row: Tensor, device: torch.device | str) -> Gather:
-    """Canvases of ``count`` labels of one size, none of them `COMMON`; ``order`` (U, h·w): their places, label by label."""
-    size = order.shape[1] // count
-    place = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1]).expand_as(order))[of_row]
-    label = torch.div(place, size, rounding_mode="floor") + torch.arange(len(of_row))[:, None] * count
-    seen = order[of_row].view(-1, count, 1, size)
-    return Gather(alike=(seen.to(device), label[:, None].to(device), (place % size)[:, None].to(device), None))
-
-
-def _alike(flat: Tensor, kinds: list[list[int]], seen: list[list[Tensor]], of_row: Tensor, device: torch.device | str) -> Gather:
+def _alike(
+    flat: Ints, kinds: list[list[int]], seen: list[list[Ints]], of_row: list[int], device: torch.device | str, numbers: Ranges
+) -> Gather:
     """``flat`` (U, h·w) are the canvases that differ; ``of_row`` (B,) says which of them each row has."""
-    label, position = torch.zeros_like(flat), torch.zeros_like(flat)
+    label, position = np.zeros_like(flat), np.zeros_like(flat)
     for row, (own, places) in enumerate(zip(kinds, seen, strict=True)):
         for number, (kind, here) in enumerate(zip(own, places, strict=True)):
             mine = flat[row][here] == kind
             label[row, here[mine]] = number
-            position[row, here[mine]] = torch.nonzero(mine)[:, 0]
-    gathered = torch.stack([torch.stack(row) for row in seen])[:, :, None]
-    common = (flat == COMMON)[:, None]
-    of_all = label[of_row] + torch.arange(len(of_row))[:, None] * gathered.shape[1]
-    on_device = tuple(one.to(device) for one in (gathered[of_row], of_all[:, None], position[of_row][:, None]))
-    return Gather(alike=(on_device[0], on_device[1], on_device[2], common[of_row].to(device) if bool(common.any()) else None))
+            position[row, here[mine]] = np.flatnonzero(mine)
+    gathered, common = np.array(seen)[:, :, None], (flat == COMMON)[of_row][:, None]
+    of_all = label[of_row] + np.arange(len(of_row))[:, None] * gathered.shape[1]
+    where, which, at = brought([gathered[of_row], of_all[:, None], position[of_row][:, None]], device)
+    return Gather(alike=(where, which, at, torch.from_numpy(common).to(device) if common.any() else None), numbers=numbers)
 
 
 Norm = Callable[[Tensor], Tensor]

@@ -28,14 +28,25 @@ def joint_bias(rows: Sequence[Sequence[Placed]], dtype: torch.dtype = torch.floa
 
     None where nothing has to be added.
     """
-    longest = max(sum(length for length, _ in texts) for texts in rows)
-    if all(len(texts) == 1 and texts[0][0] == longest and bool((texts[0][1] == 1).all()) for texts in rows):
+    if is_plain(rows):
         return None
-    size, like = longest + rows[0][0][1].shape[0] + references, rows[0][0][1]
+    total = longest(rows)
+    size, like = total + rows[0][0][1].shape[0] + references, rows[0][0][1]
     bias = like.new_zeros(len(rows), 1, size, size, dtype=dtype)
     for texts, row in zip(rows, bias[:, 0], strict=True):
-        _write_bias(texts, longest, row)
+        _write_bias(texts, total, row)
     return bias
+
+
+def longest(rows: Sequence[Sequence[Placed]]) -> int:
+    """Tokens of the longest row's texts."""
+    return max(sum(length for length, _ in texts) for texts in rows)
+
+
+def is_plain(rows: Sequence[Sequence[Placed]]) -> bool:
+    """Whether every row has one text that acts everywhere, and no row is padded."""
+    total = longest(rows)
+    return all(len(texts) == 1 and texts[0][0] == total and bool((texts[0][1] == 1).all()) for texts in rows)
 
 
 def _write_bias(texts: Sequence[Placed], total: int, bias: Tensor) -> None:

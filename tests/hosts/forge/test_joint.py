@@ -15,6 +15,7 @@ from lib_regional.hosts.forge.network.families import JointFamily
 from lib_regional.hosts.forge.network.joint import KEPT, JointTexts
 from lib_regional.methods import open_session
 from lib_regional.request.errors import RegionalError
+from lib_regional.tensors.attention import joint_groups
 
 FULL = {"box": [0, 0, 1, 1], "base_share": 0, "feather": 0}
 HALVES = [{"box": [0, 0, 0.5, 1], "feather": 0}, {"box": [0.5, 0, 1, 1], "feather": 0}]
@@ -168,24 +169,33 @@ def test_methods_that_predict_apart_work_here_too(webui, method):
     assert facts_of(host).trained == 128 and facts_of(host).prediction == "flow" and not facts_of(host).cross_attention
 
 
-def test_contexts_and_bias_fit_each_other():
+def test_contexts_and_attention_fit_each_other():
     own, other = torch.randn(2, 5, 4), torch.randn(3, 4)
     weights = torch.tensor([[1.0, 0.25]])
     shares = [[TextShare(None, weights), TextShare(other, 1 - weights)], [TextShare(None, torch.ones(1, 2))]]
     texts = JointTexts()
-    told, bias = texts.context(shares, own), texts.bias(shares, own)
-    assert bias is not None and told.shape == (2, 8, 4) and bias.shape == (2, 1, 10, 10)
-    assert torch.equal(told[0], torch.cat([own[0], other])) and torch.equal(told[1, :5], own[1])
+    made, attention = texts.context(shares, own), texts.attention(shares, own)
+    assert attention is not None and made.shape == (2, 8, 4) and attention.shape == (2, 10)
+    assert torch.equal(made[0], torch.cat([own[0], other])) and torch.equal(made[1, :5], own[1])
     assert JointFamily().grid((11, 7)) == (6, 4)
 
 
-def test_a_bias_is_made_once_for_one_set_of_texts_and_two_are_kept():
+def test_attention_is_arranged_once_for_one_set_of_texts_and_two_are_kept():
     own = torch.randn(1, 5, 4)
     made = [[[TextShare(None, w), TextShare(torch.randn(3, 4), 1 - w)]] for w in (torch.rand(1, 2) for _ in range(KEPT + 1))]
     texts = JointTexts()
-    first = texts.bias(made[0], own)
-    assert first is not None and texts.bias(made[0], own) is first
+    first = texts.attention(made[0], own)
+    assert first is not None and texts.attention(made[0], own) is first
     for shares in made[1:]:
-        texts.bias(shares, own)
-    again = texts.bias(made[0], own)
-    assert again is not first and torch.equal(again, first)
+        texts.attention(shares, own)
+    assert texts.attention(made[0], own) is not first
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0], ids=["without negatives", "with negatives"])
+def test_tokens_in_groups_give_the_picture_of_one_call_with_a_bias(webui, monkeypatch, scale):
+    regions = [{**HALVES[0], "prompt": "left"}, {**HALVES[1], "prompt": "right side", "feather": 0.3}]
+    found = []
+    for pays in (True, False):
+        monkeypatch.setattr(joint_groups, "groups_pay", lambda *_, pays=pays: pays)
+        found.append(sample(webui, ["main", "another"], regions, scale))
+    torch.testing.assert_close(*found)

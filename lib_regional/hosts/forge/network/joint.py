@@ -12,13 +12,13 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ....engine.calls import TextShare
 from ....engine.patching import Patch, patched
 from ....request.errors import RegionalError
-from ....tensors.attention.joint import joint_bias, side_by_side
+from ....tensors.attention.joint import side_by_side
+from ....tensors.attention.joint_groups import JointAttention, joint_attention
 from ....tensors.device_copies import Moved
 from ..model import apart_instead, in_host
 
@@ -26,19 +26,19 @@ _NAME = "attention_function"
 
 
 KEPT = 2
-"""Biases that a generation keeps: those of conditional and unconditional calls."""
+"""Arrangements of texts that a generation keeps: those of conditional and unconditional calls."""
 
 Shares = Sequence[Sequence[TextShare]]
 
 
 class JointTexts:
-    """Contexts and biases of one generation's calls, on the network's device, made once for each set of texts and grid.
+    """Contexts and attention of one generation's calls, on the network's device, made once for each set of texts and grid.
 
-    A bias has (T + P)² numbers for each row that is not like the others; the last `KEPT` are kept.
+    What is kept of an attention may be large (`tensors.attention.joint_groups`); the last `KEPT` are.
     """
 
     def __init__(self) -> None:
-        self._biases: OrderedDict[Hashable, tuple[Shares, Tensor | None]] = OrderedDict()
+        self._attention: OrderedDict[Hashable, tuple[Shares, JointAttention | None]] = OrderedDict()
         self._moved = Moved()
 
     def context(self, shares: Shares, context: Tensor) -> Tensor:
@@ -49,18 +49,20 @@ class JointTexts:
         ]
         return side_by_side(rows)
 
-    def bias(self, shares: Shares, context: Tensor, references: int = 0) -> Tensor | None:
-        """The additive bias of joint attention's scores, on the device and in the dtype of ``context`` (B, T, D); None for no bias.
+    def attention(self, shares: Shares, context: Tensor, references: int = 0) -> JointAttention | None:
+        """The joint attention of rows whose own texts are ``context`` (B, T, D); None for the plain one.
 
         ``references``: tokens of pictures beside the prompt.
         """
-        name = (id(shares), context.shape, context.device, context.dtype, references)
-        if name not in self._biases:
-            self._biases[name] = (shares, _bias_of(shares, context, references))
-        self._biases.move_to_end(name)
-        while len(self._biases) > KEPT:
-            self._biases.popitem(last=False)
-        return self._biases[name][1]
+        name = (id(shares), context.shape, references)
+        if name not in self._attention:
+            lengths, weights = lengths_of(shares, context.shape[1]), [[share.weights.flatten() for share in texts] for texts in shares]
+            rows = [list(zip(*row, strict=True)) for row in zip(lengths, weights, strict=True)]
+            self._attention[name] = (shares, joint_attention(rows, references))
+        self._attention.move_to_end(name)
+        while len(self._attention) > KEPT:
+            self._attention.popitem(last=False)
+        return self._attention[name][1]
 
 
 def lengths_of(shares: Shares, own: int) -> list[list[int]]:
@@ -68,28 +70,23 @@ def lengths_of(shares: Shares, own: int) -> list[list[int]]:
     return [[own if share.context is None else len(share.context) for share in texts] for texts in shares]
 
 
-def _bias_of(shares: Shares, context: Tensor, references: int) -> Tensor | None:
-    lengths = lengths_of(shares, context.shape[1])
-    weights = [[share.weights.to(context.device).flatten() for share in texts] for texts in shares]
-    return joint_bias([list(zip(*row, strict=True)) for row in zip(lengths, weights, strict=True)], context.dtype, references)
-
-
 @contextmanager
-def biased(unet: nn.Module, bias: Tensor | None) -> Iterator[None]:
-    """Let the blocks of ``unet`` add ``bias`` (B, 1, L, L) to their scores.
+def attending(unet: nn.Module, attention: JointAttention | None) -> Iterator[None]:
+    """Let the blocks of ``unet`` run ``attention`` where they would run their own.
 
     Raises `RegionalError` on exit where none of them did: the regions' texts stand side by side then, and nothing keeps them apart.
     """
-    if bias is None:
+    if attention is None:
         yield
         return
-    attention = _Biased(bias)
-    with patched(Patch(vars(_attention_module(unet)), _NAME, attention)):
+    instead = _Instead(attention)
+    with patched(Patch(vars(_attention_module(unet)), _NAME, instead)):
         yield
-    if not attention.used:
+    if not instead.used:
+        rows, tokens = attention.shape
         raise RegionalError(
             f"Regional cannot work with this model ({type(unet).__name__}{in_host()}) in this way: none of its attention layers ran "
-            f"{bias.shape[0]} rows of {bias.shape[-1]} tokens of text and picture, so the regions would have had no effect and the picture "
+            f"{rows} rows of {tokens} tokens of text and picture, so the regions would have had no effect and the picture "
             f"was stopped. {apart_instead()}"
         )
 
@@ -103,11 +100,11 @@ def _attention_module(unet: Any) -> Any:
     return found
 
 
-class _Biased:
-    """In place of Forge's attention function, for calls of the bias' own size; ``used`` is whether there was one."""
+class _Instead:
+    """In place of Forge's attention function, for calls of the attention's own shape; ``used`` is whether there was one."""
 
-    def __init__(self, bias: Tensor) -> None:
-        self._bias = bias
+    def __init__(self, attention: JointAttention) -> None:
+        self._attention = attention
         self.used = False
 
     def __call__(self, inner: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -116,8 +113,8 @@ class _Biased:
         PyTorch's attention, whatever the user chose for the host: not every other one takes a bias.
         """
         masked = kwargs.get("mask") is not None or any(isinstance(extra, Tensor) for extra in args)
-        if q.shape[0] != self._bias.shape[0] or q.shape[-2] != self._bias.shape[-1] or masked:
+        if (q.shape[0], q.shape[-2]) != self._attention.shape or masked:
             return inner(q, k, v, *args, **kwargs)
         self.used = True
-        made = F.scaled_dot_product_attention(q, k, v, self._bias.to(q.dtype))
+        made = self._attention(q, k, v)
         return made if kwargs.get("skip_output_reshape") else made.transpose(1, 2).flatten(2)

@@ -26,7 +26,7 @@ from ..weights import applied_weights
 from .arguments import fresh_arguments, nested_arguments
 from .attention import attention_call, chained, check_values
 from .families import JointFamily, Numbered, joint_family
-from .joint import JointTexts, Shares, biased, lengths_of
+from .joint import JointTexts, Shares, attending, lengths_of
 
 
 class NetworkInstaller(HookInstaller):
@@ -140,13 +140,13 @@ class NetworkInstaller(HookInstaller):
     ) -> Tensor:
         """The network with the texts of ``shares`` side by side."""
         assert self.network is not None
-        bias = self._texts.bias(shares, context, self._family.references(rest))
+        attention = self._texts.attention(shares, context, self._family.references(rest))
         numbered = Numbered(self._family, lengths_of(shares, context.shape[1]))
-        if bias is not None and "transformer_options" in rest:
+        if attention is not None and "transformer_options" in rest:
             rest = {**rest, "transformer_options": numbered.options(rest["transformer_options"])}
-        with biased(self.network, bias):
+        with attending(self.network, attention):
             made = inner(x, timesteps, context=self._texts.context(shares, context), **rest)
-        if bias is not None and not numbered.used:
+        if attention is not None and not numbered.used:
             raise RegionalError(
                 f"Regional cannot number the texts of regions in this model ({type(self.network).__name__}{in_host()}), so the picture was "
                 f"stopped. {apart_instead()}"

@@ -1,0 +1,181 @@
+"""Joint attention with placed texts (`tensors.attention.joint`) without a bias for most of its tokens.
+
+A text and the picture's tokens on which it alone acts ask the same keys, ``[text | picture | references]``, and nothing is added to their
+scores: one ordinary call for each text, which fused kernels without a mask can take. Tokens on which several texts act (soft borders, base
+shares, references) ask the texts that act on any of them, with a bias of their own: (such tokens · keys) numbers, not (T + P)².
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..device_costs import seconds
+from .joint import Placed, is_plain, joint_bias, longest
+from .regional import SUPPORT
+
+Range = tuple[int, int]
+"""Tokens from the first to one before the second."""
+_OPERATORS = 5
+"""Of a call: queries gathered, keys and values joined, attention, answers put in their places."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Tokens ``queries`` (Q,) of adjacent ``rows``, None for all of them, that ask the same ``keys``; ``bias`` (1, 1, Q, K) or None."""
+
+    rows: Range
+    queries: Tensor | None
+    keys: tuple[Range, ...]
+    bias: Tensor | None
+
+    def sizes(self, tokens: int) -> tuple[int, int, int]:
+        """Rows, queries and keys."""
+        return self.rows[1] - self.rows[0], tokens if self.queries is None else len(self.queries), _count(self.keys)
+
+
+def _count(ranges: Sequence[Range]) -> int:
+    return sum(stop - start for start, stop in ranges)
+
+
+class JointAttention:
+    """Attention of ``rows`` with placed texts, arranged at the first call of its kind: in groups, or with a bias over all tokens."""
+
+    def __init__(self, rows: Sequence[Sequence[Placed]], references: int = 0) -> None:
+        """``references``: tokens behind the picture's. Weights may lie on any device."""
+        self._rows = [[(length, weights.cpu()) for length, weights in texts] for texts in rows]
+        self._references = references
+        self._arranged: dict[Hashable, tuple[Asked, ...] | Tensor] = {}
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and tokens."""
+        return len(self._rows), longest(self._rows) + len(self._rows[0][0][1]) + self._references
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """q, k, v (B, heads, L, d) -> (B, heads, L, d); padding gives zeros or what it finds itself: nobody reads it."""
+        name = (q.device, q.dtype, q.shape[1], q.shape[3])
+        if name not in self._arranged:
+            self._arranged[name] = self._cheapest(q)
+        arranged = self._arranged[name]
+        return attend_in_groups(q, k, v, arranged) if isinstance(arranged, tuple) else F.scaled_dot_product_attention(q, k, v, arranged)
+
+    def _cheapest(self, q: Tensor) -> tuple[Asked, ...] | Tensor:
+        groups = grouped(self._rows, self._references, q.device, q.dtype)
+        if groups_pay(groups, self.shape, q.shape[1], q.shape[1] * q.shape[3], q.device.type, q.element_size()):
+            return groups
+        rows = [[(length, weights.to(q.device)) for length, weights in texts] for texts in self._rows]
+        bias = joint_bias(rows, q.dtype, self._references)
+        return groups if bias is None else bias
+
+
+def joint_attention(rows: Sequence[Sequence[Placed]], references: int = 0) -> JointAttention | None:
+    """Attention of each row's texts with their weights; None where it is the plain one."""
+    return None if is_plain(rows) else JointAttention(rows, references)
+
+
+def groups_pay(groups: Sequence[Asked], shape: tuple[int, int], heads: int, channels: int, device: str, size: int) -> bool:
+    """Whether ``groups`` are cheaper on ``device`` than one call of ``shape`` (rows, tokens) with a bias, which every head reads."""
+    rows, tokens = shape
+    flops, moved = 0, 0
+    for group in groups:
+        count, queries, keys = group.sizes(tokens)
+        flops += 4 * count * queries * keys * channels
+        moved += count * (4 * queries + 4 * keys) * channels + (0 if group.bias is None else count * heads * group.bias.numel())
+    biased = seconds(device, 1, 4 * rows * tokens**2 * channels, rows * heads * tokens**2 * size)
+    return seconds(device, _OPERATORS * len(groups), flops, moved * size) <= biased
+
+
+def grouped(
+    rows: Sequence[Sequence[Placed]], references: int = 0, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[Asked, ...]:
+    """Texts of each row with their weights (P,) on the CPU -> the groups of its tokens; adjacent rows that are alike share theirs."""
+    total, found, start = longest(rows), list[Asked](), 0
+    for stop in range(1, len(rows) + 1):
+        if stop == len(rows) or not _alike(rows[start], rows[stop]):
+            found.extend(_of_row((start, stop), rows[start], total, references, device, dtype))
+            start = stop
+    return tuple(found)
+
+
+def _alike(one: Sequence[Placed], other: Sequence[Placed]) -> bool:
+    return len(one) == len(other) and all(a == b and torch.equal(v, w) for (a, v), (b, w) in zip(one, other, strict=True))
+
+
+def _of_row(
+    rows: Range, texts: Sequence[Placed], total: int, references: int, device: torch.device | str, dtype: torch.dtype
+) -> Iterator[Asked]:
+    shares = _shares(texts, references)
+    size = total + len(shares)
+    starts = np.cumsum([0, *(length for length, _ in texts)])
+    alone = (shares >= 1 - SUPPORT) & ((shares > SUPPORT).sum(1, keepdims=True) == 1)
+    spans = list(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True))
+    for text, span in enumerate(spans):
+        queries = np.concatenate([np.arange(*span), total + np.flatnonzero(alone[:, text])])
+        every = None if len(queries) == size else torch.from_numpy(queries).to(device)
+        yield Asked(rows, every, _joined([span, (total, size)]), None)
+    mixed = np.flatnonzero(~alone.any(1))
+    if len(mixed):
+        acting = np.flatnonzero((shares[mixed] > 0).any(0))
+        keys = _joined([*(spans[text] for text in acting), (total, size)])
+        bias = _bias(shares[np.ix_(mixed, acting)], [texts[text][0] for text in acting], len(shares))
+        yield Asked(rows, torch.from_numpy(total + mixed).to(device), keys, torch.from_numpy(bias)[None, None].to(device, dtype))
+
+
+def _shares(texts: Sequence[Placed], references: int) -> NDArray[np.float32]:
+    """Weights (P + references, S) of all texts at the picture's tokens, and at references, which ask each by its share of the picture."""
+    shares = np.stack([weights.float().clamp_min(0).numpy() for _, weights in texts], 1)
+    return np.concatenate([shares, np.repeat(shares.mean(0, keepdims=True), references, 0)])
+
+
+def _bias(shares: NDArray[np.float32], lengths: Sequence[int], others: int) -> NDArray[np.float32]:
+    """log of the shares (Q, S) for every token of texts of these ``lengths``, 0 for the ``others`` -> (Q, K)."""
+    with np.errstate(divide="ignore"):
+        scores = np.repeat(np.log(shares), lengths, 1)
+    return np.concatenate([scores, np.zeros((len(shares), others), np.float32)], 1)
+
+
+def _joined(ranges: Sequence[Range]) -> tuple[Range, ...]:
+    """Those that follow each other as one."""
+    found: list[Range] = []
+    for start, stop in ranges:
+        if found and found[-1][1] == start:
+            found[-1] = (found[-1][0], stop)
+        else:
+            found.append((start, stop))
+    return tuple(found)
+
+
+def attend_in_groups(q: Tensor, k: Tensor, v: Tensor, groups: Sequence[Asked]) -> Tensor:
+    """q, k, v (B, heads, L, d) -> (B, heads, L, d); zeros for tokens of no group."""
+    whole = (0, len(q))
+    if [(group.rows, group.queries) for group in groups] == [(whole, None)]:
+        return _attended(q, k, v, groups[0])
+    out = torch.zeros_like(q)
+    for group in groups:
+        rows = slice(*group.rows)
+        done = _attended(q[rows], k[rows], v[rows], group).to(out.dtype)
+        if group.queries is None:
+            out[rows] = done
+        else:
+            out[rows].index_copy_(2, group.queries, done)
+    return out
+
+
+def _attended(q: Tensor, k: Tensor, v: Tensor, group: Asked) -> Tensor:
+    """q, k, v (b, heads, L, d) -> (b, heads, Q, d)"""
+    asked = q if group.queries is None else q.index_select(2, group.queries)
+    keys, values = (_of_ranges(z, group.keys) for z in (k, v))
+    return F.scaled_dot_product_attention(asked, keys, values, None if group.bias is None else group.bias.to(q.dtype))
+
+
+def _of_ranges(z: Tensor, ranges: Sequence[Range]) -> Tensor:
+    """z (b, heads, L, d) -> the tokens of the ranges."""
+    parts = [z[:, :, start:stop] for start, stop in ranges]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 2)

@@ -103,11 +103,12 @@ def peak(model: RandomModel, plan: Plan | None, size: tuple[int, int]) -> float:
 
 
 def memories(model: RandomModel) -> None:
-    """Peaks of plain steps and of MultiDiffusion on wider and wider canvases."""
-    print("| canvas | plain, MiB | MultiDiffusion, MiB |\n|---|---|---|")
+    """Peaks of plain steps and of MultiDiffusion on wider and wider canvases, with the option ``memory`` at 1 and at 2, its default."""
+    print("| canvas | plain, MiB | MultiDiffusion, `memory` 1, MiB | `memory` 2, MiB |\n|---|---|---|---|")
     for width in (512, 1024, 2048, 4096):
-        plan = plan_of((width, 512), "1,1,1,1", "multidiffusion", {"crop": "window", "memory": 1})
-        print(f"| {width}×512 | {peak(model, None, (width, 512)):.0f} | {peak(model, plan, (width, 512)):.0f} |", flush=True)
+        plans = [plan_of((width, 512), "1,1,1,1", "multidiffusion", {"crop": "window", "memory": memory}) for memory in (1, 2)]
+        peaks = [peak(model, plan, (width, 512)) for plan in (None, *plans)]
+        print(f"| {width}×512 | {' | '.join(f'{one:.0f}' for one in peaks)} |", flush=True)
 
 
 def estimated(plan: Plan) -> float:

@@ -1,10 +1,13 @@
 """What reaches a region of another region's LoRA: through self-attention, norms and convolutions, on a UNet of SD1.5's dimensions.
 
-    python tests/bench/leak.py [--seeds 3] [--start 0] [--strength 0.1] [--convs] [--json leak.json]
+    python tests/bench/leak.py [--seeds 5] [--start 0] [--cells 32] [--strength 0.1] [--convs] [--json leak.json]
 
-Two halves of a 512² picture, each with a LoRA (rank 32, all layers of the transformers, with ``--convs`` the 3×3 convolutions too). The
-right one is exchanged for another; *leak* is the change of the prediction in the left half, without the strip on which the parts may see
-each other, ÷ the change in the right half (root mean squares). One step, the conditional row, fp32 on the CPU.
+Two halves of a picture, each with a LoRA (rank 32, all layers of the transformers, with ``--convs`` the 3×3 convolutions too). The right
+one is exchanged for another; *leak* is the change of the prediction in the left half, without the strip on which the parts may see each
+other, ÷ the change in the right half (root mean squares). One step, the conditional row, fp32 on the CPU.
+
+The UNet has all its channels; ``--cells`` is the side of the latent, 32 (256²) by default, a quarter of the work of 64 (512²). The border
+is 8 cells wide at either size, one cell of the coarsest grid. ``--start 5`` goes on with other seeds.
 
 Weights are drawn, as nobody's checkpoint is part of this project: of variance 1/fan-in, as trained ones are about; the last layer of each
 residual branch times 0.5, queries and keys times 1.5, so that attention is selective. A LoRA's ΔW has ``--strength`` times the weight's
@@ -43,7 +46,8 @@ from lib_regional.tensors.lora.deltas import LayerDelta  # noqa: E402
 RESIDUAL, SELECTIVE = 0.5, 1.5
 BRANCH_ENDS = (".conv2", ".to_out.0", ".ff.net.2", ".proj_out")
 QUERIES = (".attn1.to_q", ".attn1.to_k", ".attn2.to_q", ".attn2.to_k")
-BORDER = 0.125
+BORDER = 8
+"""Cells of the latent on each side of a border in which the parts see each other: one of the coarsest grid."""
 ROW = (Row(0, "cond"),)
 CASES: Mapping[str, tuple[bool, frozenset[str]]] = {
     "nothing": (False, frozenset()),
@@ -94,23 +98,24 @@ class DrawnLoras(ShapeLoras):
         made, weight = super()._delta(layer), layer.weight
         assert made.down is not None and made.up is not None and isinstance(weight, Tensor)
         down, up = torch.randn_like(made.down), torch.randn_like(made.up)
-        size = (up.flatten(1) @ down.flatten(1)).norm()
+        grams = (up.flatten(1).mT @ up.flatten(1)) * (down.flatten(1) @ down.flatten(1).mT)
+        size = grams.sum().sqrt()  # ‖U D‖, without the product itself
         return replace(made, down=down, up=up * (self._strength * weight.norm() / size))
 
 
-def plan_of(right: str) -> Plan:
-    """Two halves with a LoRA each, the right one's by name."""
+def plan_of(right: str, cells: int) -> Plan:
+    """Two halves with a LoRA each, the right one's by name, of a latent of ``cells``²."""
     regions = [{"prompt": "left<lora:left:1>"}, {"prompt": f"right<lora:{right}:1>"}]
-    options = {"attention_couple": {"separate": "all", "border": BORDER}}
+    options = {"attention_couple": {"separate": "all", "border": BORDER / cells}}
     asked = {"enabled": True, "grid": {"ratios": "1,1", "direction": "columns"}, "regions": regions, "options": options}
     settings = Settings.parse(asked)
-    return Plan(settings, settings.layout(), (512, 512), plan_pass(settings, ["main"], ["negative"], 20))
+    return Plan(settings, settings.layout(), (8 * cells, 8 * cells), plan_pass(settings, ["main"], ["negative"], 20))
 
 
 @contextmanager
-def isolated(model: Drawn, right: str, attention: bool, kinds: frozenset[str]) -> Iterator[None]:
+def isolated(model: Drawn, right: str, cells: int, attention: bool, kinds: frozenset[str]) -> Iterator[None]:
     """Attention couple on the model, isolating self-attention or not and some kinds of layers."""
-    host, plan = DiffusersHost(model), plan_of(right)
+    host, plan = DiffusersHost(model), plan_of(right, cells)
     with mock.patch.dict(isolation._LEVEL_OF, {kind: 0 if kind in kinds else 99 for kind in isolation._LEVEL_OF}):
         hooks = prepare(plan, host)
         with Session(host, hooks if attention else replace(hooks, self_attention=None)):
@@ -118,7 +123,7 @@ def isolated(model: Drawn, right: str, attention: bool, kinds: frozenset[str]) -
 
 
 def predicted(model: Drawn, x: Tensor) -> Tensor:
-    """The UNet's output (4, 64, 64) for a conditional row in the middle of sampling."""
+    """The UNet's output (4, h, w) for a conditional row in the middle of sampling."""
     call = ModelCall(ROW, StepInfo(8, 20, 2.0), (x.shape[-2], x.shape[-1]))
     for listener in model.call_listeners:
         listener(call)
@@ -130,18 +135,18 @@ def leak(model: Drawn, x: Tensor, attention: bool, kinds: frozenset[str]) -> flo
     """Change on the left ÷ change on the right when the right half's LoRA is exchanged."""
     found = []
     for right in ("right", "other"):
-        with isolated(model, right, attention, kinds):
+        with isolated(model, right, x.shape[-1], attention, kinds):
             found.append(predicted(model, x))
     change = (found[1] - found[0]).square().mean(0)
     side = change.shape[-1]
-    strip = round(BORDER * side)
-    return float((change[:, : side // 2 - strip].mean() / change[:, side // 2 + strip :].mean()).sqrt())
+    return float((change[:, : side // 2 - BORDER].mean() / change[:, side // 2 + BORDER :].mean()).sqrt())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3, help="each another latent and other LoRAs")
+    parser.add_argument("--seeds", type=int, default=5, help="each another latent and other LoRAs")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
+    parser.add_argument("--cells", type=int, choices=(32, 64), default=32, help="side of the latent")
     parser.add_argument("--strength", type=float, default=0.1)
     parser.add_argument("--convs", action="store_true")
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
@@ -153,7 +158,7 @@ def main() -> None:
         model = Drawn()
         for seed in range(args.start, args.start + args.seeds):
             model.loras = DrawnLoras(model.unet, args.strength, args.convs, seed)
-            x = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(seed))
+            x = torch.randn(1, 4, args.cells, args.cells, generator=torch.Generator().manual_seed(seed))
             for name in args.cases:
                 leaks[name].append(leak(model, x, *CASES[name]))
                 print(f"seed {seed}, isolated: {name}: {leaks[name][-1]:.4f}", flush=True)

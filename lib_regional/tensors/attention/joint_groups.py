@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..device_costs import seconds
+from ..precision import in_type
 from .joint import Placed, is_plain, joint_bias, longest
 from .regional import SUPPORT
 
@@ -160,7 +161,7 @@ def attend_in_groups(q: Tensor, k: Tensor, v: Tensor, groups: Sequence[Asked]) -
     out = torch.zeros_like(q)
     for group in groups:
         rows = slice(*group.rows)
-        done = _attended(q[rows], k[rows], v[rows], group).to(out.dtype)
+        done = in_type(_attended(q[rows], k[rows], v[rows], group), out.dtype)
         if group.queries is None:
             out[rows] = done
         else:
@@ -172,7 +173,7 @@ def _attended(q: Tensor, k: Tensor, v: Tensor, group: Asked) -> Tensor:
     """q, k, v (b, heads, L, d) -> (b, heads, Q, d)"""
     asked = q if group.queries is None else q.index_select(2, group.queries)
     keys, values = (_of_ranges(z, group.keys) for z in (k, v))
-    return F.scaled_dot_product_attention(asked, keys, values, None if group.bias is None else group.bias.to(q.dtype))
+    return F.scaled_dot_product_attention(asked, keys, values, None if group.bias is None else in_type(group.bias, q.dtype))
 
 
 def _of_ranges(z: Tensor, ranges: Sequence[Range]) -> Tensor:

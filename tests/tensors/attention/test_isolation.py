@@ -10,7 +10,14 @@ from torch import nn
 
 from lib_regional.tensors.attention.isolation import attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
 from lib_regional.tensors.attention.isolation_boxes import boxes_of, conv_boxed
-from lib_regional.tensors.attention.isolation_mask import attend_batched, attend_masked, attention_mask, batched_of, cheapest_isolation
+from lib_regional.tensors.attention.isolation_mask import (
+    attend_batched,
+    attend_masked,
+    attention_mask,
+    batched_of,
+    batching_may_pay,
+    cheapest_isolation,
+)
 from lib_regional.tensors.attention.isolation_norm import norm_gathered
 from lib_regional.tensors.lora.layers import own_weights, spatial_layers
 
@@ -173,6 +180,20 @@ def test_the_cheapest_way_to_isolate_attention(side: int, channels: int, device:
     halves = (torch.arange(side) * 2 // side + 1).expand(2, side, side)
     batched = batched_of(halves, side // 8, torch.device("cpu"), torch.float16) if device == "cuda" else None
     assert cheapest_isolation(parts_of(halves, reach=side // 8), batched, 2, side * side, channels, device, 2) == way
+
+
+@pytest.mark.parametrize(("side", "channels", "pays"), [(8, 1280, False), (16, 1280, False), (32, 640, True), (64, 320, True)])
+@pytest.mark.parametrize("count", [2, 4, 16])
+def test_parts_are_put_on_the_batch_axis_only_where_that_can_pay(side: int, channels: int, pays: bool, count: int) -> None:
+    """What is left out would not have been chosen: the bound is below the cost itself."""
+    lines = torch.arange(side) * round(count**0.5) // side
+    labels = (lines if count > 2 else 0 * lines)[:, None] * round(count**0.5) + (lines if count > 2 else torch.arange(side) * 2 // side) + 1
+    labels = labels.expand(2, side, side).contiguous()
+    assert len(labels.unique()) == count and batching_may_pay(labels, channels, "cuda", 2) == pays
+    assert not batching_may_pay(labels, channels, "cpu", 4)
+    batched = batched_of(labels, side // 8, torch.device("cpu"), torch.float16)
+    way = cheapest_isolation(parts_of(labels, reach=side // 8), batched, 2, side * side, channels, "cuda", 2)
+    assert way != "batched" or pays
 
 
 def test_large_masks_are_not_made() -> None:

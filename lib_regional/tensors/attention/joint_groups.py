@@ -2,11 +2,13 @@
 
 A text and the picture's tokens on which it alone acts ask the same keys, ``[text | picture | references]``, and nothing is added to their
 scores: one ordinary call for each text, which fused kernels without a mask can take. Tokens on which several texts act (soft borders, base
-shares, references) ask the texts that act on any of them, with a bias of their own: (such tokens · keys) numbers, not (T + P)².
+shares, references) ask those texts, with a bias of their own: (such tokens · keys) numbers, not (T + P)². Tokens of one set of texts are
+asked by themselves where that saves more than its operators cost, the others together.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +23,9 @@ from ..precision import in_type
 from .joint import Placed, is_plain, joint_bias, longest
 from .regional import SUPPORT
 
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
 Range = tuple[int, int]
 """Tokens from the first to one before the second."""
 _OPERATORS = 5
@@ -52,7 +57,8 @@ class JointAttention:
         """``references``: tokens behind the picture's. Weights may lie on any device."""
         self._rows = [[(length, weights.cpu()) for length, weights in texts] for texts in rows]
         self._references = references
-        self._arranged: dict[Hashable, tuple[Asked, ...] | Tensor] = {}
+        self.arranged: dict[Hashable, tuple[Asked, ...] | Tensor] = {}
+        """By device, precision, heads and their width."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -62,14 +68,16 @@ class JointAttention:
     def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """q, k, v (B, heads, L, d) -> (B, heads, L, d); padding gives zeros or what it finds itself: nobody reads it."""
         name = (q.device, q.dtype, q.shape[1], q.shape[3])
-        if name not in self._arranged:
-            self._arranged[name] = self._cheapest(q)
-        arranged = self._arranged[name]
+        if name not in self.arranged:
+            self.arranged[name] = self._cheapest(q)
+        arranged = self.arranged[name]
         return attend_in_groups(q, k, v, arranged) if isinstance(arranged, tuple) else F.scaled_dot_product_attention(q, k, v, arranged)
 
     def _cheapest(self, q: Tensor) -> tuple[Asked, ...] | Tensor:
-        groups = grouped(self._rows, self._references, q.device, q.dtype)
-        if groups_pay(groups, self.shape, q.shape[1], q.shape[1] * q.shape[3], q.device.type, q.element_size()):
+        kind, heads, channels = q.device.type, q.shape[1], q.shape[1] * q.shape[3]
+        least = seconds(kind, _OPERATORS, 0, 0) / seconds(kind, 0, 4 * channels, 0)
+        groups = grouped(self._rows, self._references, q.device, q.dtype, least)
+        if groups_pay(groups, self.shape, heads, channels, kind, q.element_size()):
             return groups
         rows = [[(length, weights.to(q.device)) for length, weights in texts] for texts in self._rows]
         bias = joint_bias(rows, q.dtype, self._references)
@@ -94,13 +102,21 @@ def groups_pay(groups: Sequence[Asked], shape: tuple[int, int], heads: int, chan
 
 
 def grouped(
-    rows: Sequence[Sequence[Placed]], references: int = 0, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    rows: Sequence[Sequence[Placed]],
+    references: int = 0,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    least: float = math.inf,
 ) -> tuple[Asked, ...]:
-    """Texts of each row with their weights (P,) on the CPU -> the groups of its tokens; adjacent rows that are alike share theirs."""
+    """Texts of each row with their weights (P,) on the CPU -> the groups of its tokens; adjacent rows that are alike share theirs.
+
+    Tokens on which one set of several texts acts are a group of their own where that saves more than ``least`` scores.
+    """
     total, found, start = longest(rows), list[Asked](), 0
     for stop in range(1, len(rows) + 1):
         if stop == len(rows) or not _alike(rows[start], rows[stop]):
-            found.extend(_of_row((start, stop), rows[start], total, references, device, dtype))
+            made = _of_row(rows[start], total, references, least)
+            found.extend(_moved((start, stop), *one, device, dtype) for one in made)
             start = stop
     return tuple(found)
 
@@ -110,32 +126,48 @@ def _alike(one: Sequence[Placed], other: Sequence[Placed]) -> bool:
 
 
 def _of_row(
-    rows: Range, texts: Sequence[Placed], total: int, references: int, device: torch.device | str, dtype: torch.dtype
-) -> Iterator[Asked]:
-    shares = _shares(texts, references)
-    size = total + len(shares)
-    starts = np.cumsum([0, *(length for length, _ in texts)])
+    texts: Sequence[Placed], total: int, references: int, least: float
+) -> Iterator[tuple[Ints | None, tuple[Range, ...], Floats | None]]:
+    """Groups of one row: queries, keys and bias (Q, K) as in `Asked`."""
+    shares, lengths = _shares(texts, references), [length for length, _ in texts]
+    size, starts = total + len(shares), np.cumsum([0, *lengths]).tolist()
+    spans, picture = list(zip(starts[:-1], starts[1:], strict=True)), (total, size)
     alone = (shares >= 1 - SUPPORT) & ((shares > SUPPORT).sum(1, keepdims=True) == 1)
-    spans = list(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True))
     for text, span in enumerate(spans):
         queries = np.concatenate([np.arange(*span), total + np.flatnonzero(alone[:, text])])
-        every = None if len(queries) == size else torch.from_numpy(queries).to(device)
-        yield Asked(rows, every, _joined([span, (total, size)]), None)
-    mixed = np.flatnonzero(~alone.any(1))
-    if len(mixed):
-        acting = np.flatnonzero((shares[mixed] > 0).any(0))
-        keys = _joined([*(spans[text] for text in acting), (total, size)])
-        bias = _bias(shares[np.ix_(mixed, acting)], [texts[text][0] for text in acting], len(shares))
-        yield Asked(rows, torch.from_numpy(total + mixed).to(device), keys, torch.from_numpy(bias)[None, None].to(device, dtype))
+        yield None if len(queries) == size else queries, _joined([span, picture]), None
+    for tokens in _by_texts(shares > SUPPORT, np.flatnonzero(~alone.any(1)), np.array(lengths), least):
+        acting = np.flatnonzero((shares[tokens] > SUPPORT).any(0))
+        bias = _bias(shares[np.ix_(tokens, acting)], [lengths[text] for text in acting], len(shares))
+        yield total + tokens, _joined([*(spans[text] for text in acting), picture]), bias
 
 
-def _shares(texts: Sequence[Placed], references: int) -> NDArray[np.float32]:
+def _by_texts(acts: Bools, tokens: Ints, lengths: Ints, least: float) -> list[Ints]:
+    """``tokens`` by the set of texts that act on them, see `grouped`; ``acts`` (P, S), ``lengths`` (S,)."""
+    if not len(tokens):
+        return []
+    sets, number = np.unique(acts[tokens], axis=0, return_inverse=True)
+    parts = [tokens[number.ravel() == at] for at in range(len(sets))]
+    saved = [len(part) * int(lengths[sets.any(0) & ~one].sum()) for part, one in zip(parts, sets, strict=True)]
+    others = [part for part, scores in zip(parts, saved, strict=True) if scores <= least]
+    own = [part for part, scores in zip(parts, saved, strict=True) if scores > least]
+    return [*own, *([np.sort(np.concatenate(others))] if others else [])]
+
+
+def _moved(
+    rows: Range, queries: Ints | None, keys: tuple[Range, ...], bias: Floats | None, device: torch.device | str, dtype: torch.dtype
+) -> Asked:
+    asked = None if queries is None else torch.from_numpy(queries).to(device)
+    return Asked(rows, asked, keys, None if bias is None else torch.from_numpy(bias)[None, None].to(device, dtype))
+
+
+def _shares(texts: Sequence[Placed], references: int) -> Floats:
     """Weights (P + references, S) of all texts at the picture's tokens, and at references, which ask each by its share of the picture."""
     shares = np.stack([weights.float().clamp_min(0).numpy() for _, weights in texts], 1)
     return np.concatenate([shares, np.repeat(shares.mean(0, keepdims=True), references, 0)])
 
 
-def _bias(shares: NDArray[np.float32], lengths: Sequence[int], others: int) -> NDArray[np.float32]:
+def _bias(shares: Floats, lengths: Sequence[int], others: int) -> Floats:
     """log of the shares (Q, S) for every token of texts of these ``lengths``, 0 for the ``others`` -> (Q, K)."""
     with np.errstate(divide="ignore"):
         scores = np.repeat(np.log(shares), lengths, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -24,6 +25,7 @@ ROWS = {
     "soft borders": [SOFT],
     "a shorter row": [SOFT, ONE],
     "a padded row between two alike": [HALVES, ONE, HALVES, HALVES],
+    "several sets of texts": [[(2, [0.2, 0.2, 0.2, 0.2]), (1, [0.8, 0.8, 0.0, 0.0]), (3, [0.0, 0.0, 0.8, 0.8])], HALVES],
     "soft everywhere": [[(2, [0.2] * 4), (2, [0.8] * 4)], ONE],
     "a token without a text": [[(1, [1.0, 0.0, 0.0, 1.0]), (2, [0.0, 1.0, 0.0, 0.0])]],
 }
@@ -56,15 +58,15 @@ def weighted_sums(q: Tensor, k: Tensor, v: Tensor, texts: Texts, references: int
     return found
 
 
-@pytest.mark.parametrize("references", [0, 2])
+@pytest.mark.parametrize(("references", "least"), [(0, math.inf), (2, math.inf), (2, 0)])
 @pytest.mark.parametrize("name", ROWS)
 @every_dtype
-def test_groups_are_the_sums_over_all_tokens(name: str, references: int, dtype: torch.dtype) -> None:
+def test_groups_are_the_sums_over_all_tokens(name: str, references: int, least: float, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     rows = ROWS[name]
     size = max(sum(length for length, _ in texts) for texts in rows) + 4 + references
     q, k, v = torch.randn(3, len(rows), 2, size, 8).to(dtype)
-    got = attend_in_groups(q, k, v, grouped(placed(rows), references, dtype=dtype))
+    got = attend_in_groups(q, k, v, grouped(placed(rows), references, dtype=dtype, least=least))
     tolerance = {torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}[dtype]
     assert got.dtype == dtype and got.shape == q.shape and bool(got.isfinite().all())
     for row, texts in enumerate(rows):
@@ -78,6 +80,13 @@ def test_only_tokens_of_several_texts_have_a_bias() -> None:
     assert [group.bias for group in alone] == [None] * 3 and mixed.bias is not None
     assert mixed.queries is not None and mixed.queries.tolist() == [6, 7] and mixed.bias.shape == (1, 1, 2, 9)
     assert len(grouped(placed([HALVES] * 3))) == 2, "rows that are alike share their groups"
+
+
+def test_sets_of_texts_are_asked_by_themselves_where_that_saves_enough() -> None:
+    rows = placed(ROWS["several sets of texts"][:1])
+    together, apart = grouped(rows)[3:], grouped(rows, least=5)[3:]
+    assert [group.sizes(10) for group in together] == [(1, 4, 10)]
+    assert sorted(group.sizes(10) for group in apart) == [(1, 2, 7), (1, 2, 9)], "2 · 1 scores saved are too few, 2 · 3 are not"
 
 
 def test_one_text_everywhere_is_the_plain_attention() -> None:
@@ -117,7 +126,7 @@ def test_what_a_layer_of_flux_costs(strip: int, calls: int, products: float) -> 
     assert attention.shape == (1, tokens)
     q = torch.empty(1, 24, tokens, 128, dtype=torch.float16, device="meta")
     attention(q, q, q)
-    [groups] = attention._arranged.values()
+    [groups] = attention.arranged.values()
     assert isinstance(groups, tuple) and len(groups) == calls
     assert sum(0 if group.bias is None else group.bias.numel() for group in groups) <= 0.16 * tokens**2
     with FlopCounterMode(display=False) as counter:  # in inference mode some PyTorch counts none
@@ -133,4 +142,4 @@ def test_small_grids_keep_one_call() -> None:
     attention = JointAttention(quarters(16, 64, 2))
     q = torch.empty(1, 4, 4 * 64 + 256, 64, dtype=torch.float16, device="meta")
     attention(q, q, q)
-    assert [type(one) for one in attention._arranged.values()] == [Tensor]
+    assert [type(one) for one in attention.arranged.values()] == [Tensor]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -246,7 +247,7 @@ def _done(work: tuple[Work, ...], call: LayerCall) -> Tensor:
 
 def _weighted(strengths: Strengths, keep_inactive: bool) -> list[_Weighted]:
     """Those of the LoRAs that do something on a grid; with ``keep_inactive`` all of them, if any does."""
-    every = [_Weighted(column, key, here, int((here.abs() > SUPPORT).sum())) for column, (key, here) in enumerate(strengths.items())]
+    every = [_Weighted(at, *one, np.count_nonzero(abs(one[1].numpy()) > SUPPORT)) for at, one in enumerate(strengths.items())]
     acting = [one for one in every if one.support]
     return every if keep_inactive and acting else acting
 

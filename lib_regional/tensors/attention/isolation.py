@@ -64,7 +64,7 @@ def parts_of(labels: Tensor, device: torch.device | str = "cpu", reach: int = 0,
     every = labels.numpy()
     flat, of_row = distinct(every.reshape(len(every), -1))
     near = near_labels(flat.reshape(-1, *every.shape[1:]), reach)
-    groups = []
+    groups: list[Group] = []
     for kind, (row, reached) in enumerate(zip(flat, near, strict=True)):
         rows = np.flatnonzero(np.equal(of_row, kind))[:, None]
         groups.extend((rows, places[None], seen[None]) for places, seen in _groups(row, reached))
@@ -139,9 +139,9 @@ def border_of(
         here = np.flatnonzero(foreign[0].any(-1))
         targets, sources = brought([here, flat[here].T], device)
         return Border(targets[:0], targets, sources, _negative(foreign[0][here].T, device, dtype), alike=True)
-    rows, targets = np.nonzero(foreign.any(-1))
-    masks = _negative(foreign[rows, targets][:, None], device, dtype)
-    return Border(*brought([rows, targets, flat[targets][:, None]], device), masks)
+    which, at = np.nonzero(foreign.any(-1))
+    rows, targets, sources = brought([which, at, flat[at][:, None]], device)
+    return Border(rows, targets, sources, _negative(foreign[which, at][:, None], device, dtype))
 
 
 def _negative(marks: Bools, device: torch.device | str, dtype: torch.dtype) -> Tensor:

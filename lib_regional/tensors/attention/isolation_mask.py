@@ -92,8 +92,8 @@ def batched_of(labels: Tensor, reach: int, device: torch.device, dtype: torch.dt
     first = np.arange(shape[0])[:, None, None] * flat.shape[1]
     keys = np.concatenate([asked, more], -1)[of_row] + first
     back = np.stack([_places(parts[row], size) + at * count * size for at, row in enumerate(of_row)])
-    found = brought([(asked[of_row] + first).ravel(), keys.ravel(), back.ravel()], device)
-    return Batched(shape[0] * count, *found, _together(masks, of_row, device, dtype))
+    queries, sought, back_at = brought([(asked[of_row] + first).ravel(), keys.ravel(), back.ravel()], device)
+    return Batched(shape[0] * count, queries, sought, back_at, _together(masks, of_row, device, dtype))
 
 
 def _part(labels: Ints, near: Bools, label: int) -> _Part:

@@ -9,7 +9,7 @@ export default [
     {ignores: ["node_modules/", ".venv/", "build/", "dist/", "javascript/regional.js"]},
     js.configs.recommended,
     {
-        files: ["**/*.js"],
+        files: ["**/*.js", "**/*.mjs"],
         languageOptions: {ecmaVersion: 2023, sourceType: "module"},
         linterOptions: {reportUnusedDisableDirectives: "error"},
         rules: {
@@ -38,7 +38,10 @@ export default [
             globals: {...Object.fromEntries(Object.keys(globals.browser).map((name) => [name, "off"])), atob: "readonly", btoa: "readonly"},
         },
     },
-    {files: ["javascript/tools/**/*.js", "tests/js/**/*.js", "eslint.config.js"], languageOptions: {globals: globals.node}},
+    {
+        files: ["javascript/tools/**/*.js", "tests/js/**/*.js", "tests/**/*.mjs", "eslint.config.js"],
+        languageOptions: {globals: globals.node},
+    },
     {
         files: ["lib_regional/standalone/server/static/*.js"],
         languageOptions: {sourceType: "script", globals: {...globals.browser, ...hostPage}},

@@ -20,8 +20,8 @@ from shapes import Launches  # noqa: E402
 from steps import GRIDS  # noqa: E402
 
 from lib_regional.request.settings import Settings  # noqa: E402
-from lib_regional.tensors.attention.joint import Placed, longest  # noqa: E402
-from lib_regional.tensors.attention.joint_groups import Asked, JointAttention  # noqa: E402
+from lib_regional.tensors.attention.joint.bias import Placed, longest  # noqa: E402
+from lib_regional.tensors.attention.joint.groups import Asked, JointAttention  # noqa: E402
 from lib_regional.tensors.masks.weight_maps import weight_maps  # noqa: E402
 
 HEADS, WIDTH = 24, 128

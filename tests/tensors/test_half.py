@@ -19,7 +19,7 @@ from lib_regional.engine.records.attention_record import AttentionRecord
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.settings import Settings
 from lib_regional.tensors.attention.isolation import attend_apart, border_of, conv_apart, norm_apart, parts_of
-from lib_regional.tensors.attention.joint import joint_bias
+from lib_regional.tensors.attention.joint.bias import joint_bias
 from lib_regional.tensors.attention.maps import attended, histogram_entropy, kssa_bias, marked_half, normalised, probabilities
 from lib_regional.tensors.attention.regional import Part, attend, make_recipe, split_heads
 from lib_regional.tensors.guidance.alignment import ColumnEdit, by_parts

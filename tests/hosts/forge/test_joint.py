@@ -15,7 +15,7 @@ from lib_regional.hosts.forge.network.families import JointFamily
 from lib_regional.hosts.forge.network.joint import KEPT, JointTexts
 from lib_regional.methods import open_session
 from lib_regional.request.errors import RegionalError
-from lib_regional.tensors.attention import joint_groups
+from lib_regional.tensors.attention.joint import groups
 
 FULL = {"box": [0, 0, 1, 1], "base_share": 0, "feather": 0}
 HALVES = [{"box": [0, 0, 0.5, 1], "feather": 0}, {"box": [0.5, 0, 1, 1], "feather": 0}]
@@ -196,6 +196,6 @@ def test_tokens_in_groups_give_the_picture_of_one_call_with_a_bias(webui, monkey
     regions = [{**HALVES[0], "prompt": "left"}, {**HALVES[1], "prompt": "right side", "feather": 0.3}]
     found = []
     for pays in (True, False):
-        monkeypatch.setattr(joint_groups, "groups_pay", lambda *_, pays=pays: pays)
+        monkeypatch.setattr(groups, "groups_pay", lambda *_, pays=pays: pays)
         found.append(sample(webui, ["main", "another"], regions, scale))
     torch.testing.assert_close(*found)

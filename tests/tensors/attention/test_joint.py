@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lib_regional.tensors.attention.joint import joint_bias, side_by_side
+from lib_regional.tensors.attention.joint.bias import joint_bias, side_by_side
 
 ROWS = [
     pytest.param([[(2, [0.3, 1.0, 0.0]), (3, [0.7, 0.0, 1.0])]], id="two texts"),

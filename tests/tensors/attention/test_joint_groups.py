@@ -1,4 +1,4 @@
-"""Joint attention in groups of tokens against sums over all tokens, written out from the docstring of `tensors.attention.joint`."""
+"""Joint attention in groups of tokens against sums over all tokens, written out from the docstring of `tensors.attention.joint.bias`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from shapes import Launches
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from lib_regional.tensors.attention import joint_groups
-from lib_regional.tensors.attention.joint import Placed
-from lib_regional.tensors.attention.joint_groups import JointAttention, attend_in_groups, grouped, joint_attention
+from lib_regional.tensors.attention.joint import groups
+from lib_regional.tensors.attention.joint.bias import Placed
+from lib_regional.tensors.attention.joint.groups import JointAttention, attend_in_groups, grouped, joint_attention
 
 Texts = list[tuple[int, list[float]]]
 HALVES: Texts = [(2, [1.0, 1.0, 0.0, 0.0]), (3, [0.0, 0.0, 1.0, 1.0])]
@@ -96,7 +96,7 @@ def test_one_text_everywhere_is_the_plain_attention() -> None:
 
 @pytest.mark.parametrize("pays", [True, False])
 def test_both_ways_give_the_same_and_are_made_once(pays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joint_groups, "groups_pay", lambda *_: pays)
+    monkeypatch.setattr(groups, "groups_pay", lambda *_: pays)
     torch.manual_seed(1)
     q, k, v = torch.randn(3, 1, 2, 9, 4)
     attention = JointAttention(placed([SOFT]))

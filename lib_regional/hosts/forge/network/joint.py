@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from ....engine.calls import TextShare
 from ....engine.patching import Patch, patched
 from ....request.errors import RegionalError
-from ....tensors.attention.joint import side_by_side
-from ....tensors.attention.joint_groups import JointAttention, joint_attention
+from ....tensors.attention.joint.bias import side_by_side
+from ....tensors.attention.joint.groups import JointAttention, joint_attention
 from ....tensors.device_copies import Moved
 from ..model import apart_instead, in_host
 
@@ -34,7 +34,7 @@ Shares = Sequence[Sequence[TextShare]]
 class JointTexts:
     """Contexts and attention of one generation's calls, on the network's device, made once for each set of texts and grid.
 
-    What is kept of an attention may be large (`tensors.attention.joint_groups`); the last `KEPT` are.
+    What is kept of an attention may be large (`tensors.attention.joint.groups`); the last `KEPT` are.
     """
 
     def __init__(self) -> None:

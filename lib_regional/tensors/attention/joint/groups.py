@@ -1,4 +1,4 @@
-"""Joint attention with placed texts (`tensors.attention.joint`) without a bias for most of its tokens.
+"""Joint attention with placed texts (`tensors.attention.joint.bias`) without a bias for most of its tokens.
 
 A text and the picture's tokens on which it alone acts ask the same keys, ``[text | picture | references]``, and nothing is added to their
 scores: one ordinary call for each text, which fused kernels without a mask can take. Tokens on which several texts act (soft borders, base
@@ -18,10 +18,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..device_costs import seconds
-from ..precision import in_type
-from .joint import Placed, is_plain, joint_bias, longest
-from .regional import SUPPORT
+from ...device_costs import seconds
+from ...precision import in_type
+from ..regional import SUPPORT
+from .bias import Placed, is_plain, joint_bias, longest
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]

@@ -1,4 +1,4 @@
-"""The queue with workers that do as they are told: back-pressure, tries, hanging, dying and silent workers."""
+"""The queue with workers that a test controls: back-pressure, tries, hanging, dying and silent workers."""
 
 from __future__ import annotations
 

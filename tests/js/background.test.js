@@ -14,7 +14,7 @@ test("a new layout joins the main prompt to every region's, saved ones keep what
     for (const version of [1, 2]) assert.equal(backgroundMode(R.parse(JSON.stringify({version, enabled: true, regions: [{}]}))), "apart");
 });
 
-test("the ways in which the main prompt acts are told apart and set", () => {
+test("the ways in which the main prompt acts are distinguished and set", () => {
     const state = R.emptyState();
     const shared = setBackgroundMode(state, "shared");
     assert.equal(backgroundMode(shared), "shared");

@@ -1,4 +1,4 @@
-"""A WebUI's API without a model, for the driver of batches: its pictures follow from the request, and it fails as it is told to.
+"""A WebUI's API without a model, for the driver of batches: its pictures follow from the request, and it fails where a test asks for that.
 
 ``python fake_webui.py PORT [SECONDS]`` serves until it is killed; `FakeWebui` does in a thread.
 """

@@ -85,7 +85,7 @@ def named_version(monkeypatch, **values):
     """Fact 9."""
     import sys
 
-    told = {"modules_forge": {}, "modules_forge.forge_version": values or VERSION}
-    for name, module in entries_told(told):
+    modules = {"modules_forge": {}, "modules_forge.forge_version": values or VERSION}
+    for name, module in entries_told(modules):
         monkeypatch.setitem(sys.modules, name, module)
     sys.modules["modules_forge"].forge_version = sys.modules["modules_forge.forge_version"]

@@ -8,7 +8,7 @@ and on the pass' own denoiser, and taken back when sampling ends. Row roles come
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from torch import Tensor
 
@@ -43,12 +43,9 @@ class ForgeHost(WebUIHost):
         return facts_of_model(self._model)
 
     @contextmanager
-    def _texts(self, loras: Sequence[LoraTag]) -> Iterator[None]:
+    def _on_texts(self, loras: Sequence[LoraTag]) -> Iterator[None]:
         with references_kept(loaded_model()), on_texts(loaded_model(), loras):
             yield
-
-    def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
-        return self._texts(loras)
 
     def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
         """See `ports.Host.loras`."""

@@ -105,12 +105,9 @@ def refuse_unserved(hooks: Hooks, unet: nn.Module) -> None:
     if not missing:
         return
     method = f'The method "{hooks.method}"' if hooks.method else "This method"
-    why = (
-        "which models like Flux do not have"
-        if kind == "joint"
-        else f"which Regional does not reach in this family of models. {apart_instead()}"
-    )
-    raise RegionalError(f"{method} cannot work with {name}{in_host()}: it needs {' and '.join(missing)}, {why}.".replace("..", "."))
+    why = "which models like Flux do not have" if kind == "joint" else "which Regional does not reach in this family of models"
+    instead = "" if kind == "joint" else f" {apart_instead()}"
+    raise RegionalError(f"{method} cannot work with {name}{in_host()}: it needs {' and '.join(missing)}, {why}.{instead}")
 
 
 def apart_instead() -> str:

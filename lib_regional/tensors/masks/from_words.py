@@ -34,7 +34,7 @@ def word_masks(maps: Sequence[Tensor], affinity: Tensor | None, thresholds: Sequ
 def word_levels(maps: Tensor, affinity: Tensor | None) -> Tensor:
     """Maps (R, h, w) -> (R, 2h, 2w), each stretched to 0..1.
 
-    A word's attention is strong at telling places of its object and weak at others; every cell takes the mean of the cells that its
+    A word's attention is strong at marked places of its object and weak at others; every cell takes the mean of the cells that its
     self-attention goes to, which are of the same object: ``m' = A m`` (as training-free segmentation by diffusion models does). On the
     small model this raised the overlap with the outlines of single objects from 0.57 to 0.75 (docs/masks.md).
     """

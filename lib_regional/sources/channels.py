@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import colorsys
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,20 +14,17 @@ from PIL import Image
 from ..request.errors import RegionalError
 from ..request.layout.mask_codecs import PNG_PREFIX
 from ..request.layout.regions import MAX_REGIONS
+from .colours import RGB, is_colour, main_colours, owners, palette_index, solid_colours
 from .picture import open_drawn
 
 Bytes = NDArray[np.uint8]
-RGB = tuple[int, int, int]
 
 LONGEST_SIDE = 512
 _ENOUGH = 6000
-_LOOKED_AT = 1024
-_LEAST_SHARE = 0.0003
+_LOOKED_AT = 2048
 _FAINT = 8
-_ALIKE = 40
-_PALETTE_REACH = 14
-_GREY = 24
 _PALETTE_SIZE = 360
+_OPAQUE = {"1": "L", "L": "L", "RGB": "RGB"}
 
 
 @dataclass(frozen=True)
@@ -49,20 +45,12 @@ class FoundMask:
         return _url(_png(Image.fromarray(self.mask))) if self.exact else mask_url(self.mask)
 
 
-def palette_colour(index: int) -> RGB:
-    """Colour ``index`` of Regional Prompter's palette: hues 0, 180, 90, 270, 45, 135 … at half saturation and value."""
-    level = 1 << (max(1, index).bit_length() - 1)
-    hue = (index - level + 0.5) / level if index else 0.0
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.5, 0.5)
-    return round(red * 255 + 0.01), round(green * 255 + 0.01), round(blue * 255 + 0.01)
-
-
 def grey_mask(picture: Image.Image) -> list[FoundMask]:
     """Brightness times opacity, greys kept; opacity alone where all that is visible has one brightness.
 
     Raises RegionalError for a picture that is black all over.
     """
-    rgba = np.asarray(_small(picture.convert("RGBA")), np.float32)
+    rgba = _small_rgba(picture)
     bright, opacity = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32), rgba[..., 3]
     visible = bright[opacity > _FAINT]
     says_nothing = opacity.min() < opacity.max() and (visible.size == 0 or np.ptp(visible) <= _FAINT)
@@ -77,7 +65,7 @@ def channel_masks(picture: Image.Image) -> list[FoundMask]:
 
     Raises RegionalError where all are empty.
     """
-    rgba = np.asarray(_small(picture.convert("RGBA")), np.float32)
+    rgba = _small_rgba(picture)
     planes = np.rint(rgba[..., :3] * rgba[..., 3:] / 255).astype(np.uint8)
     least = max(_FAINT, int(planes.max()) // _FAINT)
     found = [FoundMask(planes[..., at], name) for at, name in enumerate(("red", "green", "blue")) if planes[..., at].max() > least]
@@ -93,19 +81,30 @@ def colour_masks(picture: Image.Image, fill_lowest: bool = False) -> list[FoundM
     order. ``fill_lowest`` assigns the pixels of no region to the first one, as Regional Prompter does without a base.
     Raises RegionalError for a picture without colours.
     """
-    pixels = np.asarray(_shrunk(picture.convert("RGBA"), _LOOKED_AT * 2, Image.Resampling.NEAREST))
-    rgb, seen = pixels[..., :3].astype(np.int32), pixels[..., 3] > 127
-    colours = _main_colours(rgb[seen])
-    if not any(map(_is_colour, colours)):
+    small = _shrunk(picture, _LOOKED_AT, Image.Resampling.NEAREST)
+    rgba = np.ascontiguousarray(small.convert("RGBA"))
+    packed, seen = rgba.view(">u4")[..., 0] >> 8, rgba[..., 3] > 127
+    values, counts = np.unique(packed if seen.all() else packed[seen], return_counts=True)
+    colours = main_colours(values, counts)
+    if not any(map(is_colour, colours)):
         raise RegionalError("The picture has no colours, only greys: load it as the mask of one region.")
-    colours = _solid(rgb, colours)
-    owner = np.where(seen, _nearest(rgb, colours), -1)
-    masks = [FoundMask((owner == at).astype(np.uint8) * 255, _hex(colour), _palette_index(colour)) for at, colour in enumerate(colours)]
-    chosen = _ordered([(mask, colour) for mask, colour in zip(masks, colours, strict=True) if _is_colour(colour)])
-    if fill_lowest:
-        rest = ~np.any([mask.mask > 0 for mask in chosen], axis=0)
-        chosen[0] = FoundMask(np.where(rest, 255, chosen[0].mask).astype(np.uint8), chosen[0].name, chosen[0].palette)
-    return [FoundMask(reduced(mask.mask), mask.name, mask.palette) for mask in chosen[:MAX_REGIONS]]
+    known = values if seen.all() else np.unique(packed)
+    colours = solid_colours(packed, known, colours)
+    owner = np.where(seen, owners(packed, known, colours), np.int16(-1))
+    chosen = _ordered(owner, colours)
+    if len(chosen) > MAX_REGIONS:
+        raise RegionalError(f"The picture has {len(chosen)} colours, as a photograph has: at most {MAX_REGIONS} can be regions.")
+    return [
+        FoundMask(reduced(area.astype(np.uint8) * 255), "#{:02x}{:02x}{:02x}".format(*colours[at]), palette_index(colours[at]))
+        for at, area in _areas(owner, chosen, fill_lowest)
+    ]
+
+
+def _areas(owner: NDArray[np.int16], chosen: Sequence[int], fill_lowest: bool) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """(position of a colour, its pixels (h, w)), one after the other: all of them at once would be gigabytes."""
+    for at in chosen:
+        area = owner == at
+        yield at, area | ~np.isin(owner, chosen) if fill_lowest and at == chosen[0] else area
 
 
 def palette_masks(text: str, fill_lowest: bool = True) -> list[tuple[int, str]]:
@@ -117,86 +116,15 @@ def palette_masks(text: str, fill_lowest: bool = True) -> list[tuple[int, str]]:
     return [(mask.palette if mask.palette >= 0 else _PALETTE_SIZE + at, mask.url) for at, mask in enumerate(found)]
 
 
-# ---------------------------------------------------------------- colours
-
-
-def _main_colours(pixels: NDArray[np.int32]) -> list[RGB]:
-    """Colours of pixels (n, 3) that fill a noticeable share, the commonest first; what is nearly like a commoner one joins it."""
-    packed = (pixels[:, 0] << 16) | (pixels[:, 1] << 8) | pixels[:, 2]
-    values, counts = np.unique(packed, return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:4096]
-    kept: list[RGB] = []
-    shares: list[float] = []
-    for value, number in zip(values[order].tolist(), counts[order].tolist(), strict=True):
-        colour = (value >> 16, value >> 8 & 255, value & 255)
-        near = next((at for at, other in enumerate(kept) if _distance(colour, other) < _reach(colour, other)), None)
-        if near is None:
-            kept.append(colour)
-            shares.append(number)
-        else:
-            shares[near] += number
-    least = _LEAST_SHARE * max(1, len(pixels))
-    return [colour for colour, share in zip(kept, shares, strict=True) if share >= least]
-
-
-def _solid(rgb: NDArray[np.int32], colours: list[RGB]) -> list[RGB]:
-    """The colours that fill areas; those that are but the soft or noisy borders of others vanish when two pixels are taken off."""
-    owner = _nearest(rgb, colours)
-    areas = [(owner == at) for at in range(len(colours))]
-    kept = [colour for colour, area in zip(colours, areas, strict=True) if _eroded(area).sum() > 0.1 * area.sum()]
-    return kept if any(map(_is_colour, kept)) else colours
-
-
-def _eroded(area: NDArray[np.bool_], radius: int = 2) -> NDArray[np.bool_]:
-    """Erosion by ``radius`` pixels; the picture's own border is kept."""
-    for axis in (0, 1):
-        width = [(radius, radius) if each == axis else (0, 0) for each in (0, 1)]
-        padded = np.pad(area, width, constant_values=True)
-        size = area.shape[axis]
-        area = np.logical_and.reduce([padded.take(range(at, at + size), axis) for at in range(2 * radius + 1)])
-    return area
-
-
-def _reach(one: RGB, other: RGB) -> float:
-    """The distance below which two colours count as one, smaller for two colours of the palette."""
-    both = _palette_index(one), _palette_index(other)
-    return 1.0 if min(both) >= 0 and both[0] != both[1] else _ALIKE
-
-
-def _distance(one: RGB, other: RGB) -> float:
-    return float(sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5)
-
-
-def _is_colour(colour: RGB) -> bool:
-    return max(colour) - min(colour) >= _GREY
-
-
-def _hex(colour: RGB) -> str:
-    return "#" + "".join(f"{value:02x}" for value in colour)
-
-
-def _palette_index(colour: RGB) -> int:
-    """Number of the nearest of the palette's first 32 colours, -1 where none is near."""
-    distance, index = min((_distance(colour, palette_colour(at)), at) for at in range(32))
-    return index if distance <= _PALETTE_REACH / 2 else -1
-
-
-def _nearest(rgb: NDArray[np.int32], colours: Sequence[RGB]) -> NDArray[np.int64]:
-    """(h, w, 3) -> (h, w): position of the nearest colour."""
-    best = np.full(rgb.shape[:2], np.iinfo(np.int32).max, np.int64)
-    owner = np.zeros(rgb.shape[:2], np.int64)
-    for at, colour in enumerate(colours):
-        distance = ((rgb - np.array(colour)) ** 2).sum(-1)
-        owner[distance < best] = at
-        best = np.minimum(best, distance)
-    return owner
-
-
-def _ordered(found: Sequence[tuple[FoundMask, RGB]]) -> list[FoundMask]:
-    masks = [mask for mask, _ in found]
-    if all(mask.palette >= 0 for mask in masks):
-        return sorted(masks, key=lambda mask: mask.palette)
-    return sorted(masks, key=lambda mask: int(mask.mask.argmax()))
+def _ordered(owner: NDArray[np.int16], colours: Sequence[RGB]) -> list[int]:
+    """Positions of the colours that are no greys: in the palette's order where all are of it, else in the order of their first pixels."""
+    chosen = [at for at, colour in enumerate(colours) if is_colour(colour)]
+    palette = {at: palette_index(colours[at]) for at in chosen}
+    if all(number >= 0 for number in palette.values()):
+        return sorted(chosen, key=lambda at: palette[at])
+    there, pixels = np.unique(owner, return_index=True)
+    first = dict(zip(there.tolist(), pixels.tolist(), strict=True))
+    return sorted(chosen, key=lambda at: first.get(at, 0))
 
 
 # ---------------------------------------------------------------- sizes and text
@@ -209,6 +137,13 @@ def _shrunk(picture: Image.Image, longest: int, how: Image.Resampling) -> Image.
 
 def _small(picture: Image.Image) -> Image.Image:
     return _shrunk(picture, LONGEST_SIDE, Image.Resampling.BOX)
+
+
+def _small_rgba(picture: Image.Image) -> NDArray[np.float32]:
+    """(h, w, 4) with a longest side of at most `LONGEST_SIDE`; opaque pictures are reduced before they have four channels."""
+    mode = _OPAQUE.get(picture.mode, "RGBA") if "transparency" not in picture.info else "RGBA"
+    small = _small(picture if picture.mode == mode else picture.convert(mode))
+    return np.asarray(small.convert("RGBA"), np.float32)
 
 
 def reduced(mask: Bytes) -> Bytes:

@@ -19,7 +19,7 @@ _KINDS = "PNG, JPEG, WebP, BMP and TIFF work"
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF")
 """Accepted formats: others start programs (EPS) or are no photographs or drawings."""
 
-_USER_COMMENT, _EXIF = 0x9286, 0x8769
+_USER_COMMENT, _EXIF, _ORIENTATION = 0x9286, 0x8769, 0x0112
 
 
 def open_picture(text: str, field: str = "picture") -> Image.Image:
@@ -47,8 +47,10 @@ def open_drawn(text: str, field: str = "picture") -> Image.Image:
 
 
 def upright(picture: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF says; one whose EXIF cannot be read stays as it is."""
+    """The picture turned as its EXIF says; one whose EXIF says nothing, or cannot be read, stays as it is."""
     try:
+        if picture.getexif().get(_ORIENTATION, 1) == 1:
+            return picture
         return ImageOps.exif_transpose(picture) or picture
     except DAMAGED:
         return picture

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import ImageColor
 
 from ..request.errors import Problem, raise_any, shown
+from .sampling.noise import SOURCES
 
 logger = logging.getLogger("regional.standalone")
 
@@ -77,7 +78,7 @@ DEFAULTS: dict[str, OptionInfo] = {
     "initial_noise_multiplier": OptionInfo(1.0, "Noise multiplier for img2img", limits=(0, 1.5)),
     "CLIP_stop_at_last_layers": OptionInfo(1, "Clip skip", limits=(1, 12)),
     "live_previews_enable": OptionInfo(True, "Show live previews of the created image"),
-    "randn_source": OptionInfo("CPU", "Random number generator source", choices=("CPU",)),
+    "randn_source": OptionInfo("CPU", "Random number generator source", choices=tuple(SOURCES)),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lib_regional.request.errors import RegionalError
-from lib_regional.sources import channels
+from lib_regional.sources import channels, colours
 from lib_regional.sources.picture import infotext_of, open_picture
 from lib_regional.tensors.masks.decoding import decode_mask
 
@@ -30,7 +30,7 @@ def halves(left, right, size=(64, 32)) -> Image.Image:
 
 
 def test_palette_is_regional_prompters():
-    assert ["#" + "".join(f"{value:02x}" for value in channels.palette_colour(at)) for at in range(10)] == PALETTE
+    assert ["#" + "".join(f"{value:02x}" for value in colours.palette_colour(at)) for at in range(10)] == PALETTE
 
 
 def test_palette_colours_keep_their_order_wherever_they_lie():

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from ...request.layout.mask_codecs import PNG_PREFIX
 from ...request.methods.specs import METHODS
-from ...sources.channels import palette_colour
+from ...sources.colours import palette_colour
 from ..jobs.requests import SCRIPT
 from ..layouts.boxes import BoxLayout
 

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from ...engine.calls import Conditioning, ContextSchedule
-from ...engine.capabilities import GuidanceModel, ModelFacts
+from ...engine.capabilities import GuidanceModel, ModelFacts, Noise
 from ...engine.hooks import Hooks
 from ...request.errors import RegionalError
 from ...request.prompt.lora_tags import LoraTag
 from ...sources.clipseg import named_clipseg
 from ...tensors.guidance.tokens import Token
+from ...tensors.latents.noise import seeded_noise
 from ...tensors.lora.deltas import NetworkDeltas
 from ..webui_family.progress import announce
 from .network import UNetInstaller
@@ -31,9 +32,13 @@ class DiffusersHost:
     name = "diffusers"
 
     def __init__(self, model: Any, p: Any = None) -> None:
-        """``p.model_calls``, where given, maps steps to calls of the model: prompt schedules count calls."""
+        """``p.model_calls``, where given, maps steps to calls of the model: prompt schedules count calls.
+
+        ``p.seed_noise``, where given, draws the initial noise of a seed; else PyTorch's CPU generator does.
+        """
         self._model = model
         self._calls = getattr(p, "model_calls", lambda steps, hires: steps)
+        self._seed_noise: Noise = getattr(p, "seed_noise", seeded_noise)
 
     @property
     def facts(self) -> ModelFacts:
@@ -55,6 +60,10 @@ class DiffusersHost:
         with self._store().on_texts(loras) if loras else nullcontext():
             schedules = self._model.encode_schedules(list(texts), calls, negative=negative, size=size)
         return [tuple((end, Conditioning(cond.crossattn, cond.vector)) for end, cond in schedule) for schedule in schedules]
+
+    def noise(self, shape: Sequence[int], seed: int) -> Tensor:
+        """See `capabilities.SeedingHost`."""
+        return self._seed_noise(tuple(shape), seed)
 
     def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
         """See `ports.Host.loras`."""

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ..faults import RequestError
 from ..model.stable_diffusion import CELL
-from ..sampling.noise import ImageNoise
 from . import pictures
 from .processing import StableDiffusionProcessing
 
@@ -131,7 +130,8 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         kept: Tensor = latent * self.mask
         if self.inpainting_fill == LATENT_NOTHING:
             return kept
-        filled: Tensor = kept + ImageNoise(latent.shape[1:], self.seeds).next().to(latent) * self.nmask
+        noise = torch.stack([self.seed_noise(latent.shape[1:], seed) for seed in self.seeds])
+        filled: Tensor = kept + noise.to(latent) * self.nmask
         return filled
 
     def sample(

@@ -204,7 +204,11 @@ class StableDiffusionProcessing:
 
     def noise_for(self, shape: Sequence[int]) -> ImageNoise:
         """Noise of the batch's seeds from the start; ``shape`` is (C, H, W) in cells."""
-        return ImageNoise(shape, self.seeds, self.subseeds, self.subseed_strength)
+        return ImageNoise(shape, self.seeds, self.subseeds, self.subseed_strength, self.host.options.randn_source)
+
+    def seed_noise(self, shape: Sequence[int], seed: int) -> Tensor:
+        """The initial noise (C, H, W) of a picture of ``seed`` without variation."""
+        return ImageNoise(shape, [seed], source=self.host.options.randn_source).next()[0]
 
     def parse_extra_network_prompts(self) -> None:
         """Take ``<…:…>`` tags out of the prompts."""

@@ -107,7 +107,7 @@ def _names(networks: Any) -> list[tuple[str, list[Any]]]:
 def restart(p: Any) -> Callable[[], None]:
     """To be called before ``p`` samples; returns what makes it ready to sample once more from the same noise."""
     drawn = p.rng
-    names = ("shape", "seeds", "subseeds", "subseed_strength", "seed_resize_from_h", "seed_resize_from_w")
+    names = ("shape", "seeds", "subseeds", "subseed_strength", "seed_resize_from_h", "seed_resize_from_w", "source")
     given = {name: getattr(drawn, name) for name in names if hasattr(drawn, name)}
 
     def again() -> None:

@@ -76,6 +76,9 @@ PASTED: dict[str, tuple[str, type]] = {
 }
 """Infotext key -> field of the request and its type."""
 
+PASTED_OPTIONS: dict[str, tuple[str, type]] = {"Clip skip": ("CLIP_stop_at_last_layers", int), "RNG": ("randn_source", str)}
+"""Infotext key -> option that it overrides and its type."""
+
 
 def paste_infotext(request: BaseModel, runner: ScriptRunner) -> dict[int, Any]:
     """Set what the request left open from its ``infotext``; returns the scripts' arguments it contains, by position."""
@@ -89,6 +92,8 @@ def paste_infotext(request: BaseModel, runner: ScriptRunner) -> dict[int, Any]:
             setattr(request, name, _converted(key, params[key], kind))
     if "enable_hr" in type(request).model_fields and "enable_hr" not in given and _speaks_of_hires(params):
         request.enable_hr = True  # type: ignore[attr-defined]
+    options = {name: _converted(key, params[key], kind) for key, (name, kind) in PASTED_OPTIONS.items() if key in params}
+    request.override_settings = {**options, **(request.override_settings or {})}  # type: ignore[attr-defined]
     places = {id(component): index for index, component in enumerate(runner.inputs) if component is not None}
     values = paste_values(runner.infotext_fields, params)
     return {places[id(component)]: _plain(component, value) for component, value in values if id(component) in places}

@@ -6,6 +6,7 @@
     python run.py test [--fast] [pytest arguments]
     python run.py test --matrix [a1111] [forge]
     python run.py fuzz [--cases N] [--seed S] [--state FILE]
+    python run.py soak [--generations N] [--seed S] [--state FILE]
 
 The first start makes a virtual environment in ``.venv`` beside this file and lets pip install the pinned packages of
 ``requirements/`` into it; later starts find it complete and take seconds. Then a module runs with them:
@@ -16,6 +17,7 @@ The first start makes a virtual environment in ``.venv`` beside this file and le
     test --fast      tests.checks              the same for what needs no host and no browser, in less than a minute
     test ARGUMENTS   tests.checks              pytest alone
     fuzz             tests.fuzz                changed inputs of every kind, and a table of what came of them
+    soak             tests.soak                generations of every kind, and a table of what they leave behind
     test --matrix    tests.matrix              the tests that need no standalone host, with the pins of AUTOMATIC1111 and of Forge
 
 This file uses the standard library only, and no syntax that older Pythons lack: it has to be able to say that they are old.
@@ -75,7 +77,7 @@ def batch(name: str, rest: Sequence[str], torch_index: str | None) -> int:
     return run_child([str(VENV.python), "-m", "lib_regional.batch", name, *rest], offline(PYTHONPATH=path), os.getcwd())
 
 
-def fuzz(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
+def long_test(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
     """A test of any length, with the arguments of its own."""
     VENV.ensure(["standalone", "test"], arguments.torch_index)
     return run_child([str(VENV.python), "-m", f"tests.{arguments.command}", *rest], offline(OMP_NUM_THREADS="1"))
@@ -90,7 +92,7 @@ def port(text: str) -> int:
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(prog="run.py", description="Start Regional's demo, its batches or its tests.", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", metavar="demo|batch|benchmark|test|fuzz")
+    commands = parser.add_subparsers(dest="command", metavar="demo|batch|benchmark|test|fuzz|soak")
     demo_parser = commands.add_parser("demo", help="the page and the API on 127.0.0.1, with the small model", allow_abbrev=False)
     demo_parser.add_argument("--port", type=port, help="the port to serve on")
     demo_parser.add_argument("--no-browser", action="store_true", help="do not open the page")
@@ -105,8 +107,11 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         commands.add_parser("batch", help="the pictures of a table of layouts, by many workers", add_help=False, allow_abbrev=False),
         commands.add_parser("benchmark", help="a benchmark of layouts", add_help=False, allow_abbrev=False),
     ]
-    fuzz_parser = commands.add_parser("fuzz", help="changed inputs of every kind (--cases N)", add_help=False, allow_abbrev=False)
-    for each in (demo_parser, test_parser, *batches, fuzz_parser):
+    long_tests = [
+        commands.add_parser("fuzz", help="changed inputs of every kind (--cases N)", add_help=False, allow_abbrev=False),
+        commands.add_parser("soak", help="generations of every kind (--generations N)", add_help=False, allow_abbrev=False),
+    ]
+    for each in (demo_parser, test_parser, *batches, *long_tests):
         each.add_argument("--torch-index", metavar="ADDRESS", help="a pip index with another build of torch; remakes .venv")
     known, rest = parser.parse_known_args(arguments)
     if not known.command:
@@ -122,8 +127,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if known.command in ("batch", "benchmark"):
             return batch(known.command, rest, known.torch_index)
-        if known.command == "fuzz":
-            return fuzz(known, rest)
+        if known.command in ("fuzz", "soak"):
+            return long_test(known, rest)
         return demo(known) if known.command == "demo" else test(known, rest)
     except SetupError as error:
         print("\n" + str(error), file=sys.stderr)

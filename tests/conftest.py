@@ -32,6 +32,7 @@ MARKED = {
     "fidelity": "slow",
     "methods/test_thirty_lines.py": "slow",
     "request/test_one_declaration.py": "slow",
+    "soak": "slow",
     "standalone": "slow",
     "test_imports.py": "slow",
     "test_setup.py": "slow",

@@ -1,0 +1,52 @@
+"""``python run.py soak --generations N [--seed S] [--state FILE]``: generations of all kinds, and what they leave behind.
+
+The standalone host runs in this process with the small model. Prints a table now and then and at the end; 1 where a plain or disabled
+picture changed, a status was another, a hook stayed, or memory grew by more than 5 % after the warm-up. With ``--state`` a run that was
+stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib_regional.standalone.server.app import serve
+from tests.soak.runner import Found, Soak
+
+SAVED_EVERY, SHOWN_EVERY = 50, 500
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the generations; 1 where something was left behind."""
+    parser = argparse.ArgumentParser(prog="run.py soak", description="Generations of all kinds, and what they leave behind.")
+    parser.add_argument("--generations", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=18)
+    parser.add_argument("--state", type=Path, help="a file to go on from")
+    options = parser.parse_args(arguments)
+    warnings.simplefilter("ignore")
+    for name in ("regional", "lib_regional", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the failures are meant
+    found, first = Found.restored(options.state, options.seed) if options.state and options.state.is_file() else (Found(), 0)
+    with tempfile.TemporaryDirectory() as folder, serve(output=Path(folder)) as served:
+        soak = Soak(served, options.seed, found)
+        for number in range(first, options.generations):
+            soak.one(number)
+            if options.state and number % SAVED_EVERY == SAVED_EVERY - 1:
+                found.save(options.state, options.seed, number + 1)
+            if number % SHOWN_EVERY == SHOWN_EVERY - 1:
+                print(found.table(), *found.verdict()[:20], sep="\n", flush=True)
+    if options.state:
+        found.save(options.state, options.seed, max(first, options.generations))
+    print(found.table(), *found.verdict(), sep="\n")
+    return 1 if found.verdict() else 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    sys.exit(main(sys.argv[1:]))

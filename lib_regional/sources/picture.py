@@ -22,6 +22,11 @@ _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF")
 _USER_COMMENT, _EXIF, _ORIENTATION = 0x9286, 0x8769, 0x0112
 
 
+_FULL = 65535
+_EIGHT_BITS = np.rint(np.arange(_FULL + 1) * 255 / _FULL).astype(np.uint8)
+"""Level of 16 bits -> level of 8."""
+
+
 def open_picture(text: str, field: str = "picture") -> Image.Image:
     """A data URL or bare base64 -> the decoded picture.
 
@@ -60,10 +65,13 @@ def eight_bits(picture: Image.Image) -> Image.Image:
     """Greys of 16 or 32 bits, or floats (0 to 1, or any range), scaled to 8 bits; other pictures stay as they are."""
     if not picture.mode.startswith(("I", "F")):
         return picture
+    whole = np.asarray(picture)
+    if picture.mode.startswith("I") and whole.max(initial=0) <= _FULL:
+        return Image.fromarray(_EIGHT_BITS[whole.clip(0)])
     with np.errstate(invalid="ignore"):
-        levels = np.nan_to_num(np.asarray(picture).astype(np.float64), posinf=0, neginf=0)
+        levels = np.nan_to_num(whole.astype(np.float64), posinf=0, neginf=0)
     highest = float(levels.max(initial=0))
-    full = 65535.0 if picture.mode.startswith("I") else 1.0 if highest <= 1 else 255.0
+    full = float(_FULL) if picture.mode.startswith("I") else 1.0 if highest <= 1 else 255.0
     scaled = np.rint(levels.clip(0) * 255 / max(full, highest))
     return Image.fromarray(scaled.astype(np.uint8))
 

@@ -13,8 +13,6 @@ from lib_regional.request.errors import RegionalError
 from tests.fuzz.targets import Make, Read, groups
 
 SLOWEST, LARGEST = 1.0, 200 * 2**20
-SLOWEST_PICTURE = 5.0
-"""A changed file may say that it has megapixels, all of which are decoded and searched for colours."""
 STATUS = Path("/proc/self/status")
 
 
@@ -70,7 +68,7 @@ class Fuzzer:
             fault = f"{type(error).__name__}: {error}"
         taken, peak = time.process_time() - start, memory("VmHWM")
         found.slowest[name] = max(found.slowest.get(name, 0.0), taken)
-        if taken > (SLOWEST_PICTURE if name in ("masks", "routes") else SLOWEST):
+        if taken > SLOWEST:
             fault = fault or f"{taken:.2f} s"
         if peak > highest and peak - size > LARGEST:
             fault = fault or f"{(peak - size) / 2**20:.0f} MB"

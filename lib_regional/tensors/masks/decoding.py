@@ -138,8 +138,9 @@ def _luminance(picture: Image.Image) -> Levels:
     """(rows, W): luminance times alpha; 16-bit greys are unchanged."""
     if picture.mode.startswith("I"):
         return np.asarray(picture).clip(0, 65535).astype(np.uint16)
-    if picture.mode in ("1", "L") and "transparency" not in picture.info:
+    if picture.mode in ("1", "L", "RGB") and "transparency" not in picture.info:
         return np.asarray(picture.convert("L"))
-    rgba = picture.convert("RGBA")
-    grey, alpha = np.asarray(rgba.convert("RGB").convert("L"), np.uint16), np.asarray(rgba.getchannel("A"), np.uint16)
-    return ((grey * alpha + 127) // 255).astype(np.uint8)
+    rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+    product = Image.new("L", rgba.size)
+    product.paste(rgba.convert("L"), mask=rgba.getchannel("A"))  # over black, rounded
+    return np.asarray(product)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from lib_regional.standalone.server.app import Served
 from tests.fuzz.runner import memory
-from tests.soak.kinds import KINDS, Request
+from tests.soak.kinds import FIXED, KINDS, Request
 
 WARM_UP, MOST_GROWTH, FEWEST = 0.3, 1.05, 200
 PATIENCE = 600
@@ -81,9 +81,10 @@ class Soak:
     """The requests of one seed. Request ``number`` is the same whichever came before it."""
 
     def __init__(self, served: Served, seed: int, found: Found | None = None) -> None:
-        self._place, self._model = urlsplit(served.url).netloc, served.host.model
-        self._seed, self._before = seed, traces(served.host)
-        self._host = served.host
+        self._place, self._host, self._model = urlsplit(served.url).netloc, served.host, served.host.model
+        self._seed = seed
+        self._post("txt2img", {**FIXED, "steps": 1})  # waits for what is still running, and for what the first generation makes once
+        self._before = traces(self._host)
         self._names = [name for name, (share, _) in KINDS.items() for _ in range(share)]
         self.found = found or Found()
         self.found.sizes.append([])

@@ -21,7 +21,7 @@ Bytes = NDArray[np.uint8]
 
 LONGEST_SIDE = 512
 _ENOUGH = 6000
-_LOOKED_AT = 2048
+_LOOKED_AT = 1536
 _FAINT = 8
 _PALETTE_SIZE = 360
 _OPAQUE = {"1": "L", "L": "L", "RGB": "RGB"}

@@ -14,7 +14,7 @@ from PIL import Image
 from ..request.errors import RegionalError
 from ..request.layout.mask_codecs import PNG_PREFIX
 from ..request.layout.regions import MAX_REGIONS
-from .colours import RGB, is_colour, main_colours, owners, palette_index, solid_colours
+from .colours import RGB, Packed, is_colour, main_colours, owners, palette_index, solid_colours
 from .picture import open_drawn
 
 Bytes = NDArray[np.uint8]
@@ -83,7 +83,8 @@ def colour_masks(picture: Image.Image, fill_lowest: bool = False) -> list[FoundM
     """
     small = _shrunk(picture, _LOOKED_AT, Image.Resampling.NEAREST)
     rgba = np.ascontiguousarray(small.convert("RGBA"))
-    packed, seen = rgba.view(">u4")[..., 0] >> 8, rgba[..., 3] > 127
+    packed: Packed = (rgba.view(">u4")[..., 0] >> 8).astype(np.uint32, copy=False)
+    seen = rgba[..., 3] > 127
     values, counts = np.unique(packed if seen.all() else packed[seen], return_counts=True)
     colours = main_colours(values, counts)
     if not any(map(is_colour, colours)):
@@ -95,7 +96,9 @@ def colour_masks(picture: Image.Image, fill_lowest: bool = False) -> list[FoundM
     if len(chosen) > MAX_REGIONS:
         raise RegionalError(f"The picture has {len(chosen)} colours, as a photograph has: at most {MAX_REGIONS} can be regions.")
     return [
-        FoundMask(reduced(area.astype(np.uint8) * 255), "#{:02x}{:02x}{:02x}".format(*colours[at]), palette_index(colours[at]))
+        FoundMask(
+            reduced(np.where(area, np.uint8(255), np.uint8(0))), "#{:02x}{:02x}{:02x}".format(*colours[at]), palette_index(colours[at])
+        )
         for at, area in _areas(owner, chosen, fill_lowest)
     ]
 

@@ -124,7 +124,8 @@ def _all_within(true: NDArray[np.bool_], radius: int, count: int, axis: int) -> 
 
 def _unpacked(values: Packed) -> NDArray[np.int32]:
     """(n,) -> (n, 3)."""
-    return np.stack([values >> 16, values >> 8 & 255, values & 255], -1).astype(np.int32)
+    channels: NDArray[np.int32] = np.stack([values >> 16, values >> 8 & 255, values & 255], -1).astype(np.int32)
+    return channels
 
 
 def _rgb(colour: NDArray[np.int32]) -> RGB:

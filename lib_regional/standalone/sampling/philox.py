@@ -55,4 +55,5 @@ def encrypted(counter: Sequence[Words], key: NDArray[np.uint64]) -> tuple[Words,
 def _normal(first: Words, second: Words) -> NDArray[np.float32]:
     """Two words (n,) -> one normal number (n,), the sine's of the pair, as CUDA takes them: the middle of each of 2^32 intervals."""
     radius = np.sqrt(-2 * np.log(first * _UNIT + _UNIT / 2))
-    return (radius * np.sin(second * _TURN + _TURN / 2)).astype(np.float32)
+    noise: NDArray[np.float32] = (radius * np.sin(second * _TURN + _TURN / 2)).astype(np.float32)
+    return noise

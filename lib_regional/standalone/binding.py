@@ -35,6 +35,10 @@ _last: list[BoundHost] = []
 _here: ContextVar[BoundHost | None] = ContextVar("regional_bound_host", default=None)
 
 
+class NoHostError(RuntimeError, AttributeError):
+    """There is no bound host, and so the ``modules`` package has no options, state or model: for ``getattr`` they are missing."""
+
+
 def bind(host: BoundHost) -> None:
     """Make ``modules.shared`` and its siblings return this host's model, options, state and scripts."""
     _last[:] = [host]
@@ -42,10 +46,10 @@ def bind(host: BoundHost) -> None:
 
 
 def current() -> BoundHost:
-    """The bound host; RuntimeError when there is none."""
+    """The bound host. Raises `NoHostError` when there is none."""
     host = _here.get() or next(iter(_last), None)
     if host is None:
-        raise RuntimeError("The standalone host has not been started: call lib_regional.standalone.server.app.create() first.")
+        raise NoHostError("The standalone host has not been started: call lib_regional.standalone.server.app.create() first.")
     return host
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 from lib_regional.standalone import binding
 from lib_regional.standalone.scripts.script import Script
 from lib_regional.standalone.server.app import create, default_scripts
+from lib_regional.webui import options
 from tests.standalone.conftest import written
 
 REQUEST = {"prompt": "a circle<lora:x:1>", "width": 64, "height": 64, "steps": 2, "seed": 1}
@@ -282,6 +284,17 @@ def test_two_hosts_in_one_process_answer_with_their_own_state(model, tmp_path):
         assert list(host.output.rglob("*.png")), "saved in the folder of the host that was asked"
     binding.unbind(apps[1][1])
     assert clients[0].get("/who").json()["steps"] == "first", "whichever was made or unbound last"
+
+
+def test_after_the_last_host_its_options_are_missing_and_the_defaults_are_read(host):
+    binding.unbind(host)
+    try:
+        with pytest.raises(binding.NoHostError, match="has not been started"):
+            binding.current()
+        assert not hasattr(importlib.import_module("modules.shared"), "opts")
+        assert options.chosen(options.INFOTEXT) == options.DEFAULTS[options.INFOTEXT]
+    finally:
+        binding.bind(host)
 
 
 def test_the_extensions_own_entry_is_loaded(model):

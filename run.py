@@ -72,7 +72,8 @@ def test(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def batch(name: str, rest: Sequence[str], torch_index: str | None) -> int:
     """A batch or a benchmark, in the folder that this was started in: its files are named from there."""
-    VENV.ensure(["standalone", "batch"], torch_index)
+    asks = {"-h", "--help"} & set(rest)  # what it can do is answered without its packages
+    VENV.ensure(["standalone"] if asks else ["standalone", "batch"], torch_index)
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return run_child([str(VENV.python), "-m", "lib_regional.batch", name, *rest], offline(PYTHONPATH=path), os.getcwd())
 

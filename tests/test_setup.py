@@ -304,11 +304,13 @@ def test_batches_take_their_own_options_in_the_folder_of_the_caller(monkeypatch:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run.VENV, "ensure", lambda extras, index=None: wanted.append((extras, index)))
     monkeypatch.setattr(run, "run_child", lambda command, environment, folder: seen.append((command[1:], environment, folder)) or 3)
-    arguments = ["jobs.csv", "--out", "there", "--webui-url", "http://a:1", "--help", "--threads", "2"]
+    arguments = ["jobs.csv", "--out", "there", "--webui-url", "http://a:1", "--threads", "2"]
     assert run.main([name, *arguments, "--torch-index", "file:///wheels"]) == 3
     [(command, environment, folder)] = seen
     assert command == ["-m", "lib_regional.batch", name, *arguments] and folder == str(tmp_path)
     assert environment["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT) and wanted == [(["standalone", "batch"], "file:///wheels")]
+    run.main([name, "--help"])
+    assert wanted[1] == (["standalone"], None)  # what the command can do is answered without its packages
 
 
 def test_a_missing_checkpoint_is_said_before_anything_is_installed(

@@ -1,13 +1,15 @@
 """What the extension costs when it is off, how long the demo takes to its first picture, and whole requests on live WebUIs.
 
     python tests/bench/host.py [--rounds 20]
-    python tests/bench/host.py --url http://127.0.0.1:7860 [--url …] [--loras star shift] [--rounds 20] [--size 256] [--json host.json]
+    python tests/bench/host.py --url http://127.0.0.1:7860 [--url …] [--loras star shift] [--peer forge_couple …] [--rounds 20]
+        [--size 256] [--json host.json]
 
 *Disabled*: the same txt2img in one process, in turns, on a host without any script, with the extension silent, and with it disabled in the
 request; medians of the rounds' ratios. *Demo*: `python -m lib_regional.standalone` from the start of the process to the first picture.
 
 With ``--url`` nothing is started: each WebUI gets a plain request, one with two regions, and two with a LoRA for each region, in turns, by
-HTTP; the medians (and the worst) of each round's time ÷ that round's plain one, beside the goals. The first round warms up.
+HTTP; the medians (and the worst) of each round's time ÷ that round's plain one, beside the goals. The first round warms up. ``--peer`` adds
+the request of another tool with two columns, where that WebUI has it.
 """
 
 from __future__ import annotations
@@ -92,6 +94,19 @@ def requests_with(loras: list[str], size: int) -> dict[str, dict[str, Any]]:
     return made
 
 
+def peer_request(name: str, size: int) -> dict[str, Any]:
+    """The request of the other tool ``name`` with two columns and the same sampling."""
+    sys.path.insert(0, str(ROOT / "tests/fidelity"))
+    from peers import PEERS
+    from suite import Case, Wish, cells
+
+    left, right = cells(2, 1)
+    case = Case("2 columns", 0, (size, size), "grass", (Wish("red", "circle", left), Wish("blue", "square", right)), 1)
+    found = PEERS[name](case, {key: REQUEST[key] for key in ("steps", "cfg_scale", "sampler_name")})
+    assert found is not None, name
+    return found
+
+
 def in_turns(send: Callable[[dict[str, Any]], Any], requests: dict[str, dict[str, Any]], rounds: int) -> dict[str, list[float]]:
     """Seconds of every request in each round but the first, which warms up; each round begins with another one.
 
@@ -120,10 +135,13 @@ def ratios(times: dict[str, list[float]]) -> dict[str, tuple[float, float]]:
     return found
 
 
-def live(url: str, loras: list[str], size: int, rounds: int) -> dict[str, Any]:
-    """The requests in turns on the WebUI at ``url``, and a table of them."""
+def live(url: str, loras: list[str], peers: list[str], size: int, rounds: int) -> dict[str, Any]:
+    """The requests in turns on the WebUI at ``url``, and a table of them. Peers that it lacks are left out."""
+    scripts = [name.casefold() for name in ask(f"{url}/sdapi/v1/scripts")["txt2img"]]
+    others = {name: peer_request(name, size) for name in peers}
+    others = {name: one for name, one in others.items() if all(script.casefold() in scripts for script in one["alwayson_scripts"])}
     known = loras or [one["name"] for one in ask(f"{url}/sdapi/v1/loras")][:2]
-    times = in_turns(lambda body: ask(f"{url}/sdapi/v1/txt2img", body), requests_with(known, size), rounds)
+    times = in_turns(lambda body: ask(f"{url}/sdapi/v1/txt2img", body), {**requests_with(known, size), **others}, rounds)
     print(f"\n{url}, {size}×{size}, {REQUEST['steps']} steps, median of {rounds} rounds, LoRAs {', '.join(known) or 'none'}\n")
     print("| request | seconds | ÷ plain (worst) | goal |\n|---|---|---|---|")
     for name, (middle, worst) in ratios(times).items():
@@ -137,21 +155,21 @@ def demo(port: int) -> dict[str, float]:
     start = time.perf_counter()
     command = [sys.executable, "-m", "lib_regional.standalone", "--port", str(port), "--no-browser"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    url, told = f"http://127.0.0.1:{port}", {}
+    url, seconds = f"http://127.0.0.1:{port}", {}
     try:
-        while "listening" not in told and process.poll() is None:
+        while "listening" not in seconds and process.poll() is None:
             try:
                 ask(f"{url}/sdapi/v1/samplers")
-                told["listening"] = time.perf_counter() - start
+                seconds["listening"] = time.perf_counter() - start
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.1)
         for name in ("first picture", "second picture"):
             ask(f"{url}/sdapi/v1/txt2img", {**REQUEST, "width": 256, "height": 256, **ON})
-            told[name] = time.perf_counter() - start
+            seconds[name] = time.perf_counter() - start
     finally:
         process.terminate()
         process.wait(20)
-    return {**told, "256×256 in 20 steps": told["second picture"] - told["first picture"]}
+    return {**seconds, "256×256 in 20 steps": seconds["second picture"] - seconds["first picture"]}
 
 
 def main() -> None:
@@ -160,11 +178,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=7931)
     parser.add_argument("--url", action="append", default=[], help="a running WebUI; several in the order given")
     parser.add_argument("--loras", nargs=2, default=[], help="names of two of its LoRAs; default: the first two that it has")
+    parser.add_argument("--peer", action="append", default=[], help="a variant of tests/fidelity/peers.py, such as forge_couple")
     parser.add_argument("--size", type=int, default=256, help="of the live WebUIs' pictures, in pixels")
     parser.add_argument("--json", type=Path, help="write the live WebUIs' figures to this file as well")
     args = parser.parse_args()
     if args.url:
-        found = [live(url.rstrip("/"), args.loras, args.size, args.rounds) for url in args.url]
+        found = [live(url.rstrip("/"), args.loras, args.peer, args.size, args.rounds) for url in args.url]
         if args.json:
             args.json.write_text(json.dumps(found, indent=1) + "\n")
         return

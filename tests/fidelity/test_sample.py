@@ -33,10 +33,10 @@ def test_the_judge_sees_what_stands_where():
 
 
 def test_attention_couple_places_what_the_plain_prompt_does_not(make):
-    sample = [case for case in cases(0.1) if case.kind in ("2 columns", "2 rows", "3 columns")]
+    sample = [case for case in cases(0.1) if case.kind in ("2 columns", "2 rows", "3 columns")][::2]
     single, plain, couple = (
         figures([result.marks for result in run(asked, method, make)])
-        for asked, method in ((singles(16), "plain"), (sample, "plain"), (sample, "attention_couple"))
+        for asked, method in ((singles(8), "plain"), (sample, "plain"), (sample, "attention_couple"))
     )
     assert single.placed >= 0.75
     assert couple.placed >= 0.7 * single.placed

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..lora.deltas import LayerKind
 from .isolation_labels import COMMON, Bools, Grid, Ints, Ranges, brought, kinds_of, outputs_of, under_kernel
+from .isolation_tiles import from_tiles, into_tiles, tiling_of
 
 _MOST_CELLS = 1.25
 """All boxes together may have this many times the canvas's cells."""
@@ -25,7 +26,8 @@ class Boxes:
     """``seen`` (B, n, 1, H'·W'): the flat inputs in each of n boxes of ``size`` (H', W').
 
     ``inside`` (B·n, 1, H', W') is 1 where they are of the part and 0 elsewhere, None where all are; ``box`` and ``position`` (B, 1, h·w)
-    are each output's box of B·n, and its place in that box's result.
+    are each output's box of B·n, and its place in that box's result. ``tiling`` says that the boxes are the canvas cut into equal
+    rectangles, see `isolation_tiles`.
     """
 
     size: Grid
@@ -35,6 +37,7 @@ class Boxes:
     box: Tensor
     position: Tensor
     ranges: Ranges
+    tiling: Grid | None = None
 
 
 def conv_boxed(x: Tensor, boxes: Boxes, run: Callable[[Tensor], Tensor]) -> Tensor:
@@ -47,6 +50,8 @@ def conv_boxed(x: Tensor, boxes: Boxes, run: Callable[[Tensor], Tensor]) -> Tens
 
 def into_boxes(x: Tensor, boxes: Boxes) -> Tensor:
     """x (B, C, H, W) -> (B·n, C, H', W')"""
+    if boxes.tiling is not None:
+        return into_tiles(x, boxes.tiling)
     numbers, device = boxes.ranges, x.device
     rows, channels = numbers(len(x), device)[:, None, None, None], numbers(x.shape[1], device)[:, None]
     return x.flatten(2)[rows, channels, boxes.seen].view(-1, x.shape[1], *boxes.size)
@@ -54,6 +59,8 @@ def into_boxes(x: Tensor, boxes: Boxes) -> Tensor:
 
 def back_from_boxes(done: Tensor, boxes: Boxes) -> Tensor:
     """A convolution's results in boxes (B·n, C, h', w') -> (B, C, h, w)"""
+    if boxes.tiling is not None:
+        return from_tiles(done, boxes.tiling)
     back = done.flatten(2)[boxes.box, boxes.ranges(done.shape[1], done.device)[:, None], boxes.position]
     return back.view(len(boxes.box), -1, *boxes.outputs)
 
@@ -90,7 +97,10 @@ def boxes_of(
     masks = None if inside.all() else torch.from_numpy(inside.reshape(-1, 1, *size)).to(device, dtype)
     box = number + np.arange(len(after))[:, None] * labels.shape[1]
     seen, box_at, position_at = brought([flat[:, :, None], box[:, None], position[:, None]], device)
-    return Boxes(size, (after.shape[1], after.shape[2]), seen, masks, box_at, position_at, ranges or Ranges())
+    tiling = tiling_of(after) if masks is None else None
+    if tiling is not None and (tiling[0] * size[0], tiling[1] * size[1]) != before.shape[1:]:
+        tiling = None
+    return Boxes(size, (after.shape[1], after.shape[2]), seen, masks, box_at, position_at, ranges or Ranges(), tiling)
 
 
 def _corners(masks: Bools) -> tuple[Ints, Ints]:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ..lora.deltas import LayerDelta
 from ..precision import full_precision, in_type
-from .isolation_labels import COMMON, Ints, Ranges, brought, distinct, kinds_of, sees
+from .isolation_labels import COMMON, Grid, Ints, Ranges, brought, distinct, kinds_of, sees
+from .isolation_tiles import from_tiles, into_tiles, tiling_of
 
 _MOST_GATHERED = 6
 """Labels beyond this many of different sizes are cheaper summed."""
@@ -28,17 +29,22 @@ class Gather:
     result lies among all of theirs, one after the other, behind the layer's own result (h·w), which places of `COMMON` keep.
 
     ``alike`` where all rows and labels are of one size: what is seen (B, n, 1, S), for each place the number of its label among all rows'
-    (B·n) and its position among what the label sees, both (B, 1, h·w), and where `COMMON` is (B, 1, h·w), or None.
+    (B·n) and its position among what the label sees, both (B, 1, h·w), and where `COMMON` is (B, 1, h·w), or None. ``tiling`` where the
+    labels are equal rectangles side by side, see `isolation_tiles`.
     """
 
     seen: tuple[Tensor, ...] = ()
     place: Tensor | None = None
     alike: tuple[Tensor, Tensor, Tensor, Tensor | None] | None = None
     numbers: Ranges = field(default_factory=Ranges)
+    tiling: Grid | None = None
 
 
 def gather_of(labels: Tensor, device: torch.device | str = "cpu", numbers: Ranges | None = None) -> Gather | None:
     """labels (B, h, w) on the CPU -> where to gather; None where summing is cheaper. ``numbers`` are shared with others where given."""
+    tiling = tiling_of(labels.numpy())
+    if tiling is not None:
+        return Gather(tiling=tiling)
     flat, of_row = distinct(labels.numpy().reshape(len(labels), -1))
     numbers = numbers or Ranges()
     kinds = [[label for label in kinds_of(row) if label != COMMON] for row in flat]
@@ -79,6 +85,9 @@ Norm = Callable[[Tensor], Tensor]
 
 def norm_gathered(x: Tensor, gather: Gather, norm: Norm) -> Tensor:
     """Group norm of x (B, C, h, w) by label, where ``norm`` is the layer."""
+    if gather.tiling is not None:
+        tiles = into_tiles(x, gather.tiling)
+        return from_tiles(norm(tiles.flatten(2)).view(tiles.shape), gather.tiling)
     flat, device = x.flatten(2), x.device
     if gather.alike is None:
         assert gather.place is not None

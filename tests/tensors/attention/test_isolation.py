@@ -96,7 +96,8 @@ def test_norms_have_numbers_of_each_part() -> None:
 
 STRIPES = torch.tensor([1, 1, 2, 2, 3, 3]).expand(1, 4, 6)
 CANVASES = {
-    "parts of one size": torch.cat([STRIPES, STRIPES.flip(-1)]),
+    "equal rectangles": torch.cat([STRIPES, STRIPES.flip(-1)]),
+    "parts of one size": torch.cat([STRIPES, STRIPES[..., [0, 2, 4, 1, 3, 5]]]),
     "with common ground": torch.cat([STRIPES * (STRIPES != 2), STRIPES.flip(-1) * (STRIPES != 2)]),
     "parts of several sizes": torch.tensor([1, 1, 1, 2, 0, 3]).expand(2, 4, 6),
     "too many sizes, or rows that differ": labels_of(2, 4, 6),
@@ -122,6 +123,7 @@ def test_norms_of_every_way(name: str, dtype: torch.dtype, given: bool) -> None:
     made = layer.to(dtype)
     parts = parts_of(labels)
     assert (parts.gather is None) == name.startswith("too many")
+    assert (parts.gather is not None and parts.gather.tiling is not None) == (name == "equal rectangles")
     runs = parts.gather is not None and given
     got = norm_gathered(x, parts.gather, made) if runs else norm_apart(x, own_weights(made, x), parts)
     assert got.dtype == dtype
@@ -256,6 +258,7 @@ def test_convolutions_of_boxes(name: str, more: dict) -> None:
     if boxes is None:
         return
     assert (boxes.inside is None) == (name in ("halves", "quarters", "rows that differ"))
+    assert (boxes.tiling is not None) == (boxes.inside is None)
     expected = conv_apart(x, layer(x), own, border_of(own, labels, outputs))
     torch.testing.assert_close(conv_boxed(x, boxes, layer), expected, atol=1e-5, rtol=1e-4)
 

@@ -21,6 +21,7 @@ from lib_regional.batch import __main__ as command_line
 from lib_regional.batch import command
 from lib_regional.batch.keeping.store import MANIFEST, Entry, entries
 from lib_regional.batch.running import dispatch, ray_workers
+from lib_regional.batch.running.ray_workers import has_token
 from lib_regional.request.errors import RegionalError
 from tests.support.fake_webui import Answer, FakeWebui, answer_of, picture_of
 
@@ -246,6 +247,14 @@ def test_bad_options_are_named(
     with FakeWebui() as webui:
         assert run(table, "--out", tmp_path / "out", "--webui-url", webui.url, *arguments) == 1
     assert said in capsys.readouterr().err
+
+
+def test_a_token_for_clusters_is_found_where_ray_looks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert not has_token({}) and has_token({"RAY_AUTH_TOKEN": "abc"})
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray/auth_token").write_text("abc")
+    assert has_token({}) and not has_token({"RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")})
 
 
 def test_without_the_extra_the_command_says_what_to_install(

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,6 +108,8 @@ def ray_workers(options: EngineOptions) -> Iterator[list[RayWorker]]:
     """Start Ray, or join a cluster, and its workers; all of it ends with the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if options.address and has_token(os.environ):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
     _start(ray, options)
@@ -121,6 +123,12 @@ def ray_workers(options: EngineOptions) -> Iterator[list[RayWorker]]:
         for worker in workers:
             worker.close()
         ray.shutdown()
+
+
+def has_token(environment: Mapping[str, str]) -> bool:
+    """Whether this machine has a token for clusters. Ray offers it to ``auto`` alone, and a cluster that asks for one refuses the rest."""
+    named = environment.get("RAY_AUTH_TOKEN_PATH", "")
+    return bool(environment.get("RAY_AUTH_TOKEN")) or (Path(named) if named else Path.home() / ".ray" / "auth_token").is_file()
 
 
 def _start(ray: Any, options: EngineOptions) -> None:
@@ -140,7 +148,8 @@ def _start(ray: Any, options: EngineOptions) -> None:
 
 
 def _no_cluster(address: str, error: Exception) -> RegionalError:
-    text = f"--address {address}: no Ray cluster answers there ({shortened(str(error))})."
+    token = "a cluster that asks for a token takes the one in RAY_AUTH_TOKEN or ~/.ray/auth_token"
+    text = f"--address {address}: no Ray cluster answers there ({shortened(str(error))}); {token}."
     return settings_error("--address", address, "the address of a running Ray cluster, or auto", text=text)
 
 

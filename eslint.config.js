@@ -35,7 +35,12 @@ export default [
     {
         files: ["javascript/src/model/**/*.js"],
         languageOptions: {
-            globals: {...Object.fromEntries(Object.keys(globals.browser).map((name) => [name, "off"])), atob: "readonly", btoa: "readonly"},
+            globals: {
+                ...Object.fromEntries(Object.keys(globals.browser).map((name) => [name, "off"])),
+                atob: "readonly",
+                btoa: "readonly",
+                TextDecoder: "readonly",
+            },
         },
     },
     {

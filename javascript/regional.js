@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 28491a8e82da8be1bfb1cb703ce858539c4f3a132b1069fa62435976e86e88ed
-// script c9883996becc13a118a45589d8d7cad0a95a9174eb9714ac704dd22c18523b35
+// sources 6c15042945cb280c4e3f21cddc8efcc6412dbae83279011802cee40c95bad0ac
+// script f65a20c30f58f8a696b75b00cf4a1582effc5bf538892837ec2adef97415e94c
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -10,8 +10,8 @@
   function t(words, ...values) {
     const key = String(words);
     if (translations.has(key)) return key;
-    const found = String((window.localization || {})[key] || key);
-    const answer = found.replace(/\{(\d)\}/g, (all, at) => at in values ? String(values[at]) : all);
+    const found2 = String((window.localization || {})[key] || key);
+    const answer = found2.replace(/\{(\d)\}/g, (all, at) => at in values ? String(values[at]) : all);
     if (/[a-z]{2}/i.test(key) && shown.size < MOST_SENTENCES) shown.add(key);
     if (answer !== key && translations.size < MOST_SENTENCES) translations.add(answer);
     return answer;
@@ -70,10 +70,6 @@
     input.dispatchEvent(new Event("change", { bubbles: true }));
   }
   var shownInfotext = (tab) => (find(`#html_info_${tab}`) || {}).textContent || "";
-  function seedOf(infotext) {
-    const match = /\bSeed: (\d+)/.exec(infotext);
-    return match ? Number(match[1]) : null;
-  }
 
   // javascript/src/model/prompt/background.js
   var FIRST_SHARE = 0.2;
@@ -136,6 +132,30 @@
     };
   }
 
+  // javascript/src/model/numbers.js
+  var numberOf = (state, index) => state.regions[index]?._number ?? index + 1;
+  function lowestFree(taken) {
+    let number = 1;
+    while (taken.has(number)) number++;
+    taken.add(number);
+    return number;
+  }
+  function numbered(state) {
+    const taken = /* @__PURE__ */ new Set();
+    const own = state.regions.map(({ _number }) => Number.isInteger(_number) && _number > 0 && !taken.has(_number) && taken.add(_number));
+    if (own.every(Boolean)) return state;
+    return { ...state, regions: state.regions.map((region, i) => own[i] ? region : { ...region, _number: lowestFree(taken) }) };
+  }
+  function withNumbers(state, numbers) {
+    if (!Array.isArray(numbers) || numbers.length !== state.regions.length) return numbered(state);
+    return numbered({ ...state, regions: state.regions.map((region, i) => ({ ...region, _number: numbers[i] })) });
+  }
+  var numbersOf = (state) => state.regions.map((_, index) => numberOf(state, index));
+  var inNumbers = (text, state) => text.replace(
+    /\b([Rr]egion) (\d+)\b/g,
+    (all, word2, digits) => state.regions[Number(digits) - 1] ? `${word2} ${numberOf(state, Number(digits) - 1)}` : all
+  );
+
   // javascript/src/model/state.js
   var VERSION = 2;
   var SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined", "words"];
@@ -165,9 +185,10 @@
   var lastId = 0;
   function makeRegion(fields) {
     const words = typeof fields?.words === "string" ? { words: { text: fields.words } } : {};
+    const { _number, ...given } = copy(fields || {});
     return (
       /** @type {Region} */
-      { ...copy(REGION_DEFAULTS), ...copy(fields || {}), ...words, _id: ++lastId }
+      { ...copy(REGION_DEFAULTS), ...given, ...words, _id: ++lastId }
     );
   }
   function learn(schema) {
@@ -273,14 +294,14 @@
 
   // javascript/src/model/store.js
   function createStore(initial) {
-    let state = initial;
+    let state = numbered(initial);
     const listeners = /* @__PURE__ */ new Set();
     return {
       get: () => state,
       set(next, origin) {
         if (next === state) return;
         const before = state;
-        state = next;
+        state = numbered(next);
         listeners.forEach((listener) => listener(state, origin, before));
       },
       update(change, origin) {
@@ -305,6 +326,62 @@
   }
   function switchedOn(before, next) {
     return !before.enabled && !next.enabled && asksForRegions(before, next) ? { ...next, enabled: true } : next;
+  }
+
+  // javascript/src/panel/storage.js
+  function remember(tab, text, numbers) {
+    try {
+      sessionStorage.setItem(`regional_${tab}`, text);
+      sessionStorage.setItem(`regional_${tab}_numbers`, numbers.join());
+    } catch {
+    }
+  }
+  function switchesOn() {
+    try {
+      return localStorage.getItem("regional_switches_on") !== "no";
+    } catch {
+      return true;
+    }
+  }
+  function setSwitchesOn(value) {
+    try {
+      localStorage.setItem("regional_switches_on", value ? "yes" : "no");
+    } catch {
+    }
+  }
+  function recall(tab) {
+    try {
+      const numbers = sessionStorage.getItem(`regional_${tab}_numbers`) || "";
+      return { text: sessionStorage.getItem(`regional_${tab}`) || "", numbers: numbers.split(",").map(Number) };
+    } catch {
+      return { text: "", numbers: [] };
+    }
+  }
+
+  // javascript/src/panel/adopting.js
+  function begin(panel) {
+    const given = panel.readText();
+    const method = untouchedMethod(given);
+    const kept = recall(panel.tab);
+    const text = method === null ? given : kept.text;
+    if (text) adopt(panel, text, text === kept.text ? kept.numbers : []);
+    else panel.written = given;
+    if (!text && method) panel.store.set({ ...panel.store.get(), method }, "host");
+    panel.history = createHistory(panel.store.get());
+    if (text && text !== panel.readText()) panel.push();
+  }
+  function adopt(panel, text, numbers) {
+    panel.written = text;
+    const now = panel.store.get();
+    try {
+      const next = withNumbers(text || isUntouched(now) ? parse(text) : { ...now, enabled: false }, numbers);
+      panel.history.record(next, null);
+      panel.store.set(next, "host");
+    } catch (error) {
+      panel.note(`${error.message}
+${t("The layout here stays as it was.")}`, true);
+      panel.push();
+    }
   }
 
   // javascript/src/model/geometry/grid.js
@@ -340,12 +417,12 @@
     return boxes;
   }
   function spans(items, sizeOf) {
-    const total2 = items.reduce((sum, item) => sum + sizeOf(item), 0);
+    const total2 = items.reduce((sum, item2) => sum + sizeOf(item2), 0);
     let before = 0;
-    return items.map((item) => {
+    return items.map((item2) => {
       const start2 = before / total2;
-      before += sizeOf(item);
-      return [start2, before / total2, item];
+      before += sizeOf(item2);
+      return [start2, before / total2, item2];
     });
   }
   function ratiosFault(ratios, direction) {
@@ -381,13 +458,14 @@
   function shapeKind(region) {
     return SHAPE_KINDS.find((kind) => kind in region && region[kind] !== void 0) || null;
   }
+  var searchedWords = ({ words }) => words && typeof words === "object" && !words.found ? String(words.text ?? "") : null;
   var texts = /* @__PURE__ */ new WeakMap();
   function maskText(region) {
     if (region.mask !== void 0) return region.mask;
     const kind = DRAWN_KINDS.find((name) => region[name] !== void 0);
     if (!kind) return void 0;
     const shape = region[kind];
-    if (shape === null || typeof shape !== "object") return "";
+    if (shape === null || typeof shape !== "object" || searchedWords(region) !== null) return "";
     const text = texts.get(shape) || SHAPE_TEXT + JSON.stringify({ [kind]: shape });
     texts.set(shape, text);
     return text;
@@ -426,22 +504,22 @@
     const { groups } = parseGrid(grid.ratios, grid.direction);
     const [outer, inner] = grid.direction === "rows" ? ["x", "y"] : ["y", "x"];
     const sizes = groups.map((group2) => group2.size);
-    const found = [];
+    const found2 = [];
     let from = 0;
     groups.forEach(({ size, cells }, group2) => {
       const to = from + size / total(sizes);
       if (group2 + 1 < groups.length) {
-        found.push({ axis: outer, at: to, from: 0, to: 1, low: from, high: to + sizes[group2 + 1] / total(sizes), group: group2, cell: null });
+        found2.push({ axis: outer, at: to, from: 0, to: 1, low: from, high: to + sizes[group2 + 1] / total(sizes), group: group2, cell: null });
       }
       let before = 0;
       cells.slice(0, -1).forEach((part, cell) => {
         const at = before + part / total(cells);
-        found.push({ axis: inner, at, from, to, low: before, high: at + cells[cell + 1] / total(cells), group: group2, cell });
+        found2.push({ axis: inner, at, from, to, low: before, high: at + cells[cell + 1] / total(cells), group: group2, cell });
         before = at;
       });
       from = to;
     });
-    return found;
+    return found2;
   }
   function moveDivider(grid, divider, position) {
     const parsed = parseGrid(grid.ratios, grid.direction);
@@ -480,10 +558,10 @@
     return grid && cell ? { grid, ...cell } : null;
   }
   function splitCell(state, index, axis) {
-    const found = cellOf(state, index);
-    if (!found) return state;
-    const { groups, group: group2, cell } = found;
-    const grid = { ...found.grid };
+    const found2 = cellOf(state, index);
+    if (!found2) return state;
+    const { groups, group: group2, cell } = found2;
+    const grid = { ...found2.grid };
     const regions = state.regions.slice();
     if (axis === "x" === (grid.direction === "columns")) {
       groups[group2].cells.splice(cell, 1, ...Array(2).fill(neat(groups[group2].cells[cell] / 2)));
@@ -513,9 +591,9 @@
     return { ...state, regions };
   }
   function mergeCells(state, index) {
-    const found = cellOf(state, index);
-    if (!found) return null;
-    const { grid, groups, group: group2, cell } = found;
+    const found2 = cellOf(state, index);
+    if (!found2) return null;
+    const { grid, groups, group: group2, cell } = found2;
     if (cell + 1 < groups[group2].cells.length) {
       groups[group2].cells.splice(cell, 2, neat(groups[group2].cells[cell] + groups[group2].cells[cell + 1]));
     } else if (group2 + 1 < groups.length && groups[group2].cells.length === 1 && groups[group2 + 1].cells.length === 1) {
@@ -537,10 +615,11 @@
     const regions = layout.regions.map((region, i) => {
       const old = state.regions[i];
       if (!old) return region;
-      const { _id, prompt, negative, weight, base_share, steps, enabled } = old;
+      const { _id, _number, prompt, negative, weight, base_share, steps, enabled } = old;
       return {
         ...region,
         _id,
+        _number,
         prompt: prompt || region.prompt,
         negative: negative || region.negative,
         weight,
@@ -638,13 +717,6 @@
   }
   function canRemove(state) {
     return state.regions.length > (state.grid ? 1 : 0);
-  }
-  function moveRegion(state, index, step2) {
-    const target = index + step2;
-    if (target < 0 || target >= state.regions.length) return state;
-    const regions = state.regions.slice();
-    [regions[index], regions[target]] = [regions[target], regions[index]];
-    return { ...state, regions };
   }
 
   // javascript/src/model/geometry/boxes.js
@@ -764,16 +836,26 @@
     const bounds = shapeBounds(region);
     return mapShape(region, ...boxMap(bounds, shiftBox(bounds, bounds[2] > 0.96 ? -0.04 : 0.04, bounds[3] > 0.96 ? -0.04 : 0.04)));
   }
+  var isLayered = (state) => state.overlap === "over" && !state.grid;
+  function listOrder(state) {
+    const order = state.regions.map((_, index) => index);
+    if (!isLayered(state)) return order;
+    const priority = (index) => Number(state.regions[index].priority) || 0;
+    return order.sort((a, b) => priority(b) - priority(a) || b - a);
+  }
   function reorder(state, from, to) {
-    if (from === to || !state.regions[from] || !state.regions[to]) return state;
-    const regions = state.regions.slice();
-    regions.splice(to, 0, ...regions.splice(from, 1));
-    return { ...state, regions };
+    const order = listOrder(state);
+    const [start2, end] = [order.indexOf(from), order.indexOf(to)];
+    if (start2 < 0 || end < 0 || start2 === end) return state;
+    order.splice(end, 0, ...order.splice(start2, 1));
+    const regions = order.map((index) => state.regions[index]);
+    if (!isLayered(state)) return { ...state, regions };
+    return { ...state, regions: regions.reverse().map((region, priority) => ({ ...region, priority })) };
   }
-  function prioritise(state) {
-    return { ...state, regions: state.regions.map((region, index) => ({ ...region, priority: index })) };
+  function moveInList(state, index, lines2) {
+    const order = listOrder(state);
+    return reorder(state, index, order[clamp(order.indexOf(index) + lines2, 0, order.length - 1)]);
   }
-  var coverByOrder = (state) => state.overlap === "over" && !state.grid ? prioritise(state) : state;
   function solo(state, index) {
     const region = state.regions[index];
     if (state._solo && state._solo.id === region._id) {
@@ -854,10 +936,10 @@
     return best;
   }
   function handleAt(box, point, reach) {
-    const found = HANDLES.find(
+    const found2 = HANDLES.find(
       ([, u, v]) => Math.abs(box[0] + (box[2] - box[0]) * u - point.x) <= reach.x && Math.abs(box[1] + (box[3] - box[1]) * v - point.y) <= reach.y
     );
-    return found ? found[0] : null;
+    return found2 ? found2[0] : null;
   }
 
   // javascript/src/model/masks/mask.js
@@ -868,6 +950,11 @@
   }
   var makeMask = (width, height, data) => ({ width, height, data: data || new Uint8ClampedArray(width * height) });
   var copyMask = (mask) => makeMask(mask.width, mask.height, mask.data.slice());
+  var invertMask = ({ width, height, data }) => makeMask(
+    width,
+    height,
+    data.map((level) => 255 - level)
+  );
   function drawShape(region, width, height, bounds) {
     const mask = makeMask(width, height);
     const shape = bounds ? { box: bounds } : region;
@@ -1045,13 +1132,13 @@
       } else {
         symbol(bytes[at]);
       }
-      remember(seen, key, at);
+      remember2(seen, key, at);
       at += length || 1;
     }
     symbol(256);
     return out.bytes();
   }
-  function remember(seen, key, at) {
+  function remember2(seen, key, at) {
     const starts = seen.get(key);
     if (!starts) seen.set(key, [at]);
     else if (starts.push(at) > 16) starts.shift();
@@ -1405,6 +1492,1058 @@
     );
   }
 
+  // javascript/src/host/gallery.js
+  function shownPicture(tab) {
+    const all = [...root().querySelectorAll(
+      /** @type {"img"} */
+      `#${tab}_gallery img`
+    )];
+    const images = all.filter((image) => image.getClientRects().length);
+    return images.sort((a, b) => b.getBoundingClientRect().width - a.getBoundingClientRect().width)[0] || null;
+  }
+  function allPictures(tab) {
+    const small = [
+      ...root().querySelectorAll(
+        /** @type {"img"} */
+        `#${tab}_gallery .thumbnail-item img, #${tab}_gallery .grid-wrap img`
+      )
+    ];
+    const all = small.length ? small : [...root().querySelectorAll(
+      /** @type {"img"} */
+      `#${tab}_gallery img`
+    )];
+    return all.filter((image, i) => image.src && all.findIndex((each) => each.src === image.src) === i);
+  }
+  function givenPicture() {
+    const found2 = find("#img2img_image img, #img2img_image canvas");
+    return found2 && (found2.naturalWidth || found2.tagName === "CANVAS") ? found2 : null;
+  }
+  function pictureBox(image) {
+    const frame = image.getBoundingClientRect();
+    const ratio2 = image.naturalWidth / image.naturalHeight || 1;
+    if (getComputedStyle(image).objectFit !== "contain") return frame;
+    const width = Math.min(frame.width, frame.height * ratio2);
+    const height = width / ratio2;
+    return { left: frame.left + (frame.width - width) / 2, top: frame.top + (frame.height - height) / 2, width, height };
+  }
+  function shownImage(tab, shown2, count) {
+    const thumbs = [
+      ...root().querySelectorAll(
+        /** @type {"img"} */
+        `#${tab}_gallery .thumbnail-item img, #${tab}_gallery .grid-wrap img`
+      )
+    ];
+    const at = thumbs.findIndex((image) => shown2 && image.src === shown2.src);
+    return clamp(at - Math.max(0, thumbs.length - count), 0, Math.max(0, count - 1));
+  }
+
+  // javascript/src/model/fields.js
+  function parseNumber(text) {
+    const plain = String(text).trim().replace(/^([+-]?\d*),(\d+)$/, "$1.$2");
+    if (plain === "") return void 0;
+    return /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : String(text);
+  }
+  function parsePoints(text) {
+    return String(text).split(/[;\n]/).map((line) => line.trim()).filter(Boolean).map(
+      (line) => line.split(/[\s,]+/).filter(Boolean).map(parseNumber)
+    );
+  }
+  function formatPoints(points) {
+    return (points || []).map((point) => [point].flat().join(" ")).join("\n");
+  }
+  function getField(state, path) {
+    return pathKeys(path).reduce((value, key) => value === void 0 || value === null ? void 0 : value[key], state);
+  }
+  function setField(state, path, value) {
+    return setAt(state, pathKeys(path), value);
+  }
+  function pathKeys(path) {
+    return String(path).split(/[.[\]]/).filter(Boolean).map((key) => /^\d+$/.test(key) ? Number(key) : key);
+  }
+  function setAt(target, [key, ...rest], value) {
+    const result = Array.isArray(target) ? target.slice() : { ...target };
+    result[key] = rest.length ? setAt(result[key] || {}, rest, value) : value;
+    return result;
+  }
+
+  // javascript/src/model/colours.js
+  function regionColour(index) {
+    const hue = (262 + index * 137.508) % 360;
+    return hslToRgb(hue, 0.68, 0.56);
+  }
+  function hslToRgb(hue, saturation, lightness) {
+    const reach = saturation * Math.min(lightness, 1 - lightness);
+    return [0, 8, 4].map((offset) => {
+      const k = (offset + hue / 30) % 12;
+      return Math.floor(255 * (lightness - reach * Math.max(-1, Math.min(k - 3, 9 - k, 1))) + 0.5);
+    });
+  }
+  function cssColour(index) {
+    return `rgb(${regionColour(index).join(", ")})`;
+  }
+  function textColour(index) {
+    const [red, green, blue] = regionColour(index);
+    return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000" : "#fff";
+  }
+  function paletteColour(index) {
+    const count = 2 ** Math.floor(Math.log2(Math.max(1, index)));
+    const hue = index ? (index - count + 0.5) * 360 / count : 0;
+    const part = hue / 60;
+    const x = 1 - Math.abs(part % 2 - 1);
+    return [
+      [1, x, 0],
+      [x, 1, 0],
+      [0, 1, x],
+      [0, x, 1],
+      [x, 0, 1],
+      [1, 0, x]
+    ][Math.floor(part) % 6].map((value) => Math.round(64 + 64 * value));
+  }
+
+  // javascript/src/model/masks/pictures.js
+  function colourCoded(masks) {
+    const pixels = new Uint8ClampedArray(masks[0].data.length * 4);
+    const colours = masks.map((_, i) => paletteColour(i));
+    for (let at = 0; at < masks[0].data.length; at++) {
+      let best = -1;
+      let most = 127;
+      masks.forEach((mask, i) => {
+        if (mask.data[at] >= most && mask.data[at] > 0) [best, most] = [i, mask.data[at]];
+      });
+      pixels.set(best < 0 ? [0, 0, 0, 255] : [...colours[best], 255], at * 4);
+    }
+    return pixels;
+  }
+  function channelPacked(masks) {
+    const pixels = new Uint8ClampedArray(masks[0].data.length * 4);
+    for (let at = 0; at < masks[0].data.length; at++) {
+      pixels.set([0, 1, 2].map((i) => masks[i] ? masks[i].data[at] : 0).concat(255), at * 4);
+    }
+    return pixels;
+  }
+
+  // javascript/src/widgets/icons.js
+  var ICONS = {
+    select: "M3 2l9 5-4 1.2L6 13z",
+    box: "M2.5 3.5h11v9h-11z",
+    ellipse: "M8 3.5c3.3 0 6 2 6 4.5s-2.7 4.5-6 4.5S2 10.500 2 8s2.700-4.500 6-4.500z",
+    polygon: "M3 5l6-3 5 5-3 6H4z",
+    brush: "M13.500 2.500L7 9M7 9c-2-.5-3.500 1-3.500 2.500 0 1-.5 1.500-1.500 2 3 .5 5.500-.5 5.500-2.500 0-1-.5-1.500-.5-2z",
+    eraser: "M9 3l4.500 4.500L8 13H5l-2.500-2.500zM6 6l4.500 4.500M3 13.500h10.500",
+    fill: "M7 2.500l5.500 5.500-5 5-5.500-5.500zM2.500 7.500h9M13.500 10.500c.8 1.200 1.200 2 .7 2.700-.4.5-1.200.5-1.500 0-.4-.7 0-1.500.8-2.700z",
+    undo: "M5.500 3L2.500 6l3 3M2.500 6H10a3.500 3.500 0 0 1 0 7H6",
+    redo: "M10.500 3l3 3-3 3M13.500 6H6a3.500 3.500 0 0 0 0 7h4",
+    copy: "M5.500 5.500h8v8h-8zM10.500 2.500h-8v8",
+    paste: "M4 3.500h8v10H4zM6 2.500h4v2H6zM6 7.500h4M6 10h4",
+    remove: "M4 4l8 8M12 4l-8 8",
+    duplicate: "M2.500 2.500h7v7h-7zM6.500 12v1.500h7v-7H12M10 8v4M8 10h4",
+    mirrorX: "M8 2v12M6 4.500L2 11.500h4zM10 4.500l4 7h-4z",
+    mirrorY: "M2 8h12M4.500 6L11.500 2v4zM4.500 10l7 4v-4z",
+    up: "M8 13V3M4 7l4-4 4 4",
+    down: "M8 3v10M4 9l4 4 4-4",
+    zoomIn: "M7 2.500a4.500 4.500 0 1 0 0 9 4.500 4.500 0 0 0 0-9zM10.500 10.500l3.500 3.500M5 7h4M7 5v4",
+    zoomOut: "M7 2.500a4.500 4.500 0 1 0 0 9 4.500 4.500 0 0 0 0-9zM10.500 10.500l3.500 3.500M5 7h4",
+    fit: "M2.500 6V2.500H6M10 2.500h3.500V6M13.500 10v3.500H10M6 13.500H2.500V10",
+    full: "M2.500 2.500h11v11h-11zM5 7V5h2M11 9v2H9",
+    eye: "M1.500 8C4 4 12 4 14.500 8 12 12 4 12 1.500 8zM8 6.200a1.800 1.800 0 1 0 0 3.600 1.800 1.800 0 0 0 0-3.600z",
+    eyeOff: "M1.500 8C4 4 12 4 14.500 8 12 12 4 12 1.500 8zM3 13L13 3",
+    solo: "M8 2.500l1.700 3.600 3.800.500-2.800 2.700.7 3.900L8 11.300l-3.400 1.900.7-3.900L2.500 6.600l3.800-.5z",
+    lock: "M4 7.500h8v6H4zM5.500 7.500V5a2.500 2.500 0 0 1 5 0v2.500",
+    unlock: "M4 7.500h8v6H4zM5.500 7.500V5a2.500 2.500 0 0 1 4.800-1",
+    grip: "M6 4h.1M10 4h.1M6 8h.1M10 8h.1M6 12h.1M10 12h.1",
+    more: "M4 8h.1M8 8h.1M12 8h.1",
+    magnet: "M4 2.500v6a4 4 0 0 0 8 0v-6H9.500v6a1.500 1.500 0 0 1-3 0v-6zM4 5h2.500M9.500 5H12",
+    splitX: "M2.500 3.500h11v9h-11zM8 3.500v9",
+    splitY: "M2.500 3.500h11v9h-11zM2.500 8h11",
+    merge: "M2.500 3.500h11v9h-11zM5 8h6M7 6L5 8l2 2M9 6l2 2-2 2"
+  };
+  function icon(name) {
+    const attributes = { viewBox: "0 0 16 16", width: "1.1em", height: "1.1em", fill: "none", stroke: "currentColor", "aria-hidden": "true" };
+    const look = { "stroke-width": name === "grip" || name === "more" ? "2" : "1.3", "stroke-linejoin": "round", "stroke-linecap": "round" };
+    return svg("svg", { ...attributes, ...look }, svg("path", { d: ICONS[name] }));
+  }
+
+  // javascript/src/widgets/buttons.js
+  function button(label, onclick, attributes) {
+    return el("button", { type: "button", class: "rg-button", localized: label, onclick, ...attributes });
+  }
+  function tool(name, label, onclick, { key, ...attributes } = {}) {
+    const title = key ? t("{0} ({1})", t(label), key) : label;
+    return el("button", { type: "button", class: "rg-button rg-tool", title, "aria-label": label, onclick, ...attributes }, icon(name));
+  }
+  function dressTool(node, name, label) {
+    if (node.dataset.icon === name && node.title === label) return;
+    node.dataset.icon = name;
+    node.title = label;
+    node.setAttribute("aria-label", label);
+    node.replaceChildren(icon(name));
+  }
+
+  // javascript/src/widgets/files.js
+  var PICTURES = "image/png,image/jpeg,image/webp,image/bmp,image/gif,image/svg+xml,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.gif,.svg,.tif,.tiff";
+  var MEGABYTE = 1024 * 1024;
+  var LARGEST = 45 * MEGABYTE;
+  function download(name, blob) {
+    const url = URL.createObjectURL(blob);
+    el("a", { href: url, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1e4);
+  }
+  function chooseFile(accept, take) {
+    const input = el("input", { type: "file", accept, onchange: () => input.files && input.files.length && take(input.files[0]) });
+    input.click();
+    return input;
+  }
+  function readFile(file) {
+    if (file.size > LARGEST) {
+      const size = Math.round(file.size / MEGABYTE);
+      return Promise.reject(new Error(t("{0} has {1} MB: at most {2} can be read.", file.name, size, LARGEST / MEGABYTE)));
+    }
+    return new Promise((resolve, reject) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(String(reader.result));
+      reader.onerror = () => reject(new Error(t("{0} could not be read.", file.name)));
+      reader.readAsDataURL(file);
+    });
+  }
+
+  // javascript/src/widgets/fields.js
+  var asPath = (path) => typeof path === "function" ? path : () => path;
+  var shownText = (value) => value === void 0 || value === null ? "" : String(value);
+  var writeText = (input, value) => {
+    input.value = shownText(value);
+  };
+  var labelOf = (name, schema) => schema?.title || (name[0].toUpperCase() + name.slice(1)).replace(/_/g, " ");
+  function labelled(label, input, attributes) {
+    return el("label", { class: "rg-field", ...attributes }, el("span", { class: "rg-label", localized: label }), input);
+  }
+  function setValue(panel, path, value) {
+    panel.edit((state) => setField(state, path, value), { key: `field:${path}` });
+  }
+  function bound(input, path, read, write) {
+    return (state) => {
+      const at = path();
+      if (input.dataset.field !== at) input.dataset.field = at;
+      const value = getField(state, at);
+      if (!same(read(input), value === void 0 ? null : value)) write(input, value);
+    };
+  }
+  function checkField(panel, path, label, attributes) {
+    const at = asPath(path);
+    const input = el("input", { type: "checkbox", "data-field": at(), onchange: () => setValue(panel, at(), input.checked) });
+    const node = el("label", { class: "rg-check", ...attributes }, input, el("span", { localized: label }));
+    const read = () => input.checked;
+    const write = (_input, value) => {
+      input.checked = value === true;
+    };
+    return { node, input, update: bound(input, at, read, write) };
+  }
+  function selectField(panel, path, label, choices, title, fallback) {
+    const at = asPath(path);
+    const input = el(
+      "select",
+      { "data-field": at(), title, onchange: () => setValue(panel, at(), input.value) },
+      choices.map(([value, words]) => el("option", { value, localized: words }))
+    );
+    const write = (_input, given) => {
+      const value = given ?? fallback ?? null;
+      if (![...input.options].some((option) => option.value === value)) input.append(el("option", { value, text: shownText(value) }));
+      input.value = value;
+    };
+    return { node: labelled(label, input), input, update: bound(input, at, () => input.value, write) };
+  }
+  function promptField(panel, path, label, { placeholder = "", emptyIsNull = false, id, after } = {}) {
+    const at = asPath(path);
+    const read = () => emptyIsNull && input.value === "" ? null : input.value;
+    const input = el("textarea", {
+      rows: 2,
+      placeholder,
+      id,
+      spellcheck: "false",
+      class: "scroll-hide",
+      "data-testid": "textbox",
+      "data-field": at(),
+      oninput: () => setValue(panel, at(), read())
+    });
+    const name = el("span", { class: "rg-label", localized: label });
+    const field = el("label", { class: "rg-field" }, el("span", { class: "rg-label-row" }, name, after), input);
+    const node = el("div", { class: "rg-wide gradio-textbox prompt" }, field);
+    return { node, input, name, update: bound(input, at, read, writeText) };
+  }
+  function lineField(panel, path, { label, placeholder = "", title, take, maxlength }) {
+    const at = asPath(path);
+    const input = el("input", {
+      type: "text",
+      placeholder,
+      title,
+      spellcheck: "false",
+      autocomplete: "off",
+      "data-field": at(),
+      "aria-label": label,
+      maxlength,
+      oninput: () => take ? take(input.value) : setValue(panel, at(), input.value)
+    });
+    return { node: input, input, update: bound(input, at, () => input.value, writeText) };
+  }
+  function numberField(panel, path, label, { step: step2 = 0.05, min = -Infinity, max = Infinity, fallback = null, title, whenEmpty }) {
+    const at = asPath(path);
+    const take = (text) => {
+      const value = parseNumber(text);
+      setValue(panel, at(), value === void 0 ? whenEmpty : value);
+    };
+    const line = lineField(panel, at, { label, placeholder: shownText(fallback), title, take });
+    const input = line.input;
+    input.inputMode = "decimal";
+    input.addEventListener("keydown", (event) => {
+      if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
+      const from = input.value.trim() === "" ? fallback : parseNumber(input.value);
+      if (typeof from !== "number") return;
+      event.preventDefault();
+      input.value = String(clamp(tidy(from + (event.key === "ArrowUp" ? step2 : -step2)), min, max));
+      take(input.value);
+    });
+    const read = () => {
+      const value = parseNumber(input.value);
+      return value === void 0 ? whenEmpty ?? null : value;
+    };
+    return { node: labelled(label, input, { class: "rg-field rg-number" }), input, update: bound(input, at, read, writeText) };
+  }
+
+  // javascript/src/widgets/own_field.js
+  var CHOICES = [
+    ["null", "as for all"],
+    ["true", "on"],
+    ["false", "off"]
+  ];
+  function ownField(panel, path, label, schema, make) {
+    const at = asPath(path);
+    const parts = Object.entries(schema.properties || {});
+    const choices = parts.length ? [...CHOICES, ["own", "with values of its own"]] : CHOICES;
+    const take = () => setValue(panel, at(), input.value === "own" ? {} : JSON.parse(input.value));
+    const input = el(
+      "select",
+      { "data-field": at(), title: schema.description, onchange: take },
+      choices.map(([value, words]) => el("option", { value, localized: words }))
+    );
+    const fields = parts.flatMap(([name, part]) => make(panel, () => `${at()}.${name}`, name, part) || []);
+    const inputs = el(
+      "div",
+      { class: "rg-numbers rg-values", hidden: true },
+      fields.map((field) => field.node)
+    );
+    const node = el("div", { class: "rg-wide" }, labelled(label, input), inputs);
+    const update2 = (state) => {
+      input.dataset.field = at();
+      const value = getField(state, at());
+      const isOwn = Boolean(value) && typeof value === "object";
+      input.value = isOwn ? "own" : String(value ?? null);
+      inputs.hidden = !isOwn;
+      if (isOwn) fields.forEach((field) => field.update(state));
+    };
+    return { node, input, update: update2 };
+  }
+
+  // javascript/src/widgets/picture_field.js
+  var ACCEPTED = "image/png,image/jpeg,image/webp,image/bmp,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.tif,.tiff";
+  function pictureField(panel, path, label, title) {
+    const at = asPath(path);
+    const fault = el("span", { class: "rg-hint", role: "alert" });
+    const take = async (file) => {
+      try {
+        setValue(panel, at(), await readFile(file));
+        fault.textContent = "";
+      } catch (error) {
+        fault.textContent = error.message;
+      }
+    };
+    const input = button("Choose\u2026", () => chooseFile(ACCEPTED, take), { title, "data-field": at(), "data-action": "picture-choose" });
+    const remove = button("Remove", () => setValue(panel, at(), null), { "data-action": "picture-remove", hidden: true });
+    const frame = el("span", {});
+    const row = el("div", { class: "rg-row" }, input, remove, frame, fault);
+    let shown2 = null;
+    const update2 = (state) => {
+      input.dataset.field = at();
+      const value = getField(state, at()) ?? null;
+      if (value === shown2) return;
+      shown2 = value;
+      const isPicture = String(value).startsWith("data:image/");
+      remove.hidden = value === null;
+      frame.replaceChildren(
+        ...isPicture ? [el("img", { class: "rg-picture", alt: t("Picture of the region"), src: String(value) })] : []
+      );
+    };
+    const name = el("span", { class: "rg-label", localized: label });
+    return { node: el("div", { class: "rg-field rg-wide" }, name, row), input, update: update2 };
+  }
+
+  // javascript/src/widgets/schema_fields.js
+  var STEPS = { weight: 0.1, feather: 0.01, base_share: 0.05, cfg_scale: 0.5 };
+  function schemaField(panel, path, name, schema) {
+    const types = [schema.type || []].flat();
+    const title = schema.description;
+    const label = labelOf(name, schema);
+    if (schema.enum) {
+      const values = schema.enum.filter((value) => value !== null).map(shownText);
+      const choices = values.map((value) => [value, value]);
+      return selectField(panel, path, label, choices, title, schema.default);
+    }
+    if (schema.pattern?.startsWith("^data:image")) return pictureField(panel, path, label, title);
+    if (types.includes("boolean") && types.includes("null")) return ownField(panel, path, label, schema, schemaField);
+    if (types.includes("boolean")) return withDefault(checkField(panel, path, label, { title }), schema.default);
+    if (types.includes("number") || types.includes("integer")) return numberField(panel, path, label, numberOptions(name, schema, types));
+    if (!types.includes("string")) return null;
+    const orNull = (text) => setValue(panel, asPath(path)(), text === "" ? null : text);
+    const take = types.includes("null") ? orNull : void 0;
+    const line = lineField(panel, path, { label, title, placeholder: shownText(schema.default), take });
+    return { ...line, node: labelled(label, line.input) };
+  }
+  function numberOptions(name, schema, types) {
+    return {
+      step: STEPS[name] || (types.includes("integer") ? 1 : 0.05),
+      min: schema.minimum,
+      max: schema.maximum,
+      fallback: schema.default,
+      title: schema.description,
+      whenEmpty: types.includes("null") ? null : schema.default
+    };
+  }
+  function withDefault(field, value) {
+    return {
+      ...field,
+      update(state) {
+        field.update(state);
+        if (getField(state, field.input.dataset.field) === void 0) field.input.checked = value === true;
+      }
+    };
+  }
+
+  // javascript/src/drawers/click_area.js
+  var WIDEST = 420;
+  var CLICK = 6;
+  var MOST2 = 64;
+  var HELP = "Click: inside the object. With Shift: outside of it. Drag: a box around it.";
+  var ClickArea = class {
+    constructor() {
+      this.canvas = el("canvas", { class: "rg-click-area", role: "img", "aria-label": HELP, "data-action": "find-area" });
+      const clear = button("Clear", () => this.clear(), { "data-action": "find-clear" });
+      const help = el("div", { class: "rg-hint", localized: HELP });
+      this.node = el("div", { hidden: true }, help, this.canvas, el("div", { class: "rg-row" }, clear));
+      this.image = new Image();
+      this.clicks = [];
+      this.box = null;
+      this.from = null;
+      this.allowed = false;
+      this.image.addEventListener("load", () => this.draw());
+      this.canvas.addEventListener("pointerdown", (event) => {
+        this.from = this.placeOf(event);
+        this.canvas.setPointerCapture(event.pointerId);
+      });
+      this.canvas.addEventListener("pointerup", (event) => this.release(this.placeOf(event), event.shiftKey));
+    }
+    /** What the server takes. */
+    values() {
+      return { clicks: this.clicks, box: this.box };
+    }
+    /** @param {string} picture A data URL. */
+    show(picture) {
+      this.clear();
+      this.image.src = picture;
+    }
+    /** @param {boolean} allowed */
+    allow(allowed) {
+      this.allowed = allowed;
+      this.draw();
+    }
+    clear() {
+      this.clicks = [];
+      this.box = null;
+      this.draw();
+    }
+    /**
+     * The end of a click or a drag.
+     *
+     * @param {Place} to
+     * @param {boolean} outside
+     */
+    release(to, outside) {
+      const { from, canvas } = this;
+      this.from = null;
+      if (!from) return;
+      const moved = Math.min(Math.abs(to.x - from.x) * canvas.width, Math.abs(to.y - from.y) * canvas.height);
+      if (moved > CLICK) this.box = [Math.min(from.x, to.x), Math.min(from.y, to.y), Math.max(from.x, to.x), Math.max(from.y, to.y)];
+      else if (this.clicks.length < MOST2) this.clicks.push([to.x, to.y, outside ? 0 : 1]);
+      this.draw();
+    }
+    /**
+     * @param {PointerEvent} event
+     * @returns {Place}
+     */
+    placeOf(event) {
+      const frame = this.canvas.getBoundingClientRect();
+      const share = (at, size) => tidy(clamp(at / size, 0, 1));
+      return { x: share(event.clientX - frame.left, frame.width), y: share(event.clientY - frame.top, frame.height) };
+    }
+    draw() {
+      const context = this.canvas.getContext("2d");
+      this.node.hidden = !this.allowed || !this.image.naturalWidth;
+      if (!context || this.node.hidden) return;
+      const scale = Math.min(1, WIDEST / this.image.naturalWidth);
+      this.canvas.width = Math.max(1, Math.round(this.image.naturalWidth * scale));
+      this.canvas.height = Math.max(1, Math.round(this.image.naturalHeight * scale));
+      context.drawImage(this.image, 0, 0, this.canvas.width, this.canvas.height);
+      drawMarks(context, this.clicks, this.box);
+    }
+  };
+  function drawMarks(context, clicks, box) {
+    const { width, height } = context.canvas;
+    context.lineWidth = 2;
+    context.strokeStyle = "#fff";
+    for (const [x, y, inside2] of clicks) {
+      context.beginPath();
+      context.arc(x * width, y * height, 5, 0, 7);
+      context.fillStyle = inside2 ? "#2a2" : "#c22";
+      context.fill();
+      context.stroke();
+    }
+    if (box) context.strokeRect(box[0] * width, box[1] * height, (box[2] - box[0]) * width, (box[3] - box[1]) * height);
+  }
+
+  // javascript/src/drawers/picture_masks.js
+  var INTO = [
+    ["new", "further regions"],
+    ["selected", "the selected region"]
+  ];
+  var MODEL_FIELDS = { sam: "sam" };
+  var PictureMasks = class {
+    /** @param {Panel} panel */
+    constructor(panel) {
+      this.panel = panel;
+      this.picture = "";
+      this.ways = [];
+      this.kinds = [];
+      this.form = null;
+      this.clicks = new ClickArea();
+      this.message = el("div", { class: "rg-message", role: "status", "data-action": "find-message" });
+      this.inputs = el("div", { class: "rg-row rg-options" });
+      this.way = el("select", { "data-action": "find-way", onchange: () => this.show() });
+      this.into = el(
+        "select",
+        { "data-action": "find-into" },
+        INTO.map(([value, words]) => el("option", { value, localized: words }))
+      );
+      this.intoField = labelled("Put it into", this.into);
+      this.find = button("Find masks", () => this.run(), { class: "rg-button rg-primary", "data-action": "find-go" });
+      this.node = el(
+        "div",
+        { class: "rg-find", hidden: true },
+        el("div", { class: "rg-label", localized: "Find in a picture, with a model" }),
+        el(
+          "div",
+          { class: "rg-row" },
+          pictureButtons(panel, (picture) => this.take(picture)),
+          labelled("Find by", this.way),
+          this.intoField
+        ),
+        this.clicks.node,
+        this.inputs,
+        el("div", { class: "rg-row" }, this.find, this.message)
+      );
+      this.list();
+    }
+    async list() {
+      Object.assign(this, await listWays());
+      this.way.replaceChildren(...this.ways.map(({ name, label }) => el("option", { value: name, localized: label })));
+      this.node.hidden = !this.ways.length;
+      this.show();
+    }
+    get chosen() {
+      return this.ways.find(({ name }) => name === this.way.value);
+    }
+    /** @param {string} picture */
+    take(picture) {
+      this.picture = picture;
+      this.clicks.show(picture);
+      this.say("");
+    }
+    /** @param {string} text */
+    say(text) {
+      this.message.textContent = translateMessage(text);
+    }
+    /** The inputs of the chosen way, and which models it lacks. */
+    show() {
+      const { chosen } = this;
+      if (!chosen) return;
+      this.form = createForm(chosen, this.kinds);
+      this.inputs.replaceChildren(this.form.node);
+      this.clicks.allow("clicks" in chosen.fields);
+      this.intoField.hidden = !chosen.adds;
+      this.way.title = t(chosen.help);
+      this.say(this.kinds.map(({ name, missing }) => chosen.needs.includes(name) && missing || "").join(""));
+    }
+    async run() {
+      const { chosen, form } = this;
+      if (!chosen || !form) return;
+      if (!this.picture) this.take(await pageTakes(this.panel));
+      if (!this.picture) return;
+      this.find.disabled = true;
+      this.say("Looking\u2026");
+      const given = "clicks" in chosen.fields ? this.clicks.values() : {};
+      const put = (found2) => this.put(chosen, found2);
+      this.say(await findMasks(chosen, { picture: this.picture, ...form.values, ...given }, put));
+      this.find.disabled = false;
+    }
+    /**
+     * Put what was found into the layout. Returns what is in the way, "" where nothing is.
+     *
+     * @param {Way} way
+     * @param {Region[]} found
+     * @returns {string}
+     */
+    put(way, found2) {
+      const { panel } = this;
+      if (way.adds && this.into.value === "selected") {
+        const [id, ...more] = panel.selected;
+        const index = panel.store.get().regions.findIndex((region) => region._id === id);
+        if (index < 0 || more.length || found2.length !== 1) return "Select one region, and look for one thing.";
+        panel.edit((state) => setField(useShapes(state), `regions[${index}].mask`, found2[0].mask));
+        return "";
+      }
+      panel.edit((state) => way.adds ? addRegions(state, found2) : withLayout(state, { regions: found2 }));
+      return "";
+    }
+  };
+  function pictureButtons(panel, take) {
+    const fromPage = async () => take(await pageTakes(panel));
+    const fromFile = () => chooseFile(PICTURES, (file) => readFile(file).then(take, (error) => panel.note(error.message, true)));
+    return [
+      button("The picture shown", fromPage, { title: "The result, or the picture that img2img was given", "data-action": "find-shown" }),
+      button("A file\u2026", fromFile, { "data-action": "find-file" })
+    ];
+  }
+  async function listWays() {
+    const answer = await callApi("masks").catch(() => null);
+    return answer?.ok ? { ways: answer.data.ways || [], kinds: answer.data.kinds || [] } : { ways: [], kinds: [] };
+  }
+  async function pageTakes(panel) {
+    const shown2 = shownPicture(panel.tab) || (panel.tab === "img2img" ? givenPicture() : null);
+    if (!shown2) {
+      panel.note("There is no picture yet: generate one first, or choose a file.");
+      return "";
+    }
+    if (shown2.tagName === "CANVAS") return shown2.toDataURL();
+    return readFile(new File([await (await fetch(shown2.src)).blob()], "picture"));
+  }
+  function createForm(way, kinds) {
+    const form = { values: {}, fields: [], node: el("div", { class: "rg-row" }), edit: () => void 0 };
+    form.edit = (change) => {
+      form.values = /** @type {any} */
+      change(
+        /** @type {any} */
+        form.values
+      );
+      form.fields.forEach((field) => field.update(
+        /** @type {any} */
+        form.values
+      ));
+    };
+    form.fields = Object.entries(way.fields).flatMap(([name, schema]) => {
+      if (name !== "model" && !(name in MODEL_FIELDS)) return schemaField(form, name, name, schema) || [];
+      const kind = MODEL_FIELDS[name] || way.needs[0];
+      const names = kinds.find((each) => each.name === kind)?.models || [];
+      const choices = names.map((each) => [each, each]);
+      return names.length > 1 ? selectField(form, name, name === "sam" ? "SAM" : "Model", choices, schema.description, names[0]) : [];
+    });
+    form.fields.forEach((field) => field.update(
+      /** @type {any} */
+      form.values
+    ));
+    form.node.append(...form.fields.map((field) => field.node));
+    return form;
+  }
+  async function findMasks(way, body, put) {
+    try {
+      const answer = await callApi("masks", { method: "POST", body: { ...body, kind: way.name } });
+      if (!answer.ok) return errorText(answer);
+      const found2 = answer.data.regions.map(({ mask, name }) => makeRegion({ mask, name }));
+      return put(found2) || answer.data.notes.join("\n");
+    } catch {
+      return "The server does not answer.";
+    }
+  }
+
+  // javascript/src/drawers/mask_files.js
+  var SAVES = [
+    { kind: "colours", label: "A colour for each region", title: "Regional Prompter's colours, in order" },
+    { kind: "channels", label: "Red, green and blue", title: "The first three regions, greys and all" },
+    { kind: "each", label: "Every region on its own", title: "One file per region" }
+  ];
+  function createMaskFiles(panel) {
+    const loads = el("div", { class: "rg-row" });
+    listSources(panel, loads);
+    const saves = SAVES.map(
+      ({ kind, label, title }) => button(label, () => savePicture(panel, kind), { title, "data-action": `masks-save-${kind}` })
+    );
+    const layers = button("The result in layers", () => saveLayers(panel), {
+      title: "A ZIP of transparent pictures, one for each region of the picture that is shown",
+      "data-action": "masks-layers"
+    });
+    const node = el(
+      "div",
+      { class: "rg-maskfiles" },
+      el("div", { class: "rg-label", localized: "Load: the regions are replaced, their prompts stay" }),
+      loads,
+      new PictureMasks(panel).node,
+      el("div", { class: "rg-label", localized: "Save" }),
+      el("div", { class: "rg-row" }, saves, layers)
+    );
+    return { node };
+  }
+  async function listSources(panel, row) {
+    const answer = await callApi("masks").catch(() => null);
+    const sources = answer?.ok ? answer.data.sources : [];
+    const buttons = sources.map((source) => {
+      const choose2 = () => chooseFile(PICTURES, (file) => loadRegions(panel, source, file));
+      return button(source.label, choose2, { title: source.help, "data-action": `masks-${source.name}` });
+    });
+    row.replaceChildren(...buttons.length ? buttons : [el("span", { localized: "The server lists no way to load masks." })]);
+  }
+  async function masksOf(panel, kind, file) {
+    try {
+      const answer = await callApi("masks", { method: "POST", body: { picture: await readFile(file), kind } });
+      if (answer.ok) {
+        panel.note((answer.data.notes || []).join("\n"));
+        return answer.data.regions;
+      }
+      panel.note(`${file.name}: ${errorText(answer)}`, true);
+    } catch (error) {
+      panel.note(error instanceof TypeError ? "The server does not answer." : error.message, true);
+    }
+    return null;
+  }
+  async function loadRegions(panel, source, file) {
+    const found2 = await masksOf(panel, source.name, file);
+    if (!found2) return;
+    if (source.single) {
+      const name = file.name.replace(/\.\w+$/, "").slice(0, 60);
+      panel.edit((state) => addRegions(state, [makeRegion({ mask: found2[0].mask, name })]));
+    } else {
+      panel.edit((state) => withLayout(state, { regions: found2.map(({ mask, name }) => ({ mask, name })) }));
+    }
+  }
+  async function loadMask(panel, index, file) {
+    const found2 = await masksOf(panel, "grey", file);
+    if (found2) panel.edit((state) => setField(state, `regions[${index}].mask`, found2[0].mask));
+  }
+  async function allMasks(panel) {
+    const state = panel.store.get();
+    return Promise.all(state.regions.map((_, index) => maskOf(panel, state, index)));
+  }
+  async function maskOf(panel, state, index) {
+    const [width, height] = maskSize(panel.stage.size());
+    const region = state.regions[index];
+    const text = state.grid ? void 0 : maskText(region);
+    if (text !== void 0) return scaleMask(await panel.stage.masks.wait(text) || makeMask(width, height), width, height);
+    return drawShape(state.grid ? {} : region, width, height, state.grid ? panel.stage.boundsOf(state, index) : void 0);
+  }
+  async function saveLayers(panel) {
+    const shown2 = shownPicture(panel.tab);
+    if (!shown2) return panel.note("There is no picture yet: generate one first.");
+    try {
+      const file = new File([await (await fetch(shown2.src)).blob()], "picture");
+      const body = { picture: await readFile(file), settings: { ...toJson(panel.store.get()), enabled: true } };
+      const answer = await callApi("layers", { method: "POST", body });
+      if (!answer.ok) return panel.note(errorText(answer), true);
+      return download("layers.zip", answer.data);
+    } catch (error) {
+      return panel.note(error instanceof TypeError ? "The server does not answer." : error.message, true);
+    }
+  }
+  async function savePicture(panel, kind) {
+    const masks = await allMasks(panel);
+    if (!masks.length) return panel.note("There is no region yet.");
+    if (kind === "each") {
+      return masks.forEach(
+        (mask, i) => download(`region ${numberOf(panel.store.get(), i)}.png`, new Blob([encodePng(mask)], { type: "image/png" }))
+      );
+    }
+    const pixels = kind === "colours" ? colourCoded(masks) : channelPacked(masks);
+    const [{ width, height }] = masks;
+    const canvas = el("canvas", { width, height });
+    canvas.getContext("2d")?.putImageData(new ImageData(pixels, width, height), 0, 0);
+    return canvas.toBlob((blob) => blob && download(`regions ${kind}.png`, blob), "image/png");
+  }
+
+  // javascript/src/panel/menu/shape_acts.js
+  async function withMasks(panel, change, isMeant = () => true) {
+    const before = panel.store.get();
+    const state = useShapes(before);
+    const made = /* @__PURE__ */ new Map();
+    for (const [index, region] of state.regions.entries()) {
+      if (!panel.selected.has(region._id) || region._lock || !isMeant(region)) continue;
+      const mask = change(await maskOf(panel, state, index));
+      if (isEmptyMask(mask)) return panel.note(t("Nothing would be left of region {0}.", numberOf(state, index)), true);
+      made.set(region._id, storeMask(panel.stage, mask));
+    }
+    if (panel.store.get() !== before || !made.size) return void 0;
+    return panel.edit(
+      () => changeRegions(state, new Set(made.keys()), (region) => ({ ...withoutShape(region), mask: made.get(region._id) }))
+    );
+  }
+  var invertChosen = (panel) => withMasks(panel, invertMask);
+  var chosenToMasks = (panel) => withMasks(
+    panel,
+    (mask) => mask,
+    (region) => shapeKind(region) !== "mask"
+  );
+  async function saveLayer(panel) {
+    const state = panel.store.get();
+    const index = state.regions.findIndex((region) => panel.selected.has(region._id));
+    const picture = shownPicture(panel.tab);
+    if (index < 0 || !picture) return;
+    const { naturalWidth: width, naturalHeight: height } = picture;
+    const mask = await maskOf(panel, state, index);
+    const cover = el("canvas", { width: mask.width, height: mask.height });
+    tintInto(
+      /** @type {CanvasRenderingContext2D} */
+      cover.getContext("2d"),
+      mask,
+      [0, 0, 0],
+      [0, 0, mask.width, mask.height]
+    );
+    const canvas = el("canvas", { width, height });
+    const context = (
+      /** @type {CanvasRenderingContext2D} */
+      canvas.getContext("2d")
+    );
+    context.drawImage(picture, 0, 0);
+    context.globalCompositeOperation = "destination-in";
+    context.drawImage(cover, 0, 0, width, height);
+    canvas.toBlob((blob) => blob && download(`${layerName(state, index)}.png`, blob), "image/png");
+  }
+  function layerName(state, index) {
+    return `region ${numberOf(state, index)} ${state.regions[index].name || ""}`.replace(/[^\p{L}\p{N} _-]/gu, "").trim();
+  }
+
+  // javascript/src/model/words/png_text.js
+  var SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
+  var KEYS = ["parameters", "UserComment"];
+  function pngParameters(bytes) {
+    if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) return "";
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let at = 8; at + 12 <= bytes.length; ) {
+      const length = view.getUint32(at);
+      const name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+      const body = bytes.subarray(at + 8, at + 8 + length);
+      if (name === "IDAT" || body.length < length) return "";
+      const text = name === "tEXt" ? latinText(body) : name === "iTXt" ? unicodeText(body) : "";
+      if (text) return text;
+      at += 12 + length;
+    }
+    return "";
+  }
+  function latinText(body) {
+    const end = body.indexOf(0);
+    return KEYS.includes(ascii(body, 0, end)) ? new TextDecoder("latin1").decode(body.subarray(end + 1)) : "";
+  }
+  function unicodeText(body) {
+    const end = body.indexOf(0);
+    if (!KEYS.includes(ascii(body, 0, end)) || body[end + 1] !== 0) return "";
+    const language = body.indexOf(0, end + 3);
+    return new TextDecoder().decode(body.subarray(body.indexOf(0, language + 1) + 1));
+  }
+  var ascii = (bytes, from, to) => String.fromCharCode(...bytes.subarray(from, Math.max(from, to)));
+
+  // javascript/src/host/shown.js
+  async function infotextAt(address) {
+    const file = await (await fetch(address)).blob();
+    const own = pngParameters(new Uint8Array(await file.arrayBuffer()));
+    if (own || file.type === "image/png") return own;
+    const picture = await readFile(new File([file], "picture", { type: file.type }));
+    const answer = await callApi("parameters", { method: "POST", body: { picture } });
+    return answer.ok ? answer.data.infotext : "";
+  }
+  async function infotextOfShown(tab) {
+    const shown2 = shownPicture(tab);
+    return shown2 ? await infotextAt(shown2.src) || shownInfotext(tab) : "";
+  }
+
+  // javascript/src/host/taking.js
+  var NUMBERS = [
+    ["seed", "seed"],
+    ["steps", "steps"],
+    ["cfg_scale", "CFG scale"],
+    ["width", "width"],
+    ["height", "height"]
+  ];
+  var SETTLE = 80;
+  var pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
+  function readNumber(tab, name) {
+    const input = find(`#${tab}_${name} input[type=number], #${tab}_${name}_row input[type=number], #${tab}_${name} input`);
+    return input && input.value !== "" ? Number(input.value) : null;
+  }
+  async function chooseEntry(tab, name, value) {
+    const input = find(`#${tab}_${name} input, #${tab}_${name} select`);
+    if (!input) return false;
+    if (input.value === value) return true;
+    input.focus();
+    await pause(SETTLE);
+    input.value = value;
+    input.dispatchEvent(new Event(input.tagName === "SELECT" ? "change" : "input", { bubbles: true }));
+    await pause(SETTLE);
+    input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", code: "Enter", bubbles: true }));
+    await pause(SETTLE);
+    input.blur();
+    return input.value === value;
+  }
+  async function takeParameters(tab, parameters) {
+    const taken = [];
+    const missed = [];
+    for (const [name, words] of NUMBERS) {
+      const value = parameters[name];
+      if (value === null || typeof value !== "number" || readNumber(tab, name) === value) continue;
+      writeNumber(tab, name, value);
+      taken.push(`${words} ${value}`);
+    }
+    const menus = (
+      /** @type {const} */
+      [
+        ["sampling", parameters.sampler],
+        ["scheduler", parameters.scheduler]
+      ]
+    );
+    for (const [name, value] of menus) {
+      if (!value || !find(`#${tab}_${name}`) || (find(`#${tab}_${name} input, #${tab}_${name} select`) || {}).value === value) continue;
+      (await chooseEntry(tab, name, value) ? taken : missed).push(value);
+    }
+    return { taken, missed };
+  }
+
+  // javascript/src/model/words/infotext.js
+  var NEGATIVE = "Negative prompt:";
+  function divided(infotext) {
+    const at = infotext.lastIndexOf("Steps: ");
+    return at < 0 ? [infotext, ""] : [infotext.slice(0, at), infotext.slice(at)];
+  }
+  function valueOf(line, name) {
+    const found2 = new RegExp(`(?:^|, |\\n)${name}: ("(?:[^"\\\\]|\\\\.)*"|[^,\\n]*)`).exec(line);
+    return found2 ? found2[1].replace(/^"|"$/g, "").trim() : null;
+  }
+  function parametersOf(infotext) {
+    const [head, line] = divided(infotext);
+    const cut = head.lastIndexOf(NEGATIVE);
+    const number = (name) => {
+      const text = valueOf(line, name);
+      return text !== null && text !== "" && Number.isFinite(Number(text)) ? Number(text) : null;
+    };
+    const [width, height] = /^(\d+)x(\d+)$/.exec(valueOf(line, "Size") || "")?.slice(1).map(Number) || [null, null];
+    return {
+      prompt: (cut < 0 ? head : head.slice(0, cut)).trim(),
+      negative: cut < 0 ? "" : head.slice(cut + NEGATIVE.length).trim(),
+      sampler: valueOf(line, "Sampler"),
+      scheduler: valueOf(line, "Schedule type"),
+      steps: number("Steps"),
+      cfg_scale: number("CFG scale"),
+      seed: number("Seed"),
+      width,
+      height
+    };
+  }
+  function scoresOf(infotext) {
+    const found2 = /^([\d.]+) \((.*)\)$/.exec(valueOf(divided(infotext)[1], "Regional score") || "");
+    if (!found2) return null;
+    const regions = [...found2[2].matchAll(/(\d+): ([\d.]+)/g)].map(
+      ([, region, score]) => (
+        /** @type {[number, number]} */
+        [Number(region), Number(score)]
+      )
+    );
+    return { lowest: Number(found2[1]), regions };
+  }
+  var hasRegions = (infotext) => /\bRegional: /.test(infotext);
+  function withBase(settings, { prompt, negative }) {
+    const { base = {} } = settings;
+    return { ...settings, base: { ...base, prompt: base.prompt ?? prompt, negative: base.negative ?? negative } };
+  }
+
+  // javascript/src/model/one_region.js
+  var LEFT_OUT = ["enabled", "version", "attention_maps"];
+  var asSource = (settings) => Object.fromEntries(Object.entries(settings).filter(([key]) => !LEFT_OUT.includes(key)));
+  function repaintedIn(settings) {
+    const options = settings.options?.repaint;
+    if (settings.method !== "repaint" || !options?.source) return { source: asSource(settings), made: [] };
+    const { source, regions = [] } = options;
+    const all = settings.regions || [];
+    const differs = all.flatMap((region, index) => same(region, source.regions?.[index]) ? [] : [index]);
+    return { source, made: regions.length ? regions : differs };
+  }
+  function againSettings(state, index, settings, parameters, seed) {
+    const { source, made } = repaintedIn(settings);
+    const now = toJson(state);
+    const before = made.filter((each) => each < now.regions.length && each !== index);
+    const regions = now.regions.map(
+      (region, at) => at === index ? { ...region, seed } : before.includes(at) ? { ...region, seed: settings.regions[at]?.seed ?? null } : region
+    );
+    const filled = withBase(source, parameters);
+    const repaint = { ...now.options?.repaint, source: filled, regions: [...before, index].sort((a, b) => a - b) };
+    return { ...now, enabled: true, method: "repaint", text_from: "regions", base: filled.base, regions, options: { ...now.options, repaint } };
+  }
+  function detailSettings(state, index, settings, parameters) {
+    if (!settings.regions?.[index]) return null;
+    const own = state.regions[index].detail;
+    const detail = own && typeof own === "object" ? own : true;
+    const regions = settings.regions.map(
+      (region, at) => at === index ? { ...region, detail } : region
+    );
+    return { ...withBase(settings, parameters), enabled: true, regions };
+  }
+
+  // javascript/src/panel/page/one_region.js
+  var ONE = { batch_count: 1, batch_size: 1 };
+  var SETTLE2 = 300;
+  var START = 4e3;
+  async function madeWith(panel) {
+    const infotext = await infotextOfShown(panel.tab);
+    if (!hasRegions(infotext)) {
+      panel.note(infotext ? "The shown picture was made without regions." : "There is no picture here yet: press Generate first.", true);
+      return null;
+    }
+    const body = { text: infotext, format: "regional", hints: {}, ...panel.size(), ...panel.prompts() };
+    const answer = await callApi("import", { method: "POST", body });
+    if (!answer.ok) return panel.note(errorText(answer), true), null;
+    return { settings: answer.data.settings, parameters: parametersOf(infotext) };
+  }
+  async function makeAgain(panel, index) {
+    const made = index < 0 ? null : await madeWith(panel);
+    if (!made) return;
+    const seed = Math.floor(Math.random() * 2 ** 31);
+    const settings = againSettings(panel.store.get(), index, made.settings, made.parameters, seed);
+    await makeOne(panel, settings, made.parameters, t("Region {0} is made again, the rest stays.", numberOf(panel.store.get(), index)));
+  }
+  async function addDetail(panel, index) {
+    const made = index < 0 ? null : await madeWith(panel);
+    if (!made) return;
+    const settings = detailSettings(panel.store.get(), index, made.settings, made.parameters);
+    if (!settings) return void panel.note("The shown picture has no such region: press Generate first.", true);
+    await makeOne(panel, settings, made.parameters, t("Region {0} gets detail, the rest stays.", numberOf(panel.store.get(), index)));
+  }
+  async function makeOne(panel, settings, parameters, words) {
+    const { tab } = panel;
+    const isRunning = () => Boolean(find(`#${tab}_interrupt`)?.getClientRects().length);
+    if (isRunning()) return panel.note("A picture is being made: wait for it, or interrupt it.", true);
+    const names = Object.keys(ONE).concat("seed");
+    const before = names.map((name) => readNumber(tab, name));
+    const { taken, missed } = await takeParameters(tab, parameters);
+    if (missed.length) return panel.note(t("Set this as it was for the shown picture, and try again: {0}.", missed.join(", ")), true);
+    Object.entries(ONE).forEach(([name, value]) => readNumber(tab, name) !== value && writeNumber(tab, name, value));
+    panel.write(JSON.stringify(settings));
+    await pause(SETTLE2);
+    find(`#${tab}_generate`)?.click();
+    for (let waited = 0; waited < START && !isRunning(); waited += 50) await pause(50);
+    names.forEach((name, i) => before[i] !== null && readNumber(tab, name) !== before[i] && writeNumber(tab, name, before[i]));
+    panel.push();
+    const changed = taken.filter((each) => !each.startsWith("seed "));
+    return panel.note(changed.length ? `${words} ${t("As for the shown picture: {0}.", changed.join(", "))}` : words);
+  }
+
   // javascript/src/panel/acts.js
   var ACTS = {
     undo: (panel) => panel.undo(),
@@ -1421,6 +2560,20 @@
     paste: (panel) => pasteFromClipboard(panel),
     splitX: (panel) => splitChosen(panel, "x"),
     splitY: (panel) => splitChosen(panel, "y"),
+    up: (panel) => moveChosen(panel, -1),
+    down: (panel) => moveChosen(panel, 1),
+    front: (panel) => moveChosen(panel, -Infinity),
+    back: (panel) => moveChosen(panel, Infinity),
+    solo: (panel) => panel.edit((state) => solo(state, chosenIndex(panel))),
+    mute: (panel) => flip(panel, "enabled", false, true),
+    lock: (panel) => flip(panel, "_lock", true, false),
+    add: (panel) => panel.addBox(),
+    all: (panel) => panel.select(panel.store.get().regions.map((region) => region._id)),
+    invert: (panel) => invertChosen(panel),
+    toMask: (panel) => chosenToMasks(panel),
+    layer: (panel) => saveLayer(panel),
+    again: (panel) => makeAgain(panel, chosenIndex(panel)),
+    detail: (panel) => addDetail(panel, chosenIndex(panel)),
     merge: (panel) => {
       const next = mergeCells(panel.store.get(), chosenIndex(panel));
       if (next) panel.edit(() => next);
@@ -1431,6 +2584,18 @@
     ACTS[name](panel);
   }
   var chosenIndex = (panel) => panel.store.get().regions.findIndex((region) => panel.selected.has(region._id));
+  function moveChosen(panel, lines2) {
+    const index = chosenIndex(panel);
+    if (index >= 0) panel.edit((state) => moveInList(state, index, lines2));
+  }
+  function flip(panel, field, on, off) {
+    const { selected } = panel;
+    panel.edit((state) => {
+      const isOn = state.regions.every((region) => !selected.has(region._id) || Boolean(region[field]) === on);
+      const value = isOn ? off : on;
+      return { ...state, regions: state.regions.map((region) => selected.has(region._id) ? { ...region, [field]: value } : region) };
+    });
+  }
   function splitChosen(panel, axis) {
     const index = chosenIndex(panel);
     if (index >= 0) panel.edit((state) => splitCell(state, index, axis));
@@ -1481,35 +2646,6 @@
     panel.select([regions[regions.length - 1]._id], { reveal: true });
   }
 
-  // javascript/src/model/fields.js
-  function parseNumber(text) {
-    const plain = String(text).trim().replace(/^([+-]?\d*),(\d+)$/, "$1.$2");
-    if (plain === "") return void 0;
-    return /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : String(text);
-  }
-  function parsePoints(text) {
-    return String(text).split(/[;\n]/).map((line) => line.trim()).filter(Boolean).map(
-      (line) => line.split(/[\s,]+/).filter(Boolean).map(parseNumber)
-    );
-  }
-  function formatPoints(points) {
-    return (points || []).map((point) => [point].flat().join(" ")).join("\n");
-  }
-  function getField(state, path) {
-    return pathKeys(path).reduce((value, key) => value === void 0 || value === null ? void 0 : value[key], state);
-  }
-  function setField(state, path, value) {
-    return setAt(state, pathKeys(path), value);
-  }
-  function pathKeys(path) {
-    return String(path).split(/[.[\]]/).filter(Boolean).map((key) => /^\d+$/.test(key) ? Number(key) : key);
-  }
-  function setAt(target, [key, ...rest], value) {
-    const result = Array.isArray(target) ? target.slice() : { ...target };
-    result[key] = rest.length ? setAt(result[key] || {}, rest, value) : value;
-    return result;
-  }
-
   // javascript/src/model/source.js
   var EDIT_METHODS = ["mrgd", "p2p"];
   var SOURCE_KEYS = ["regions", "grid", "base", "common", "overlap"];
@@ -1539,15 +2675,18 @@
   var isEditing = (state) => EDIT_METHODS.includes(state.method);
   var optionsOf = (state) => isEditing(state) && state.options[state.method] || {};
   var setOption = (state, name, value) => setField(state, `options.${state.method}.${name}`, value);
-  function asSource(state) {
+  function asSource2(state) {
     const json = toJson(state);
     return Object.fromEntries(SOURCE_KEYS.filter((key) => key in json).map((key) => [key, json[key]]));
   }
   var sourceOf = (state) => optionsOf(state).source || null;
-  function lockSource(state) {
+  var sourceOfSettings = (settings) => copy(Object.fromEntries(SOURCE_KEYS.filter((key) => key in settings).map((key) => [key, settings[key]])));
+  function lockSource(state, source = asSource2(state)) {
     const next = { ...isEditing(state) ? state : { ...state, method: EDIT_METHODS[0] }, text_from: "regions", enabled: true };
-    return setOption(setOption(next, "source", asSource(state)), "pairs", void 0);
+    return setOption(setOption(next, "source", source), "pairs", void 0);
   }
+  var EDIT_SAMPLERS = ["Euler", "DDIM"];
+  var editSampler = (sampler) => EDIT_SAMPLERS.find((name) => name.toLowerCase() === String(sampler).toLowerCase()) || EDIT_SAMPLERS[0];
   var releaseSource = (state) => setOption(setOption(state, "source", void 0), "pairs", void 0);
   function backToSource(state) {
     const source = sourceOf(state);
@@ -1569,8 +2708,8 @@
     const match = at < 0 ? null : /^Regional keywords: ("(?:[^"\\]|\\.)*"|[^,\n]*)/.exec(infotext.slice(at));
     if (!match) return {};
     const pairs = match[1].replace(/^"|"$/g, "").split(";").flatMap((part) => {
-      const found = /^\s*(\d+):(.*)$/.exec(part);
-      return found ? [[Number(found[1]) - 1, found[2].trim()]] : [];
+      const found2 = /^\s*(\d+):(.*)$/.exec(part);
+      return found2 ? [[Number(found2[1]) - 1, found2[2].trim()]] : [];
     });
     return Object.fromEntries(pairs);
   }
@@ -1611,7 +2750,7 @@
   function snapShift(box, dx, dy, lines2, reach, [width, height]) {
     const axis = (low, high, shift, targets, near, pixels) => {
       const tries = [low, high].map((side) => ({ side, ...snapValue(side + shift, targets, near, pixels) }));
-      const held = tries.filter((found) => found.line !== null).sort((a, b) => Math.abs(a.value - a.side - shift) - Math.abs(b.value - b.side - shift))[0];
+      const held = tries.filter((found2) => found2.line !== null).sort((a, b) => Math.abs(a.value - a.side - shift) - Math.abs(b.value - b.side - shift))[0];
       const taken = held || tries[0];
       return { shift: clamp(taken.value - taken.side, -low, 1 - high), line: taken.line };
     };
@@ -1636,38 +2775,71 @@
     change?.catch(() => panel.note("The browser does not allow full screen here.", true));
   }
 
-  // javascript/src/model/colours.js
-  function regionColour(index) {
-    const hue = (262 + index * 137.508) % 360;
-    return hslToRgb(hue, 0.68, 0.56);
-  }
-  function hslToRgb(hue, saturation, lightness) {
-    const reach = saturation * Math.min(lightness, 1 - lightness);
-    return [0, 8, 4].map((offset) => {
-      const k = (offset + hue / 30) % 12;
-      return Math.floor(255 * (lightness - reach * Math.max(-1, Math.min(k - 3, 9 - k, 1))) + 0.5);
+  // javascript/src/stage/key_help.js
+  var KEYS2 = [
+    {
+      title: "Tools",
+      rows: [
+        ["V R E P", "select, box, ellipse, polygon"],
+        ["B X G", "brush, eraser, fill"],
+        ["[ ]", "size of the brush"],
+        ["Alt", "no snapping while it is held"]
+      ]
+    },
+    {
+      title: "Regions",
+      rows: [
+        ["Arrows", "move by 8 pixels, with Ctrl by 1; with Shift they resize"],
+        ["N, Delete, Ctrl+D", "new box, remove, duplicate"],
+        ["H, J", "mirror left and right, top and bottom"],
+        ["PageUp, PageDown", "next region, with Shift that one as well"],
+        ["Enter", "into the region's prompt"],
+        ["Ctrl+A, Esc", "choose all, let go"],
+        ["Shift+F10", "menu of the chosen regions"]
+      ]
+    },
+    {
+      title: "Work",
+      rows: [
+        ["Ctrl+Z, Ctrl+Y", "undo, redo"],
+        ["Ctrl+C, X, V", "regions as JSON"],
+        ["+ \u2212 0", "zoom in, out, show all"],
+        ["Space and drag", "pan; with nothing chosen the arrows do"],
+        ["F", "full screen"]
+      ]
+    },
+    {
+      title: "Drawing by keys",
+      rows: [
+        ["Arrows", "move a crosshair"],
+        ["Space", "presses and lets go"],
+        ["Enter", "closes a polygon"]
+      ]
+    }
+  ];
+  function showKeys(back) {
+    const groups = KEYS2.map(
+      ({ title, rows }) => el(
+        "section",
+        {},
+        el("strong", { localized: title }),
+        el("dl", {}, rows.map(([keys, words]) => [el("dt", {}, el("kbd", { localized: keys })), el("dd", { localized: words })]).flat())
+      )
+    );
+    const close2 = button("Close", () => dialog.close(), { "data-action": "keys-close" });
+    const dialog = el(
+      "dialog",
+      { class: "rg rg-keys", "aria-label": "Keys of the canvas" },
+      el("div", { class: "rg-keys-groups" }, groups),
+      close2
+    );
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      back.focus({ preventScroll: true });
     });
-  }
-  function cssColour(index) {
-    return `rgb(${regionColour(index).join(", ")})`;
-  }
-  function textColour(index) {
-    const [red, green, blue] = regionColour(index);
-    return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000" : "#fff";
-  }
-  function paletteColour(index) {
-    const count = 2 ** Math.floor(Math.log2(Math.max(1, index)));
-    const hue = index ? (index - count + 0.5) * 360 / count : 0;
-    const part = hue / 60;
-    const x = 1 - Math.abs(part % 2 - 1);
-    return [
-      [1, x, 0],
-      [x, 1, 0],
-      [0, 1, x],
-      [0, x, 1],
-      [x, 0, 1],
-      [1, 0, x]
-    ][Math.floor(part) % 6].map((value) => Math.round(64 + 64 * value));
+    (document.fullscreenElement || document.body).append(dialog);
+    dialog.showModal();
   }
 
   // javascript/src/model/masks/paint.js
@@ -1754,6 +2926,10 @@
     const known = text === void 0 ? drawShape(region, width, height) : stage.masks.get(text) || makeMask(width, height);
     return { state, region, mask: scaleMask(known, width, height), isNew: false };
   }
+  function colourOf({ state, region, isNew }) {
+    const { regions } = numbered(isNew ? { ...state, regions: [...state.regions, region] } : state);
+    return regionColour(regions.find((each) => each._id === region._id)?._number - 1);
+  }
   var brush = (label, key, erase) => ({
     label,
     key,
@@ -1762,13 +2938,12 @@
     down(stage, point) {
       const target = paintTarget(stage, !erase);
       if (!target) return void stage.panel.note(erase ? "Choose the region to erase from first." : "This region is locked.");
-      const { mask, region, state, isNew } = target;
-      const index = isNew ? state.regions.length : indexOf(state, region._id);
+      const { mask } = target;
       const canvas = document.createElement("canvas");
       Object.assign(canvas, { width: mask.width, height: mask.height });
       stage.paint = {
         ...target,
-        id: region._id,
+        id: target.region._id,
         cover: makeMask(mask.width, mask.height),
         out: copyMask(mask),
         canvas,
@@ -1776,7 +2951,7 @@
           /** @type {CanvasRenderingContext2D} */
           canvas.getContext("2d")
         ),
-        colour: regionColour(index)
+        colour: colourOf(target)
       };
       tintInto(stage.paint.context, mask, stage.paint.colour, [0, 0, mask.width, mask.height]);
       this.move(stage, point);
@@ -2118,13 +3293,6 @@
   // javascript/src/stage/keys.js
   var ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   var NEAR = 1e-6;
-  var KEY_HELP = [
-    "V select \xB7 R box \xB7 E ellipse \xB7 P polygon \xB7 B brush \xB7 X eraser \xB7 G fill \xB7 [ and ] brush size",
-    "Arrows move by 8 pixels (Ctrl: 1), with Shift they resize \xB7 Delete removes \xB7 Ctrl+D duplicates \xB7 N new box",
-    "H and J mirror \xB7 Ctrl+A all \xB7 PageUp and PageDown next region, with Shift as well \xB7 Enter goes to its prompt \xB7 Esc lets go",
-    "Ctrl+Z undo \xB7 Ctrl+Y redo \xB7 Ctrl+C, Ctrl+X, Ctrl+V regions as JSON \xB7 + \u2212 0 zoom \xB7 F full screen \xB7 Space and drag pans, or arrows with nothing chosen",
-    "With a drawing tool the arrows move a crosshair; Space presses and lets go; Enter closes a polygon. Alt: no snapping"
-  ];
   function attachKeys(stage) {
     const { canvas } = stage;
     canvas.addEventListener("keydown", (event) => {
@@ -2184,7 +3352,7 @@
     0: (stage) => stage.fit(),
     "[": resizeBrush(1 / 1.2),
     "]": resizeBrush(1.2),
-    "?": (stage) => stage.panel.note(KEY_HELP.map((line) => t(line)).join("\n")),
+    "?": (stage) => showKeys(stage.canvas),
     f: (stage) => toggleFullScreen(stage),
     h: (stage) => stage.panel.act("mirrorX"),
     j: (stage) => stage.panel.act("mirrorY"),
@@ -2225,14 +3393,16 @@
   }
   var keyPoint = (stage, event) => ({ ...stage.cursor || { x: 0.5, y: 0.5 }, pressure: 1, shift: false, alt: event.altKey, ctrl: false });
   function step(stage, by, more) {
-    const { regions } = stage.panel.store.get();
+    const state = stage.panel.store.get();
     const { selected } = stage.panel;
-    if (!regions.length) return;
-    const chosen = regions.flatMap((region, index) => selected.has(region._id) ? [index] : []);
+    const order = listOrder(state);
+    if (!order.length) return;
+    const chosen = order.flatMap((index, line) => selected.has(state.regions[index]._id) ? [line] : []);
     const at = chosen.length ? chosen[by > 0 ? chosen.length - 1 : 0] : -1;
-    const next = (at + by + regions.length + (at < 0 && by < 0 ? 1 : 0)) % regions.length;
-    stage.panel.select([...more ? selected : [], regions[next]._id], { reveal: true });
-    stage.announce(`${t("Region {0}", next + 1)} ${regions[next].name || regions[next].prompt || ""}`);
+    const next = order[(at + by + order.length + (at < 0 && by < 0 ? 1 : 0)) % order.length];
+    const region = state.regions[next];
+    stage.panel.select([...more ? selected : [], region._id], { reveal: true });
+    stage.announce(`${t("Region {0}", numberOf(state, next))} ${region.name || region.prompt || ""}`);
   }
   function arrow(stage, [dx, dy], event) {
     const [width, height] = stage.size();
@@ -2278,6 +3448,126 @@
     return true;
   }
 
+  // javascript/src/model/menu.js
+  var LAYERS = [
+    { name: "front", label: "Bring to the front" },
+    { name: "up", label: "One up" },
+    { name: "down", label: "One down" },
+    { name: "back", label: "Send to the back" }
+  ];
+  var LINES = [
+    { name: "up", label: "Move up" },
+    { name: "down", label: "Move down" }
+  ];
+  var CELLS = [
+    { name: "splitX", label: "Split side by side" },
+    { name: "splitY", label: "Split into upper and lower" },
+    { name: "merge", label: "Merge with the next cell" }
+  ];
+  var PASTE = { name: "paste", label: "Paste", key: "Ctrl+V" };
+  var OF_NONE = [{ name: "add", label: "New box", key: "N" }, { name: "all", label: "Choose all", key: "Ctrl+A" }, PASTE];
+  function menuEntries(state, ids, hasPicture) {
+    const chosen = state.regions.filter((region) => ids.has(region._id));
+    if (!chosen.length) return [OF_NONE];
+    const isOne = chosen.length === 1;
+    const isOff = chosen.every((region) => region.enabled === false);
+    const isLocked = chosen.every((region) => region._lock);
+    const again2 = [
+      { name: "again", label: "Make it again in the shown picture" },
+      { name: "detail", label: "Add detail to it in the shown picture" }
+    ];
+    const groups = [
+      isOne && hasPicture ? again2 : [],
+      [
+        { name: "duplicate", label: "Duplicate", key: "Ctrl+D" },
+        { name: "copy", label: "Copy as JSON", key: "Ctrl+C" },
+        PASTE,
+        ...isLocked ? [] : [{ name: "remove", label: "Remove", key: "Delete" }]
+      ],
+      isOne && state.regions.length > 1 ? isLayered(state) ? LAYERS : LINES : [],
+      isOne && state.grid ? CELLS : [],
+      isLocked ? [] : [
+        { name: "invert", label: "Invert: all but this" },
+        { name: "toMask", label: "Convert to a mask" }
+      ],
+      [
+        { name: "mute", label: isOff ? "Switch on" : "Mute" },
+        ...isOne ? [{ name: "solo", label: "Only this one, or all again" }] : [],
+        { name: "lock", label: isLocked ? "Unlock" : "Lock" }
+      ],
+      isOne && hasPicture ? [{ name: "layer", label: "Save the shown picture's part as a layer" }] : []
+    ];
+    return groups.filter((group2) => group2.length);
+  }
+
+  // javascript/src/panel/menu/menu.js
+  var ARROWS2 = { ArrowDown: 1, ArrowUp: -1 };
+  var close = null;
+  function openMenu(panel, { x, y }, back) {
+    close?.();
+    const groups = menuEntries(panel.store.get(), panel.selected, Boolean(shownPicture(panel.tab)));
+    const shut = () => {
+      close = null;
+      node.remove();
+      document.removeEventListener("pointerdown", outside, true);
+    };
+    const choose2 = (name) => {
+      shut();
+      back.focus({ preventScroll: true });
+      panel.act(name);
+    };
+    const node = el(
+      "div",
+      { class: "rg rg-menu", role: "menu", "aria-label": "Regions", onkeydown: (event) => keys(event) },
+      groups.map(
+        (group2) => el(
+          "div",
+          { class: "rg-menu-group", role: "group" },
+          group2.map((entry) => item(entry, choose2))
+        )
+      )
+    );
+    const keys = (event) => {
+      if (!walk(node, event.key) && event.key !== "Escape" && event.key !== "Tab") return;
+      event.preventDefault();
+      event.stopPropagation();
+      if (event.key !== "Escape" && event.key !== "Tab") return;
+      shut();
+      back.focus({ preventScroll: true });
+    };
+    const outside = (event) => node.contains(
+      /** @type {Node} */
+      event.target
+    ) || shut();
+    (document.fullscreenElement || document.body).append(node);
+    const { width, height } = node.getBoundingClientRect();
+    node.style.left = `${clamp(x, 4, Math.max(4, window.innerWidth - width - 4))}px`;
+    node.style.top = `${clamp(y, 4, Math.max(4, window.innerHeight - height - 4))}px`;
+    document.addEventListener("pointerdown", outside, true);
+    close = shut;
+    node.querySelector("button")?.focus({ preventScroll: true });
+  }
+  function item({ name, label, key }, choose2) {
+    return el(
+      "button",
+      { type: "button", class: "rg-menu-item", role: "menuitem", tabindex: "-1", "data-entry": name, onclick: () => choose2(name) },
+      el("span", { localized: label }),
+      key ? el("kbd", { text: key }) : null
+    );
+  }
+  function walk(node, key) {
+    const items = [...node.querySelectorAll("button")];
+    const at = items.findIndex((each) => each === document.activeElement);
+    const by = ARROWS2[
+      /** @type {keyof typeof ARROWS} */
+      key
+    ];
+    const to = by ? (at + by + items.length) % items.length : key === "Home" ? 0 : key === "End" ? items.length - 1 : -1;
+    if (to < 0) return false;
+    items[to].focus({ preventScroll: true });
+    return true;
+  }
+
   // javascript/src/stage/pointers.js
   function attachPointers(stage) {
     const { canvas } = stage;
@@ -2288,8 +3578,29 @@
     canvas.addEventListener("pointercancel", (event) => pointers.up(event, true));
     canvas.addEventListener("pointerleave", () => pointers.leave());
     canvas.addEventListener("dblclick", (event) => tools[stage.tool].double?.(stage, stage.toPoint(event)));
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    canvas.addEventListener("contextmenu", (event) => showMenu(stage, event));
     canvas.addEventListener("wheel", (event) => turnWheel(stage, event), { passive: false });
+  }
+  function showMenu(stage, event) {
+    event.preventDefault();
+    if (stage.draft || stage.polygon || stage.paint) return;
+    const { panel } = stage;
+    const byKey = event.button !== 2 && !stage.touched;
+    const state = panel.store.get();
+    const { x, y } = stage.toPoint(event);
+    const hit = byKey ? -1 : regionAt(state, x, y, stage.masks.at, (each, index) => stage.boundsOf(each, index));
+    if (hit >= 0 && !panel.selected.has(state.regions[hit]._id)) panel.select([state.regions[hit]._id], { reveal: true });
+    if (hit < 0 && !byKey) panel.select([]);
+    const box = stage.selectionBox(state);
+    const frame = stage.canvas.getBoundingClientRect();
+    const [left, top] = box ? stage.toScreen((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) : [frame.width / 2, frame.height / 2];
+    openMenu(panel, byKey ? { x: frame.left + left, y: frame.top + top } : { x: event.clientX, y: event.clientY }, stage.canvas);
+  }
+  function holdsNothing(stage) {
+    if (!stage.touched || stage.tool !== "select" || stage.view.zoom > 1) return false;
+    if (stage.gesture && stage.gesture.kind !== "marquee") return false;
+    stage.gesture = null;
+    return true;
   }
   var Pointers = class {
     /** @param {Stage} stage */
@@ -2298,6 +3609,7 @@
       this.pressed = /* @__PURE__ */ new Map();
       this.pan = null;
       this.pinch = null;
+      this.scroll = null;
     }
     leave() {
       const { stage } = this;
@@ -2318,12 +3630,14 @@
       event.preventDefault();
       if (event.button === 1 || stage.space) this.pan = { x: event.clientX, y: event.clientY, view: stage.view };
       else stage.begin(stage.toPoint(event));
+      this.scroll = holdsNothing(stage) ? event.clientY : null;
     }
     /** @param {PointerEvent} event */
     move(event) {
       const { stage } = this;
       if (this.pressed.has(event.pointerId)) this.pressed.set(event.pointerId, event);
-      if (this.pinch) this.movePinch(this.pinch);
+      if (this.scroll !== null && !this.pinch) this.moveScroll(event, this.scroll);
+      else if (this.pinch) this.movePinch(this.pinch);
       else if (this.pan) this.movePan(event, this.pan);
       else this.moveTool(stage, event);
     }
@@ -2349,6 +3663,7 @@
     up(event, isLost) {
       const { stage } = this;
       this.pressed.delete(event.pointerId);
+      this.scroll = null;
       if (this.pan || this.pinch) {
         this.pan = null;
         if (!this.pressed.size) this.pinch = null;
@@ -2356,8 +3671,18 @@
       }
       if (stage.active) stage.end(isLost ? null : stage.toPoint(event));
     }
+    /**
+     * @param {PointerEvent} event
+     * @param {number} from
+     */
+    moveScroll(event, from) {
+      if (!this.pressed.has(event.pointerId)) return;
+      window.scrollBy(0, from - event.clientY);
+      this.scroll = event.clientY;
+    }
     startPinch() {
       const { stage } = this;
+      this.scroll = null;
       stage.active = false;
       stage.cancel();
       this.pinch = { view: stage.view, ...this.fingers() };
@@ -2401,38 +3726,6 @@
       stage.view = panView(view, event.deltaX / box.width / view.zoom, event.deltaY / box.height / view.zoom);
       stage.redraw();
     }
-  }
-
-  // javascript/src/host/gallery.js
-  function shownPicture(tab) {
-    const all = [...root().querySelectorAll(
-      /** @type {"img"} */
-      `#${tab}_gallery img`
-    )];
-    const images = all.filter((image) => image.getClientRects().length);
-    return images.sort((a, b) => b.getBoundingClientRect().width - a.getBoundingClientRect().width)[0] || null;
-  }
-  function givenPicture() {
-    const found = find("#img2img_image img, #img2img_image canvas");
-    return found && (found.naturalWidth || found.tagName === "CANVAS") ? found : null;
-  }
-  function pictureBox(image) {
-    const frame = image.getBoundingClientRect();
-    const ratio2 = image.naturalWidth / image.naturalHeight || 1;
-    if (getComputedStyle(image).objectFit !== "contain") return frame;
-    const width = Math.min(frame.width, frame.height * ratio2);
-    const height = width / ratio2;
-    return { left: frame.left + (frame.width - width) / 2, top: frame.top + (frame.height - height) / 2, width, height };
-  }
-  function shownImage(tab, shown2, count) {
-    const thumbs = [
-      ...root().querySelectorAll(
-        /** @type {"img"} */
-        `#${tab}_gallery .thumbnail-item img, #${tab}_gallery .grid-wrap img`
-      )
-    ];
-    const at = thumbs.findIndex((image) => shown2 && image.src === shown2.src);
-    return clamp(at - Math.max(0, thumbs.length - count), 0, Math.max(0, count - 1));
   }
 
   // javascript/src/stage/attention_maps.js
@@ -2489,12 +3782,41 @@
     for (const map of words || []) {
       const region = state.regions[map.region];
       if (some && !(region && chosen.has(region._id))) continue;
-      const tint = tints?.get(map.region) || tintLevels(map, regionColour(map.region));
-      tints?.set(map.region, tint);
+      const number = numberOf(state, map.region);
+      const tint = tints?.get(number) || tintLevels(map, regionColour(number - 1));
+      tints?.set(number, tint);
       context.globalAlpha = 0.85;
       context.drawImage(tint, x0, y0, x1 - x0, y1 - y0);
     }
     context.restore();
+  }
+
+  // javascript/src/stage/searched.js
+  function drawSearched(context, state, view) {
+    const found2 = state.regions.map((region, index) => ({ words: searchedWords(region), index })).filter(({ words }) => words !== null);
+    const [x0, y0] = view.at(0, 0);
+    const [x1, y1] = view.at(1, 1);
+    const size = view.fontSize || 12;
+    found2.forEach(({ words, index }, line) => {
+      const number = numberOf(state, index);
+      const inset = 4 + 4 * line;
+      context.save();
+      context.setLineDash([8, 6]);
+      context.lineWidth = view.selected?.has(state.regions[index]._id) ? 3 : 1.5;
+      context.strokeStyle = cssColour(number - 1);
+      context.strokeRect(x0 + inset, y0 + inset, x1 - x0 - 2 * inset, y1 - y0 - 2 * inset);
+      context.restore();
+      if (!view.labels) return;
+      const text = words ? t("{0}  \u201C{1}\u201D: found while the picture is made", number, words) : t("{0}  no words yet", number);
+      context.font = `600 ${size}px system-ui, sans-serif`;
+      context.textBaseline = "middle";
+      const width = Math.min(context.measureText(text).width + 10, view.width - 16);
+      const top = (y0 + y1) / 2 + (line - found2.length / 2) * (size + 10);
+      context.fillStyle = cssColour(number - 1);
+      context.fillRect((view.width - width) / 2, top, width, size + 8);
+      context.fillStyle = textColour(number - 1);
+      context.fillText(text, (view.width - width) / 2 + 5, top + size / 2 + 4.5, width - 10);
+    });
   }
 
   // javascript/src/stage/drawing.js
@@ -2520,11 +3842,14 @@
     const order = state.regions.map((_, index) => index);
     if (state.overlap === "over") order.sort((a, b) => (state.regions[a].priority || 0) - (state.regions[b].priority || 0));
     const boxes = order.map((index) => view.boundsOf(state, index));
-    order.forEach((index, i) => drawRegion(context, state.regions[index], index, boxes[i], { ...view, isGrid: Boolean(state.grid) }));
-    if (view.labels) order.forEach((index, i) => drawLabel(context, state.regions[index], index, boxes[i], view));
+    order.forEach(
+      (index, i) => drawRegion(context, state.regions[index], numberOf(state, index), boxes[i], { ...view, isGrid: Boolean(state.grid) })
+    );
+    if (!state.grid) drawSearched(context, state, view);
+    if (view.labels) order.forEach((index, i) => drawLabel(context, state.regions[index], numberOf(state, index), boxes[i], view));
   }
-  function drawRegion(context, region, index, bounds, view) {
-    const colour = regionColour(index);
+  function drawRegion(context, region, number, bounds, view) {
+    const colour = regionColour(number - 1);
     const chosen = view.selected && view.selected.has(region._id);
     const shape = view.isGrid ? {} : region;
     const off = region.enabled === false;
@@ -2550,7 +3875,7 @@
     }
     context.restore();
   }
-  function drawLabel(context, region, index, bounds, view) {
+  function drawLabel(context, region, number, bounds, view) {
     const mask = maskText(region);
     if (mask !== void 0 && view.masks && !view.masks.bounds(mask) && view.hidden !== region._id) return;
     const [x0, y0] = view.at(bounds[0], bounds[1]);
@@ -2559,14 +3884,14 @@
     const room = x1 - x0 - 10;
     context.font = `600 ${view.fontSize || 12}px system-ui, sans-serif`;
     context.textBaseline = "middle";
-    const text = fittedLabel(context, index + 1, words, room - 8);
+    const text = fittedLabel(context, number, words, room - 8);
     const width = context.measureText(text).width + 10;
     const height = (view.fontSize || 12) + 6;
     const x = clamp(x0 + 3, 2, Math.max(2, view.width - width - 2));
     const y = clamp(y0 + 3, 2, Math.max(2, view.height - height - 2));
-    context.fillStyle = css(regionColour(index), region.enabled === false ? 0.6 : 1);
+    context.fillStyle = css(regionColour(number - 1), region.enabled === false ? 0.6 : 1);
     context.fillRect(x, y, width, height);
-    context.fillStyle = textColour(index);
+    context.fillStyle = textColour(number - 1);
     context.fillText(text, x + 5, y + height / 2 + 0.5);
   }
   function fittedLabel(context, number, words, room) {
@@ -2672,33 +3997,6 @@
     });
   }
 
-  // javascript/src/widgets/files.js
-  var PICTURES = "image/png,image/jpeg,image/webp,image/bmp,image/gif,image/svg+xml,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.gif,.svg,.tif,.tiff";
-  var MEGABYTE = 1024 * 1024;
-  var LARGEST = 45 * MEGABYTE;
-  function download(name, blob) {
-    const url = URL.createObjectURL(blob);
-    el("a", { href: url, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1e4);
-  }
-  function chooseFile(accept, take) {
-    const input = el("input", { type: "file", accept, onchange: () => input.files && input.files.length && take(input.files[0]) });
-    input.click();
-    return input;
-  }
-  function readFile(file) {
-    if (file.size > LARGEST) {
-      const size = Math.round(file.size / MEGABYTE);
-      return Promise.reject(new Error(t("{0} has {1} MB: at most {2} can be read.", file.name, size, LARGEST / MEGABYTE)));
-    }
-    return new Promise((resolve, reject) => {
-      const reader = new FileReader();
-      reader.onload = () => resolve(String(reader.result));
-      reader.onerror = () => reject(new Error(t("{0} could not be read.", file.name)));
-      reader.readAsDataURL(file);
-    });
-  }
-
   // javascript/src/stage/background.js
   var OF_RESULT = ["result", "init", "words"];
   var MOST_PIXELS = 64e6;
@@ -2711,7 +4009,7 @@
       return;
     }
     stage.panel.note("");
-    stage.background = { kind, choice, scale: Number(scale) || null, image: null };
+    stage.background = { kind, choice, scale: Number(scale) || null, image: null, stale: kind === "map" };
     stage.panel.push();
     refreshBackground(stage);
     stage.redraw();
@@ -2762,22 +4060,31 @@
     const { kind, scale } = stage.background;
     if (kind === "map") drawWeights(stage, scale);
     if (!OF_RESULT.includes(kind)) return;
-    const found = hostPicture(stage);
-    if (kind === "words") refreshAttention(stage, found);
-    if (!found) stage.background.image = null;
-    else if (!found.src || stage.background.src !== found.src) takePicture(stage, found);
+    const found2 = hostPicture(stage);
+    if (kind === "words") refreshAttention(stage, found2);
+    if (!found2) stage.background.image = null;
+    else if (!found2.src || stage.background.src !== found2.src) takePicture(stage, found2);
+  }
+  function showPicture(stage, src) {
+    const image = new Image();
+    image.onload = () => {
+      stage.background = { kind: "picture", choice: "result", image };
+      stage.redraw();
+    };
+    image.src = src;
   }
   function drawWeights(stage, scale) {
+    const { background } = stage;
     stage.panel.checks.drawMap(scale, (image) => {
-      if (stage.background.kind !== "map") return;
-      stage.background.image = image;
+      if (stage.background !== background) return;
+      Object.assign(background, { image, stale: false });
       stage.redraw();
     });
   }
-  function takePicture(stage, found) {
-    stage.background.src = found.src;
-    if (found.tagName === "CANVAS") {
-      stage.background.image = found;
+  function takePicture(stage, found2) {
+    stage.background.src = found2.src;
+    if (found2.tagName === "CANVAS") {
+      stage.background.image = found2;
       return;
     }
     const image = new Image();
@@ -2785,12 +4092,13 @@
       stage.background.image = image;
       stage.redraw();
     };
-    image.src = found.src;
+    image.src = found2.src;
   }
 
   // javascript/src/stage/render.js
   function drawStage(stage) {
-    const { context, state } = stage;
+    const { context } = stage;
+    const state = numbered(stage.state);
     const { width, height, ratio: ratio2 } = stage.box;
     const at = (x, y) => stage.toScreen(x, y);
     context.setTransform(ratio2, 0, 0, ratio2, 0, 0);
@@ -2820,13 +4128,29 @@
   function drawBackground(stage, at) {
     const { context, background } = stage;
     const image = OF_RESULT.includes(background.kind) && stage.live ? stage.live : background.image;
-    if (!image || !(image.complete === void 0 || image.complete) || !(image.naturalWidth || image.width)) return;
+    if (!image || !(image.complete === void 0 || image.complete) || !(image.naturalWidth || image.width)) {
+      if (background.stale) drawWaiting(stage);
+      return;
+    }
     const [x0, y0] = at(0, 0);
     const [x1, y1] = at(1, 1);
     context.imageSmoothingEnabled = background.kind !== "map" && (image.naturalWidth || image.width) > 256;
+    context.globalAlpha = background.stale ? 0.4 : 1;
     context.drawImage(image, x0, y0, x1 - x0, y1 - y0);
+    context.globalAlpha = 1;
     context.imageSmoothingEnabled = true;
+    if (background.stale) drawWaiting(stage);
     if (background.words) drawAttention(context, background, { at, chosen: stage.panel.selected, state: stage.state });
+  }
+  function drawWaiting({ context, box }) {
+    const text = t("Drawing the weight map \u2026");
+    context.font = "600 13px system-ui, sans-serif";
+    context.textBaseline = "middle";
+    const width = context.measureText(text).width + 16;
+    context.fillStyle = "rgba(0, 0, 0, 0.75)";
+    context.fillRect((box.width - width) / 2, box.height - 34, width, 24);
+    context.fillStyle = "#fff";
+    context.fillText(text, (box.width - width) / 2 + 8, box.height - 21.5);
   }
   function drawPaint(context, paint, at) {
     const [x0, y0] = at(0, 0);
@@ -2879,62 +4203,6 @@
     }
   }
 
-  // javascript/src/widgets/icons.js
-  var ICONS = {
-    select: "M3 2l9 5-4 1.2L6 13z",
-    box: "M2.5 3.5h11v9h-11z",
-    ellipse: "M8 3.5c3.3 0 6 2 6 4.5s-2.7 4.5-6 4.5S2 10.500 2 8s2.700-4.500 6-4.500z",
-    polygon: "M3 5l6-3 5 5-3 6H4z",
-    brush: "M13.500 2.500L7 9M7 9c-2-.5-3.500 1-3.500 2.500 0 1-.5 1.500-1.500 2 3 .5 5.500-.5 5.500-2.500 0-1-.5-1.500-.5-2z",
-    eraser: "M9 3l4.500 4.500L8 13H5l-2.500-2.500zM6 6l4.500 4.500M3 13.500h10.500",
-    fill: "M7 2.500l5.500 5.500-5 5-5.500-5.500zM2.500 7.500h9M13.500 10.500c.8 1.200 1.200 2 .7 2.700-.4.5-1.200.5-1.500 0-.4-.7 0-1.500.8-2.700z",
-    undo: "M5.500 3L2.500 6l3 3M2.500 6H10a3.500 3.500 0 0 1 0 7H6",
-    redo: "M10.500 3l3 3-3 3M13.500 6H6a3.500 3.500 0 0 0 0 7h4",
-    copy: "M5.500 5.500h8v8h-8zM10.500 2.500h-8v8",
-    paste: "M4 3.500h8v10H4zM6 2.500h4v2H6zM6 7.500h4M6 10h4",
-    remove: "M4 4l8 8M12 4l-8 8",
-    duplicate: "M2.500 2.500h7v7h-7zM6.500 12v1.500h7v-7H12M10 8v4M8 10h4",
-    mirrorX: "M8 2v12M6 4.500L2 11.500h4zM10 4.500l4 7h-4z",
-    mirrorY: "M2 8h12M4.500 6L11.500 2v4zM4.500 10l7 4v-4z",
-    up: "M8 13V3M4 7l4-4 4 4",
-    down: "M8 3v10M4 9l4 4 4-4",
-    zoomIn: "M7 2.500a4.500 4.500 0 1 0 0 9 4.500 4.500 0 0 0 0-9zM10.500 10.500l3.500 3.500M5 7h4M7 5v4",
-    zoomOut: "M7 2.500a4.500 4.500 0 1 0 0 9 4.500 4.500 0 0 0 0-9zM10.500 10.500l3.500 3.500M5 7h4",
-    fit: "M2.500 6V2.500H6M10 2.500h3.500V6M13.500 10v3.500H10M6 13.500H2.500V10",
-    full: "M2.500 2.500h11v11h-11zM5 7V5h2M11 9v2H9",
-    eye: "M1.500 8C4 4 12 4 14.500 8 12 12 4 12 1.500 8zM8 6.200a1.800 1.800 0 1 0 0 3.600 1.800 1.800 0 0 0 0-3.600z",
-    eyeOff: "M1.500 8C4 4 12 4 14.500 8 12 12 4 12 1.500 8zM3 13L13 3",
-    solo: "M8 2.500l1.700 3.600 3.800.500-2.800 2.700.7 3.900L8 11.300l-3.400 1.900.7-3.900L2.500 6.600l3.800-.5z",
-    lock: "M4 7.500h8v6H4zM5.500 7.500V5a2.500 2.500 0 0 1 5 0v2.500",
-    unlock: "M4 7.500h8v6H4zM5.500 7.500V5a2.500 2.500 0 0 1 4.800-1",
-    grip: "M6 4h.1M10 4h.1M6 8h.1M10 8h.1M6 12h.1M10 12h.1",
-    magnet: "M4 2.500v6a4 4 0 0 0 8 0v-6H9.500v6a1.500 1.500 0 0 1-3 0v-6zM4 5h2.500M9.500 5H12",
-    splitX: "M2.500 3.500h11v9h-11zM8 3.500v9",
-    splitY: "M2.500 3.500h11v9h-11zM2.500 8h11",
-    merge: "M2.500 3.500h11v9h-11zM5 8h6M7 6L5 8l2 2M9 6l2 2-2 2"
-  };
-  function icon(name) {
-    const attributes = { viewBox: "0 0 16 16", width: "1.1em", height: "1.1em", fill: "none", stroke: "currentColor", "aria-hidden": "true" };
-    const look = { "stroke-width": name === "grip" ? "2" : "1.3", "stroke-linejoin": "round", "stroke-linecap": "round" };
-    return svg("svg", { ...attributes, ...look }, svg("path", { d: ICONS[name] }));
-  }
-
-  // javascript/src/widgets/buttons.js
-  function button(label, onclick, attributes) {
-    return el("button", { type: "button", class: "rg-button", localized: label, onclick, ...attributes });
-  }
-  function tool(name, label, onclick, { key, ...attributes } = {}) {
-    const title = key ? t("{0} ({1})", t(label), key) : label;
-    return el("button", { type: "button", class: "rg-button rg-tool", title, "aria-label": label, onclick, ...attributes }, icon(name));
-  }
-  function dressTool(node, name, label) {
-    if (node.dataset.icon === name && node.title === label) return;
-    node.dataset.icon = name;
-    node.title = label;
-    node.setAttribute("aria-label", label);
-    node.replaceChildren(icon(name));
-  }
-
   // javascript/src/stage/toolbar.js
   var ACTS2 = [
     ["undo", "Undo", "Ctrl+Z"],
@@ -2962,8 +4230,8 @@
   function createToolbar(stage) {
     const parts = createParts(stage);
     const { acts, cells, snap, zoomOut, zoomIn, fit } = parts;
-    const groups = [group(...parts.toolButtons), group(...Object.values(acts)), group(parts.align, ...Object.values(cells)), parts.brush];
-    const bottom = [parts.background, group(snap, zoomOut, zoomIn, fit, parts.full), parts.overlay, parts.caption];
+    const groups = [group(...parts.toolButtons), group(...Object.values(acts)), group(parts.align, ...Object.values(cells))];
+    const bottom = [parts.brush, parts.background, group(snap, zoomOut, zoomIn, fit, parts.full), parts.overlay, parts.caption];
     return {
       top: el("div", { class: "rg-toolbar", role: "toolbar", "aria-label": "Tools of the layout" }, groups),
       bottom: el("div", { class: "rg-toolbar rg-caption" }, bottom),
@@ -3336,216 +4604,6 @@
     }
   };
 
-  // javascript/src/widgets/fields.js
-  var asPath = (path) => typeof path === "function" ? path : () => path;
-  var shownText = (value) => value === void 0 || value === null ? "" : String(value);
-  var writeText = (input, value) => {
-    input.value = shownText(value);
-  };
-  var labelOf = (name, schema) => schema?.title || (name[0].toUpperCase() + name.slice(1)).replace(/_/g, " ");
-  function labelled(label, input, attributes) {
-    return el("label", { class: "rg-field", ...attributes }, el("span", { class: "rg-label", localized: label }), input);
-  }
-  function setValue(panel, path, value) {
-    panel.edit((state) => setField(state, path, value), { key: `field:${path}` });
-  }
-  function bound(input, path, read, write) {
-    return (state) => {
-      const at = path();
-      if (input.dataset.field !== at) input.dataset.field = at;
-      const value = getField(state, at);
-      if (!same(read(input), value === void 0 ? null : value)) write(input, value);
-    };
-  }
-  function checkField(panel, path, label, attributes) {
-    const at = asPath(path);
-    const input = el("input", { type: "checkbox", "data-field": at(), onchange: () => setValue(panel, at(), input.checked) });
-    const node = el("label", { class: "rg-check", ...attributes }, input, el("span", { localized: label }));
-    const read = () => input.checked;
-    const write = (_input, value) => {
-      input.checked = value === true;
-    };
-    return { node, input, update: bound(input, at, read, write) };
-  }
-  function selectField(panel, path, label, choices, title, fallback) {
-    const at = asPath(path);
-    const input = el(
-      "select",
-      { "data-field": at(), title, onchange: () => setValue(panel, at(), input.value) },
-      choices.map(([value, words]) => el("option", { value, localized: words }))
-    );
-    const write = (_input, given) => {
-      const value = given ?? fallback ?? null;
-      if (![...input.options].some((option) => option.value === value)) input.append(el("option", { value, text: shownText(value) }));
-      input.value = value;
-    };
-    return { node: labelled(label, input), input, update: bound(input, at, () => input.value, write) };
-  }
-  function promptField(panel, path, label, { placeholder = "", emptyIsNull = false, id, after } = {}) {
-    const at = asPath(path);
-    const read = () => emptyIsNull && input.value === "" ? null : input.value;
-    const input = el("textarea", {
-      rows: 2,
-      placeholder,
-      id,
-      spellcheck: "false",
-      class: "scroll-hide",
-      "data-testid": "textbox",
-      "data-field": at(),
-      oninput: () => setValue(panel, at(), read())
-    });
-    const name = el("span", { class: "rg-label", localized: label });
-    const field = el("label", { class: "rg-field" }, el("span", { class: "rg-label-row" }, name, after), input);
-    const node = el("div", { class: "rg-wide gradio-textbox prompt" }, field);
-    return { node, input, name, update: bound(input, at, read, writeText) };
-  }
-  function lineField(panel, path, { label, placeholder = "", title, take, maxlength }) {
-    const at = asPath(path);
-    const input = el("input", {
-      type: "text",
-      placeholder,
-      title,
-      spellcheck: "false",
-      autocomplete: "off",
-      "data-field": at(),
-      "aria-label": label,
-      maxlength,
-      oninput: () => take ? take(input.value) : setValue(panel, at(), input.value)
-    });
-    return { node: input, input, update: bound(input, at, () => input.value, writeText) };
-  }
-  function numberField(panel, path, label, { step: step2 = 0.05, min = -Infinity, max = Infinity, fallback = null, title, whenEmpty }) {
-    const at = asPath(path);
-    const take = (text) => {
-      const value = parseNumber(text);
-      setValue(panel, at(), value === void 0 ? whenEmpty : value);
-    };
-    const line = lineField(panel, at, { label, placeholder: shownText(fallback), title, take });
-    const input = line.input;
-    input.inputMode = "decimal";
-    input.addEventListener("keydown", (event) => {
-      if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
-      const from = input.value.trim() === "" ? fallback : parseNumber(input.value);
-      if (typeof from !== "number") return;
-      event.preventDefault();
-      input.value = String(clamp(tidy(from + (event.key === "ArrowUp" ? step2 : -step2)), min, max));
-      take(input.value);
-    });
-    const read = () => {
-      const value = parseNumber(input.value);
-      return value === void 0 ? whenEmpty ?? null : value;
-    };
-    return { node: labelled(label, input, { class: "rg-field rg-number" }), input, update: bound(input, at, read, writeText) };
-  }
-
-  // javascript/src/widgets/own_field.js
-  var CHOICES = [
-    ["null", "as for all"],
-    ["true", "on"],
-    ["false", "off"]
-  ];
-  function ownField(panel, path, label, schema, make) {
-    const at = asPath(path);
-    const parts = Object.entries(schema.properties || {});
-    const choices = parts.length ? [...CHOICES, ["own", "with values of its own"]] : CHOICES;
-    const take = () => setValue(panel, at(), input.value === "own" ? {} : JSON.parse(input.value));
-    const input = el(
-      "select",
-      { "data-field": at(), title: schema.description, onchange: take },
-      choices.map(([value, words]) => el("option", { value, localized: words }))
-    );
-    const fields = parts.flatMap(([name, part]) => make(panel, () => `${at()}.${name}`, name, part) || []);
-    const inputs = el(
-      "div",
-      { class: "rg-numbers rg-values", hidden: true },
-      fields.map((field) => field.node)
-    );
-    const node = el("div", { class: "rg-wide" }, labelled(label, input), inputs);
-    const update2 = (state) => {
-      input.dataset.field = at();
-      const value = getField(state, at());
-      const isOwn = Boolean(value) && typeof value === "object";
-      input.value = isOwn ? "own" : String(value ?? null);
-      inputs.hidden = !isOwn;
-      if (isOwn) fields.forEach((field) => field.update(state));
-    };
-    return { node, input, update: update2 };
-  }
-
-  // javascript/src/widgets/picture_field.js
-  var ACCEPTED = "image/png,image/jpeg,image/webp,image/bmp,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.tif,.tiff";
-  function pictureField(panel, path, label, title) {
-    const at = asPath(path);
-    const fault = el("span", { class: "rg-hint", role: "alert" });
-    const take = async (file) => {
-      try {
-        setValue(panel, at(), await readFile(file));
-        fault.textContent = "";
-      } catch (error) {
-        fault.textContent = error.message;
-      }
-    };
-    const input = button("Choose\u2026", () => chooseFile(ACCEPTED, take), { title, "data-field": at(), "data-action": "picture-choose" });
-    const remove = button("Remove", () => setValue(panel, at(), null), { "data-action": "picture-remove", hidden: true });
-    const frame = el("span", {});
-    const row = el("div", { class: "rg-row" }, input, remove, frame, fault);
-    let shown2 = null;
-    const update2 = (state) => {
-      input.dataset.field = at();
-      const value = getField(state, at()) ?? null;
-      if (value === shown2) return;
-      shown2 = value;
-      const isPicture = String(value).startsWith("data:image/");
-      remove.hidden = value === null;
-      frame.replaceChildren(
-        ...isPicture ? [el("img", { class: "rg-picture", alt: t("Picture of the region"), src: String(value) })] : []
-      );
-    };
-    const name = el("span", { class: "rg-label", localized: label });
-    return { node: el("div", { class: "rg-field rg-wide" }, name, row), input, update: update2 };
-  }
-
-  // javascript/src/widgets/schema_fields.js
-  var STEPS = { weight: 0.1, feather: 0.01, base_share: 0.05, cfg_scale: 0.5 };
-  function schemaField(panel, path, name, schema) {
-    const types = [schema.type || []].flat();
-    const title = schema.description;
-    const label = labelOf(name, schema);
-    if (schema.enum) {
-      const values = schema.enum.filter((value) => value !== null).map(shownText);
-      const choices = values.map((value) => [value, value]);
-      return selectField(panel, path, label, choices, title, schema.default);
-    }
-    if (schema.pattern?.startsWith("^data:image")) return pictureField(panel, path, label, title);
-    if (types.includes("boolean") && types.includes("null")) return ownField(panel, path, label, schema, schemaField);
-    if (types.includes("boolean")) return withDefault(checkField(panel, path, label, { title }), schema.default);
-    if (types.includes("number") || types.includes("integer")) return numberField(panel, path, label, numberOptions(name, schema, types));
-    if (!types.includes("string")) return null;
-    const orNull = (text) => setValue(panel, asPath(path)(), text === "" ? null : text);
-    const take = types.includes("null") ? orNull : void 0;
-    const line = lineField(panel, path, { label, title, placeholder: shownText(schema.default), take });
-    return { ...line, node: labelled(label, line.input) };
-  }
-  function numberOptions(name, schema, types) {
-    return {
-      step: STEPS[name] || (types.includes("integer") ? 1 : 0.05),
-      min: schema.minimum,
-      max: schema.maximum,
-      fallback: schema.default,
-      title: schema.description,
-      whenEmpty: types.includes("null") ? null : schema.default
-    };
-  }
-  function withDefault(field, value) {
-    return {
-      ...field,
-      update(state) {
-        field.update(state);
-        if (getField(state, field.input.dataset.field) === void 0) field.input.checked = value === true;
-      }
-    };
-  }
-
   // javascript/src/panel/overlay.js
   function createOverlay(panel, stage) {
     const canvas = el("canvas", { class: "rg-overlay", "aria-hidden": "true" });
@@ -3611,12 +4669,99 @@
     }
     const step2 = event.key === "PageDown" ? 1 : event.key === "PageUp" ? -1 : 0;
     if (!step2 || target.tagName !== "TEXTAREA") return false;
-    const { regions } = panel.store.get();
-    const at = regions.findIndex((_, index) => target.dataset.field === `regions[${index}].prompt`);
+    const order = listOrder(panel.store.get());
+    const at = order.findIndex((index) => target.dataset.field === `regions[${index}].prompt`);
     if (at < 0 && target.dataset.action !== "background-prompt") return false;
     if (at + step2 < 0) panel.list.background.focus();
-    else panel.focusPrompt(Math.min(at + step2, regions.length - 1));
+    else if (order.length) panel.focusPrompt(order[Math.min(at + step2, order.length - 1)]);
     return true;
+  }
+
+  // javascript/src/model/prompt/split.js
+  var REGION_KEYS = ["ADDCOL", "ADDROW", "BREAK", "AND"];
+  var SEPARATORS = { break: REGION_KEYS, lines: [], and: ["AND"] };
+  function splitAtWords(text, words) {
+    const pattern = new RegExp(`<[^<>\\n:]*:[^<>\\n]*>|(?<![\\p{L}\\p{N}_])(${words.join("|")})(?![\\p{L}\\p{N}_])`, "gu");
+    const pieces = [];
+    const found2 = [];
+    let start2 = 0;
+    for (const match of text.matchAll(pattern)) {
+      if (!match[1]) continue;
+      pieces.push(text.slice(start2, match.index));
+      found2.push(match[1]);
+      start2 = match.index + match[0].length;
+    }
+    return [[...pieces, text.slice(start2)], found2];
+  }
+  function splitPrompt(text, mode) {
+    const [pieces, found2] = splitAtWords(text, ["ADDCOMM", "ADDBASE", ...SEPARATORS[mode]]);
+    const head = found2.filter((key) => key === "ADDCOMM" || key === "ADDBASE");
+    if (!["", "ADDCOMM", "ADDBASE", "ADDCOMM ADDBASE"].includes(head.join(" ")) || head.some((key, i) => found2[i] !== key)) {
+      throw new Error(
+        `The keys of the prompt are ${found2.join(" ")}: at most one ADDCOMM, then at most one ADDBASE, then the regions can be read.`
+      );
+    }
+    const front = (key) => head.includes(key) ? pieces[head.indexOf(key)].trim() : null;
+    let regions = pieces.slice(head.length);
+    let keys = found2.slice(head.length);
+    if (mode === "lines") {
+      regions = lines(regions[0], head.length > 0);
+      keys = regions.slice(1).map(() => "\n");
+    }
+    const weighted = regions.map((piece) => mode === "and" ? takeWeight(piece) : [piece, 1]);
+    return {
+      common: front("ADDCOMM"),
+      base: front("ADDBASE"),
+      keys,
+      regions: weighted.map(([piece]) => piece.trim()),
+      weights: weighted.map(([, weight]) => weight)
+    };
+  }
+  function lines(text, afterKey) {
+    const all = text.split(/\r\n|\r|\n/);
+    while (all.length > 1 && !all[all.length - 1].trim()) all.pop();
+    return afterKey && all.length > 1 && !all[0].trim() ? all.slice(1) : all;
+  }
+  function takeWeight(text) {
+    const colon = text.lastIndexOf(":");
+    const match = colon < 0 ? null : /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)$/.exec(text.slice(colon + 1).trim());
+    return match ? [text.slice(0, colon).trimEnd(), Number(match[0])] : [text, 1];
+  }
+  function joinTexts(...parts) {
+    const texts2 = parts.flatMap((part) => part && /[^ \t\r\n,]/.test(part) ? [part] : []);
+    const pieces = texts2.slice(0, 1);
+    for (const text of texts2.slice(1)) {
+      const left = withoutSeam(pieces[pieces.length - 1]);
+      const right = text.replace(/^[ \t\r\n,]+/, "");
+      const bare = /\b(BREAK|AND)$/.test(left.slice(-KEY_AND_BEFORE)) || /^(BREAK|AND)\b/.test(right);
+      pieces.splice(-1, 1, left, bare ? " " : ", ", right);
+    }
+    return pieces.join("");
+  }
+  var KEY_AND_BEFORE = "BREAK".length + 1;
+  function withoutSeam(text) {
+    let end = text.length;
+    while (end && " 	\r\n,".includes(text[end - 1])) end--;
+    return text.slice(0, end);
+  }
+  var joinedParts = (parts) => joinTexts(parts.common, parts.base, ...parts.regions);
+  function detectMode(text) {
+    const [, keys] = splitAtWords(text, ["ADDCOMM", "ADDBASE", ...REGION_KEYS]);
+    if (keys.some((key) => key !== "AND" && key !== "ADDCOMM" && key !== "ADDBASE")) return "break";
+    if (keys.includes("AND")) return "and";
+    if (splitPrompt(text, "lines").regions.length > 1) return "lines";
+    return keys.length ? "break" : null;
+  }
+
+  // javascript/src/model/prompt/parts.js
+  function partsOfPrompt({ text_from: mode, regions }, prompt) {
+    if (mode !== "break" && mode !== "lines" && mode !== "and") return [];
+    try {
+      const parts = splitPrompt(prompt, mode).regions;
+      return regions.map((_, index) => parts[index] ?? null);
+    } catch {
+      return regions.map(() => null);
+    }
   }
 
   // javascript/src/panel/regions/background_row.js
@@ -3702,13 +4847,13 @@
   var LABEL = /^Region (\d+)(?: \(.*?\))?:? (.*)$/s;
   var MANY = 3;
   var split = (text) => {
-    const found = LABEL.exec(text);
-    return found ? { index: Number(found[1]) - 1, words: found[2] } : null;
+    const found2 = LABEL.exec(text);
+    return found2 ? { index: Number(found2[1]) - 1, words: found2[2] } : null;
   };
   function byWords(warnings) {
-    const found = /* @__PURE__ */ new Map();
-    for (const part of warnings.map(split)) if (part) found.set(part.words, [...found.get(part.words) || [], part.index]);
-    return found;
+    const found2 = /* @__PURE__ */ new Map();
+    for (const part of warnings.map(split)) if (part) found2.set(part.words, [...found2.get(part.words) || [], part.index]);
+    return found2;
   }
   function regionWarnings(warnings) {
     const cards = /* @__PURE__ */ new Map();
@@ -3717,19 +4862,19 @@
     }
     return cards;
   }
-  function generalWarnings(warnings) {
+  function generalWarnings(warnings, numberOf2 = (index) => index + 1) {
     const many = [...byWords(warnings)].filter(([, indices]) => indices.length >= MANY);
-    const lines2 = many.map(([words, indices]) => `Regions ${ranges(indices)}: each ${words}`);
+    const lines2 = many.map(([words, indices]) => `Regions ${ranges(indices.map(numberOf2).sort((a, b) => a - b))}: each ${words}`);
     return [...warnings.filter((text) => !split(text)), ...lines2];
   }
-  function ranges(indices) {
+  function ranges(numbers) {
     const spans2 = [];
-    for (const index of indices) {
+    for (const number of numbers) {
       const last = spans2[spans2.length - 1];
-      if (last && index === last[1] + 1) last[1] = index;
-      else spans2.push([index, index]);
+      if (last && number === last[1] + 1) last[1] = number;
+      else spans2.push([number, number]);
     }
-    return spans2.map(([a, b]) => a === b ? `${a + 1}` : b === a + 1 ? `${a + 1}, ${b + 1}` : `${a + 1} to ${b + 1}`).join(", ");
+    return spans2.map(([a, b]) => a === b ? `${a}` : b === a + 1 ? `${a}, ${b}` : `${a} to ${b}`).join(", ");
   }
   var PARTS = /^text_from "\w+" splits the (negative prompt|prompt) into (\d+) parts?, but there (?:is|are) (\d+) regions?\.$/;
   var NAMES = {
@@ -3751,6 +4896,24 @@
     return words.length > 40 ? `${words.slice(0, 39).trimEnd()}\u2026` : words;
   }
 
+  // javascript/src/host/networks.js
+  var AGAIN = 15e3;
+  var found = null;
+  var asked = -Infinity;
+  var knownLoras = () => found;
+  async function askLoras(changed) {
+    const now = performance.now();
+    if (now - asked < AGAIN) return;
+    asked = now;
+    const answer = await callApi("networks").catch(() => null);
+    if (!answer?.ok || !Array.isArray(answer.data.loras)) return;
+    const { loras, aliases } = answer.data;
+    const before = JSON.stringify([...found?.known || []]);
+    found = { names: loras, known: /* @__PURE__ */ new Set([...loras, ...aliases]) };
+    if (before !== JSON.stringify([...found.known])) changed();
+  }
+  var isUnknown = (kind, name) => found !== null && kind !== "hypernet" && !found.known.has(name);
+
   // javascript/src/model/prompt/networks.js
   function findNetworks(text) {
     return [...String(text || "").matchAll(/<(lora|lyco|hypernet):([^:<>\n]+)(?::([^<>\n]*))?>/gi)].map(([, kind, name, weight]) => ({
@@ -3760,9 +4923,156 @@
     }));
   }
 
+  // javascript/src/model/prompt/completion.js
+  var OPEN = /<(?:lora|lyco):([^<>:\n]*)$/i;
+  function completionAt(text, caret, names) {
+    const found2 = OPEN.exec(text.slice(0, caret));
+    if (!found2) return null;
+    const written = found2[1].trim().toLowerCase();
+    const begins = (name) => name.toLowerCase().startsWith(written) ? 0 : 1;
+    const matches = names.filter((name) => name.toLowerCase().includes(written)).sort((a, b) => begins(a) - begins(b) || (a < b ? -1 : 1));
+    const after = /^[^<>\n]*>?/.exec(text.slice(caret));
+    const isClosed = Boolean(after && after[0].endsWith(">"));
+    return { from: caret - found2[1].length, to: isClosed && after ? caret + after[0].length : caret, matches };
+  }
+  function completed(text, { from, to }, name) {
+    const strength = /^[^<>:\n]*:([^<>\n]*)>$/.exec(text.slice(from, to))?.[1] || "1";
+    const tag = `${name}:${strength}>`;
+    return { text: text.slice(0, from) + tag + text.slice(to), caret: from + tag.length };
+  }
+
+  // javascript/src/widgets/completion.js
+  var MOST3 = 40;
+  var lastList = 0;
+  var hasOther = () => Boolean(document.querySelector(".autocompleteResults, .autocompleteParent"));
+  var NameList = class {
+    /**
+     * @param {HTMLTextAreaElement} input
+     * @param {HTMLElement} holder Gets the list.
+     * @param {() => string[]} names
+     */
+    constructor(input, holder, names) {
+      this.input = input;
+      this.names = names;
+      this.at = null;
+      this.chosen = 0;
+      const id = `regional_names_${++lastList}`;
+      this.list = el("div", { class: "rg-names", role: "listbox", "aria-label": "LoRAs", id, hidden: true });
+      holder.append(this.list);
+      input.setAttribute("aria-autocomplete", "list");
+      input.addEventListener("input", () => this.show());
+      input.addEventListener("keydown", (event) => this.press(event));
+      input.addEventListener("blur", () => this.close());
+    }
+    /** Begin a tag at the caret: the list has all names. */
+    open() {
+      const { input } = this;
+      const { selectionStart: start2, selectionEnd: end, value } = input;
+      const begun = `${value.slice(0, start2)}${start2 && !/\s$/.test(value.slice(0, start2)) ? " " : ""}<lora:`;
+      input.focus({ preventScroll: true });
+      input.value = begun + value.slice(end);
+      input.setSelectionRange(begun.length, begun.length);
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    close() {
+      this.at = null;
+      this.list.hidden = true;
+      this.input.removeAttribute("aria-controls");
+      this.input.removeAttribute("aria-activedescendant");
+    }
+    show() {
+      const { input, list } = this;
+      this.at = hasOther() ? null : completionAt(input.value, input.selectionStart, this.names());
+      if (!this.at?.matches.length) return this.close();
+      this.chosen = 0;
+      list.replaceChildren(...this.at.matches.slice(0, MOST3).map((name, i) => this.option(name, `${list.id}_${i}`)));
+      list.hidden = false;
+      input.setAttribute("aria-controls", list.id);
+      return this.mark();
+    }
+    mark() {
+      const { children } = this.list;
+      [...children].forEach((node, i) => node.setAttribute("aria-selected", String(i === this.chosen)));
+      this.input.setAttribute("aria-activedescendant", children[this.chosen].id);
+      children[this.chosen].scrollIntoView({ block: "nearest" });
+    }
+    /**
+     * @param {string} name
+     * @param {string} id
+     */
+    option(name, id) {
+      const choose2 = (event) => {
+        event.preventDefault();
+        this.take(name);
+      };
+      return el("div", { class: "rg-name", role: "option", id, text: name, onpointerdown: choose2 });
+    }
+    /** @param {string} name */
+    take(name) {
+      const { input, at } = this;
+      if (!at) return;
+      const { text, caret } = completed(input.value, at, name);
+      input.value = text;
+      input.setSelectionRange(caret, caret);
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+      this.close();
+    }
+    /** @param {KeyboardEvent} event */
+    press(event) {
+      const { at, list } = this;
+      if (!at || list.hidden) return;
+      const count = list.children.length;
+      const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+      if (by) this.chosen = (this.chosen + by + count) % count;
+      else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey || event.key === "Tab") this.take(at.matches[this.chosen]);
+      else if (event.key === "Escape") this.close();
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+      if (by) this.mark();
+    }
+  };
+
+  // javascript/src/panel/regions/card_foot.js
+  var AGAIN_HELP = "Make this region of the shown picture again; the rest stays";
+  var DETAIL_HELP = "Make the shown picture again with a detail pass of this region; the rest stays";
+  function cardFoot(panel, index, prompt) {
+    const part = el("div", { class: "rg-hint rg-part" });
+    const networks = el("div", { class: "rg-networks" });
+    const warning = el("div", { class: "rg-card-warning" });
+    const ask = () => askLoras(() => panel.list.renew());
+    const names = new NameList(prompt.input, prompt.node, () => (ask(), knownLoras()?.names || []));
+    const act2 = (name, label, title, action) => button(label, action, { class: "rg-button rg-mini", title, "data-action": name });
+    const acts = el(
+      "div",
+      { class: "rg-card-acts" },
+      act2("add-lora", "LoRA\u2026", "Choose a LoRA for this region", () => names.open()),
+      act2("again", "Again", AGAIN_HELP, () => makeAgain(panel, index())),
+      act2("detail", "Detail", DETAIL_HELP, () => addDetail(panel, index()))
+    );
+    prompt.input.addEventListener("focus", ask);
+    return {
+      part,
+      networks,
+      warning,
+      acts,
+      /** @type {(state: State, region: Region, part: string | null | undefined) => void} */
+      update(state, region, text) {
+        part.hidden = text === void 0;
+        part.textContent = text === null ? t("The main prompt has no part for this region.") : text ? t("From the main prompt: {0}", text) : "";
+        networks.replaceChildren(...findNetworks(region.prompt).map(chip));
+      }
+    };
+  }
+  function chip({ kind, name, weight }) {
+    const unknown = isUnknown(kind, name);
+    const title = unknown ? t("There is no LoRA of this name.") : t("{0}, strength {1}", kind, weight);
+    const text = unknown ? t("{0}: no such LoRA", name) : `${name} ${weight}`;
+    return el("span", { class: `rg-chip${unknown ? " rg-unknown" : ""}`, title, text });
+  }
+
   // javascript/src/panel/regions/card_head.js
   var toggle = (field, value) => (state, at) => replaceRegion(state, at, { ...state.regions[at], [field]: value(state.regions[at]) });
-  var move = (by) => (state, at) => coverByOrder(moveRegion(state, at, by));
   var removeUnlocked = (state, at) => state.regions[at]._lock ? state : removeRegion(state, at);
   function cardHead(panel, index, name) {
     const swatch = el("span", { class: "rg-swatch", "aria-hidden": "true" });
@@ -3780,8 +5090,7 @@
         "Lock",
         toggle("_lock", (region) => !region._lock)
       ),
-      up: act2("up", "Move up", move(-1)),
-      down: act2("down", "Move down", move(1)),
+      more: tool("more", "More", ({ currentTarget }) => showMenu2(panel, index(), currentTarget), { "aria-haspopup": "menu" }),
       remove: tool("remove", "Remove", () => {
         const at = index();
         panel.edit((state) => removeUnlocked(state, at));
@@ -3794,29 +5103,36 @@
       grip,
       /** @type {(state: State, region: Region, position: number) => void} */
       update(state, region, position) {
-        swatch.textContent = String(position + 1);
+        swatch.textContent = String(numberOf(state, position));
         dressButtons(buttons, state, region, position);
       }
     };
   }
-  function dressButtons({ mute, alone, lock, up, down, remove }, state, region, position) {
-    const number = position + 1;
+  function showMenu2(panel, index, pressed) {
+    const button2 = (
+      /** @type {HTMLElement} */
+      pressed
+    );
+    panel.select([panel.store.get().regions[index]._id]);
+    const { left, bottom } = button2.getBoundingClientRect();
+    openMenu(panel, { x: left, y: bottom + 2 }, button2);
+  }
+  function dressButtons({ mute, alone, lock, more, remove }, state, region, position) {
+    const number = numberOf(state, position);
     const off = region.enabled === false;
     dressTool(mute, off ? "eyeOff" : "eye", t(off ? "Switch region {0} on" : "Mute region {0}", number));
     dressTool(alone, "solo", t("Only region {0}, or all again", number));
     alone.classList.toggle("rg-on", Boolean(state._solo) && state._solo.id === region._id);
     dressTool(lock, region._lock ? "lock" : "unlock", t(region._lock ? "Unlock region {0}" : "Lock region {0}", number));
     lock.classList.toggle("rg-on", Boolean(region._lock));
-    dressTool(up, "up", t("Move region {0} up", number));
-    dressTool(down, "down", t("Move region {0} down", number));
+    dressTool(more, "more", t("More of region {0}", number));
     dressTool(remove, "remove", t("Remove region {0}", number));
-    up.disabled = position === 0;
-    down.disabled = position === state.regions.length - 1;
     remove.disabled = !canRemove(state) || Boolean(region._lock);
   }
 
   // javascript/src/panel/regions/drag.js
   var KIND = "application/x-regional";
+  var dragged = /* @__PURE__ */ new WeakMap();
   function attachDrag(panel, node, grip, index) {
     grip.addEventListener("pointerdown", () => node.draggable = true);
     grip.addEventListener("pointerup", () => node.draggable = false);
@@ -3824,400 +5140,26 @@
     node.addEventListener("dragstart", ({ dataTransfer }) => {
       if (!dataTransfer) return;
       dataTransfer.setData(KIND, String(index()));
+      dragged.set(panel, index());
       dataTransfer.effectAllowed = "move";
     });
     node.addEventListener("dragover", (event) => {
       if (!event.dataTransfer?.types.includes(KIND)) return;
       event.preventDefault();
-      node.classList.add("rg-drop");
+      node.classList.add(isAbove(panel, index()) ? "rg-drop" : "rg-drop-below");
     });
-    node.addEventListener("dragleave", () => node.classList.remove("rg-drop"));
+    node.addEventListener("dragleave", () => node.classList.remove("rg-drop", "rg-drop-below"));
     node.addEventListener("drop", (event) => {
-      node.classList.remove("rg-drop");
+      node.classList.remove("rg-drop", "rg-drop-below");
       const from = event.dataTransfer?.getData(KIND);
       if (!from) return;
       event.preventDefault();
-      panel.edit((state) => coverByOrder(reorder(state, Number(from), index())));
+      panel.edit((state) => reorder(state, Number(from), index()));
     });
   }
-
-  // javascript/src/model/masks/pictures.js
-  function colourCoded(masks) {
-    const pixels = new Uint8ClampedArray(masks[0].data.length * 4);
-    const colours = masks.map((_, i) => paletteColour(i));
-    for (let at = 0; at < masks[0].data.length; at++) {
-      let best = -1;
-      let most = 127;
-      masks.forEach((mask, i) => {
-        if (mask.data[at] >= most && mask.data[at] > 0) [best, most] = [i, mask.data[at]];
-      });
-      pixels.set(best < 0 ? [0, 0, 0, 255] : [...colours[best], 255], at * 4);
-    }
-    return pixels;
-  }
-  function channelPacked(masks) {
-    const pixels = new Uint8ClampedArray(masks[0].data.length * 4);
-    for (let at = 0; at < masks[0].data.length; at++) {
-      pixels.set([0, 1, 2].map((i) => masks[i] ? masks[i].data[at] : 0).concat(255), at * 4);
-    }
-    return pixels;
-  }
-
-  // javascript/src/drawers/click_area.js
-  var WIDEST = 420;
-  var CLICK = 6;
-  var MOST2 = 64;
-  var HELP = "Click: inside the object. With Shift: outside of it. Drag: a box around it.";
-  var ClickArea = class {
-    constructor() {
-      this.canvas = el("canvas", { class: "rg-click-area", role: "img", "aria-label": HELP, "data-action": "find-area" });
-      const clear = button("Clear", () => this.clear(), { "data-action": "find-clear" });
-      const help = el("div", { class: "rg-hint", localized: HELP });
-      this.node = el("div", { hidden: true }, help, this.canvas, el("div", { class: "rg-row" }, clear));
-      this.image = new Image();
-      this.clicks = [];
-      this.box = null;
-      this.from = null;
-      this.allowed = false;
-      this.image.addEventListener("load", () => this.draw());
-      this.canvas.addEventListener("pointerdown", (event) => {
-        this.from = this.placeOf(event);
-        this.canvas.setPointerCapture(event.pointerId);
-      });
-      this.canvas.addEventListener("pointerup", (event) => this.release(this.placeOf(event), event.shiftKey));
-    }
-    /** What the server takes. */
-    values() {
-      return { clicks: this.clicks, box: this.box };
-    }
-    /** @param {string} picture A data URL. */
-    show(picture) {
-      this.clear();
-      this.image.src = picture;
-    }
-    /** @param {boolean} allowed */
-    allow(allowed) {
-      this.allowed = allowed;
-      this.draw();
-    }
-    clear() {
-      this.clicks = [];
-      this.box = null;
-      this.draw();
-    }
-    /**
-     * The end of a click or a drag.
-     *
-     * @param {Place} to
-     * @param {boolean} outside
-     */
-    release(to, outside) {
-      const { from, canvas } = this;
-      this.from = null;
-      if (!from) return;
-      const moved = Math.min(Math.abs(to.x - from.x) * canvas.width, Math.abs(to.y - from.y) * canvas.height);
-      if (moved > CLICK) this.box = [Math.min(from.x, to.x), Math.min(from.y, to.y), Math.max(from.x, to.x), Math.max(from.y, to.y)];
-      else if (this.clicks.length < MOST2) this.clicks.push([to.x, to.y, outside ? 0 : 1]);
-      this.draw();
-    }
-    /**
-     * @param {PointerEvent} event
-     * @returns {Place}
-     */
-    placeOf(event) {
-      const frame = this.canvas.getBoundingClientRect();
-      const share = (at, size) => tidy(clamp(at / size, 0, 1));
-      return { x: share(event.clientX - frame.left, frame.width), y: share(event.clientY - frame.top, frame.height) };
-    }
-    draw() {
-      const context = this.canvas.getContext("2d");
-      this.node.hidden = !this.allowed || !this.image.naturalWidth;
-      if (!context || this.node.hidden) return;
-      const scale = Math.min(1, WIDEST / this.image.naturalWidth);
-      this.canvas.width = Math.max(1, Math.round(this.image.naturalWidth * scale));
-      this.canvas.height = Math.max(1, Math.round(this.image.naturalHeight * scale));
-      context.drawImage(this.image, 0, 0, this.canvas.width, this.canvas.height);
-      drawMarks(context, this.clicks, this.box);
-    }
-  };
-  function drawMarks(context, clicks, box) {
-    const { width, height } = context.canvas;
-    context.lineWidth = 2;
-    context.strokeStyle = "#fff";
-    for (const [x, y, inside2] of clicks) {
-      context.beginPath();
-      context.arc(x * width, y * height, 5, 0, 7);
-      context.fillStyle = inside2 ? "#2a2" : "#c22";
-      context.fill();
-      context.stroke();
-    }
-    if (box) context.strokeRect(box[0] * width, box[1] * height, (box[2] - box[0]) * width, (box[3] - box[1]) * height);
-  }
-
-  // javascript/src/drawers/picture_masks.js
-  var INTO = [
-    ["new", "further regions"],
-    ["selected", "the selected region"]
-  ];
-  var MODEL_FIELDS = { sam: "sam" };
-  var PictureMasks = class {
-    /** @param {Panel} panel */
-    constructor(panel) {
-      this.panel = panel;
-      this.picture = "";
-      this.ways = [];
-      this.kinds = [];
-      this.form = null;
-      this.clicks = new ClickArea();
-      this.message = el("div", { class: "rg-message", role: "status", "data-action": "find-message" });
-      this.inputs = el("div", { class: "rg-row rg-options" });
-      this.way = el("select", { "data-action": "find-way", onchange: () => this.show() });
-      this.into = el(
-        "select",
-        { "data-action": "find-into" },
-        INTO.map(([value, words]) => el("option", { value, localized: words }))
-      );
-      this.intoField = labelled("Put it into", this.into);
-      this.find = button("Find masks", () => this.run(), { class: "rg-button rg-primary", "data-action": "find-go" });
-      this.node = el(
-        "div",
-        { class: "rg-find", hidden: true },
-        el("div", { class: "rg-label", localized: "Find in a picture, with a model" }),
-        el(
-          "div",
-          { class: "rg-row" },
-          pictureButtons(panel, (picture) => this.take(picture)),
-          labelled("Find by", this.way),
-          this.intoField
-        ),
-        this.clicks.node,
-        this.inputs,
-        el("div", { class: "rg-row" }, this.find, this.message)
-      );
-      this.list();
-    }
-    async list() {
-      Object.assign(this, await listWays());
-      this.way.replaceChildren(...this.ways.map(({ name, label }) => el("option", { value: name, localized: label })));
-      this.node.hidden = !this.ways.length;
-      this.show();
-    }
-    get chosen() {
-      return this.ways.find(({ name }) => name === this.way.value);
-    }
-    /** @param {string} picture */
-    take(picture) {
-      this.picture = picture;
-      this.clicks.show(picture);
-      this.say("");
-    }
-    /** @param {string} text */
-    say(text) {
-      this.message.textContent = translateMessage(text);
-    }
-    /** The inputs of the chosen way, and which models it lacks. */
-    show() {
-      const { chosen } = this;
-      if (!chosen) return;
-      this.form = createForm(chosen, this.kinds);
-      this.inputs.replaceChildren(this.form.node);
-      this.clicks.allow("clicks" in chosen.fields);
-      this.intoField.hidden = !chosen.adds;
-      this.way.title = t(chosen.help);
-      this.say(this.kinds.map(({ name, missing }) => chosen.needs.includes(name) && missing || "").join(""));
-    }
-    async run() {
-      const { chosen, form } = this;
-      if (!chosen || !form) return;
-      if (!this.picture) this.take(await pageTakes(this.panel));
-      if (!this.picture) return;
-      this.find.disabled = true;
-      this.say("Looking\u2026");
-      const given = "clicks" in chosen.fields ? this.clicks.values() : {};
-      const put = (found) => this.put(chosen, found);
-      this.say(await findMasks(chosen, { picture: this.picture, ...form.values, ...given }, put));
-      this.find.disabled = false;
-    }
-    /**
-     * Put what was found into the layout. Returns what is in the way, "" where nothing is.
-     *
-     * @param {Way} way
-     * @param {Region[]} found
-     * @returns {string}
-     */
-    put(way, found) {
-      const { panel } = this;
-      if (way.adds && this.into.value === "selected") {
-        const [id, ...more] = panel.selected;
-        const index = panel.store.get().regions.findIndex((region) => region._id === id);
-        if (index < 0 || more.length || found.length !== 1) return "Select one region, and look for one thing.";
-        panel.edit((state) => setField(useShapes(state), `regions[${index}].mask`, found[0].mask));
-        return "";
-      }
-      panel.edit((state) => way.adds ? addRegions(state, found) : withLayout(state, { regions: found }));
-      return "";
-    }
-  };
-  function pictureButtons(panel, take) {
-    const fromPage = async () => take(await pageTakes(panel));
-    const fromFile = () => chooseFile(PICTURES, (file) => readFile(file).then(take, (error) => panel.note(error.message, true)));
-    return [
-      button("The picture shown", fromPage, { title: "The result, or the picture that img2img was given", "data-action": "find-shown" }),
-      button("A file\u2026", fromFile, { "data-action": "find-file" })
-    ];
-  }
-  async function listWays() {
-    const answer = await callApi("masks").catch(() => null);
-    return answer?.ok ? { ways: answer.data.ways || [], kinds: answer.data.kinds || [] } : { ways: [], kinds: [] };
-  }
-  async function pageTakes(panel) {
-    const shown2 = shownPicture(panel.tab) || (panel.tab === "img2img" ? givenPicture() : null);
-    if (!shown2) {
-      panel.note("There is no picture yet: generate one first, or choose a file.");
-      return "";
-    }
-    if (shown2.tagName === "CANVAS") return shown2.toDataURL();
-    return readFile(new File([await (await fetch(shown2.src)).blob()], "picture"));
-  }
-  function createForm(way, kinds) {
-    const form = { values: {}, fields: [], node: el("div", { class: "rg-row" }), edit: () => void 0 };
-    form.edit = (change) => {
-      form.values = /** @type {any} */
-      change(
-        /** @type {any} */
-        form.values
-      );
-      form.fields.forEach((field) => field.update(
-        /** @type {any} */
-        form.values
-      ));
-    };
-    form.fields = Object.entries(way.fields).flatMap(([name, schema]) => {
-      if (name !== "model" && !(name in MODEL_FIELDS)) return schemaField(form, name, name, schema) || [];
-      const kind = MODEL_FIELDS[name] || way.needs[0];
-      const names = kinds.find((each) => each.name === kind)?.models || [];
-      const choices = names.map((each) => [each, each]);
-      return names.length > 1 ? selectField(form, name, name === "sam" ? "SAM" : "Model", choices, schema.description, names[0]) : [];
-    });
-    form.fields.forEach((field) => field.update(
-      /** @type {any} */
-      form.values
-    ));
-    form.node.append(...form.fields.map((field) => field.node));
-    return form;
-  }
-  async function findMasks(way, body, put) {
-    try {
-      const answer = await callApi("masks", { method: "POST", body: { ...body, kind: way.name } });
-      if (!answer.ok) return errorText(answer);
-      const found = answer.data.regions.map(({ mask, name }) => makeRegion({ mask, name }));
-      return put(found) || answer.data.notes.join("\n");
-    } catch {
-      return "The server does not answer.";
-    }
-  }
-
-  // javascript/src/drawers/mask_files.js
-  var SAVES = [
-    { kind: "colours", label: "A colour for each region", title: "Regional Prompter's colours, in order" },
-    { kind: "channels", label: "Red, green and blue", title: "The first three regions, greys and all" },
-    { kind: "each", label: "Every region on its own", title: "One file per region" }
-  ];
-  function createMaskFiles(panel) {
-    const loads = el("div", { class: "rg-row" });
-    listSources(panel, loads);
-    const saves = SAVES.map(
-      ({ kind, label, title }) => button(label, () => savePicture(panel, kind), { title, "data-action": `masks-save-${kind}` })
-    );
-    const layers = button("The result in layers", () => saveLayers(panel), {
-      title: "A ZIP of transparent pictures, one for each region of the picture that is shown",
-      "data-action": "masks-layers"
-    });
-    const node = el(
-      "div",
-      { class: "rg-maskfiles" },
-      el("div", { class: "rg-label", localized: "Load: the regions are replaced, their prompts stay" }),
-      loads,
-      new PictureMasks(panel).node,
-      el("div", { class: "rg-label", localized: "Save" }),
-      el("div", { class: "rg-row" }, saves, layers)
-    );
-    return { node };
-  }
-  async function listSources(panel, row) {
-    const answer = await callApi("masks").catch(() => null);
-    const sources = answer?.ok ? answer.data.sources : [];
-    const buttons = sources.map((source) => {
-      const choose2 = () => chooseFile(PICTURES, (file) => loadRegions(panel, source, file));
-      return button(source.label, choose2, { title: source.help, "data-action": `masks-${source.name}` });
-    });
-    row.replaceChildren(...buttons.length ? buttons : [el("span", { localized: "The server lists no way to load masks." })]);
-  }
-  async function masksOf(panel, kind, file) {
-    try {
-      const answer = await callApi("masks", { method: "POST", body: { picture: await readFile(file), kind } });
-      if (answer.ok) {
-        panel.note((answer.data.notes || []).join("\n"));
-        return answer.data.regions;
-      }
-      panel.note(`${file.name}: ${errorText(answer)}`, true);
-    } catch (error) {
-      panel.note(error instanceof TypeError ? "The server does not answer." : error.message, true);
-    }
-    return null;
-  }
-  async function loadRegions(panel, source, file) {
-    const found = await masksOf(panel, source.name, file);
-    if (!found) return;
-    if (source.single) {
-      const name = file.name.replace(/\.\w+$/, "").slice(0, 60);
-      panel.edit((state) => addRegions(state, [makeRegion({ mask: found[0].mask, name })]));
-    } else {
-      panel.edit((state) => withLayout(state, { regions: found.map(({ mask, name }) => ({ mask, name })) }));
-    }
-  }
-  async function loadMask(panel, index, file) {
-    const found = await masksOf(panel, "grey", file);
-    if (found) panel.edit((state) => setField(state, `regions[${index}].mask`, found[0].mask));
-  }
-  async function allMasks(panel) {
-    const state = panel.store.get();
-    const [width, height] = maskSize(panel.stage.size());
-    const { masks } = panel.stage;
-    return Promise.all(
-      state.regions.map(async (region, index) => {
-        const text = state.grid ? void 0 : maskText(region);
-        if (text !== void 0) {
-          return scaleMask(await masks.wait(text) || makeMask(width, height), width, height);
-        }
-        return drawShape(state.grid ? {} : region, width, height, state.grid ? panel.stage.boundsOf(state, index) : void 0);
-      })
-    );
-  }
-  async function saveLayers(panel) {
-    const shown2 = shownPicture(panel.tab);
-    if (!shown2) return panel.note("There is no picture yet: generate one first.");
-    try {
-      const file = new File([await (await fetch(shown2.src)).blob()], "picture");
-      const body = { picture: await readFile(file), settings: { ...toJson(panel.store.get()), enabled: true } };
-      const answer = await callApi("layers", { method: "POST", body });
-      if (!answer.ok) return panel.note(errorText(answer), true);
-      return download("layers.zip", answer.data);
-    } catch (error) {
-      return panel.note(error instanceof TypeError ? "The server does not answer." : error.message, true);
-    }
-  }
-  async function savePicture(panel, kind) {
-    const masks = await allMasks(panel);
-    if (!masks.length) return panel.note("There is no region yet.");
-    if (kind === "each") {
-      return masks.forEach((mask, i) => download(`region ${i + 1}.png`, new Blob([encodePng(mask)], { type: "image/png" })));
-    }
-    const pixels = kind === "colours" ? colourCoded(masks) : channelPacked(masks);
-    const [{ width, height }] = masks;
-    const canvas = el("canvas", { width, height });
-    canvas.getContext("2d")?.putImageData(new ImageData(pixels, width, height), 0, 0);
-    return canvas.toBlob((blob) => blob && download(`regions ${kind}.png`, blob), "image/png");
+  function isAbove(panel, index) {
+    const order = listOrder(panel.store.get());
+    return order.indexOf(dragged.get(panel) ?? index) >= order.indexOf(index);
   }
 
   // javascript/src/panel/regions/drawn_inputs.js
@@ -4381,12 +5323,12 @@
     const region = panel.store.get().regions[index];
     const mask = await panel.stage.masks.wait(region.mask);
     if (!mask) return panel.note("This region has no mask yet.");
-    const name = (region.name || `region ${index + 1}`).replace(/[^\p{L}\p{N} _-]/gu, "");
+    const name = (region.name || `region ${numberOf(panel.store.get(), index)}`).replace(/[^\p{L}\p{N} _-]/gu, "");
     return download(`${name}.png`, new Blob([encodePng(mask)], { type: "image/png" }));
   }
 
   // javascript/src/panel/regions/card.js
-  var NUMBERS = ["weight", "base_share", "feather", "priority"];
+  var NUMBERS2 = ["weight", "base_share", "feather", "priority"];
   var MANY2 = 4;
   var ELSEWHERE = ["prompt", "negative", "name", "enabled", "steps", ...SHAPE_KINDS];
   var STEP_HELP = ["Share of the steps after which this region begins, 0 to 1", "Share of the steps after which this region ends, 0 to 1"];
@@ -4395,7 +5337,8 @@
     const at = (name) => () => `regions[${index()}]${name ? `.${name}` : ""}`;
     const fields = cardFields(panel, at, id);
     const head = cardHead(panel, index, fields.name);
-    const extras = cardExtras(fields.tokens);
+    const foot = cardFoot(panel, index, fields.prompt);
+    const shape = el("div", { class: "rg-row rg-shape" });
     const more = el(
       "details",
       { class: "rg-more" },
@@ -4406,22 +5349,23 @@
         { class: "rg-numbers" },
         fields.numbers.map((field) => field.node)
       ),
-      extras.shape
+      shape
     );
     const choose2 = {
       onfocusin: () => panel.selected.has(id) || panel.select([id]),
       onclick: (event) => chooseByClick(panel, id, event)
     };
-    const parts = [head.node, fields.prompt.node, extras.networks, extras.warning, more];
+    const below = el("div", { class: "rg-card-foot" }, foot.acts, more);
+    const parts = [head.node, fields.prompt.node, foot.part, foot.networks, foot.warning, below];
     const node = el("div", { class: "rg-region", role: "group", tabindex: "-1", ...choose2 }, parts);
     attachDrag(panel, node, head.grip, index);
-    const update2 = cardUpdate(panel, { node, head, fields, extras, more, at });
+    const update2 = cardUpdate(panel, { node, head, fields, foot, shape, more, at });
     const seen = null;
     return {
       node,
       prompt: fields.prompt.input,
-      tokens: extras.tokens,
-      warning: extras.warning,
+      tokens: fields.tokens,
+      warning: foot.warning,
       update: update2,
       seen: (
         /** @type {unknown[] | null} */
@@ -4429,15 +5373,7 @@
       )
     };
   }
-  function cardExtras(tokens) {
-    return {
-      tokens,
-      networks: el("div", { class: "rg-networks" }),
-      warning: el("div", { class: "rg-card-warning" }),
-      shape: el("div", { class: "rg-row rg-shape" })
-    };
-  }
-  function cardUpdate(panel, { node, head, fields, extras, more, at }) {
+  function cardUpdate(panel, { node, head, fields, foot, shape: holder, more, at }) {
     const all = [fields.name, fields.prompt, fields.negative, ...fields.numbers];
     let shape;
     let before;
@@ -4445,14 +5381,14 @@
     return (state, region, position) => {
       all.forEach((field) => field.update(state));
       head.update(state, region, position);
-      const isSame = before && before.region === region && before.position === position && before.mode === state.text_from;
-      if (!isSame) dressCard(node, fields, extras, state, region, position);
+      dressCard(node, fields, state, region, position);
+      foot.update(state, region, panel.list.parts(state)[position]);
       const kind = `${Boolean(state.grid)} ${shapeKind(region)} ${region.procedural?.kind} ${region.combined?.op} ${Boolean(region.words?.found)}`;
       const isMoved = more.open && before && !same(before.region.polygon, region.polygon);
-      if (kind !== shape || isMoved) shapeFields = drawShapeInputs(panel, extras.shape, state, region, at);
+      if (kind !== shape || isMoved) shapeFields = drawShapeInputs(panel, holder, state, region, at);
       shapeFields.forEach((field) => field.update(state));
       shape = kind;
-      before = { region, position, mode: state.text_from };
+      before = { region, position };
     };
   }
   function chooseByClick(panel, id, event) {
@@ -4466,7 +5402,7 @@
   function cardFields(panel, at, id) {
     const tokens = el("span", { class: "rg-tokens", title: "Tokens of this prompt, as the host counts them" });
     const schema = regionSchema(panel.schema);
-    const names = [...NUMBERS, ...Object.keys(schema).filter((name) => !NUMBERS.includes(name) && !ELSEWHERE.includes(name))];
+    const names = [...NUMBERS2, ...Object.keys(schema).filter((name) => !NUMBERS2.includes(name) && !ELSEWHERE.includes(name))];
     const numbers = names.flatMap((name) => {
       const kind = schema[name] || { type: "number", default: (
         /** @type {any} */
@@ -4499,28 +5435,25 @@
     };
     return { node, input: node, update: update2 };
   }
-  function dressCard(node, fields, extras, state, region, position) {
+  function dressCard(node, fields, state, region, position) {
+    const number = numberOf(state, position);
     node.dataset.field = `regions[${position}]`;
-    node.setAttribute("aria-label", t("Region {0}", position + 1));
-    node.style.setProperty("--rg-colour", cssColour(position));
-    node.style.setProperty("--rg-on-colour", textColour(position));
+    node.setAttribute("aria-label", t("Region {0}", number));
+    node.style.setProperty("--rg-colour", cssColour(number - 1));
+    node.style.setProperty("--rg-on-colour", textColour(number - 1));
     node.classList.toggle("rg-muted", region.enabled === false);
-    fields.name.input.placeholder = state.regions.length > MANY2 && firstWords(region.prompt) || t("Region {0}", position + 1);
+    fields.name.input.placeholder = state.regions.length > MANY2 && firstWords(region.prompt) || t("Region {0}", number);
     const split2 = state.text_from !== "regions";
     fields.prompt.name.textContent = t(split2 ? "Added to this region's part of the main prompt" : "Prompt");
     fields.prompt.input.placeholder = t(split2 ? "nothing added" : "what is in this region");
-    const chips = findNetworks(region.prompt).map(
-      ({ kind, name, weight }) => el("span", { class: "rg-chip", title: t("{0}, strength {1}", kind, weight), text: `${name} ${weight}` })
-    );
-    extras.networks.replaceChildren(...chips);
   }
 
   // javascript/src/panel/regions/list_tools.js
   var LONG = 8;
-  var fits = (region, index, words) => !words || String(index + 1) === words || `${region.name} ${region.prompt}`.toLowerCase().includes(words.toLowerCase());
+  var fits = (region, number, words) => !words || String(number) === words || `${region.name} ${region.prompt}`.toLowerCase().includes(words.toLowerCase());
   function listTools(list) {
     const { panel } = list;
-    const found = el("span", { class: "rg-hint", role: "status" });
+    const found2 = el("span", { class: "rg-hint", role: "status" });
     const search = el("input", {
       type: "text",
       placeholder: "search: name, words, number",
@@ -4535,18 +5468,18 @@
       search,
       button("All on", () => all(true), { "data-action": "all-on" }),
       button("All off", () => all(false), { "data-action": "all-off" }),
-      found
+      found2
     );
     function update2(state) {
       node.hidden = state.regions.length <= LONG;
       const words = node.hidden ? "" : search.value.trim();
       const shown2 = state.regions.filter((region, index) => {
         const card = list.cards.get(region._id);
-        const isShown = fits(region, index, words);
+        const isShown = fits(region, numberOf(state, index), words);
         if (card && card.node.hidden === isShown) card.node.hidden = !isShown;
         return isShown;
       });
-      found.textContent = words ? t("{0} of {1}", shown2.length, state.regions.length) : "";
+      found2.textContent = words ? t("{0} of {1}", shown2.length, state.regions.length) : "";
     }
     return { node, update: update2 };
   }
@@ -4612,82 +5545,6 @@
       negative,
       notes: ['The texts stand in the main prompt now, and "Region texts" follows it. "Split main prompt" brings them back.']
     };
-  }
-
-  // javascript/src/model/prompt/split.js
-  var REGION_KEYS = ["ADDCOL", "ADDROW", "BREAK", "AND"];
-  var SEPARATORS = { break: REGION_KEYS, lines: [], and: ["AND"] };
-  function splitAtWords(text, words) {
-    const pattern = new RegExp(`<[^<>\\n:]*:[^<>\\n]*>|(?<![\\p{L}\\p{N}_])(${words.join("|")})(?![\\p{L}\\p{N}_])`, "gu");
-    const pieces = [];
-    const found = [];
-    let start2 = 0;
-    for (const match of text.matchAll(pattern)) {
-      if (!match[1]) continue;
-      pieces.push(text.slice(start2, match.index));
-      found.push(match[1]);
-      start2 = match.index + match[0].length;
-    }
-    return [[...pieces, text.slice(start2)], found];
-  }
-  function splitPrompt(text, mode) {
-    const [pieces, found] = splitAtWords(text, ["ADDCOMM", "ADDBASE", ...SEPARATORS[mode]]);
-    const head = found.filter((key) => key === "ADDCOMM" || key === "ADDBASE");
-    if (!["", "ADDCOMM", "ADDBASE", "ADDCOMM ADDBASE"].includes(head.join(" ")) || head.some((key, i) => found[i] !== key)) {
-      throw new Error(
-        `The keys of the prompt are ${found.join(" ")}: at most one ADDCOMM, then at most one ADDBASE, then the regions can be read.`
-      );
-    }
-    const front = (key) => head.includes(key) ? pieces[head.indexOf(key)].trim() : null;
-    let regions = pieces.slice(head.length);
-    let keys = found.slice(head.length);
-    if (mode === "lines") {
-      regions = lines(regions[0], head.length > 0);
-      keys = regions.slice(1).map(() => "\n");
-    }
-    const weighted = regions.map((piece) => mode === "and" ? takeWeight(piece) : [piece, 1]);
-    return {
-      common: front("ADDCOMM"),
-      base: front("ADDBASE"),
-      keys,
-      regions: weighted.map(([piece]) => piece.trim()),
-      weights: weighted.map(([, weight]) => weight)
-    };
-  }
-  function lines(text, afterKey) {
-    const all = text.split(/\r\n|\r|\n/);
-    while (all.length > 1 && !all[all.length - 1].trim()) all.pop();
-    return afterKey && all.length > 1 && !all[0].trim() ? all.slice(1) : all;
-  }
-  function takeWeight(text) {
-    const colon = text.lastIndexOf(":");
-    const match = colon < 0 ? null : /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)$/.exec(text.slice(colon + 1).trim());
-    return match ? [text.slice(0, colon).trimEnd(), Number(match[0])] : [text, 1];
-  }
-  function joinTexts(...parts) {
-    const texts2 = parts.flatMap((part) => part && /[^ \t\r\n,]/.test(part) ? [part] : []);
-    const pieces = texts2.slice(0, 1);
-    for (const text of texts2.slice(1)) {
-      const left = withoutSeam(pieces[pieces.length - 1]);
-      const right = text.replace(/^[ \t\r\n,]+/, "");
-      const bare = /\b(BREAK|AND)$/.test(left.slice(-KEY_AND_BEFORE)) || /^(BREAK|AND)\b/.test(right);
-      pieces.splice(-1, 1, left, bare ? " " : ", ", right);
-    }
-    return pieces.join("");
-  }
-  var KEY_AND_BEFORE = "BREAK".length + 1;
-  function withoutSeam(text) {
-    let end = text.length;
-    while (end && " 	\r\n,".includes(text[end - 1])) end--;
-    return text.slice(0, end);
-  }
-  var joinedParts = (parts) => joinTexts(parts.common, parts.base, ...parts.regions);
-  function detectMode(text) {
-    const [, keys] = splitAtWords(text, ["ADDCOMM", "ADDBASE", ...REGION_KEYS]);
-    if (keys.some((key) => key !== "AND" && key !== "ADDCOMM" && key !== "ADDBASE")) return "break";
-    if (keys.includes("AND")) return "and";
-    if (splitPrompt(text, "lines").regions.length > 1) return "lines";
-    return keys.length ? "break" : null;
   }
 
   // javascript/src/model/prompt/import_prompt.js
@@ -4775,6 +5632,7 @@
     constructor(panel) {
       this.panel = panel;
       this.cards = /* @__PURE__ */ new Map();
+      this.split = null;
       this.counted = "";
       this.countSoon = debounce(() => this.countTokens(), 400);
       this.background = backgroundRow(panel);
@@ -4794,6 +5652,24 @@
         row
       );
     }
+    /**
+     * The regions' parts of the main prompt.
+     *
+     * @param {State} state
+     */
+    parts(state) {
+      if (state.text_from === "regions") return [];
+      const { prompt } = this.panel.prompts();
+      if (this.split?.prompt !== prompt || this.split.regions !== state.regions || this.split.mode !== state.text_from) {
+        this.split = { prompt, regions: state.regions, mode: state.text_from, parts: partsOfPrompt(state, prompt) };
+      }
+      return this.split.parts;
+    }
+    /** Draw all cards again. */
+    renew() {
+      this.cards.forEach((card) => card.seen = null);
+      this.update(this.panel.store.get());
+    }
     add() {
       this.panel.addBox();
       this.focusPrompt(this.panel.store.get().regions.length - 1);
@@ -4808,11 +5684,13 @@
         card.node.remove();
         cards.delete(id);
       }
-      state.regions.forEach((region, index) => {
+      const order = listOrder(state);
+      order.forEach((index, line) => {
+        const region = state.regions[index];
         const card = cards.get(region._id) || createCard(this.panel, region._id);
         cards.set(region._id, card);
-        if (body.children[index] !== card.node) body.insertBefore(card.node, body.children[index] || null);
-        const seen = [region, index, state.regions.length, Boolean(state.grid), state.text_from, state._solo];
+        if (body.children[line] !== card.node) body.insertBefore(card.node, body.children[line] || null);
+        const seen = [region, index, order.length, Boolean(state.grid), state.text_from, state._solo, this.parts(state)[index]];
         if (!card.seen || seen.some((value, at) => value !== card.seen?.[at])) card.update(state, region, index);
         card.seen = seen;
       });
@@ -4910,9 +5788,9 @@
   // javascript/src/model/repaint.js
   var SOURCE = "options.repaint.source";
   var REGIONS = "options.repaint.regions";
-  var LEFT_OUT = ["enabled", "version", "attention_maps"];
+  var LEFT_OUT2 = ["enabled", "version", "attention_maps"];
   function setRepaintSource(state, settings) {
-    const kept = settings && Object.fromEntries(Object.entries(settings).filter(([key]) => !LEFT_OUT.includes(key)));
+    const kept = settings && Object.fromEntries(Object.entries(settings).filter(([key]) => !LEFT_OUT2.includes(key)));
     return setField(state, SOURCE, kept ?? void 0);
   }
   var repaintSource = (state) => getField(state, SOURCE) ?? null;
@@ -4943,28 +5821,14 @@
   }
   async function takeShown(panel) {
     try {
-      const infotext = await infotextOfShown(panel.tab);
-      if (!/\bRegional: /.test(infotext)) return panel.note("The shown picture has no regional settings: make one first.", true);
-      const body = { text: infotext, format: "regional", hints: {}, ...panel.size(), ...panel.prompts() };
-      const answer = await callApi("import", { method: "POST", body });
-      if (!answer.ok) return panel.note(errorText(answer), true);
-      panel.edit((state) => setRepaintSource(state, answer.data.settings));
-      const seed = seedOf(infotext);
-      if (seed !== null) writeNumber(panel.tab, "seed", seed);
+      const made = await madeWith(panel);
+      if (!made) return void 0;
+      panel.edit((state) => setRepaintSource(state, made.settings));
+      if (made.parameters.seed !== null) writeNumber(panel.tab, "seed", made.parameters.seed);
       return panel.note("Change regions, or tick those to make again, and press Generate: the rest of the picture stays.");
     } catch {
       return panel.note("The server does not answer.", true);
     }
-  }
-  async function infotextOfShown(tab) {
-    const shown2 = shownPicture(tab);
-    if (!shown2) return "";
-    const file = await (await fetch(shown2.src)).blob();
-    const answer = await callApi("parameters", {
-      method: "POST",
-      body: { picture: await readFile(new File([file], "picture", { type: file.type })) }
-    });
-    return answer.ok && answer.data.infotext || shownInfotext(tab);
   }
   function regionsField(panel) {
     const boxes = el("span", { class: "rg-row" });
@@ -4977,89 +5841,256 @@
     );
     const box = (index) => {
       const check = el("input", { type: "checkbox", onchange: () => panel.edit((state) => setRepainted(state, index, check.checked)) });
-      return el("label", { class: "rg-check" }, check, el("span", { text: String(index + 1) }));
+      return el("label", { class: "rg-check" }, check, el("span", { text: String(numberOf(panel.store.get(), index)) }));
     };
     const update2 = (state) => {
       const count = Math.max(state.regions.length, ...repaintedRegions(state).map((index) => index + 1));
-      if (boxes.childElementCount !== count) boxes.replaceChildren(...Array.from({ length: count }, (_, index) => box(index)));
+      const numbers = Array.from({ length: count }, (_, index) => numberOf(state, index)).join();
+      if (boxes.dataset.numbers !== numbers) boxes.replaceChildren(...Array.from({ length: count }, (_, index) => box(index)));
+      boxes.dataset.numbers = numbers;
       const on = repaintedRegions(state);
       boxes.querySelectorAll("input").forEach((check, index) => check.checked = on.includes(index));
     };
     return { node: input, input, update: update2 };
   }
 
+  // javascript/src/model/pictures.js
+  var MOST4 = 12;
+  var withoutGrid = (entries) => entries.length > 2 && entries[0].infotext === entries[1].infotext ? entries.slice(1) : entries;
+  function withPictures(strip, made) {
+    const known = new Set(strip.map(({ src }) => src));
+    const fresh = made.filter(({ src }) => src && !known.has(src));
+    return fresh.length ? [...fresh, ...strip].slice(0, MOST4) : strip;
+  }
+  function scoreWords({ infotext, numbers }) {
+    const scores = scoresOf(infotext);
+    if (!scores) return { lowest: "", each: "" };
+    const each = scores.regions.map(([place2, score]) => `${numbers[place2 - 1] ?? place2}: ${score.toFixed(2)}`);
+    return { lowest: scores.lowest.toFixed(2), each: each.join(" \xB7 ") };
+  }
+
+  // javascript/src/panel/page/strip.js
+  var Strip = class {
+    /** @param {Panel} panel */
+    constructor(panel) {
+      this.panel = panel;
+      this.entries = [];
+      this.chosen = null;
+      this.reading = "";
+      this.row = el("div", { class: "rg-strip", role: "group", "aria-label": "The last pictures" });
+      this.words = el("span", { class: "rg-hint", role: "status", "data-action": "strip-words" });
+      this.take = button("Take its layout, seed and size", () => this.takeChosen(), {
+        class: "rg-button rg-mini",
+        "data-action": "strip-take"
+      });
+      this.line = el("div", { class: "rg-row rg-strip-line", hidden: true }, this.words, this.take);
+      this.node = el("div", { hidden: true }, this.row, this.line);
+    }
+    /**
+     * Take the gallery's pictures in that are new.
+     *
+     * @param {boolean} isCut Whether they were interrupted.
+     */
+    async follow(isCut) {
+      const sources = allPictures(this.panel.tab).map(({ src }) => src);
+      const key = sources.join("\n");
+      const known = new Set(this.entries.map(({ src }) => src));
+      const fresh = sources.filter((src) => !known.has(src));
+      if (!fresh.length || key === this.reading) return;
+      this.reading = key;
+      const numbers = numbersOf(this.panel.store.get());
+      const infotexts = await Promise.all(fresh.map((src) => infotextAt(src).catch(() => "")));
+      const made = fresh.map((src, i) => ({ src, infotext: infotexts[i], numbers, isCut })).filter(({ infotext }) => infotext);
+      this.entries = withPictures(this.entries, withoutGrid(made));
+      this.choose(null);
+    }
+    /** @param {Entry | null} entry */
+    choose(entry) {
+      this.chosen = entry;
+      this.draw();
+      if (entry) showPicture(this.panel.stage, entry.src);
+    }
+    draw() {
+      this.node.hidden = !this.entries.length;
+      this.row.replaceChildren(...this.entries.map((entry, i) => this.tile(entry, i)));
+      this.line.hidden = !this.chosen;
+      if (!this.chosen) return;
+      const { each } = scoreWords(this.chosen);
+      const cut = this.chosen.isCut ? t("Interrupted: not finished.") : "";
+      this.words.textContent = [cut, each ? t("Scores of the regions: {0}", each) : t("No scores.")].filter(Boolean).join(" ");
+      this.take.hidden = !hasRegions(this.chosen.infotext);
+    }
+    /**
+     * @param {Entry} entry
+     * @param {number} index
+     */
+    tile(entry, index) {
+      const { lowest, each } = scoreWords(entry);
+      const cut = entry.isCut ? el("span", { class: "rg-cut", localized: "interrupted" }) : null;
+      const name = [t("Picture {0}", index + 1), entry.isCut ? t("interrupted") : "", each].filter(Boolean).join(", ");
+      return el(
+        "button",
+        {
+          type: "button",
+          class: "rg-strip-tile",
+          title: each || null,
+          "aria-label": name,
+          "aria-pressed": String(entry === this.chosen),
+          onclick: () => this.choose(entry === this.chosen ? null : entry)
+        },
+        el("img", { src: entry.src, alt: "", loading: "lazy" }),
+        lowest ? el("span", { class: "rg-score", text: lowest }) : null,
+        cut
+      );
+    }
+    async takeChosen() {
+      const { panel, chosen } = this;
+      if (!chosen) return;
+      const body = { text: chosen.infotext, format: "regional", hints: {}, ...panel.size(), ...panel.prompts() };
+      const answer = await callApi("import", { method: "POST", body }).catch(() => null);
+      if (!answer?.ok) return panel.note(answer ? errorText(answer) : "The server does not answer.", true);
+      panel.edit(() => fromJson({ ...answer.data.settings, enabled: true }));
+      const { taken, missed } = await takeParameters(panel.tab, parametersOf(chosen.infotext));
+      const words = [t("Its layout is here; Undo brings the old one back."), taken.length ? t("Set: {0}.", taken.join(", ")) : ""];
+      return panel.note([...words, missed.length ? t("Not there to choose: {0}.", missed.join(", ")) : ""].filter(Boolean).join(" "));
+    }
+  };
+
   // javascript/src/panel/page/run_box.js
   var EVERY2 = 300;
   var isSeen = (node) => Boolean(node && node.getClientRects().length);
-  function createRunBox(panel) {
-    const host = (name) => find(`#${panel.tab}_${name}`);
-    let isRunning = false;
-    const press2 = () => (isRunning ? host("interrupt") : host("generate"))?.click();
-    const run2 = button("Generate", press2, { class: "rg-button rg-primary rg-run", "data-action": "run", title: "Ctrl+Enter" });
-    const words = el("span", { class: "rg-hint rg-progress", role: "status" });
-    const node = el("div", { class: "rg-row rg-run-box" }, run2, words);
-    function follow() {
-      if (!node.isConnected || !panel.visible()) return;
-      const now = isSeen(host("interrupt"));
-      if (now !== isRunning) {
-        isRunning = now;
-        run2.textContent = t(now ? "Interrupt" : "Generate");
-        run2.classList.toggle("rg-stop", now);
-        if (!now) setTimeout(() => panel.hostChanged(), 100);
-      }
+  var RunBox = class {
+    /** @param {Panel} panel */
+    constructor(panel) {
+      this.panel = panel;
+      this.isRunning = false;
+      this.isCut = false;
+      this.strip = new Strip(panel);
+      const press2 = () => this.host(this.isRunning ? "interrupt" : "generate")?.click();
+      this.run = button("Generate", press2, { class: "rg-button rg-primary rg-run", "data-action": "run", title: "Ctrl+Enter" });
+      this.words = el("span", { class: "rg-hint rg-progress", role: "status" });
+      this.node = el("div", {}, el("div", { class: "rg-row rg-run-box" }, this.run, this.words), this.strip.node);
+      document.addEventListener("click", ({ target }) => this.seeInterrupt(target), true);
+      setInterval(() => this.follow(), EVERY2);
+    }
+    /** @param {string} name */
+    host(name) {
+      return find(`#${this.panel.tab}_${name}`);
+    }
+    /** @param {EventTarget | null} target */
+    seeInterrupt(target) {
+      const pressed = this.isRunning && this.host("interrupt");
+      if (pressed && target instanceof Node && pressed.contains(target)) this.isCut = true;
+    }
+    follow() {
+      const { panel, words } = this;
+      if (!this.node.isConnected || !panel.visible()) return;
+      const now = isSeen(this.host("interrupt"));
+      if (now !== this.isRunning) this.turn(now);
       const bar = now ? find(`#${panel.tab}_gallery_container .progressDiv, #${panel.tab}_results .progressDiv`) : null;
       const text = bar ? bar.textContent.trim() : "";
       if (words.textContent !== text) words.textContent = text;
-      showLive(now);
+      this.showLive(now);
+      if (!now) this.strip.follow(this.isCut);
     }
-    function showLive(now) {
-      const all = now ? find(`#${panel.tab}_gallery_container`)?.querySelectorAll(".livePreview img") || [] : [];
+    /**
+     * A generation has begun, or ended.
+     *
+     * @param {boolean} now
+     */
+    turn(now) {
+      const { panel, run: run2 } = this;
+      this.isRunning = now;
+      run2.textContent = t(now ? "Interrupt" : "Generate");
+      run2.classList.toggle("rg-stop", now);
+      if (now) {
+        this.isCut = false;
+        if (panel.stage.background.kind === "picture") setBackground(panel.stage, "result");
+        return;
+      }
+      setTimeout(() => panel.hostChanged(), 100);
+      if (this.isCut) panel.note("Interrupted: this picture is not finished.");
+    }
+    /** @param {boolean} now */
+    showLive(now) {
+      const { stage, tab } = this.panel;
+      const all = now ? find(`#${tab}_gallery_container`)?.querySelectorAll(".livePreview img") || [] : [];
       const live = all.length ? all[all.length - 1] : null;
-      if (live === null && panel.stage.live === null) return;
-      panel.stage.live = live && live.naturalWidth ? live : null;
-      panel.stage.redraw();
+      if (live === null && stage.live === null) return;
+      stage.live = live && live.naturalWidth ? live : null;
+      stage.redraw();
     }
-    setInterval(follow, EVERY2);
-    return { node };
-  }
+  };
 
   // javascript/src/drawers/edit_rows.js
   var KINDS = { inherent: "kept", added: "added", removed: "removed", reworded: "re-worded" };
   var KEYWORDS_HELP = "Words of the region's prompt that say what is seen there. Empty: those whose attention is most concentrated";
   var shorten = (text) => text.length > 32 ? `${text.slice(0, 31)}\u2026` : text;
-  function changeRow(panel, state, pair, names, found) {
+  function changeRow(panel, state, pair, names, found2) {
     const { kind, source, target } = pair;
     const row = { class: "rg-row rg-edit-row", "data-kind": kind };
     const badge = el("span", { class: `rg-chip rg-edit-${kind}`, localized: KINDS[kind] || kind });
     if (target === null) return el("div", row, badge, el("span", { text: t("Region {0} of the source", names[Number(source)]) }));
     const region = state.regions[target];
-    const name = el("span", { class: "rg-edit-name", text: `${t("Region {0}", target + 1)} ${shorten(region.name || region.prompt)}` });
-    const keywords = state.method === "mrgd" ? keywordField(panel, state, target, found[target]) : null;
-    return el("div", row, badge, name, partnerField(panel, target, source, names), keywords);
+    const name = el("span", {
+      class: "rg-edit-name",
+      text: `${t("Region {0}", numberOf(state, target))} ${shorten(region.name || region.prompt)}`
+    });
+    const keywords = state.method === "mrgd" ? keywordField(panel, state, target, found2[target]) : null;
+    return el("div", row, badge, name, partnerField(panel, state, target, source, names), keywords);
   }
-  function partnerField(panel, target, source, names) {
+  function partnerField(panel, state, target, source, names) {
     const choices = [["", t("new in the target")], ...names.map((name, index) => [String(index), t("is {0} of the source", name)])];
-    const take = () => panel.edit((state) => setPair(state, target, input.value === "" ? null : Number(input.value)));
+    const take = () => panel.edit((now) => setPair(now, target, input.value === "" ? null : Number(input.value)));
     const input = el(
       "select",
-      { "aria-label": t("What region {0} was in the source", target + 1), "data-action": `edit-pair-${target}`, onchange: take },
+      {
+        "aria-label": t("What region {0} was in the source", numberOf(state, target)),
+        "data-action": `edit-pair-${target}`,
+        onchange: take
+      },
       choices.map(([value, text]) => el("option", { value, text }))
     );
     input.value = source === null ? "" : String(source);
     return input;
   }
-  function keywordField(panel, state, target, found) {
+  function keywordField(panel, state, target, found2) {
     const input = el("input", {
       type: "text",
       class: "rg-edit-keywords",
-      placeholder: found ? t("found: {0}", found) : "keywords: found while sampling",
-      "aria-label": t("Keywords of region {0}", target + 1),
+      placeholder: found2 ? t("found: {0}", found2) : "keywords: found while sampling",
+      "aria-label": t("Keywords of region {0}", numberOf(state, target)),
       title: KEYWORDS_HELP,
       "data-field": `options.mrgd.keywords[${target}]`,
       value: keywordsOf(state, target).join(" "),
       oninput: () => panel.edit((now) => setKeywords(now, target, input.value), { key: `keywords-${target}` })
     });
     return input;
+  }
+
+  // javascript/src/drawers/edit_lock.js
+  async function lockShown(panel, hold) {
+    const made = await madeWith(panel).catch(() => (panel.note("The server does not answer.", true), null));
+    if (!made || !hold()) return;
+    const { settings, parameters } = made;
+    const sampler = editSampler(parameters.sampler);
+    const isOther = parameters.prompt !== panel.prompts().prompt;
+    panel.edit((state) => lockSource(state, sourceOfSettings(isOther ? withBase(settings, parameters) : settings)));
+    const { missed } = await takeParameters(panel.tab, { ...parameters, sampler });
+    panel.note(lockedWords(panel, settings, parameters, sampler, missed));
+  }
+  function lockedWords(panel, settings, parameters, sampler, missed) {
+    const { seed, steps, width, height, sampler: was } = parameters;
+    const { method } = panel.store.get();
+    const made = settings.method || "attention_couple";
+    const name = (key) => panel.methods.find(([each]) => each === key)?.[1] || key;
+    const again2 = t("Press Generate once to see the picture that the edit starts from.");
+    const words = [t("This picture is the source: its layout, seed {0}, {1} \xD7 {2}, {3} steps, {4}.", seed, width, height, steps, sampler)];
+    if (was && was.toLowerCase() !== sampler.toLowerCase()) words.push(t("It was made with {0}; edits work with Euler or DDIM.", was));
+    const isRemade = !EDIT_METHODS.includes(made) || words.length > 1;
+    if (!EDIT_METHODS.includes(made)) words.push(t('It was made by "{0}", the edit is by "{1}".', name(made), name(method)));
+    if (missed.length) words.push(t("Set this by hand: {0}.", missed.join(", ")));
+    return [...words, isRemade ? again2 : t("Change regions and press Generate.")].join(" ");
   }
 
   // javascript/src/drawers/edit_views.js
@@ -5070,9 +6101,11 @@
     let held = null;
     let seen = null;
     function hold() {
-      const image = panel.tab === "img2img" ? givenPicture() || resultPicture(panel) : resultPicture(panel);
-      held = image ? pixelsOf(image) : null;
+      const image = panel.tab === "img2img" ? givenPicture() : resultPicture(panel);
+      if (!image) return false;
+      held = pixelsOf(image);
       seen = null;
+      return true;
     }
     function update2() {
       const image = resultPicture(panel);
@@ -5187,18 +6220,13 @@
       this.drawOptions(state);
       this.views.update();
     }
-    /** Make the layout the source, and its picture's seed the seed. */
-    lock() {
+    /** Make the shown picture's layout the source; in img2img the panel's layout, for the picture that was given. */
+    async lock() {
       const { panel } = this;
-      this.views.hold();
-      const seed = seedOf(shownInfotext(panel.tab));
-      const before = panel.store.get();
-      panel.edit(lockSource);
-      if (seed !== null) writeNumber(panel.tab, "seed", seed);
-      const made = isEditing(before) ? "" : ` The picture was made by ${before.method}, an edit starts from the one that ${panel.store.get().method} makes of this layout: press Generate once to see it.`;
-      panel.note(
-        `This layout is the source now${seed === null ? "" : `, with its seed ${seed}`}. Change regions and press Generate.${made}`
-      );
+      if (panel.tab !== "img2img") return lockShown(panel, () => this.views.hold());
+      if (!this.views.hold()) return panel.note("There is no picture to edit: give img2img one first.", true);
+      panel.edit((state) => lockSource(state));
+      return panel.note("This layout is that of the given picture now. Change regions and press Generate.");
     }
     release() {
       this.views.release();
@@ -5232,7 +6260,7 @@
      */
     rows(state, source) {
       const { panel, changes } = this;
-      const found = foundKeywords(shownInfotext(panel.tab));
+      const found2 = foundKeywords(shownInfotext(panel.tab));
       const names = sourceNames(source);
       const explicit = optionsOf(state).pairs || [];
       const known = (changes || []).filter((pair) => pair.target === null || pair.target < state.regions.length);
@@ -5241,7 +6269,7 @@
       const text = translateMessage(changes ? counted : "Looking at what changed \u2026");
       const again2 = explicit.length ? button("Find again", () => panel.edit(clearPairs), { "data-action": "edit-find" }) : null;
       const head = el("div", { class: "rg-row" }, el("strong", { text, "data-action": "edit-count" }), again2);
-      return [head, ...known.map((pair) => changeRow(panel, state, pair, names, found))];
+      return [head, ...known.map((pair) => changeRow(panel, state, pair, names, found2))];
     }
     /** @param {State} state */
     drawOptions(state) {
@@ -5291,7 +6319,10 @@
     ["latent_couple", "Latent Couple"],
     ["tiled_diffusion", "Tiled Diffusion regions"]
   ];
-  var DIRECTIONS = ["Columns", "Rows", "Horizontal", "Vertical"];
+  var DIRECTIONS = [
+    ["Columns", "side by side"],
+    ["Rows", "one below the other"]
+  ];
   var HELP2 = "Paste a prompt with BREAK, ADDCOL or ADDROW, an API payload (JSON), or the parameters text of an old picture.";
   var PICTURES2 = "image/png,image/jpeg,image/webp";
   function createImport(panel) {
@@ -5311,15 +6342,16 @@
     const direction = el(
       "select",
       {},
-      DIRECTIONS.map((value) => el("option", { value, localized: value }))
+      DIRECTIONS.map(([value, words]) => el("option", { value, localized: words }))
     );
     const report = el("div", { class: "rg-report", role: "status", "data-action": "import-report" });
+    text.addEventListener("input", () => report.replaceChildren());
     const go = () => run(panel, { text: text.value, format: format.value, ratios: ratios.value, direction: direction.value }, report);
     const choose2 = () => chooseFile(PICTURES2, (file) => fromPicture(panel, file, text, report));
     const row = [
       labelled("Written for", format),
       labelled("Ratios, where the text has none", ratios),
-      labelled("Direction", direction),
+      labelled("Cells of a plain list", direction),
       button("Import", go, { class: "rg-button rg-primary", "data-action": "import-go" }),
       button("From a picture\u2026", choose2, { title: "Reads the parameters that the picture carries", "data-action": "import-picture" }),
       button("From the main prompt", () => text.value = panel.prompts().prompt)
@@ -5333,19 +6365,49 @@
     try {
       const answer = await callApi("import", { method: "POST", body });
       if (!answer.ok) return show(report, { bad: [errorText(answer)] });
-      const { settings, format: found, taken, lost } = answer.data;
+      const { settings, format: found2, taken, lost } = answer.data;
       panel.edit(() => fromJson({ ...settings, enabled: true }));
-      return show(report, { title: t("Read as {0}. Undo brings the old layout back.", t(found)), taken, lost });
+      return show(report, {
+        title: t("Read as {0}. Undo brings the old layout back.", t(found2)),
+        taken,
+        lost,
+        help: helpOf(panel, answer.data)
+      });
     } catch {
       return show(report, { bad: ["The server does not answer."] });
     }
   }
-  function show(report, { title, taken = [], lost = [], bad = [] }) {
+  function helpOf(panel, { settings, picture = {} }) {
+    const words = [..."width" in picture ? [`${picture.width} \xD7 ${picture.height}`] : []];
+    words.push(...["steps", "seed"].filter((name) => name in picture).map((name) => `${t(name)} ${picture[name]}`));
+    const done = (node) => node.disabled = true;
+    const take = button(
+      t("Set {0} on the page", words.join(", ")),
+      () => {
+        Object.entries(picture).forEach(([name, value]) => writeNumber(panel.tab, name, value));
+        done(take);
+      },
+      { "data-action": "import-take" }
+    );
+    const prompt = settings.base?.prompt;
+    const main = button(
+      "Make the base prompt the main prompt",
+      () => {
+        writePrompt(panel.tab, "prompt", prompt);
+        panel.edit((state) => setField(state, "base.prompt", null));
+        done(main);
+      },
+      { "data-action": "import-main", title: "The text stands in Background, and the page's main prompt becomes it" }
+    );
+    return [...words.length ? [take] : [], ...prompt ? [main] : []];
+  }
+  function show(report, { title, taken = [], lost = [], bad = [], help = [] }) {
     const line = (kind, text, more) => el("div", { class: `rg-message ${kind}`, text: translateMessage(text), ...more });
     report.replaceChildren(
       ...title ? [el("div", { text: title })] : [],
       ...taken.map((text) => line("rg-taken", text)),
       ...lost.map((text) => line("rg-warning", text)),
+      ...help.length ? [el("div", { class: "rg-row" }, help)] : [],
       ...bad.map((text) => line("rg-problem-text", text, { role: "alert" }))
     );
   }
@@ -5504,10 +6566,10 @@
       if (!canvas) return;
       try {
         const state = fromJson(settings);
-        Promise.all(state.regions.map((region) => masks.wait(maskText(region)))).then((found) => {
+        Promise.all(state.regions.map((region) => masks.wait(maskText(region)))).then((found2) => {
           state.regions.forEach((region, i) => {
             const mask = maskText(region);
-            const decoded = found[i];
+            const decoded = found2[i];
             if (mask && decoded && !masks.get(mask)) masks.put(mask, decoded);
           });
           drawThumbnail(canvas, state, masks);
@@ -5673,34 +6735,6 @@ JSON`,
     return menu;
   }
 
-  // javascript/src/panel/storage.js
-  function remember2(tab, text) {
-    try {
-      sessionStorage.setItem(`regional_${tab}`, text);
-    } catch {
-    }
-  }
-  function switchesOn() {
-    try {
-      return localStorage.getItem("regional_switches_on") !== "no";
-    } catch {
-      return true;
-    }
-  }
-  function setSwitchesOn(value) {
-    try {
-      localStorage.setItem("regional_switches_on", value ? "yes" : "no");
-    } catch {
-    }
-  }
-  function recall(tab) {
-    try {
-      return sessionStorage.getItem(`regional_${tab}`) || "";
-    } catch {
-      return "";
-    }
-  }
-
   // javascript/src/panel/sections.js
   var DRAWERS = [
     { name: "presets", label: "Layouts and presets", create: createPresets },
@@ -5777,7 +6811,7 @@ JSON`,
     const bar = buildBar(panel, add, [options.options.box, ...options.beside.map(({ box }) => box)]);
     const layout = buildLayout(panel, add);
     const texts2 = buildTexts(panel, add);
-    const side = el("div", { class: "rg-side" }, stage.node, createRunBox(panel).node, messages);
+    const side = el("div", { class: "rg-side" }, stage.node, new RunBox(panel).node, messages);
     bar.insertBefore(layout.row, bar.children[1]);
     const main = el("div", { class: "rg-main" }, list.node, texts2);
     const node = el("div", { class: "rg" }, bar, el("div", { class: "rg-body" }, side, main), createSections(panel));
@@ -5876,8 +6910,8 @@ JSON`,
       this.warnings = [];
       this.seen = null;
       this.requests = {};
-      this.soon = debounce(() => {
-        this.check();
+      this.soon = debounce(async () => {
+        await this.check();
         if (panel.stage.background.kind === "map") refreshBackground(panel.stage);
       }, 300);
     }
@@ -5899,7 +6933,7 @@ JSON`,
     async check() {
       const { panel } = this;
       if (!panel.visible()) return;
-      const body = { settings: toJson(panel.store.get()), ...panel.prompts(), ...panel.size() };
+      const body = { settings: toJson(panel.store.get()), ...panel.prompts(), ...panel.size(), report: true };
       const request = JSON.stringify(body);
       if (request === this.seen) return;
       try {
@@ -5914,8 +6948,9 @@ JSON`,
       this.show();
     }
     /** @param {Answer} answer */
-    take({ ok, status, data }) {
+    take({ ok: isAnswered, status, data }) {
       const { panel } = this;
+      const ok = isAnswered && data.ok !== false;
       this.problems = ok ? [] : problemsOf(status, data);
       this.warnings = ok ? data.warnings || [] : [];
       panel.cost = ok && data.cost ? translateMessage(data.cost.text) : "";
@@ -5923,20 +6958,24 @@ JSON`,
       if (panel.onChecked) panel.onChecked(ok ? data : null);
     }
     /**
-     * The weight maps on a grid, drawn by the server, as an image.
+     * The weight maps on a grid, drawn by the server, as an image; null where settings with problems have none.
      *
      * @param {number | null | undefined} scale Pixels per cell of the grid.
-     * @param {(image: ImageBitmap) => void} take
+     * @param {(image: ImageBitmap | null) => void} take
      */
     async drawMap(scale, take) {
       const { panel } = this;
       if (!panel.visible()) return;
-      const body = { settings: toJson(panel.store.get()), ...panel.size(), scale, labels: false };
+      if (this.problems.length) return take(null);
+      const state = panel.store.get();
+      const body = { settings: toJson(state), ...panel.size(), scale, labels: false, numbers: numbersOf(state) };
       try {
         const { ok, data } = await callApi("preview", { method: "POST", body, signal: this.signal("map") });
-        if (ok) take(await createImageBitmap(data));
+        take(ok ? await createImageBitmap(data) : null);
       } catch (error) {
-        if (error.name !== "AbortError") panel.note("The weight map could not be drawn: the server does not answer.", true);
+        if (error.name === "AbortError") return;
+        take(null);
+        panel.note("The weight map could not be drawn: the server does not answer.", true);
       }
     }
     /** Show problems, warnings, notes and hints, and mark the fields with problems. */
@@ -5946,7 +6985,9 @@ JSON`,
       panel.mount.querySelectorAll("[aria-invalid]").forEach((node) => node.removeAttribute("aria-invalid"));
       panel.messages.replaceChildren(
         ...this.problems.map((problem) => problemRow(panel, problem)),
-        ...generalWarnings(this.warnings).map((text) => el("div", { class: "rg-message rg-warning", text: translateMessage(text) })),
+        ...generalWarnings(this.warnings, (index) => numberOf(state, index)).map(
+          (text) => el("div", { class: "rg-message rg-warning", text: translateMessage(text) })
+        ),
         ...panel.notes.map(
           ({ text, isBad }) => el("div", { class: `rg-message${isBad ? " rg-problem-text" : ""}`, role: isBad ? "alert" : null, text })
         ),
@@ -5976,7 +7017,8 @@ JSON`,
   }
   function problemRow(panel, problem) {
     const node = fieldNode(panel, problem.field || "");
-    const text = translateMessage(panelWords(problem.message || problem.detail || String(problem)));
+    const said = panelWords(problem.message || problem.detail || String(problem));
+    const text = translateMessage(problem.field?.startsWith("regions[") ? inNumbers(said, panel.store.get()) : said);
     if (!node) return el("div", { class: "rg-message rg-problem", text });
     node.setAttribute("aria-invalid", "true");
     return el("button", { type: "button", class: "rg-message rg-problem", text, title: "Go to the field", onclick: () => reveal(node) });
@@ -6012,7 +7054,7 @@ JSON`,
       panel.note("");
     }
     stage.update();
-    panel.list.background.update(panel.store.get());
+    panel.list.update(panel.store.get());
     refreshBackground(stage);
     panel.overlay.update();
     panel.checks.soon();
@@ -6060,7 +7102,7 @@ JSON`,
       this.history = createHistory(this.store.get());
       this.checks = new Checks(this);
       this.offNote = createOffNote(this);
-      this.saveSoon = debounce(() => remember2(tab, this.written), 200);
+      this.saveSoon = debounce(() => this.save(), 200);
       this.optionFields = [];
       this.parts = buildPanel(this);
       this.stage = this.parts.stage;
@@ -6068,7 +7110,7 @@ JSON`,
       this.overlay = this.parts.overlay;
       this.messages = this.parts.messages;
       this.drawOptions();
-      this.start();
+      begin(this);
       this.store.subscribe((state, origin, before) => this.changed(origin, before));
       this.update();
       attachClipboard(this);
@@ -6079,34 +7121,17 @@ JSON`,
       const box = stateBox(this.tab);
       return box ? box.value : "";
     }
-    /** Begin with what the page holds, or after a reload with what this browser tab held before. */
-    start() {
-      const given = this.readText();
-      const method = untouchedMethod(given);
-      const text = method === null ? given : recall(this.tab);
-      if (text) this.adopt(text);
-      else this.written = given;
-      if (!text && method) this.store.set({ ...this.store.get(), method }, "host");
-      this.history = createHistory(this.store.get());
-      if (text && text !== this.readText()) this.push();
-    }
     /**
-     * Take over settings that came from outside, such as those of a pasted picture. An empty text switches the panel off and keeps its regions.
+     * Take over settings that came from outside, such as those of a pasted picture.
      *
      * @param {string} text
      */
     adopt(text) {
-      this.written = text;
-      const now = this.store.get();
-      try {
-        const next = text || isUntouched(now) ? parse(text) : { ...now, enabled: false };
-        this.history.record(next, null);
-        this.store.set(next, "host");
-      } catch (error) {
-        this.note(`${error.message}
-${t("The layout here stays as it was.")}`, true);
-        this.push();
-      }
+      adopt(this, text);
+    }
+    /** Remember the panel for a reload. */
+    save() {
+      remember(this.tab, this.written, numbersOf(this.store.get()));
     }
     /** Compare the text box with what this panel wrote last, and follow it when they differ. */
     pull() {
@@ -6115,11 +7140,19 @@ ${t("The layout here stays as it was.")}`, true);
     }
     /** Write the state into the text box. */
     push() {
-      const box = stateBox(this.tab);
-      this.written = serialize(this.store.get(), this.stage.background.kind === "words" ? { attention_maps: this.mapsName } : {});
+      this.write(serialize(this.store.get(), this.stage.background.kind === "words" ? { attention_maps: this.mapsName } : {}));
       this.saveSoon();
+    }
+    /**
+     * Write a text into the text box. One that is not the panel's is for one picture: `push` brings the panel's back.
+     *
+     * @param {string} text
+     */
+    write(text) {
+      const box = stateBox(this.tab);
+      this.written = text;
       if (!box) return;
-      box.value = this.written;
+      box.value = text;
       box.dispatchEvent(new Event("input", { bubbles: true }));
     }
     /**
@@ -6130,7 +7163,7 @@ ${t("The layout here stays as it was.")}`, true);
       const now = performance.now();
       this.notes = this.notes.filter(({ at }) => now - at < WITH_CHANGE);
       if (origin !== "host") this.push();
-      else remember2(this.tab, this.written);
+      else this.save();
       const ids = new Set(this.store.get().regions.map((region) => region._id));
       this.selected = new Set([...this.selected].filter((id) => ids.has(id)));
       if (before.method !== this.store.get().method) this.drawOptions();
@@ -6144,7 +7177,7 @@ ${t("The layout here stays as it was.")}`, true);
      */
     edit(change, { key } = {}) {
       const before = this.store.get();
-      const changed = inheritShare(before, change(before));
+      const changed = numbered(inheritShare(before, change(before)));
       const next = this.switches && !this.keptOff ? switchedOn(before, changed) : changed;
       this.keptOff = !next.enabled && (before.enabled || this.keptOff);
       this.history.record(next, key);
@@ -6185,6 +7218,7 @@ ${t("The layout here stays as it was.")}`, true);
       updateLayout(this.parts, state);
       this.parts.node.classList.toggle("rg-off", !state.enabled);
       this.list.update(state);
+      if (this.stage.background.kind === "map") this.stage.background.stale = true;
       this.offNote.update(state);
       this.stage.update();
       this.overlay.update();
@@ -6262,7 +7296,7 @@ ${t("The layout here stays as it was.")}`, true);
     }
     reset() {
       this.note("");
-      const empty = emptyState();
+      const empty = numbered(emptyState());
       this.history.record(empty);
       this.store.set(empty, "edit");
       this.keptOff = false;

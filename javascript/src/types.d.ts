@@ -200,13 +200,15 @@ export interface Background {
     kind: string;
     /** Value of the menu. */
     choice?: string;
+    /** Whether the weight map that is shown is an older one, or none, while the next is being drawn. */
+    stale?: boolean;
     /** Pixels per cell of a weight map. */
     scale?: number | null;
     /** An image, a canvas or a bitmap. */
     image: any;
     /** Address of the picture that was loaded last. */
     src?: string;
-    /** Attention maps of the shown picture, their canvases, the answer they came with, whether one is under way. */
+    /** Attention maps of the shown picture, their canvases by the regions' numbers, the answer they came with, whether one is under way. */
     words?: AttentionMap[] | null;
     tints?: Map<number, HTMLCanvasElement>;
     key?: string;

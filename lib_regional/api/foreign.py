@@ -1,4 +1,4 @@
-"""Routes for what comes from elsewhere: layouts of other tools, finished pictures, old pictures, and the host's count of tokens."""
+"""Routes for what comes from elsewhere: layouts of other tools, finished pictures, old pictures, the host's count of tokens and its LoRAs."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from .masks import decoding
 TokenCounter = Callable[[Sequence[str]], Sequence[tuple[int, int]]]
 """Texts -> (tokens, limit) of each."""
 
+NetworkNames = Callable[[], tuple[Sequence[str], Sequence[str]]]
+"""-> names of the host's LoRAs, and further names that a tag may have."""
+
 _HINTS = (
     "ratios",
     "direction",
@@ -38,7 +41,9 @@ _HINTS = (
 _MOST_TEXTS = 300
 
 
-def foreign_routes(count_tokens: TokenCounter | None) -> tuple[tuple[str, str, Callable[[Request], Awaitable[Response]]], ...]:
+def foreign_routes(
+    count_tokens: TokenCounter | None, lora_names: NetworkNames | None = None
+) -> tuple[tuple[str, str, Callable[[Request], Awaitable[Response]]], ...]:
     """(method, path, answer) of each."""
 
     async def import_layout(request: Request) -> Response:
@@ -59,8 +64,14 @@ def foreign_routes(count_tokens: TokenCounter | None) -> tuple[tuple[str, str, C
         found = await run_in_threadpool(count_tokens, texts) if count_tokens else []
         return JSONResponse({"counts": [{"tokens": number, "limit": limit} for number, limit in found]})
 
+    async def networks(_: Request) -> Response:
+        """Names of the host's LoRAs."""
+        names, aliases = await run_in_threadpool(lora_names) if lora_names else ((), ())
+        return JSONResponse({"loras": list(names), "aliases": list(aliases)})
+
     return (
         ("POST", "/import", import_layout), ("POST", "/layers", layers), ("POST", "/parameters", parameters), ("POST", "/tokens", tokens),
+        ("GET", "/networks", networks),
     )  # fmt: skip
 
 

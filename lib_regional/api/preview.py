@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 
 import torch
@@ -22,17 +23,21 @@ _BORDER = 0.45
 _LABEL = 3
 
 
-def preview_png(layout: Layout, width: int, height: int, scale: int = 8, labels: bool = True) -> bytes:
+def preview_png(
+    layout: Layout, width: int, height: int, scale: int = 8, labels: bool = True, numbers: Sequence[int] | None = None
+) -> bytes:
     """PNG of the weight maps for a picture of ``width`` × ``height`` pixels as a grid of ``scale`` pixels per cell sees them.
 
-    Cells are drawn as squares; the picture's long side is about 512. ``labels`` writes the numbers of the regions, from 1.
+    Cells are drawn as squares; the picture's long side is about 512. ``labels`` writes the numbers of the regions, by which
+    they have their colours: ``numbers``, or from 1 on in their order for regions without one.
     """
     maps = scaled_maps(layout, width, height, scale)
+    named = [*(numbers or ())[: len(maps.regions)], *range(len(numbers or ()) + 1, len(maps.regions) + 1)]
     zoom = max(1, _LONG_SIDE // max(maps.grid))
-    pixels = _enlarge(_mix(maps), zoom)
+    pixels = _enlarge(_mix(maps, named), zoom)
     image = Image.fromarray(_draw_borders(pixels, _enlarge(_loudest(maps)[None], zoom)[0]).permute(1, 2, 0).contiguous().numpy())
     if labels:
-        _draw_labels(image, maps, zoom)
+        _draw_labels(image, maps, zoom, named)
     buffer = BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
@@ -64,9 +69,9 @@ def scaled_maps(layout: Layout, width: int, height: int, scale: int) -> WeightMa
     return full if cells == 1 else reduce_weights(full, grid)
 
 
-def _mix(maps: WeightMaps) -> Tensor:
+def _mix(maps: WeightMaps, numbers: Sequence[int]) -> Tensor:
     """Weights -> colours (3, h, w) as bytes."""
-    colours = torch.tensor([*(region_colour(i) for i in range(len(maps.regions))), BASE_COLOUR], dtype=torch.float32)
+    colours = torch.tensor([*(region_colour(number - 1) for number in numbers), BASE_COLOUR], dtype=torch.float32)
     weights = torch.cat([maps.regions.float(), maps.base.float()[None]])
     return torch.einsum("rc,rhw->chw", colours, weights).round().clamp(0, 255).to(torch.uint8)
 
@@ -90,13 +95,13 @@ def _draw_borders(pixels: Tensor, owners: Tensor) -> Tensor:
     return torch.where(edge, (pixels * _BORDER).to(torch.uint8), pixels)
 
 
-def _draw_labels(image: Image.Image, maps: WeightMaps, zoom: int) -> None:
+def _draw_labels(image: Image.Image, maps: WeightMaps, zoom: int, numbers: Sequence[int]) -> None:
     owners = _loudest(maps)
     for index in range(len(maps.regions)):
         cells = torch.nonzero(owners == index).float()
         if len(cells):
             row, column = cells[((cells - cells.mean(0)) ** 2).sum(1).argmin()].tolist()
-            _draw_label(image, str(index + 1), ((column + 0.5) * zoom, (row + 0.5) * zoom))
+            _draw_label(image, str(numbers[index]), ((column + 0.5) * zoom, (row + 0.5) * zoom))
 
 
 def _draw_label(image: Image.Image, text: str, centre: tuple[float, float]) -> None:

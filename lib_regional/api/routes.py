@@ -20,12 +20,16 @@ from ..request.settings import Settings, json_schema
 from ..sources.models.loading import PictureModels
 from .body import RequestRefused, flag_field, read_body, size_field, text_field
 from .checks import validate
-from .foreign import TokenCounter, foreign_routes
+from .foreign import NetworkNames, TokenCounter, foreign_routes
 from .masks import mask_routes
 from .origin import check_origin
 from .preview import SCALES, preview_png, shape_png
 
 PREFIX = "/regional/v1"
+
+MOST_NUMBER = 9999
+"""Highest number of a region in a preview."""
+
 _log = logging.getLogger(__name__)
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -38,16 +42,18 @@ def add_routes(
     trained_side: Callable[[], int] | None = None,
     maps: AttentionMaps | None = None,
     models: PictureModels | None = None,
+    lora_names: NetworkNames | None = None,
 ) -> None:
     """Add the routes to ``app``, in place of those of an earlier call.
 
-    ``count_tokens`` and ``trained_side`` (of the loaded model's latents, in cells) query the host; None where none runs.
+    ``count_tokens``, ``trained_side`` (of the loaded model's latents, in cells) and ``lora_names`` query the host; None where none runs.
     ``maps`` are the attention maps of finished pictures, ``models`` those that find masks in pictures; None: there are none.
     """
     routes = app.router.routes
     routes[:] = [route for route in routes if not getattr(route, "path", "").startswith(PREFIX + "/")]
     before = len(routes)
-    own = *_stateless(trained_side or (lambda: TRAINED)), *foreign_routes(count_tokens), *mask_routes(models or PictureModels())
+    hosts = foreign_routes(count_tokens, lora_names)
+    own = *_stateless(trained_side or (lambda: TRAINED)), *hosts, *mask_routes(models or PictureModels())
     app.include_router(_router((*own, *_presets(store), _attention(maps or AttentionMaps()))))
     # In front of everything: a page mounted at "/" would otherwise answer first when the routes are added a second time.
     routes[:] = [*routes[before:], *routes[:before]]
@@ -73,7 +79,12 @@ def _stateless(trained_side: Callable[[], int]) -> tuple[tuple[str, str, Answer]
     async def check(request: Request) -> Response:
         """Check settings, and return the texts of every region."""
         body = await read_body(request)
-        return JSONResponse(await run_in_threadpool(_validated, body, trained_side))
+        try:
+            return JSONResponse(await run_in_threadpool(_validated, body, trained_side))
+        except RegionalError as error:
+            if not flag_field(body, "report", False):
+                raise
+            return JSONResponse({"ok": False, **error.to_dict()})
 
     async def preview(request: Request) -> Response:
         """Picture of the weight maps."""
@@ -175,4 +186,13 @@ def _drawn(body: dict[str, Any]) -> bytes:
     size, scale = (size_field(body, "width"), size_field(body, "height")), body.get("scale", 8)
     if isinstance(scale, bool) or scale not in SCALES:
         raise settings_error("scale", scale, f"one of {', '.join(map(str, SCALES))}")
-    return preview_png(settings.layout(), *size, scale, flag_field(body, "labels", True))
+    return preview_png(settings.layout(), *size, scale, flag_field(body, "labels", True), _numbers(body))
+
+
+def _numbers(body: dict[str, Any]) -> list[int] | None:
+    numbers = body.get("numbers")
+    if numbers is None:
+        return None
+    if not isinstance(numbers, list) or not all(type(number) is int and 1 <= number <= MOST_NUMBER for number in numbers):
+        raise settings_error("numbers", numbers, f"a list of whole numbers from 1 to {MOST_NUMBER}, one for each region")
+    return numbers

@@ -112,5 +112,12 @@ def test_tokens_are_the_hosts(client, tmp_path):
     assert TestClient(app).post(f"{PREFIX}/tokens", json={"texts": ["a"]}).json() == {"counts": []}
 
 
+def test_the_names_of_the_hosts_loras(client, tmp_path):
+    assert client.get(f"{PREFIX}/networks").json() == {"loras": [], "aliases": []}
+    app = FastAPI()
+    add_routes(app, PresetStore(tmp_path), lora_names=lambda: (["a", "b"], ["other name"]))
+    assert TestClient(app).get(f"{PREFIX}/networks").json() == {"loras": ["a", "b"], "aliases": ["other name"]}
+
+
 def test_layouts_that_come_along(client):
     assert [entry["name"] for entry in client.get(f"{PREFIX}/layouts").json()["layouts"]][:2] == ["Couple", "Trio"]

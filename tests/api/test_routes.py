@@ -212,6 +212,25 @@ def test_preview_shows_the_regions_in_their_colours(client):
     assert image.getpixel((256, 10)) != region_colour(1), "a border"
 
 
+def test_preview_has_the_colours_of_the_numbers(client):
+    regions = [{"box": [0, 0, 0.5, 1], "feather": 0}, {"box": [0.5, 0, 1, 1], "feather": 0}]
+    body = {"settings": {"enabled": True, "regions": regions}, "width": 512, "height": 256, "labels": False}
+    plain, named = picture(post(client, "preview", **body)), picture(post(client, "preview", **body, numbers=[2, 1]))
+    assert named.getpixel((100, 100)) == plain.getpixel((400, 100)) and named.getpixel((400, 100)) == plain.getpixel((100, 100))
+    assert picture(post(client, "preview", **body, numbers=[2])).getpixel((400, 100)) == plain.getpixel((400, 100))
+    for wrong in ("1,2", [0], [True], [1.5], [10000]):
+        answer = post(client, "preview", **body, numbers=wrong)
+        assert answer.status_code == 422 and answer.json()["problems"][0]["field"] == "numbers"
+
+
+def test_a_report_of_the_checks_is_an_answer_too(client):
+    wrong = {"enabled": True, "regions": [{"box": [0, 0, 1, 1], "weight": "much"}]}
+    refused, reported = post(client, "validate", settings=wrong), post(client, "validate", settings=wrong, report=True)
+    assert (refused.status_code, reported.status_code) == (422, 200)
+    assert reported.json() == {"ok": False, **refused.json()} and reported.json()["problems"][0]["field"] == "regions[0].weight"
+    assert post(client, "validate", settings=HALVES, report=True).json()["ok"] is True
+
+
 def test_preview_mixes_by_weight(client):
     settings = {"enabled": True, "regions": [{"box": [0, 0, 1, 1], "base_share": 0.5, "feather": 0}]}
     pixel = picture(post(client, "preview", settings=settings, labels=False)).getpixel((100, 100))

@@ -129,7 +129,10 @@ def test_a_polygon_and_the_bucket_by_keyboard(editor):
     editor.keys("Escape", "Escape", "g", " ")
     assert "mask" in editor.regions[1]
     editor.keys("Escape", "Escape", "x", "Alt+ArrowLeft", "Control+a", "Escape", "Escape", "Escape", "?")
-    assert "Ctrl+Z undo" in editor.messages
+    keys = editor.page.locator("dialog.rg-keys")
+    assert "Ctrl+Z" in keys.inner_text()
+    editor.page.keyboard.press("Escape")
+    assert keys.count() == 0 and editor.page.evaluate("() => document.activeElement.className") == "rg-canvas"
 
 
 def test_several_regions_and_a_zoomed_picture_by_keyboard(editor):

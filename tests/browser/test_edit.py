@@ -17,6 +17,11 @@ def choose_sampler(editor, name: str) -> None:
     editor.page.keyboard.press("Enter")
 
 
+def lock(editor) -> None:
+    editor.act("edit-lock")
+    editor.find(".rg-messages :text('This picture is the source')").wait_for()
+
+
 def rows(editor) -> list[str]:
     return [row.get_attribute("data-kind") for row in editor.find(".rg-edit-row").all()]
 
@@ -34,7 +39,8 @@ def test_an_edit_from_a_picture_to_the_difference(editor):
     choose_sampler(editor, "DDIM")
     editor.generate()
     editor.act("drawer-edit")
-    editor.act("edit-lock")
+    lock(editor)
+    assert "seed" in editor.messages and "128 × 128, 4 steps, DDIM" in editor.messages
     assert [region["prompt"] for region in editor.settings["options"]["mrgd"]["source"]["regions"]] == [
         region["prompt"] for region in HALVES["regions"]
     ]
@@ -61,9 +67,30 @@ def test_an_edit_from_a_picture_to_the_difference(editor):
     assert editor.find("[data-field='options.mrgd.keywords[0]']").get_attribute("placeholder").startswith("found: ")
 
 
-def test_what_changed_can_be_corrected(editor):
+def test_without_a_picture_nothing_is_locked(editor):
     editor.act("drawer-edit")
     editor.act("edit-lock")
+    editor.find(".rg-messages :text('There is no picture here yet')").wait_for()
+    assert "options" not in editor.settings
+
+
+def test_another_sampler_and_method_are_mended_and_named(editor):
+    editor.load({**HALVES, "method": "attention_couple"})
+    editor.generate(steps=2)
+    editor.act("drawer-edit")
+    lock(editor)
+    for words in ("It was made with Euler a", 'by "Attention couple"', "Press Generate once"):
+        assert words in editor.messages, words
+    assert editor.page.locator("#txt2img_sampling input").first.input_value() == "Euler" and editor.settings["method"] == "mrgd"
+    editor.generate(steps=2)
+    assert editor.page.locator("#html_log_txt2img .page-error").count() == 0
+
+
+def test_what_changed_can_be_corrected(editor):
+    choose_sampler(editor, "DDIM")
+    editor.generate(steps=2)
+    editor.act("drawer-edit")
+    lock(editor)
     assert rows(editor) == [] or set(rows(editor)) == {"inherent"}
     editor.find("[data-kind=inherent]").first.wait_for()
     pair = editor.find("[data-action=edit-pair-1]")
@@ -77,8 +104,10 @@ def test_what_changed_can_be_corrected(editor):
 
 
 def test_back_and_release(editor):
+    choose_sampler(editor, "DDIM")
+    editor.generate(steps=2)
     editor.act("drawer-edit")
-    editor.act("edit-lock")
+    lock(editor)
     editor.act("add")
     assert len(editor.settings["regions"]) == 3
     editor.act("edit-back")

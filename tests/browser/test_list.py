@@ -34,15 +34,75 @@ def test_mute_and_solo(editor):
 
 def test_dragging_a_card_changes_what_covers(editor):
     free(editor, THREE, overlap="over")
+    swatches = editor.find(".rg-region .rg-swatch")
+    assert swatches.all_inner_texts() == ["3", "2", "1"], "what covers stands above"
     grip, target = editor.find(".rg-grip").nth(0), editor.find(".rg-region").nth(2)
     target.scroll_into_view_if_needed()
     grip.drag_to(target)
-    assert prompts(editor) == ["b", "c", "a"]
+    assert prompts(editor) == ["c", "a", "b"] and swatches.all_inner_texts() == ["2", "1", "3"]
     assert [region.get("priority", 0) for region in editor.regions] == [0, 1, 2]
-    button(editor, "Move region 3 up").click()
-    assert prompts(editor) == ["b", "a", "c"]
+    button(editor, "More of region 3").click()
+    editor.page.locator(".rg-menu [data-entry=up]").click()
+    assert prompts(editor) == ["a", "c", "b"] and swatches.all_inner_texts() == ["2", "3", "1"]
     editor.keys("Control+z", "Control+z")
     assert prompts(editor) == ["a", "b", "c"]
+
+
+def test_the_menu_by_right_click_and_by_keys(editor):
+    editor.resize(512, 512)
+    free(editor, [{"box": [0, 0, 0.5, 0.5], "prompt": "a"}, {"box": [0.5, 0.5, 1, 1], "prompt": "b"}])
+    menu = editor.page.locator(".rg-menu")
+    editor.click(0.25, 0.25, button="right")
+    assert menu.locator("[data-entry=duplicate]").is_visible() and menu.locator("[data-entry=again]").count() == 0
+    menu.locator("[data-entry=toMask]").click()
+    editor.page.wait_for_function("() => Regional.panels.txt2img.store.get().regions[0].mask !== undefined")
+    before = editor.regions[0]["mask"]
+    assert (mask_of(editor.regions[0]) > 128).mean() == pytest.approx(0.25, abs=0.01)
+    editor.click(0.25, 0.25, button="right")
+    menu.locator("[data-entry=invert]").click()
+    editor.page.wait_for_function("text => Regional.panels.txt2img.store.get().regions[0].mask !== text", arg=before)
+    assert (mask_of(editor.regions[0]) > 128).mean() == pytest.approx(0.75, abs=0.01) and menu.count() == 0
+    editor.keys("PageDown", "Shift+F10")
+    editor.page.keyboard.press("Escape")
+    assert menu.count() == 0 and editor.page.evaluate("() => document.activeElement.className") == "rg-canvas"
+
+
+def test_numbers_and_colours_belong_to_the_region(editor):
+    free(editor, THREE)
+    colour = "node => getComputedStyle(node).backgroundColor"
+    swatches = editor.find(".rg-region .rg-swatch")
+    second = swatches.nth(1).evaluate(colour)
+    button(editor, "Remove region 1").click()
+    assert swatches.all_inner_texts() == ["2", "3"] and swatches.nth(0).evaluate(colour) == second
+    editor.page.wait_for_timeout(350)
+    editor.page.reload()
+    editor.unfold()
+    assert swatches.all_inner_texts() == ["2", "3"] and swatches.nth(0).evaluate(colour) == second
+    editor.field("regions[0].weight").evaluate("node => node.closest('details').open = true")
+    editor.field("regions[0].weight").fill("much")
+    assert "Region 2" in editor.find(".rg-messages .rg-problem").filter(has_text="weight").inner_text()
+
+
+def test_loras_are_completed_and_an_unknown_one_is_marked(editor):
+    free(editor, THREE)
+    prompt = editor.field("regions[0].prompt")
+    prompt.fill("a <lora:nothing like it:1>")
+    editor.find(".rg-unknown").wait_for()
+    prompt.fill("a")
+    editor.find("[data-action=add-lora]").first.click()
+    names = editor.find(".rg-names:visible .rg-name")
+    names.first.wait_for()
+    first = names.first.inner_text()
+    editor.page.keyboard.press("Enter")
+    assert editor.regions[0]["prompt"] == f"a <lora:{first}:1>" and names.count() == 0
+    assert editor.find(".rg-chip").inner_text() == f"{first} 1" and editor.find(".rg-unknown").count() == 0
+
+
+def test_each_card_shows_its_part_of_the_main_prompt(editor):
+    free(editor, THREE[:2], text_from="break")
+    editor.page.locator("#txt2img_prompt textarea").fill("a red circle")
+    editor.page.wait_for_function("() => document.querySelector('#regional_txt2img_panel .rg-part').textContent.includes('red')")
+    assert editor.find(".rg-part").nth(1).inner_text() == "The main prompt has no part for this region."
 
 
 def test_numbers_of_a_region_reach_the_settings(editor):

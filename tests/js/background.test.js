@@ -109,7 +109,7 @@ test("a warning of many regions is one line, one of few stands in their cards", 
         'Regions 1 to 3, 7: each has no prompt: the base\'s acts there, "a".',
     ]);
     assert.deepEqual([...regionWarnings(warnings)], [[3, ["has an empty mask: nothing is inside."]]]);
-    assert.equal(ranges([0, 1, 3, 4, 5, 9]), "1, 2, 4 to 6, 10");
+    assert.equal(ranges([1, 2, 4, 5, 6, 10]), "1, 2, 4 to 6, 10");
 });
 
 test("sentences of the server use the panel's words", () => {

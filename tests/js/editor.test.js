@@ -361,10 +361,10 @@ test("later regions cover where the list says so", () => {
     const s = state([{box: [0, 0, 1, 1], priority: 3}, {box: [0, 0, 0.5, 1]}], {overlap: "over"});
     assert.equal(R.onTop(s, R.makeRegion()).priority, 4);
     assert.deepEqual(
-        R.prioritise(R.reorder(s, 1, 0)).regions.map((region) => [region.box[2], region.priority]),
+        R.reorder(s, 1, 0).regions.map((region) => [region.box[2], region.priority]),
         [
-            [0.5, 0],
-            [1, 1],
+            [1, 0],
+            [0.5, 1],
         ],
     );
     assert.equal(R.onTop(state([{box: [0, 0, 1, 1]}]), R.makeRegion()).priority, 0);

@@ -238,9 +238,9 @@ test("bounds of nonsense are the whole canvas", () => {
 
 test("regions move within the list", () => {
     const state = R.setField(R.emptyState(), "regions[0].prompt", "a");
-    assert.equal(R.moveRegion(state, 0, 1).regions[1].prompt, "a");
-    assert.equal(R.moveRegion(state, 0, -1), state);
-    assert.equal(R.moveRegion(state, 1, 1), state);
+    assert.equal(R.moveInList(state, 0, 1).regions[1].prompt, "a");
+    assert.equal(R.moveInList(state, 0, -1), state);
+    assert.equal(R.moveInList(state, 1, 1), state);
 });
 
 test("the store tells its subscribers once per change", () => {
@@ -392,5 +392,5 @@ test("words are a shape in either writing, and a mask that was found for them do
         (y) => y,
     );
     assert.deepEqual(JSON.parse(JSON.stringify(moved.words)), {text: "hat", threshold: 0.5});
-    assert.equal(R.maskText(region), 'shape:{"words":{"text":"hat"}}');
+    assert.equal(R.maskText(found), 'shape:{"words":{"text":"hat","threshold":0.5,"found":"rle:2x1:0,255"}}');
 });

@@ -43,6 +43,13 @@ def test_the_sources_own_method_and_options_make_the_earlier_picture(make):
     assert (made[:, :FIRST] == before[:, :FIRST]).all() and (made != before).any()
 
 
+def test_a_region_with_a_seed_is_another_one_and_the_rest_keeps_its_bytes(make):
+    (before,) = make(SOURCE)
+    first, second = (make(again(LEFT, {**RIGHT, "seed": seed}, regions=[1]))[0] for seed in (5, 6))
+    for made, other in ((first, before), (second, first)):
+        assert (made[:, :FIRST] == before[:, :FIRST]).all() and abs(made - other)[:, FIRST + 16 :].max() > 8
+
+
 def test_a_moved_region_changes_where_it_was_and_where_it_is(make):
     source = {"enabled": True, "regions": [LEFT, {"box": [0.5, 0, 0.75, 0.5], "prompt": "b"}]}
     (before,) = make(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import json
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from PIL import Image
 from lib_regional.request.errors import RegionalError, settings_error
 from lib_regional.request.settings import Settings
 from lib_regional.standalone.server import app as host_app
-from lib_regional.standalone.server.page_assets import browser_files, head_html, number_of
+from lib_regional.standalone.server.page_assets import browser_files, head_html, number_of, without_foreign
 from tests.support.random_model import random_model
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,12 @@ def test_page_loads_host_files_then_the_extensions(client):
     assert max(places) < page.index("</head>")
     for address in (f".{part}" for part in ("/page-files/host/1_host.js", f"/page-files/{number_of(ROOT)}/style.css")):
         assert client.get(address.lstrip(".")).status_code == 200
+
+
+def test_nothing_is_fetched_from_other_machines(client):
+    assert not re.findall(r"<(?:script|link)\b[^>]*(?:src|href)=\"https?://", client.get("/").text)
+    page = b'<link\n rel="preconnect"\n href="https://a.example"\n/><script\n src="https://a.example/x.js"\n async\n></script><script src="./b.js"></script>'
+    assert without_foreign(page) == b'<script src="./b.js"></script>'
 
 
 @pytest.mark.parametrize("name", ["../page.py", "host/../../page.py", "host/%2e%2e/page.py", "nothing.js", ""])

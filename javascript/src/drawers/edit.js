@@ -5,7 +5,7 @@
 
 import {t, translateMessage} from "../host/language.js";
 import {debounce, isTyping} from "../host/page.js";
-import {seedOf, shownInfotext, writeNumber} from "../host/tab.js";
+import {shownInfotext} from "../host/tab.js";
 import {getField} from "../model/fields.js";
 import {
     backToSource,
@@ -23,6 +23,7 @@ import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
 import {schemaField} from "../widgets/schema_fields.js";
 import {changeRow, shorten} from "./edit_rows.js";
+import {lockShown} from "./edit_lock.js";
 import {createEditViews} from "./edit_views.js";
 
 /** @import {Pair} from "./edit_rows.js" */
@@ -108,20 +109,13 @@ class EditDrawer {
         this.views.update();
     }
 
-    /** Make the layout the source, and its picture's seed the seed. */
-    lock() {
+    /** Make the shown picture's layout the source; in img2img the panel's layout, for the picture that was given. */
+    async lock() {
         const {panel} = this;
-        this.views.hold();
-        const seed = seedOf(shownInfotext(panel.tab));
-        const before = panel.store.get();
-        panel.edit(lockSource);
-        if (seed !== null) writeNumber(panel.tab, "seed", seed);
-        const made = isEditing(before)
-            ? ""
-            : ` The picture was made by ${before.method}, an edit starts from the one that ${panel.store.get().method} makes of this layout: press Generate once to see it.`;
-        panel.note(
-            `This layout is the source now${seed === null ? "" : `, with its seed ${seed}`}. Change regions and press Generate.${made}`,
-        );
+        if (panel.tab !== "img2img") return lockShown(panel, () => this.views.hold());
+        if (!this.views.hold()) return panel.note("There is no picture to edit: give img2img one first.", true);
+        panel.edit((state) => lockSource(state));
+        return panel.note("This layout is that of the given picture now. Change regions and press Generate.");
     }
 
     release() {

@@ -4,6 +4,7 @@
 /** @import {Panel} from "../panel/panel.js" */
 
 import {t} from "../host/language.js";
+import {numberOf} from "../model/numbers.js";
 import {keywordsOf, setKeywords, setPair} from "../model/source.js";
 import {el} from "../widgets/elements.js";
 
@@ -35,23 +36,31 @@ export function changeRow(panel, state, pair, names, found) {
     const badge = el("span", {class: `rg-chip rg-edit-${kind}`, localized: KINDS[kind] || kind});
     if (target === null) return el("div", row, badge, el("span", {text: t("Region {0} of the source", names[Number(source)])}));
     const region = state.regions[target];
-    const name = el("span", {class: "rg-edit-name", text: `${t("Region {0}", target + 1)} ${shorten(region.name || region.prompt)}`});
+    const name = el("span", {
+        class: "rg-edit-name",
+        text: `${t("Region {0}", numberOf(state, target))} ${shorten(region.name || region.prompt)}`,
+    });
     const keywords = state.method === "mrgd" ? keywordField(panel, state, target, found[target]) : null;
-    return el("div", row, badge, name, partnerField(panel, target, source, names), keywords);
+    return el("div", row, badge, name, partnerField(panel, state, target, source, names), keywords);
 }
 
 /**
  * @param {Panel} panel
+ * @param {State} state
  * @param {number} target
  * @param {number | null} source
  * @param {string[]} names
  */
-function partnerField(panel, target, source, names) {
+function partnerField(panel, state, target, source, names) {
     const choices = [["", t("new in the target")], ...names.map((name, index) => [String(index), t("is {0} of the source", name)])];
-    const take = () => panel.edit((state) => setPair(state, target, input.value === "" ? null : Number(input.value)));
+    const take = () => panel.edit((now) => setPair(now, target, input.value === "" ? null : Number(input.value)));
     const input = el(
         "select",
-        {"aria-label": t("What region {0} was in the source", target + 1), "data-action": `edit-pair-${target}`, onchange: take},
+        {
+            "aria-label": t("What region {0} was in the source", numberOf(state, target)),
+            "data-action": `edit-pair-${target}`,
+            onchange: take,
+        },
         choices.map(([value, text]) => el("option", {value, text})),
     );
     input.value = source === null ? "" : String(source);
@@ -69,7 +78,7 @@ function keywordField(panel, state, target, found) {
         type: "text",
         class: "rg-edit-keywords",
         placeholder: found ? t("found: {0}", found) : "keywords: found while sampling",
-        "aria-label": t("Keywords of region {0}", target + 1),
+        "aria-label": t("Keywords of region {0}", numberOf(state, target)),
         title: KEYWORDS_HELP,
         "data-field": `options.mrgd.keywords[${target}]`,
         value: keywordsOf(state, target).join(" "),

@@ -22,11 +22,13 @@ export function createEditViews(panel) {
     /** @type {string | null} */
     let seen = null;
 
-    /** Keep the picture that is the source: the one that img2img was given, else the one that the gallery shows now. */
+    /** Keep the picture that is the source: the one that img2img was given, else the one that the gallery shows now. False without one. */
     function hold() {
-        const image = panel.tab === "img2img" ? givenPicture() || resultPicture(panel) : resultPicture(panel);
-        held = image ? pixelsOf(image) : null;
+        const image = panel.tab === "img2img" ? givenPicture() : resultPicture(panel);
+        if (!image) return false;
+        held = pixelsOf(image);
         seen = null;
+        return true;
     }
 
     function update() {

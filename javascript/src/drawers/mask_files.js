@@ -1,6 +1,6 @@
 // The drawer of mask pictures: one per region, one with a colour per region, one with a region in each of red, green and blue.
 
-/** @import {Mask} from "../types.js" */
+/** @import {Mask, State} from "../types.js" */
 /** @import {Panel} from "../panel/panel.js" */
 
 /** @typedef {{name: string, label: string, help: string, single: boolean}} MaskSource A way to find masks in a picture. */
@@ -14,6 +14,7 @@ import {withLayout} from "../model/layout.js";
 import {drawShape, makeMask, maskSize, scaleMask} from "../model/masks/mask.js";
 import {channelPacked, colourCoded} from "../model/masks/pictures.js";
 import {encodePng} from "../model/masks/png.js";
+import {numberOf} from "../model/numbers.js";
 import {makeRegion, toJson} from "../model/state.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
@@ -128,17 +129,23 @@ export async function loadMask(panel, index, file) {
  */
 async function allMasks(panel) {
     const state = panel.store.get();
+    return Promise.all(state.regions.map((_, index) => maskOf(panel, state, index)));
+}
+
+/**
+ * Mask of region `index`, at the size of painted ones; empty for a mask that cannot be read.
+ *
+ * @param {Panel} panel
+ * @param {State} state
+ * @param {number} index
+ * @returns {Promise<Mask>}
+ */
+export async function maskOf(panel, state, index) {
     const [width, height] = maskSize(panel.stage.size());
-    const {masks} = panel.stage;
-    return Promise.all(
-        state.regions.map(async (region, index) => {
-            const text = state.grid ? undefined : maskText(region);
-            if (text !== undefined) {
-                return scaleMask((await masks.wait(text)) || makeMask(width, height), width, height);
-            }
-            return drawShape(state.grid ? {} : region, width, height, state.grid ? panel.stage.boundsOf(state, index) : undefined);
-        }),
-    );
+    const region = state.regions[index];
+    const text = state.grid ? undefined : maskText(region);
+    if (text !== undefined) return scaleMask((await panel.stage.masks.wait(text)) || makeMask(width, height), width, height);
+    return drawShape(state.grid ? {} : region, width, height, state.grid ? panel.stage.boundsOf(state, index) : undefined);
 }
 
 /**
@@ -168,7 +175,9 @@ async function savePicture(panel, kind) {
     const masks = await allMasks(panel);
     if (!masks.length) return panel.note("There is no region yet.");
     if (kind === "each") {
-        return masks.forEach((mask, i) => download(`region ${i + 1}.png`, new Blob([encodePng(mask)], {type: "image/png"})));
+        return masks.forEach((mask, i) =>
+            download(`region ${numberOf(panel.store.get(), i)}.png`, new Blob([encodePng(mask)], {type: "image/png"})),
+        );
     }
     const pixels = kind === "colours" ? colourCoded(masks) : channelPacked(masks);
     const [{width, height}] = masks;

@@ -17,6 +17,22 @@ export function shownPicture(tab) {
 }
 
 /**
+ * The gallery's pictures in their order, without repetitions; the one that is shown large stands there as a small one too.
+ *
+ * @param {string} tab
+ * @returns {HTMLImageElement[]}
+ */
+export function allPictures(tab) {
+    /** @type {HTMLImageElement[]} */
+    const small = [
+        ...root().querySelectorAll(/** @type {"img"} */ (`#${tab}_gallery .thumbnail-item img, #${tab}_gallery .grid-wrap img`)),
+    ];
+    /** @type {HTMLImageElement[]} */
+    const all = small.length ? small : [...root().querySelectorAll(/** @type {"img"} */ (`#${tab}_gallery img`))];
+    return all.filter((image, i) => image.src && all.findIndex((each) => each.src === image.src) === i);
+}
+
+/**
  * The picture that img2img was given; null where there is none. A sketch pad's canvas stands for its picture in some pages.
  *
  * @returns {any}

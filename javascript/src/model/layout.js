@@ -125,10 +125,11 @@ export function withLayout(state, settings) {
     const regions = layout.regions.map((region, i) => {
         const old = state.regions[i];
         if (!old) return region;
-        const {_id, prompt, negative, weight, base_share, steps, enabled} = old;
+        const {_id, _number, prompt, negative, weight, base_share, steps, enabled} = old;
         return {
             ...region,
             _id,
+            _number,
             prompt: prompt || region.prompt,
             negative: negative || region.negative,
             weight,

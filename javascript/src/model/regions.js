@@ -127,19 +127,3 @@ export function removeRegion(state, index) {
 export function canRemove(state) {
     return state.regions.length > (state.grid ? 1 : 0);
 }
-
-/**
- * State with region `index` moved by `step` positions of the list.
- *
- * @param {State} state
- * @param {number} index
- * @param {number} step
- * @returns {State}
- */
-export function moveRegion(state, index, step) {
-    const target = index + step;
-    if (target < 0 || target >= state.regions.length) return state;
-    const regions = state.regions.slice();
-    [regions[index], regions[target]] = [regions[target], regions[index]];
-    return {...state, regions};
-}

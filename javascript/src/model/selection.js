@@ -5,6 +5,7 @@
 import {boxMap, mapShape, shiftBox} from "./geometry/boxes.js";
 import {shapeBounds} from "./geometry/shapes.js";
 import {canRemove, duplicateRegion, indexOf, removeRegion} from "./regions.js";
+import {clamp} from "./values.js";
 
 /**
  * @param {Region} region
@@ -71,37 +72,57 @@ export function shiftAside(region) {
 }
 
 /**
- * A region put at another position of the list; in a grid the cells stay and the texts move.
+ * Whether regions cover one another, as layers do.
  *
  * @param {State} state
- * @param {number} from
- * @param {number} to
+ * @returns {boolean}
+ */
+export const isLayered = (state) => state.overlap === "over" && !state.grid;
+
+/**
+ * Indices of the regions in the order of the list. Of layers the uppermost comes first.
+ *
+ * @param {State} state
+ * @returns {number[]}
+ */
+export function listOrder(state) {
+    const order = state.regions.map((_, index) => index);
+    if (!isLayered(state)) return order;
+    const priority = (/** @type {number} */ index) => Number(state.regions[index].priority) || 0;
+    return order.sort((a, b) => priority(b) - priority(a) || b - a);
+}
+
+/**
+ * State with a region put at the place of another one in the list, those between move up. Layers get the priorities of their places; in a
+ * grid the cells stay and the texts move.
+ *
+ * @param {State} state
+ * @param {number} from Index of the region.
+ * @param {number} to Index of the region whose place it takes.
  * @returns {State}
  */
 export function reorder(state, from, to) {
-    if (from === to || !state.regions[from] || !state.regions[to]) return state;
-    const regions = state.regions.slice();
-    regions.splice(to, 0, ...regions.splice(from, 1));
-    return {...state, regions};
+    const order = listOrder(state);
+    const [start, end] = [order.indexOf(from), order.indexOf(to)];
+    if (start < 0 || end < 0 || start === end) return state;
+    order.splice(end, 0, ...order.splice(start, 1));
+    const regions = order.map((index) => state.regions[index]);
+    if (!isLayered(state)) return {...state, regions};
+    return {...state, regions: regions.reverse().map((region, priority) => ({...region, priority}))};
 }
 
 /**
- * Reordering where the list is the order of covering: the last region gets the highest priority.
+ * State with region `index` moved by lines of the list, at most to its end; -Infinity and Infinity put it first and last.
  *
  * @param {State} state
+ * @param {number} index
+ * @param {number} lines
  * @returns {State}
  */
-export function prioritise(state) {
-    return {...state, regions: state.regions.map((region, index) => ({...region, priority: index}))};
+export function moveInList(state, index, lines) {
+    const order = listOrder(state);
+    return reorder(state, index, order[clamp(order.indexOf(index) + lines, 0, order.length - 1)]);
 }
-
-/**
- * Priorities after the order of the list, where later regions cover earlier ones and no grid keeps them apart.
- *
- * @param {State} state
- * @returns {State}
- */
-export const coverByOrder = (state) => (state.overlap === "over" && !state.grid ? prioritise(state) : state);
 
 /**
  * Only region `index` on; done again, all are as they were.

@@ -80,15 +80,37 @@ export function asSource(state) {
 export const sourceOf = (state) => optionsOf(state).source || null;
 
 /**
- * The state whose source is its own layout as it is now; a method that cannot edit gives way to MRGD.
+ * The layout in the settings that a picture was made with, as `options.….source` holds it.
+ *
+ * @param {Json} settings
+ * @returns {Json}
+ */
+export const sourceOfSettings = (settings) =>
+    copy(Object.fromEntries(SOURCE_KEYS.filter((key) => key in settings).map((key) => [key, settings[key]])));
+
+/**
+ * The state with a source, its own layout by default; a method that cannot edit gives way to MRGD.
  *
  * @param {State} state
+ * @param {Json} [source]
  * @returns {State}
  */
-export function lockSource(state) {
+export function lockSource(state, source = asSource(state)) {
     const next = {...(isEditing(state) ? state : {...state, method: EDIT_METHODS[0]}), text_from: "regions", enabled: true};
-    return setOption(setOption(next, "source", asSource(state)), "pairs", undefined);
+    return setOption(setOption(next, "source", source), "pairs", undefined);
 }
+
+/** Samplers that edits work with; the first one stands in for others. */
+export const EDIT_SAMPLERS = ["Euler", "DDIM"];
+
+/**
+ * The sampler of an edit of a picture that was made with `sampler`.
+ *
+ * @param {string | null} sampler
+ * @returns {string}
+ */
+export const editSampler = (sampler) =>
+    EDIT_SAMPLERS.find((name) => name.toLowerCase() === String(sampler).toLowerCase()) || EDIT_SAMPLERS[0];
 
 /**
  * State without a source and without pairs.

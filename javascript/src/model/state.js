@@ -43,14 +43,15 @@ export const SETTINGS_DEFAULTS = Object.freeze({
 let lastId = 0;
 
 /**
- * A region with every default filled in. `_id` names it within the page and never reaches the JSON.
+ * A region with every default filled in. `_id` names it within the page and never reaches the JSON; its number is a new one.
  *
  * @param {Json} [fields]
  * @returns {Region}
  */
 export function makeRegion(fields) {
     const words = typeof fields?.words === "string" ? {words: {text: fields.words}} : {};
-    return /** @type {Region} */ ({...copy(REGION_DEFAULTS), ...copy(fields || {}), ...words, _id: ++lastId});
+    const {_number, ...given} = copy(fields || {});
+    return /** @type {Region} */ ({...copy(REGION_DEFAULTS), ...given, ...words, _id: ++lastId});
 }
 
 /**

@@ -2,14 +2,16 @@
 
 /** @import {Region, State, Store} from "../types.js" */
 
+import {numbered} from "./numbers.js";
+
 /**
- * Holds the state and calls its subscribers with `(state, origin, before)` after every change.
+ * Holds the state, whose regions all have numbers, and calls its subscribers with `(state, origin, before)` after every change.
  *
  * @param {State} initial
  * @returns {Store}
  */
 export function createStore(initial) {
-    let state = initial;
+    let state = numbered(initial);
     /** @type {Set<(state: State, origin: string, before: State) => void>} */
     const listeners = new Set();
     return {
@@ -17,7 +19,7 @@ export function createStore(initial) {
         set(next, origin) {
             if (next === state) return;
             const before = state;
-            state = next;
+            state = numbered(next);
             listeners.forEach((listener) => listener(state, origin, before));
         },
         update(change, origin) {

@@ -9,9 +9,11 @@ import {alignBox, boxMap, mapShape, mirrorShape} from "../model/geometry/boxes.j
 import {mergeCells, splitCell} from "../model/layout.js";
 import {warpMask} from "../model/masks/mask.js";
 import {addRegion} from "../model/regions.js";
-import {changeRegions, duplicateRegions, removeRegions} from "../model/selection.js";
+import {changeRegions, duplicateRegions, moveInList, removeRegions, solo} from "../model/selection.js";
 import {storeMask} from "../stage/mask_cache.js";
 import {copyToClipboard, pasteFromClipboard} from "./clipboard.js";
+import {chosenToMasks, invertChosen, saveLayer} from "./menu/shape_acts.js";
+import {addDetail, makeAgain} from "./page/one_region.js";
 
 /** @type {Record<string, (panel: Panel) => unknown>} */
 const ACTS = {
@@ -29,6 +31,20 @@ const ACTS = {
     paste: (panel) => pasteFromClipboard(panel),
     splitX: (panel) => splitChosen(panel, "x"),
     splitY: (panel) => splitChosen(panel, "y"),
+    up: (panel) => moveChosen(panel, -1),
+    down: (panel) => moveChosen(panel, 1),
+    front: (panel) => moveChosen(panel, -Infinity),
+    back: (panel) => moveChosen(panel, Infinity),
+    solo: (panel) => panel.edit((state) => solo(state, chosenIndex(panel))),
+    mute: (panel) => flip(panel, "enabled", false, true),
+    lock: (panel) => flip(panel, "_lock", true, false),
+    add: (panel) => panel.addBox(),
+    all: (panel) => panel.select(panel.store.get().regions.map((region) => region._id)),
+    invert: (panel) => invertChosen(panel),
+    toMask: (panel) => chosenToMasks(panel),
+    layer: (panel) => saveLayer(panel),
+    again: (panel) => makeAgain(panel, chosenIndex(panel)),
+    detail: (panel) => addDetail(panel, chosenIndex(panel)),
     merge: (panel) => {
         const next = mergeCells(panel.store.get(), chosenIndex(panel));
         if (next) panel.edit(() => next);
@@ -48,6 +64,32 @@ export function act(panel, name) {
 
 /** @param {Panel} panel */
 const chosenIndex = (panel) => panel.store.get().regions.findIndex((region) => panel.selected.has(region._id));
+
+/**
+ * @param {Panel} panel
+ * @param {number} lines
+ */
+function moveChosen(panel, lines) {
+    const index = chosenIndex(panel);
+    if (index >= 0) panel.edit((state) => moveInList(state, index, lines));
+}
+
+/**
+ * Give the chosen regions a field's value `on`; `off` where all have that one.
+ *
+ * @param {Panel} panel
+ * @param {string} field
+ * @param {boolean} on
+ * @param {boolean} off
+ */
+function flip(panel, field, on, off) {
+    const {selected} = panel;
+    panel.edit((state) => {
+        const isOn = state.regions.every((region) => !selected.has(region._id) || Boolean(region[field]) === on);
+        const value = isOn ? off : on;
+        return {...state, regions: state.regions.map((region) => (selected.has(region._id) ? {...region, [field]: value} : region))};
+    });
+}
 
 /**
  * @param {Panel} panel

@@ -17,7 +17,7 @@ import {createOverlay} from "./overlay.js";
 import {attachPanelKeys} from "./keys.js";
 import {RegionList} from "./regions/list.js";
 import {REPAINT_OPTIONS, repaintFields} from "./repaint.js";
-import {createRunBox} from "./page/run_box.js";
+import {RunBox} from "./page/run_box.js";
 import {createSections} from "./sections.js";
 
 const OVERLAPS = [
@@ -52,7 +52,7 @@ export function buildPanel(panel) {
     const bar = buildBar(panel, add, [options.options.box, ...options.beside.map(({box}) => box)]);
     const layout = buildLayout(panel, add);
     const texts = buildTexts(panel, add);
-    const side = el("div", {class: "rg-side"}, stage.node, createRunBox(panel).node, messages);
+    const side = el("div", {class: "rg-side"}, stage.node, new RunBox(panel).node, messages);
     bar.insertBefore(layout.row, bar.children[1]);
     const main = el("div", {class: "rg-main"}, list.node, texts);
     const node = el("div", {class: "rg"}, bar, el("div", {class: "rg-body"}, side, main), createSections(panel));

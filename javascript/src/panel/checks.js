@@ -6,6 +6,7 @@
 import {t, translateMessage} from "../host/language.js";
 import {debounce, find} from "../host/page.js";
 import {callApi} from "../host/server.js";
+import {inNumbers, numberOf, numbersOf} from "../model/numbers.js";
 import {generalWarnings, panelWords, regionWarnings} from "../model/words/messages.js";
 import {summary, toJson} from "../model/state.js";
 import {refreshBackground} from "../stage/background.js";
@@ -26,8 +27,8 @@ export class Checks {
         this.seen = null;
         /** @type {Record<string, AbortController>} */
         this.requests = {};
-        this.soon = debounce(() => {
-            this.check();
+        this.soon = debounce(async () => {
+            await this.check();
             if (panel.stage.background.kind === "map") refreshBackground(panel.stage);
         }, 300);
     }
@@ -52,7 +53,7 @@ export class Checks {
     async check() {
         const {panel} = this;
         if (!panel.visible()) return;
-        const body = {settings: toJson(panel.store.get()), ...panel.prompts(), ...panel.size()};
+        const body = {settings: toJson(panel.store.get()), ...panel.prompts(), ...panel.size(), report: true};
         const request = JSON.stringify(body);
         if (request === this.seen) return;
         try {
@@ -68,8 +69,9 @@ export class Checks {
     }
 
     /** @param {Answer} answer */
-    take({ok, status, data}) {
+    take({ok: isAnswered, status, data}) {
         const {panel} = this;
+        const ok = isAnswered && data.ok !== false;
         this.problems = ok ? [] : problemsOf(status, data);
         this.warnings = ok ? data.warnings || [] : [];
         panel.cost = ok && data.cost ? translateMessage(data.cost.text) : "";
@@ -78,20 +80,24 @@ export class Checks {
     }
 
     /**
-     * The weight maps on a grid, drawn by the server, as an image.
+     * The weight maps on a grid, drawn by the server, as an image; null where settings with problems have none.
      *
      * @param {number | null | undefined} scale Pixels per cell of the grid.
-     * @param {(image: ImageBitmap) => void} take
+     * @param {(image: ImageBitmap | null) => void} take
      */
     async drawMap(scale, take) {
         const {panel} = this;
         if (!panel.visible()) return;
-        const body = {settings: toJson(panel.store.get()), ...panel.size(), scale, labels: false};
+        if (this.problems.length) return take(null);
+        const state = panel.store.get();
+        const body = {settings: toJson(state), ...panel.size(), scale, labels: false, numbers: numbersOf(state)};
         try {
             const {ok, data} = await callApi("preview", {method: "POST", body, signal: this.signal("map")});
-            if (ok) take(await createImageBitmap(data));
+            take(ok ? await createImageBitmap(data) : null);
         } catch (error) {
-            if (error.name !== "AbortError") panel.note("The weight map could not be drawn: the server does not answer.", true);
+            if (error.name === "AbortError") return;
+            take(null);
+            panel.note("The weight map could not be drawn: the server does not answer.", true);
         }
     }
 
@@ -102,7 +108,9 @@ export class Checks {
         panel.mount.querySelectorAll("[aria-invalid]").forEach((node) => node.removeAttribute("aria-invalid"));
         panel.messages.replaceChildren(
             ...this.problems.map((problem) => problemRow(panel, problem)),
-            ...generalWarnings(this.warnings).map((text) => el("div", {class: "rg-message rg-warning", text: translateMessage(text)})),
+            ...generalWarnings(this.warnings, (index) => numberOf(state, index)).map((text) =>
+                el("div", {class: "rg-message rg-warning", text: translateMessage(text)}),
+            ),
             ...panel.notes.map(({text, isBad}) =>
                 el("div", {class: `rg-message${isBad ? " rg-problem-text" : ""}`, role: isBad ? "alert" : null, text}),
             ),
@@ -153,7 +161,8 @@ function showBadge(panel, state, problems) {
  */
 function problemRow(panel, problem) {
     const node = fieldNode(panel, problem.field || "");
-    const text = translateMessage(panelWords(problem.message || problem.detail || String(problem)));
+    const said = panelWords(problem.message || problem.detail || String(problem));
+    const text = translateMessage(problem.field?.startsWith("regions[") ? inNumbers(said, panel.store.get()) : said);
     if (!node) return el("div", {class: "rg-message rg-problem", text});
     node.setAttribute("aria-invalid", "true");
     return el("button", {type: "button", class: "rg-message rg-problem", text, title: "Go to the field", onclick: () => reveal(node)});

@@ -3,6 +3,7 @@
 /** @import {Panel} from "./panel.js" */
 
 import {isTyping} from "../host/page.js";
+import {listOrder} from "../model/selection.js";
 
 /**
  * Take the panel's keys. Those of the canvas come first: it keeps them to itself.
@@ -45,10 +46,10 @@ function inText(panel, event, target) {
     }
     const step = event.key === "PageDown" ? 1 : event.key === "PageUp" ? -1 : 0;
     if (!step || target.tagName !== "TEXTAREA") return false;
-    const {regions} = panel.store.get();
-    const at = regions.findIndex((_, index) => target.dataset.field === `regions[${index}].prompt`);
+    const order = listOrder(panel.store.get());
+    const at = order.findIndex((index) => target.dataset.field === `regions[${index}].prompt`);
     if (at < 0 && target.dataset.action !== "background-prompt") return false;
     if (at + step < 0) panel.list.background.focus();
-    else panel.focusPrompt(Math.min(at + step, regions.length - 1));
+    else if (order.length) panel.focusPrompt(order[Math.min(at + step, order.length - 1)]);
     return true;
 }

@@ -3,20 +3,22 @@
 
 /** @import {Box, Field, Schema, State} from "../types.js" */
 
-import {t, translateMessage} from "../host/language.js";
+import {translateMessage} from "../host/language.js";
 import {debounce} from "../host/page.js";
 import {mainPrompts, pictureSize, stateBox} from "../host/tab.js";
 import {inheritShare} from "../model/prompt/background.js";
 import {createHistory} from "../model/history.js";
-import {emptyState, isUntouched, learn, parse, serialize, untouchedMethod} from "../model/state.js";
+import {numbered, numbersOf} from "../model/numbers.js";
+import {emptyState, learn, serialize} from "../model/state.js";
 import {createStore, switchedOn} from "../model/store.js";
+import {adopt, begin} from "./adopting.js";
 import {act, addBox, align, paste, place} from "./acts.js";
 import {buildPanel, drawMethodOptions, updateLayout} from "./build.js";
 import {Checks} from "./checks.js";
 import {attachClipboard} from "./clipboard.js";
 import {followHost, followVisibility} from "./page/following.js";
 import {createOffNote} from "./page/off_note.js";
-import {recall, remember, switchesOn} from "./storage.js";
+import {remember, switchesOn} from "./storage.js";
 
 /** @typedef {import("./build.js").PanelParts} PanelParts */
 
@@ -59,7 +61,7 @@ export class Panel {
         this.history = createHistory(this.store.get());
         this.checks = new Checks(this);
         this.offNote = createOffNote(this);
-        this.saveSoon = debounce(() => remember(tab, this.written), 200);
+        this.saveSoon = debounce(() => this.save(), 200);
         /** @type {Field[]} */
         this.optionFields = [];
         this.parts = buildPanel(this);
@@ -68,7 +70,7 @@ export class Panel {
         this.overlay = this.parts.overlay;
         this.messages = this.parts.messages;
         this.drawOptions();
-        this.start();
+        begin(this);
         this.store.subscribe((state, origin, before) => this.changed(origin, before));
         this.update();
         attachClipboard(this);
@@ -82,34 +84,18 @@ export class Panel {
         return box ? box.value : "";
     }
 
-    /** Begin with what the page holds, or after a reload with what this browser tab held before. */
-    start() {
-        const given = this.readText();
-        const method = untouchedMethod(given);
-        const text = method === null ? given : recall(this.tab);
-        if (text) this.adopt(text);
-        else this.written = given;
-        if (!text && method) this.store.set({...this.store.get(), method}, "host");
-        this.history = createHistory(this.store.get());
-        if (text && text !== this.readText()) this.push();
-    }
-
     /**
-     * Take over settings that came from outside, such as those of a pasted picture. An empty text switches the panel off and keeps its regions.
+     * Take over settings that came from outside, such as those of a pasted picture.
      *
      * @param {string} text
      */
     adopt(text) {
-        this.written = text;
-        const now = this.store.get();
-        try {
-            const next = text || isUntouched(now) ? parse(text) : {...now, enabled: false};
-            this.history.record(next, null);
-            this.store.set(next, "host");
-        } catch (error) {
-            this.note(`${error.message}\n${t("The layout here stays as it was.")}`, true);
-            this.push();
-        }
+        adopt(this, text);
+    }
+
+    /** Remember the panel for a reload. */
+    save() {
+        remember(this.tab, this.written, numbersOf(this.store.get()));
     }
 
     /** Compare the text box with what this panel wrote last, and follow it when they differ. */
@@ -120,11 +106,20 @@ export class Panel {
 
     /** Write the state into the text box. */
     push() {
-        const box = stateBox(this.tab);
-        this.written = serialize(this.store.get(), this.stage.background.kind === "words" ? {attention_maps: this.mapsName} : {});
+        this.write(serialize(this.store.get(), this.stage.background.kind === "words" ? {attention_maps: this.mapsName} : {}));
         this.saveSoon();
+    }
+
+    /**
+     * Write a text into the text box. One that is not the panel's is for one picture: `push` brings the panel's back.
+     *
+     * @param {string} text
+     */
+    write(text) {
+        const box = stateBox(this.tab);
+        this.written = text;
         if (!box) return;
-        box.value = this.written;
+        box.value = text;
         box.dispatchEvent(new Event("input", {bubbles: true}));
     }
 
@@ -136,7 +131,7 @@ export class Panel {
         const now = performance.now();
         this.notes = this.notes.filter(({at}) => now - at < WITH_CHANGE);
         if (origin !== "host") this.push();
-        else remember(this.tab, this.written);
+        else this.save();
         const ids = new Set(this.store.get().regions.map((region) => region._id));
         this.selected = new Set([...this.selected].filter((id) => ids.has(id)));
         if (before.method !== this.store.get().method) this.drawOptions();
@@ -151,7 +146,7 @@ export class Panel {
      */
     edit(change, {key} = {}) {
         const before = this.store.get();
-        const changed = inheritShare(before, change(before));
+        const changed = numbered(inheritShare(before, change(before)));
         const next = this.switches && !this.keptOff ? switchedOn(before, changed) : changed;
         this.keptOff = !next.enabled && (before.enabled || this.keptOff);
         this.history.record(next, key);
@@ -201,6 +196,7 @@ export class Panel {
         updateLayout(this.parts, state);
         this.parts.node.classList.toggle("rg-off", !state.enabled);
         this.list.update(state);
+        if (this.stage.background.kind === "map") this.stage.background.stale = true;
         this.offNote.update(state);
         this.stage.update();
         this.overlay.update();
@@ -288,7 +284,7 @@ export class Panel {
 
     reset() {
         this.note("");
-        const empty = emptyState();
+        const empty = numbered(emptyState());
         this.history.record(empty);
         this.store.set(empty, "edit");
         this.keptOff = false;

@@ -4,13 +4,12 @@
 /** @import {Panel} from "./panel.js" */
 
 import {t} from "../host/language.js";
-import {shownPicture} from "../host/gallery.js";
-import {callApi, errorText} from "../host/server.js";
-import {seedOf, shownInfotext, writeNumber} from "../host/tab.js";
+import {writeNumber} from "../host/tab.js";
+import {numberOf} from "../model/numbers.js";
 import {repaintedRegions, repaintSource, setRepainted, setRepaintSource} from "../model/repaint.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
-import {readFile} from "../widgets/files.js";
+import {madeWith} from "./page/one_region.js";
 
 /** Options of repainting that have inputs here. */
 export const REPAINT_OPTIONS = ["source", "regions"];
@@ -47,35 +46,14 @@ function sourceField(panel) {
 /** @param {Panel} panel */
 async function takeShown(panel) {
     try {
-        const infotext = await infotextOfShown(panel.tab);
-        if (!/\bRegional: /.test(infotext)) return panel.note("The shown picture has no regional settings: make one first.", true);
-        const body = {text: infotext, format: "regional", hints: {}, ...panel.size(), ...panel.prompts()};
-        const answer = await callApi("import", {method: "POST", body});
-        if (!answer.ok) return panel.note(errorText(answer), true);
-        panel.edit((state) => setRepaintSource(state, answer.data.settings));
-        const seed = seedOf(infotext);
-        if (seed !== null) writeNumber(panel.tab, "seed", seed);
+        const made = await madeWith(panel);
+        if (!made) return undefined;
+        panel.edit((state) => setRepaintSource(state, made.settings));
+        if (made.parameters.seed !== null) writeNumber(panel.tab, "seed", made.parameters.seed);
         return panel.note("Change regions, or tick those to make again, and press Generate: the rest of the picture stays.");
     } catch {
         return panel.note("The server does not answer.", true);
     }
-}
-
-/**
- * The parameters that the shown picture's file carries; those that the page shows where it carries none. Pages show long texts cut.
- *
- * @param {string} tab
- * @returns {Promise<string>}
- */
-async function infotextOfShown(tab) {
-    const shown = shownPicture(tab);
-    if (!shown) return "";
-    const file = await (await fetch(shown.src)).blob();
-    const answer = await callApi("parameters", {
-        method: "POST",
-        body: {picture: await readFile(new File([file], "picture", {type: file.type}))},
-    });
-    return (answer.ok && answer.data.infotext) || shownInfotext(tab);
 }
 
 /**
@@ -96,12 +74,14 @@ function regionsField(panel) {
     /** @param {number} index */
     const box = (index) => {
         const check = el("input", {type: "checkbox", onchange: () => panel.edit((state) => setRepainted(state, index, check.checked))});
-        return el("label", {class: "rg-check"}, check, el("span", {text: String(index + 1)}));
+        return el("label", {class: "rg-check"}, check, el("span", {text: String(numberOf(panel.store.get(), index))}));
     };
     /** @param {State} state */
     const update = (state) => {
         const count = Math.max(state.regions.length, ...repaintedRegions(state).map((index) => index + 1));
-        if (boxes.childElementCount !== count) boxes.replaceChildren(...Array.from({length: count}, (_, index) => box(index)));
+        const numbers = Array.from({length: count}, (_, index) => numberOf(state, index)).join();
+        if (boxes.dataset.numbers !== numbers) boxes.replaceChildren(...Array.from({length: count}, (_, index) => box(index)));
+        boxes.dataset.numbers = numbers;
         const on = repaintedRegions(state);
         boxes.querySelectorAll("input").forEach((check, index) => (check.checked = on.includes(index)));
     };

@@ -1,14 +1,16 @@
 // What a browser tab remembers over a reload.
 
 /**
- * Remember the settings of a tab.
+ * Remember the settings of a tab, and the numbers of its regions.
  *
  * @param {string} tab
  * @param {string} text
+ * @param {number[]} numbers
  */
-export function remember(tab, text) {
+export function remember(tab, text, numbers) {
     try {
         sessionStorage.setItem(`regional_${tab}`, text);
+        sessionStorage.setItem(`regional_${tab}_numbers`, numbers.join());
     } catch {
         // Full or forbidden: then a reload begins anew.
     }
@@ -33,15 +35,16 @@ export function setSwitchesOn(value) {
 }
 
 /**
- * The settings that `remember` got last.
+ * What `remember` got last; a text of "" where nothing was remembered.
  *
  * @param {string} tab
- * @returns {string} "" where nothing was remembered.
+ * @returns {{text: string, numbers: number[]}}
  */
 export function recall(tab) {
     try {
-        return sessionStorage.getItem(`regional_${tab}`) || "";
+        const numbers = sessionStorage.getItem(`regional_${tab}_numbers`) || "";
+        return {text: sessionStorage.getItem(`regional_${tab}`) || "", numbers: numbers.split(",").map(Number)};
     } catch {
-        return "";
+        return {text: "", numbers: []};
     }
 }

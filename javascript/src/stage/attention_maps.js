@@ -6,6 +6,7 @@
 import {shownImage, shownPicture} from "../host/gallery.js";
 import {callApi} from "../host/server.js";
 import {regionColour} from "../model/colours.js";
+import {numberOf} from "../model/numbers.js";
 import {el} from "../widgets/elements.js";
 
 const EVERY = 1500;
@@ -94,8 +95,9 @@ export function drawAttention(context, {words, tints}, {at, chosen, state}) {
     for (const map of words || []) {
         const region = state.regions[map.region];
         if (some && !(region && chosen.has(region._id))) continue;
-        const tint = tints?.get(map.region) || tintLevels(map, regionColour(map.region));
-        tints?.set(map.region, tint);
+        const number = numberOf(state, map.region);
+        const tint = tints?.get(number) || tintLevels(map, regionColour(number - 1));
+        tints?.set(number, tint);
         context.globalAlpha = 0.85;
         context.drawImage(tint, x0, y0, x1 - x0, y1 - y0);
     }

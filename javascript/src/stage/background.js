@@ -27,7 +27,7 @@ export function setBackground(stage, choice) {
         return;
     }
     stage.panel.note("");
-    stage.background = {kind, choice, scale: Number(scale) || null, image: null};
+    stage.background = {kind, choice, scale: Number(scale) || null, image: null, stale: kind === "map"};
     stage.panel.push();
     refreshBackground(stage);
     stage.redraw();
@@ -111,13 +111,29 @@ export function refreshBackground(stage) {
 }
 
 /**
+ * Lay a picture of the page under the regions, until another one is made or chosen.
+ *
+ * @param {Stage} stage
+ * @param {string} src
+ */
+export function showPicture(stage, src) {
+    const image = new Image();
+    image.onload = () => {
+        stage.background = {kind: "picture", choice: "result", image};
+        stage.redraw();
+    };
+    image.src = src;
+}
+
+/**
  * @param {Stage} stage
  * @param {number | null | undefined} scale
  */
 function drawWeights(stage, scale) {
+    const {background} = stage;
     stage.panel.checks.drawMap(scale, (image) => {
-        if (stage.background.kind !== "map") return;
-        stage.background.image = image;
+        if (stage.background !== background) return;
+        Object.assign(background, {image, stale: false});
         stage.redraw();
     });
 }

@@ -7,7 +7,9 @@ import {regionColour, textColour} from "../model/colours.js";
 import {HANDLES} from "../model/geometry/boxes.js";
 import {dividers} from "../model/geometry/dividers.js";
 import {maskText, regionBounds} from "../model/geometry/shapes.js";
+import {numberOf} from "../model/numbers.js";
 import {clamp} from "../model/values.js";
+import {drawSearched} from "./searched.js";
 
 /**
  * @param {Colour} colour
@@ -53,19 +55,22 @@ export function drawRegions(context, state, view) {
     const order = state.regions.map((_, index) => index);
     if (state.overlap === "over") order.sort((a, b) => (state.regions[a].priority || 0) - (state.regions[b].priority || 0));
     const boxes = order.map((index) => view.boundsOf(state, index));
-    order.forEach((index, i) => drawRegion(context, state.regions[index], index, boxes[i], {...view, isGrid: Boolean(state.grid)}));
-    if (view.labels) order.forEach((index, i) => drawLabel(context, state.regions[index], index, boxes[i], view));
+    order.forEach((index, i) =>
+        drawRegion(context, state.regions[index], numberOf(state, index), boxes[i], {...view, isGrid: Boolean(state.grid)}),
+    );
+    if (!state.grid) drawSearched(context, state, view);
+    if (view.labels) order.forEach((index, i) => drawLabel(context, state.regions[index], numberOf(state, index), boxes[i], view));
 }
 
 /**
  * @param {CanvasRenderingContext2D} context
  * @param {Region} region
- * @param {number} index
+ * @param {number} number
  * @param {Box} bounds
  * @param {LayoutView & {isGrid: boolean}} view
  */
-function drawRegion(context, region, index, bounds, view) {
-    const colour = regionColour(index);
+function drawRegion(context, region, number, bounds, view) {
+    const colour = regionColour(number - 1);
     const chosen = view.selected && view.selected.has(region._id);
     const shape = view.isGrid ? {} : region;
     const off = region.enabled === false;
@@ -95,11 +100,11 @@ function drawRegion(context, region, index, bounds, view) {
 /**
  * @param {CanvasRenderingContext2D} context
  * @param {Region} region
- * @param {number} index
+ * @param {number} number
  * @param {Box} bounds
  * @param {LayoutView} view
  */
-function drawLabel(context, region, index, bounds, view) {
+function drawLabel(context, region, number, bounds, view) {
     const mask = maskText(region);
     if (mask !== undefined && view.masks && !view.masks.bounds(mask) && view.hidden !== region._id) return;
     const [x0, y0] = view.at(bounds[0], bounds[1]);
@@ -108,14 +113,14 @@ function drawLabel(context, region, index, bounds, view) {
     const room = x1 - x0 - 10;
     context.font = `600 ${view.fontSize || 12}px system-ui, sans-serif`;
     context.textBaseline = "middle";
-    const text = fittedLabel(context, index + 1, words, room - 8);
+    const text = fittedLabel(context, number, words, room - 8);
     const width = context.measureText(text).width + 10;
     const height = (view.fontSize || 12) + 6;
     const x = clamp(x0 + 3, 2, Math.max(2, view.width - width - 2));
     const y = clamp(y0 + 3, 2, Math.max(2, view.height - height - 2));
-    context.fillStyle = css(regionColour(index), region.enabled === false ? 0.6 : 1);
+    context.fillStyle = css(regionColour(number - 1), region.enabled === false ? 0.6 : 1);
     context.fillRect(x, y, width, height);
-    context.fillStyle = textColour(index);
+    context.fillStyle = textColour(number - 1);
     context.fillText(text, x + 5, y + height / 2 + 0.5);
 }
 

@@ -4,28 +4,22 @@
 /** @import {Stage} from "./stage.js" */
 
 import {toggleFullScreen} from "./full_screen.js";
+import {showKeys} from "./key_help.js";
 import {tools} from "./tools/index.js";
 import {closePolygon} from "./tools/shapes.js";
 import {t} from "../host/language.js";
 import {resizeBox, shiftBox} from "../model/geometry/boxes.js";
 import {dividers, moveDivider} from "../model/geometry/dividers.js";
 import {panView} from "../model/geometry/view.js";
+import {numberOf} from "../model/numbers.js";
 import {indexOf} from "../model/regions.js";
+import {listOrder} from "../model/selection.js";
 import {clamp} from "../model/values.js";
 
 /** @type {Record<string, number[]>} */
 const ARROWS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
 
 const NEAR = 1e-6;
-
-/** The keys, one group a line. */
-export const KEY_HELP = [
-    "V select · R box · E ellipse · P polygon · B brush · X eraser · G fill · [ and ] brush size",
-    "Arrows move by 8 pixels (Ctrl: 1), with Shift they resize · Delete removes · Ctrl+D duplicates · N new box",
-    "H and J mirror · Ctrl+A all · PageUp and PageDown next region, with Shift as well · Enter goes to its prompt · Esc lets go",
-    "Ctrl+Z undo · Ctrl+Y redo · Ctrl+C, Ctrl+X, Ctrl+V regions as JSON · + − 0 zoom · F full screen · Space and drag pans, or arrows with nothing chosen",
-    "With a drawing tool the arrows move a crosshair; Space presses and lets go; Enter closes a polygon. Alt: no snapping",
-];
 
 /**
  * Hand the canvas's keys to the tools and the panel.
@@ -115,7 +109,7 @@ const PLAIN = {
     0: (stage) => stage.fit(),
     "[": resizeBrush(1 / 1.2),
     "]": resizeBrush(1.2),
-    "?": (stage) => stage.panel.note(KEY_HELP.map((line) => t(line)).join("\n")),
+    "?": (stage) => showKeys(stage.canvas),
     f: (stage) => toggleFullScreen(stage),
     h: (stage) => stage.panel.act("mirrorX"),
     j: (stage) => stage.panel.act("mirrorY"),
@@ -187,14 +181,16 @@ const keyPoint = (stage, event) => ({...(stage.cursor || {x: 0.5, y: 0.5}), pres
  * @param {boolean} more
  */
 function step(stage, by, more) {
-    const {regions} = stage.panel.store.get();
+    const state = stage.panel.store.get();
     const {selected} = stage.panel;
-    if (!regions.length) return;
-    const chosen = regions.flatMap((region, index) => (selected.has(region._id) ? [index] : []));
+    const order = listOrder(state);
+    if (!order.length) return;
+    const chosen = order.flatMap((index, line) => (selected.has(state.regions[index]._id) ? [line] : []));
     const at = chosen.length ? chosen[by > 0 ? chosen.length - 1 : 0] : -1;
-    const next = (at + by + regions.length + (at < 0 && by < 0 ? 1 : 0)) % regions.length;
-    stage.panel.select([...(more ? selected : []), regions[next]._id], {reveal: true});
-    stage.announce(`${t("Region {0}", next + 1)} ${regions[next].name || regions[next].prompt || ""}`);
+    const next = order[(at + by + order.length + (at < 0 && by < 0 ? 1 : 0)) % order.length];
+    const region = state.regions[next];
+    stage.panel.select([...(more ? selected : []), region._id], {reveal: true});
+    stage.announce(`${t("Region {0}", numberOf(state, next))} ${region.name || region.prompt || ""}`);
 }
 
 /**

@@ -3,8 +3,10 @@
 /** @import {View} from "../types.js" */
 /** @import {Stage} from "./stage.js" */
 
+import {regionAt} from "../model/geometry/hits.js";
 import {panView} from "../model/geometry/view.js";
 import {clamp} from "../model/values.js";
+import {openMenu} from "../panel/menu/menu.js";
 import {tools} from "./tools/index.js";
 
 /** @typedef {{far: number, u: number, v: number}} Fingers Distance and middle of two fingers, in shares of the canvas. */
@@ -23,8 +25,42 @@ export function attachPointers(stage) {
     canvas.addEventListener("pointercancel", (event) => pointers.up(event, true));
     canvas.addEventListener("pointerleave", () => pointers.leave());
     canvas.addEventListener("dblclick", (event) => tools[stage.tool].double?.(stage, stage.toPoint(event)));
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    canvas.addEventListener("contextmenu", (event) => showMenu(stage, event));
     canvas.addEventListener("wheel", (event) => turnWheel(stage, event), {passive: false});
+}
+
+/**
+ * The menu of the regions at a point; by the keyboard, that of the chosen ones.
+ *
+ * @param {Stage} stage
+ * @param {MouseEvent} event
+ */
+function showMenu(stage, event) {
+    event.preventDefault();
+    if (stage.draft || stage.polygon || stage.paint) return;
+    const {panel} = stage;
+    const byKey = event.button !== 2 && !stage.touched;
+    const state = panel.store.get();
+    const {x, y} = stage.toPoint(event);
+    const hit = byKey ? -1 : regionAt(state, x, y, stage.masks.at, (each, index) => stage.boundsOf(each, index));
+    if (hit >= 0 && !panel.selected.has(state.regions[hit]._id)) panel.select([state.regions[hit]._id], {reveal: true});
+    if (hit < 0 && !byKey) panel.select([]);
+    const box = stage.selectionBox(state);
+    const frame = stage.canvas.getBoundingClientRect();
+    const [left, top] = box ? stage.toScreen((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) : [frame.width / 2, frame.height / 2];
+    openMenu(panel, byKey ? {x: frame.left + left, y: frame.top + top} : {x: event.clientX, y: event.clientY}, stage.canvas);
+}
+
+/**
+ * Whether a finger of the tool Select has hold of nothing: then it scrolls the page, as beside the canvas.
+ *
+ * @param {Stage} stage
+ */
+function holdsNothing(stage) {
+    if (!stage.touched || stage.tool !== "select" || stage.view.zoom > 1) return false;
+    if (stage.gesture && stage.gesture.kind !== "marquee") return false;
+    stage.gesture = null;
+    return true;
 }
 
 class Pointers {
@@ -37,6 +73,8 @@ class Pointers {
         this.pan = null;
         /** @type {(Fingers & {view: View}) | null} */
         this.pinch = null;
+        /** Height in the window of a finger that scrolls the page. @type {number | null} */
+        this.scroll = null;
     }
 
     leave() {
@@ -59,13 +97,15 @@ class Pointers {
         event.preventDefault();
         if (event.button === 1 || stage.space) this.pan = {x: event.clientX, y: event.clientY, view: stage.view};
         else stage.begin(stage.toPoint(event));
+        this.scroll = holdsNothing(stage) ? event.clientY : null;
     }
 
     /** @param {PointerEvent} event */
     move(event) {
         const {stage} = this;
         if (this.pressed.has(event.pointerId)) this.pressed.set(event.pointerId, event);
-        if (this.pinch) this.movePinch(this.pinch);
+        if (this.scroll !== null && !this.pinch) this.moveScroll(event, this.scroll);
+        else if (this.pinch) this.movePinch(this.pinch);
         else if (this.pan) this.movePan(event, this.pan);
         else this.moveTool(stage, event);
     }
@@ -93,6 +133,7 @@ class Pointers {
     up(event, isLost) {
         const {stage} = this;
         this.pressed.delete(event.pointerId);
+        this.scroll = null;
         if (this.pan || this.pinch) {
             this.pan = null;
             if (!this.pressed.size) this.pinch = null;
@@ -101,8 +142,19 @@ class Pointers {
         if (stage.active) stage.end(isLost ? null : stage.toPoint(event));
     }
 
+    /**
+     * @param {PointerEvent} event
+     * @param {number} from
+     */
+    moveScroll(event, from) {
+        if (!this.pressed.has(event.pointerId)) return;
+        window.scrollBy(0, from - event.clientY);
+        this.scroll = event.clientY;
+    }
+
     startPinch() {
         const {stage} = this;
+        this.scroll = null;
         stage.active = false;
         stage.cancel();
         this.pinch = {view: stage.view, ...this.fingers()};

@@ -3,8 +3,10 @@
 /** @import {Paint, PolygonDraft, State, ToPixels} from "../types.js" */
 /** @import {Stage} from "./stage.js" */
 
+import {t} from "../host/language.js";
 import {boxBetween} from "../model/geometry/boxes.js";
 import {cellCount} from "../model/geometry/grid.js";
+import {numbered} from "../model/numbers.js";
 import {drawAttention} from "./attention_maps.js";
 import {drawDividers, drawEmpty, drawGuides, drawKnob, drawMarquee, drawRegions, drawSelection} from "./drawing.js";
 import {OF_RESULT} from "./background.js";
@@ -16,7 +18,8 @@ import {tools} from "./tools/index.js";
  * @param {Stage} stage
  */
 export function drawStage(stage) {
-    const {context, state} = stage;
+    const {context} = stage;
+    const state = numbered(stage.state);
     const {width, height, ratio} = stage.box;
     /** @type {ToPixels} */
     const at = (x, y) => stage.toScreen(x, y);
@@ -52,13 +55,35 @@ export function drawStage(stage) {
 function drawBackground(stage, at) {
     const {context, background} = stage;
     const image = OF_RESULT.includes(background.kind) && stage.live ? stage.live : background.image;
-    if (!image || !(image.complete === undefined || image.complete) || !(image.naturalWidth || image.width)) return;
+    if (!image || !(image.complete === undefined || image.complete) || !(image.naturalWidth || image.width)) {
+        if (background.stale) drawWaiting(stage);
+        return;
+    }
     const [x0, y0] = at(0, 0);
     const [x1, y1] = at(1, 1);
     context.imageSmoothingEnabled = background.kind !== "map" && (image.naturalWidth || image.width) > 256;
+    context.globalAlpha = background.stale ? 0.4 : 1;
     context.drawImage(image, x0, y0, x1 - x0, y1 - y0);
+    context.globalAlpha = 1;
     context.imageSmoothingEnabled = true;
+    if (background.stale) drawWaiting(stage);
     if (background.words) drawAttention(context, background, {at, chosen: stage.panel.selected, state: stage.state});
+}
+
+/**
+ * A line that says that the weight map is on its way.
+ *
+ * @param {Stage} stage
+ */
+function drawWaiting({context, box}) {
+    const text = t("Drawing the weight map …");
+    context.font = "600 13px system-ui, sans-serif";
+    context.textBaseline = "middle";
+    const width = context.measureText(text).width + 16;
+    context.fillStyle = "rgba(0, 0, 0, 0.75)";
+    context.fillRect((box.width - width) / 2, box.height - 34, width, 24);
+    context.fillStyle = "#fff";
+    context.fillText(text, (box.width - width) / 2 + 8, box.height - 21.5);
 }
 
 /**

@@ -44,8 +44,8 @@ const SIDES = ["left", "centre", "right", "top", "middle", "bottom"];
 export function createToolbar(stage) {
     const parts = createParts(stage);
     const {acts, cells, snap, zoomOut, zoomIn, fit} = parts;
-    const groups = [group(...parts.toolButtons), group(...Object.values(acts)), group(parts.align, ...Object.values(cells)), parts.brush];
-    const bottom = [parts.background, group(snap, zoomOut, zoomIn, fit, parts.full), parts.overlay, parts.caption];
+    const groups = [group(...parts.toolButtons), group(...Object.values(acts)), group(parts.align, ...Object.values(cells))];
+    const bottom = [parts.brush, parts.background, group(snap, zoomOut, zoomIn, fit, parts.full), parts.overlay, parts.caption];
     return {
         top: el("div", {class: "rg-toolbar", role: "toolbar", "aria-label": "Tools of the layout"}, groups),
         bottom: el("div", {class: "rg-toolbar rg-caption"}, bottom),

@@ -31,6 +31,7 @@ const ICONS = {
     lock: "M4 7.500h8v6H4zM5.500 7.500V5a2.500 2.500 0 0 1 5 0v2.500",
     unlock: "M4 7.500h8v6H4zM5.500 7.500V5a2.500 2.500 0 0 1 4.800-1",
     grip: "M6 4h.1M10 4h.1M6 8h.1M10 8h.1M6 12h.1M10 12h.1",
+    more: "M4 8h.1M8 8h.1M12 8h.1",
     magnet: "M4 2.500v6a4 4 0 0 0 8 0v-6H9.500v6a1.500 1.500 0 0 1-3 0v-6zM4 5h2.500M9.500 5H12",
     splitX: "M2.500 3.500h11v9h-11zM8 3.500v9",
     splitY: "M2.500 3.500h11v9h-11zM2.500 8h11",
@@ -45,6 +46,6 @@ const ICONS = {
  */
 export function icon(name) {
     const attributes = {viewBox: "0 0 16 16", width: "1.1em", height: "1.1em", fill: "none", stroke: "currentColor", "aria-hidden": "true"};
-    const look = {"stroke-width": name === "grip" ? "2" : "1.3", "stroke-linejoin": "round", "stroke-linecap": "round"};
+    const look = {"stroke-width": name === "grip" || name === "more" ? "2" : "1.3", "stroke-linejoin": "round", "stroke-linecap": "round"};
     return svg("svg", {...attributes, ...look}, svg("path", {d: ICONS[name]}));
 }

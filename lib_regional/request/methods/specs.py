@@ -194,6 +194,7 @@ _ROWS = (
         prepare="repaint:repaint",
         work=_repaint_work,
         scored=True,
+        serves=frozenset({"seed"}),
         options=REPAINT_FIELDS,
         edges=("from",),
     ),

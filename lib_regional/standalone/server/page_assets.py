@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -42,6 +43,14 @@ def head_html(files: Mapping[str, Path]) -> str:
     return "\n".join(lines)
 
 
+_FOREIGN = re.compile(rb'<script\b[^>]*\bsrc="https?://[^"]*"[^>]*>\s*</script>|<link\b[^>]*\bhref="https?://[^"]*"[^>]*/?>')
+
+
+def without_foreign(body: bytes) -> bytes:
+    """A page without the scripts and links in it that a browser would fetch from other machines: Gradio has one for pages in frames."""
+    return _FOREIGN.sub(b"", body)
+
+
 class HeadMiddleware:
     """Puts the elements into the head of the page at "/". Everything else goes through untouched."""
 
@@ -74,7 +83,7 @@ class _Rewriter:
         self.body += message.get("body", b"")
         if message.get("more_body") or self.start is None:
             return
-        body = self.body.replace(b"</head>", self.head + b"</head>", 1)
+        body = without_foreign(self.body).replace(b"</head>", self.head + b"</head>", 1)
         MutableHeaders(raw=self.start["headers"])["content-length"] = str(len(body))
         await self.send(self.start)
         await self.send({"type": "http.response.body", "body": body})

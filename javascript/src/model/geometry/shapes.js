@@ -18,11 +18,20 @@ export function shapeKind(region) {
     return SHAPE_KINDS.find((kind) => kind in region && region[kind] !== undefined) || null;
 }
 
+/**
+ * The words whose place is found while a picture is made, null for a region that has a place already.
+ *
+ * @param {Shaped} region
+ * @returns {string | null}
+ */
+export const searchedWords = ({words}) => (words && typeof words === "object" && !words.found ? String(words.text ?? "") : null);
+
 /** Texts of shapes that the server draws, by their JSON: a shape is not changed, another one takes its place. @type {WeakMap<object, string>} */
 const texts = new WeakMap();
 
 /**
- * What stands for the pixels of a region: its mask's text, or a text for a shape that the server draws; undefined for other shapes.
+ * What stands for the pixels of a region: its mask's text, or a text for a shape that the server draws; undefined for other shapes, ""
+ * for one without pixels yet.
  *
  * @param {Shaped} region
  * @returns {string | undefined}
@@ -32,7 +41,7 @@ export function maskText(region) {
     const kind = DRAWN_KINDS.find((name) => region[name] !== undefined);
     if (!kind) return undefined;
     const shape = region[kind];
-    if (shape === null || typeof shape !== "object") return "";
+    if (shape === null || typeof shape !== "object" || searchedWords(region) !== null) return "";
     const text = texts.get(shape) || SHAPE_TEXT + JSON.stringify({[kind]: shape});
     texts.set(shape, text);
     return text;

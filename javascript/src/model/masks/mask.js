@@ -37,6 +37,19 @@ export const makeMask = (width, height, data) => ({width, height, data: data || 
 export const copyMask = (mask) => makeMask(mask.width, mask.height, mask.data.slice());
 
 /**
+ * A mask of what is outside.
+ *
+ * @param {Mask} mask
+ * @returns {Mask}
+ */
+export const invertMask = ({width, height, data}) =>
+    makeMask(
+        width,
+        height,
+        data.map((level) => 255 - level),
+    );
+
+/**
  * A region's box, ellipse or polygon as a mask, hard-edged, judged at the pixels' centres.
  *
  * @param {Shaped} region

@@ -43,29 +43,30 @@ export function regionWarnings(warnings) {
  * Warnings below the canvas: those of the whole, and one line for what many regions share.
  *
  * @param {string[]} warnings
+ * @param {(index: number) => number} [numberOf] Number of a region by its index.
  * @returns {string[]}
  */
-export function generalWarnings(warnings) {
+export function generalWarnings(warnings, numberOf = (index) => index + 1) {
     const many = [...byWords(warnings)].filter(([, indices]) => indices.length >= MANY);
-    const lines = many.map(([words, indices]) => `Regions ${ranges(indices)}: each ${words}`);
+    const lines = many.map(([words, indices]) => `Regions ${ranges(indices.map(numberOf).sort((a, b) => a - b))}: each ${words}`);
     return [...warnings.filter((text) => !split(text)), ...lines];
 }
 
 /**
- * Indices from 0 as numbers from 1: "1 to 4, 7".
+ * Rising numbers, those in a row as a span: "1 to 4, 7".
  *
- * @param {number[]} indices
+ * @param {number[]} numbers
  * @returns {string}
  */
-export function ranges(indices) {
+export function ranges(numbers) {
     /** @type {[number, number][]} */
     const spans = [];
-    for (const index of indices) {
+    for (const number of numbers) {
         const last = spans[spans.length - 1];
-        if (last && index === last[1] + 1) last[1] = index;
-        else spans.push([index, index]);
+        if (last && number === last[1] + 1) last[1] = number;
+        else spans.push([number, number]);
     }
-    return spans.map(([a, b]) => (a === b ? `${a + 1}` : b === a + 1 ? `${a + 1}, ${b + 1}` : `${a + 1} to ${b + 1}`)).join(", ");
+    return spans.map(([a, b]) => (a === b ? `${a}` : b === a + 1 ? `${a}, ${b}` : `${a} to ${b}`)).join(", ");
 }
 
 const PARTS = /^text_from "\w+" splits the (negative prompt|prompt) into (\d+) parts?, but there (?:is|are) (\d+) regions?\.$/;

@@ -31,7 +31,7 @@ export function followHost(panel) {
         panel.note("");
     }
     stage.update();
-    panel.list.background.update(panel.store.get());
+    panel.list.update(panel.store.get());
     refreshBackground(stage);
     panel.overlay.update();
     panel.checks.soon();

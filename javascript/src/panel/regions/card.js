@@ -8,13 +8,14 @@ import {samplingSteps} from "../../host/tab.js";
 import {cssColour, textColour} from "../../model/colours.js";
 import {shapeKind} from "../../model/geometry/shapes.js";
 import {firstWords} from "../../model/words/messages.js";
-import {findNetworks} from "../../model/prompt/networks.js";
+import {numberOf} from "../../model/numbers.js";
 import {indexOf, stepSpan} from "../../model/regions.js";
 import {REGION_DEFAULTS, regionSchema, SHAPE_KINDS} from "../../model/state.js";
 import {same} from "../../model/values.js";
 import {el} from "../../widgets/elements.js";
 import {labelOf, lineField, numberField, promptField} from "../../widgets/fields.js";
 import {schemaField} from "../../widgets/schema_fields.js";
+import {cardFoot} from "./card_foot.js";
 import {cardHead} from "./card_head.js";
 import {attachDrag} from "./drag.js";
 import {drawShapeInputs} from "./shape_inputs.js";
@@ -29,7 +30,7 @@ const STEP_HELP = ["Share of the steps after which this region begins, 0 to 1", 
 
 /** @typedef {(name: string) => () => string} PathOf JSON path of a field of the card's region, by the field's name. */
 /** @typedef {ReturnType<typeof cardFields>} CardFields */
-/** @typedef {ReturnType<typeof cardExtras>} CardExtras */
+/** @typedef {ReturnType<typeof cardFoot>} CardFoot */
 
 /**
  * The card of a region, with what the list needs of it.
@@ -43,7 +44,8 @@ export function createCard(panel, id) {
     const at = (name) => () => `regions[${index()}]${name ? `.${name}` : ""}`;
     const fields = cardFields(panel, at, id);
     const head = cardHead(panel, index, fields.name);
-    const extras = cardExtras(fields.tokens);
+    const foot = cardFoot(panel, index, fields.prompt);
+    const shape = el("div", {class: "rg-row rg-shape"});
     const more = el(
         "details",
         {class: "rg-more"},
@@ -54,35 +56,26 @@ export function createCard(panel, id) {
             {class: "rg-numbers"},
             fields.numbers.map((field) => field.node),
         ),
-        extras.shape,
+        shape,
     );
     const choose = {
         onfocusin: () => panel.selected.has(id) || panel.select([id]),
         onclick: (/** @type {MouseEvent} */ event) => chooseByClick(panel, id, event),
     };
-    const parts = [head.node, fields.prompt.node, extras.networks, extras.warning, more];
+    const below = el("div", {class: "rg-card-foot"}, foot.acts, more);
+    const parts = [head.node, fields.prompt.node, foot.part, foot.networks, foot.warning, below];
     const node = el("div", {class: "rg-region", role: "group", tabindex: "-1", ...choose}, parts);
     attachDrag(panel, node, head.grip, index);
-    const update = cardUpdate(panel, {node, head, fields, extras, more, at});
+    const update = cardUpdate(panel, {node, head, fields, foot, shape, more, at});
     /** What the card was brought to last. @type {unknown[] | null} */
     const seen = null;
     return {
         node,
         prompt: fields.prompt.input,
-        tokens: extras.tokens,
-        warning: extras.warning,
+        tokens: fields.tokens,
+        warning: foot.warning,
         update,
         seen: /** @type {unknown[] | null} */ (seen),
-    };
-}
-
-/** @param {HTMLElement} tokens */
-function cardExtras(tokens) {
-    return {
-        tokens,
-        networks: el("div", {class: "rg-networks"}),
-        warning: el("div", {class: "rg-card-warning"}),
-        shape: el("div", {class: "rg-row rg-shape"}),
     };
 }
 
@@ -90,27 +83,27 @@ function cardExtras(tokens) {
  * The function that brings a card to a state; it draws again only what has changed.
  *
  * @param {Panel} panel
- * @param {{node: HTMLElement, head: {update: Function}, fields: CardFields, extras: CardExtras, more: HTMLDetailsElement, at: PathOf}} card
+ * @param {{node: HTMLElement, head: {update: Function}, fields: CardFields, foot: CardFoot, shape: HTMLElement, more: HTMLDetailsElement, at: PathOf}} card
  */
-function cardUpdate(panel, {node, head, fields, extras, more, at}) {
+function cardUpdate(panel, {node, head, fields, foot, shape: holder, more, at}) {
     const all = [fields.name, fields.prompt, fields.negative, ...fields.numbers];
     /** @type {string} */
     let shape;
-    /** @type {{region: Region, position: number, mode: string} | undefined} */
+    /** @type {{region: Region, position: number} | undefined} */
     let before;
     /** @type {Field[]} */
     let shapeFields = [];
     return (/** @type {State} */ state, /** @type {Region} */ region, /** @type {number} */ position) => {
         all.forEach((field) => field.update(state));
         head.update(state, region, position);
-        const isSame = before && before.region === region && before.position === position && before.mode === state.text_from;
-        if (!isSame) dressCard(node, fields, extras, state, region, position);
+        dressCard(node, fields, state, region, position);
+        foot.update(state, region, panel.list.parts(state)[position]);
         const kind = `${Boolean(state.grid)} ${shapeKind(region)} ${region.procedural?.kind} ${region.combined?.op} ${Boolean(region.words?.found)}`;
         const isMoved = more.open && before && !same(before.region.polygon, region.polygon);
-        if (kind !== shape || isMoved) shapeFields = drawShapeInputs(panel, extras.shape, state, region, at);
+        if (kind !== shape || isMoved) shapeFields = drawShapeInputs(panel, holder, state, region, at);
         shapeFields.forEach((field) => field.update(state));
         shape = kind;
-        before = {region, position, mode: state.text_from};
+        before = {region, position};
     };
 }
 
@@ -175,27 +168,23 @@ function stepsField(panel, id) {
 }
 
 /**
- * Number, colours, labels and networks of a card.
+ * Number, colours and labels of a card.
  *
  * @param {HTMLElement} node
  * @param {CardFields} fields
- * @param {CardExtras} extras
  * @param {State} state
  * @param {Region} region
  * @param {number} position
  */
-function dressCard(node, fields, extras, state, region, position) {
+function dressCard(node, fields, state, region, position) {
+    const number = numberOf(state, position);
     node.dataset.field = `regions[${position}]`;
-    node.setAttribute("aria-label", t("Region {0}", position + 1));
-    node.style.setProperty("--rg-colour", cssColour(position));
-    node.style.setProperty("--rg-on-colour", textColour(position));
+    node.setAttribute("aria-label", t("Region {0}", number));
+    node.style.setProperty("--rg-colour", cssColour(number - 1));
+    node.style.setProperty("--rg-on-colour", textColour(number - 1));
     node.classList.toggle("rg-muted", region.enabled === false);
-    fields.name.input.placeholder = (state.regions.length > MANY && firstWords(region.prompt)) || t("Region {0}", position + 1);
+    fields.name.input.placeholder = (state.regions.length > MANY && firstWords(region.prompt)) || t("Region {0}", number);
     const split = state.text_from !== "regions";
     fields.prompt.name.textContent = t(split ? "Added to this region's part of the main prompt" : "Prompt");
     fields.prompt.input.placeholder = t(split ? "nothing added" : "what is in this region");
-    const chips = findNetworks(region.prompt).map(({kind, name, weight}) =>
-        el("span", {class: "rg-chip", title: t("{0}, strength {1}", kind, weight), text: `${name} ${weight}`}),
-    );
-    extras.networks.replaceChildren(...chips);
 }

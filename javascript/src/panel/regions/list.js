@@ -6,6 +6,8 @@
 import {translateMessage} from "../../host/language.js";
 import {debounce} from "../../host/page.js";
 import {callApi} from "../../host/server.js";
+import {partsOfPrompt} from "../../model/prompt/parts.js";
+import {listOrder} from "../../model/selection.js";
 import {button} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
 import {backgroundRow} from "./background_row.js";
@@ -25,6 +27,8 @@ export class RegionList {
         this.panel = panel;
         /** @type {Map<number, Card>} Cards by the ids of their regions. */
         this.cards = new Map();
+        /** The main prompt as it was split last. @type {{prompt: string, regions: object, mode: string, parts: (string | null)[]} | null} */
+        this.split = null;
         /** The texts whose tokens were counted last, as JSON. */
         this.counted = "";
         this.countSoon = debounce(() => this.countTokens(), 400);
@@ -46,6 +50,26 @@ export class RegionList {
         );
     }
 
+    /**
+     * The regions' parts of the main prompt.
+     *
+     * @param {State} state
+     */
+    parts(state) {
+        if (state.text_from === "regions") return [];
+        const {prompt} = this.panel.prompts();
+        if (this.split?.prompt !== prompt || this.split.regions !== state.regions || this.split.mode !== state.text_from) {
+            this.split = {prompt, regions: state.regions, mode: state.text_from, parts: partsOfPrompt(state, prompt)};
+        }
+        return this.split.parts;
+    }
+
+    /** Draw all cards again. */
+    renew() {
+        this.cards.forEach((card) => (card.seen = null));
+        this.update(this.panel.store.get());
+    }
+
     add() {
         this.panel.addBox();
         this.focusPrompt(this.panel.store.get().regions.length - 1);
@@ -61,11 +85,13 @@ export class RegionList {
             card.node.remove();
             cards.delete(id);
         }
-        state.regions.forEach((region, index) => {
+        const order = listOrder(state);
+        order.forEach((index, line) => {
+            const region = state.regions[index];
             const card = cards.get(region._id) || createCard(this.panel, region._id);
             cards.set(region._id, card);
-            if (body.children[index] !== card.node) body.insertBefore(card.node, body.children[index] || null);
-            const seen = [region, index, state.regions.length, Boolean(state.grid), state.text_from, state._solo];
+            if (body.children[line] !== card.node) body.insertBefore(card.node, body.children[line] || null);
+            const seen = [region, index, order.length, Boolean(state.grid), state.text_from, state._solo, this.parts(state)[index]];
             if (!card.seen || seen.some((value, at) => value !== card.seen?.[at])) card.update(state, region, index);
             card.seen = seen;
         });

@@ -4,6 +4,7 @@
 /** @import {RegionList} from "./list.js" */
 
 import {t} from "../../host/language.js";
+import {numberOf} from "../../model/numbers.js";
 import {button} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
 
@@ -14,11 +15,11 @@ const LONG = 8;
  * Whether a region has the words looked for in its name or prompt, or is the one of that number.
  *
  * @param {Region} region
- * @param {number} index
+ * @param {number} number
  * @param {string} words
  */
-const fits = (region, index, words) =>
-    !words || String(index + 1) === words || `${region.name} ${region.prompt}`.toLowerCase().includes(words.toLowerCase());
+const fits = (region, number, words) =>
+    !words || String(number) === words || `${region.name} ${region.prompt}`.toLowerCase().includes(words.toLowerCase());
 
 /**
  * The row of a list; `update` shows the cards that the search finds.
@@ -53,7 +54,7 @@ export function listTools(list) {
         const words = node.hidden ? "" : search.value.trim();
         const shown = state.regions.filter((region, index) => {
             const card = list.cards.get(region._id);
-            const isShown = fits(region, index, words);
+            const isShown = fits(region, numberOf(state, index), words);
             if (card && card.node.hidden === isShown) card.node.hidden = !isShown;
             return isShown;
         });

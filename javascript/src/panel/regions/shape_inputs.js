@@ -10,6 +10,7 @@ import {formatPoints, parsePoints, setField} from "../../model/fields.js";
 import {maskText, shapeKind, withoutShape} from "../../model/geometry/shapes.js";
 import {drawShape, maskSize} from "../../model/masks/mask.js";
 import {encodePng} from "../../model/masks/png.js";
+import {numberOf} from "../../model/numbers.js";
 import {indexOf, replaceRegion, setShapeKind} from "../../model/regions.js";
 import {DRAWN_KINDS, SHAPE_KINDS} from "../../model/state.js";
 import {clamp} from "../../model/values.js";
@@ -128,6 +129,6 @@ async function saveMask(panel, index) {
     const region = panel.store.get().regions[index];
     const mask = await panel.stage.masks.wait(region.mask);
     if (!mask) return panel.note("This region has no mask yet.");
-    const name = (region.name || `region ${index + 1}`).replace(/[^\p{L}\p{N} _-]/gu, "");
+    const name = (region.name || `region ${numberOf(panel.store.get(), index)}`).replace(/[^\p{L}\p{N} _-]/gu, "");
     return download(`${name}.png`, new Blob([encodePng(mask)], {type: "image/png"}));
 }

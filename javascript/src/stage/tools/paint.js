@@ -7,7 +7,8 @@ import {regionColour} from "../../model/colours.js";
 import {maskText, withoutShape} from "../../model/geometry/shapes.js";
 import {copyMask, drawShape, isEmptyMask, makeMask, maskSize, scaleMask} from "../../model/masks/mask.js";
 import {applyStroke, floodFill, strokeSegment} from "../../model/masks/paint.js";
-import {indexOf, onTop} from "../../model/regions.js";
+import {numbered} from "../../model/numbers.js";
+import {onTop} from "../../model/regions.js";
 import {makeRegion} from "../../model/state.js";
 import {clamp} from "../../model/values.js";
 import {storeMask, tintInto} from "../mask_cache.js";
@@ -37,6 +38,16 @@ function paintTarget(stage, mayMake) {
 }
 
 /**
+ * Colour of a region that is painted on; a new one has that of the number that it will get.
+ *
+ * @param {PaintTarget} target
+ */
+function colourOf({state, region, isNew}) {
+    const {regions} = numbered(isNew ? {...state, regions: [...state.regions, region]} : state);
+    return regionColour(regions.find((each) => each._id === region._id)?._number - 1);
+}
+
+/**
  * A tool that paints, or erases, along the pointer.
  *
  * @param {string} label
@@ -52,18 +63,17 @@ export const brush = (label, key, erase) => ({
     down(stage, point) {
         const target = paintTarget(stage, !erase);
         if (!target) return void stage.panel.note(erase ? "Choose the region to erase from first." : "This region is locked.");
-        const {mask, region, state, isNew} = target;
-        const index = isNew ? state.regions.length : indexOf(state, region._id);
+        const {mask} = target;
         const canvas = document.createElement("canvas");
         Object.assign(canvas, {width: mask.width, height: mask.height});
         stage.paint = {
             ...target,
-            id: region._id,
+            id: target.region._id,
             cover: makeMask(mask.width, mask.height),
             out: copyMask(mask),
             canvas,
             context: /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")),
-            colour: regionColour(index),
+            colour: colourOf(target),
         };
         tintInto(stage.paint.context, mask, stage.paint.colour, [0, 0, mask.width, mask.height]);
         this.move(stage, point);

@@ -72,6 +72,15 @@
         job.bar.remove();
         job.preview.remove();
         job.content.classList.remove("page-running");
+        setTimeout(() => enlarge(tab), 100);
+    }
+
+    /** Show the first picture large where the gallery shows small ones: it does when another one than the first was chosen before. */
+    function enlarge(tab) {
+        const gallery = find(`#${tab}_gallery`);
+        if (gallery.querySelector(".preview")) return;
+        const first = gallery.querySelector(".thumbnail-item");
+        if (first) first.click();
     }
 
     function post(action) {

@@ -1,0 +1,61 @@
+"""axe-core finds nothing on the whole page, with every part of the panel open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.javascript import install_tools
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+TWO = {
+    "version": 2, "enabled": True, "overlap": "over",
+    "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a <lora:none:1>"}, {"words": {"text": "hat"}}, {"box": [0.5, 0, 1, 1], "weight": -1}],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    missing = install_tools()
+    if missing:
+        pytest.skip(f"axe-core is not there: {missing}")
+    return AXE.read_text(encoding="utf-8")
+
+
+def violations(page, axe: str) -> list[str]:
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(axe)
+    found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+    return [f"{one['id']}: {node['html'][:150]}" for one in found for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_page_has_no_violations(open_editor, axe, theme):
+    editor = open_editor(color_scheme=theme)
+    assert violations(editor.page, axe) == [], "as it opens"
+    editor.load(TWO)
+    editor.find(".rg-messages .rg-problem").wait_for()
+    for drawer in ("presets", "import", "masks", "edit"):
+        editor.act(f"drawer-{drawer}")
+        editor.page.wait_for_timeout(250)
+        for summary in editor.find(".rg-more > summary").all():
+            if summary.is_visible() and not summary.evaluate("node => node.parentElement.open"):
+                summary.click()
+        assert violations(editor.page, axe) == [], drawer
+    editor.click(0.25, 0.5, button="right")
+    editor.page.locator(".rg-menu").wait_for()
+    assert violations(editor.page, axe) == [], "menu"
+    editor.page.keyboard.press("Escape")
+    editor.keys("?")
+    editor.page.locator("dialog.rg-keys").wait_for()
+    assert violations(editor.page, axe) == [], "keys"
+
+
+@pytest.mark.parametrize("tab", ["img2img", "PNG Info"])
+def test_the_other_tabs_have_none(open_editor, axe, tab):
+    editor = open_editor()
+    editor.show(tab)
+    editor.page.wait_for_timeout(400)
+    assert violations(editor.page, axe) == []

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 6c15042945cb280c4e3f21cddc8efcc6412dbae83279011802cee40c95bad0ac
-// script f65a20c30f58f8a696b75b00cf4a1582effc5bf538892837ec2adef97415e94c
+// sources c5f91199bd277e289377ab6f28591d61662bdd4c1cd6155f4a68fe42b01af862
+// script 5e5a41cf1af6d1fcf046e54d02ad1b3a0a16036f6f1eed56906252ad7b160f09
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -70,6 +70,25 @@
     input.dispatchEvent(new Event("change", { bubbles: true }));
   }
   var shownInfotext = (tab) => (find(`#html_info_${tab}`) || {}).textContent || "";
+
+  // javascript/src/panel/registry.js
+  var panels = {};
+
+  // javascript/src/panel/page/shortcut.js
+  var OPENING = 400;
+  var isSeen = (node) => Boolean(node && node.getClientRects().length);
+  function attachShortcut() {
+    document.addEventListener("keydown", (event) => {
+      if (!event.altKey || event.ctrlKey || event.metaKey || event.code !== "KeyR") return;
+      const tab = Object.keys(panels).find((name) => isSeen(find(`#regional_${name} .label-wrap`)) || panels[name].visible());
+      if (!tab) return;
+      event.preventDefault();
+      const panel = panels[tab];
+      if (panel.visible()) return void panel.focusPrompt(0);
+      find(`#regional_${tab} .label-wrap`).click();
+      setTimeout(() => panel.focusPrompt(0), OPENING);
+    });
+  }
 
   // javascript/src/model/prompt/background.js
   var FIRST_SHARE = 0.2;
@@ -1443,9 +1462,6 @@ ${t("The layout here stays as it was.")}`, true);
     context.putImageData(pixels, x0, y0);
   }
 
-  // javascript/src/panel/registry.js
-  var panels = {};
-
   // javascript/src/panel/clipboard.js
   var copied = "";
   async function copyToClipboard(panel) {
@@ -2407,7 +2423,7 @@ ${t("The layout here stays as it was.")}`, true);
       /** @type {const} */
       [
         ["sampling", parameters.sampler],
-        ["scheduler", parameters.scheduler]
+        ["scheduler", parameters.sampler && (parameters.scheduler || "Automatic")]
       ]
     );
     for (const [name, value] of menus) {
@@ -5958,7 +5974,7 @@ ${t("The layout here stays as it was.")}`, true);
 
   // javascript/src/panel/page/run_box.js
   var EVERY2 = 300;
-  var isSeen = (node) => Boolean(node && node.getClientRects().length);
+  var isSeen2 = (node) => Boolean(node && node.getClientRects().length);
   var RunBox = class {
     /** @param {Panel} panel */
     constructor(panel) {
@@ -5985,7 +6001,7 @@ ${t("The layout here stays as it was.")}`, true);
     follow() {
       const { panel, words } = this;
       if (!this.node.isConnected || !panel.visible()) return;
-      const now = isSeen(this.host("interrupt"));
+      const now = isSeen2(this.host("interrupt"));
       if (now !== this.isRunning) this.turn(now);
       const bar = now ? find(`#${panel.tab}_gallery_container .progressDiv, #${panel.tab}_results .progressDiv`) : null;
       const text = bar ? bar.textContent.trim() : "";
@@ -7318,6 +7334,7 @@ JSON`,
     const attachSoon = debounce(attach, 50);
     const followSoon = debounce(() => Object.values(panels).forEach((panel) => panel.hostChanged()), 100);
     attach();
+    attachShortcut();
     if (typeof onAfterUiUpdate === "function") onAfterUiUpdate(attach);
     else new MutationObserver(attachSoon).observe(document.body, { childList: true, subtree: true });
     ["input", "change", "click"].forEach((kind) => document.addEventListener(kind, followSoon, true));

@@ -3,6 +3,7 @@
 import {strings} from "./host/language.js";
 import {debounce, find} from "./host/page.js";
 import {stateBox} from "./host/tab.js";
+import {attachShortcut} from "./panel/page/shortcut.js";
 import {Panel} from "./panel/panel.js";
 import {panels} from "./panel/registry.js";
 
@@ -23,6 +24,7 @@ function start() {
     const attachSoon = debounce(attach, 50);
     const followSoon = debounce(() => Object.values(panels).forEach((panel) => panel.hostChanged()), 100);
     attach();
+    attachShortcut();
     if (typeof onAfterUiUpdate === "function") onAfterUiUpdate(attach);
     else new MutationObserver(attachSoon).observe(document.body, {childList: true, subtree: true});
     ["input", "change", "click"].forEach((kind) => document.addEventListener(kind, followSoon, true));

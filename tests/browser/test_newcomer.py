@@ -50,6 +50,21 @@ def test_two_prompts_a_background_and_a_picture_in_two_clicks_without_scrolling(
     assert '"joined' in page.page.locator("#html_info_txt2img").inner_text().replace("\\", "")
 
 
+def test_by_keys_alone_from_the_pages_start(page):
+    page.renew()
+    page.page.evaluate("() => document.activeElement.blur()")
+    keyboard = page.page.keyboard
+    keyboard.press("Alt+r")
+    keyboard.type("a")
+    keyboard.press("PageDown")
+    keyboard.type("b")
+    keyboard.press("PageUp")
+    keyboard.press("PageUp")
+    keyboard.type("c")
+    assert [region["prompt"] for region in page.regions] == ["a", "b"]
+    assert page.page.locator("#txt2img_prompt textarea").input_value() == "c", "and Ctrl+Enter makes the picture: eight keys and the words"
+
+
 def test_editing_switches_on_undo_takes_it_back_and_off_is_seen(page):
     page.renew()
     assert page.page.locator(OFF_NOTE).count() == 0

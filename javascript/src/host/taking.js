@@ -73,7 +73,7 @@ export async function takeParameters(tab, parameters) {
     }
     const menus = /** @type {const} */ ([
         ["sampling", parameters.sampler],
-        ["scheduler", parameters.scheduler],
+        ["scheduler", parameters.sampler && (parameters.scheduler || "Automatic")],
     ]);
     for (const [name, value] of menus) {
         if (!value || !find(`#${tab}_${name}`) || (find(`#${tab}_${name} input, #${tab}_${name} select`) || {}).value === value) continue;

@@ -1,0 +1,117 @@
+"""Small things that a person trips over: what moves, what stays old, what nobody says."""
+
+from __future__ import annotations
+
+TWO = {"version": 2, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]}
+
+
+def test_the_canvas_stays_where_it_is_when_the_brush_is_chosen(editor):
+    before = editor.canvas.bounding_box()
+    editor.tool("brush")
+    assert editor.find(".rg-brush").is_visible() and editor.canvas.bounding_box() == before
+
+
+def test_a_weight_map_that_is_not_there_yet_says_so(editor):
+    editor.load(TWO)
+    stale = "() => Regional.panels.txt2img.stage.background.stale"
+    editor.page.evaluate(
+        "() => { const {checks} = Regional.panels.txt2img, {drawMap} = checks;"
+        " checks.drawMap = async (...all) => { await new Promise((go) => setTimeout(go, 400)); return drawMap.apply(checks, all); }; }"
+    )
+    editor.find("[data-action=background]").select_option("map:8")
+    assert editor.page.evaluate(stale) is True
+    editor.page.wait_for_function(f"() => !({stale})()")
+    editor.field("regions[0].prompt").fill("c")
+    assert editor.page.evaluate(stale) is True
+    editor.page.wait_for_function(f"() => !({stale})()")
+    editor.find("[data-action=background]").select_option("none")
+
+
+def test_half_typed_values_are_no_failed_requests(editor):
+    editor.load(TWO)
+    failed: list[int] = []
+
+    def see(response) -> None:
+        if "/regional/v1/" in response.url and response.status >= 400:
+            failed.append(response.status)
+
+    editor.page.on("response", see)
+    editor.find("[data-action=background]").select_option("map:8")
+    editor.field("regions[0].weight").evaluate("node => node.closest('details').open = true")
+    editor.field("regions[0].weight").fill("much")
+    editor.find(".rg-messages .rg-problem").filter(has_text="weight").wait_for()
+    editor.page.wait_for_timeout(500)
+    editor.field("regions[0].shape").select_option("words")
+    editor.page.wait_for_timeout(500)
+    editor.page.remove_listener("response", see)
+    editor.find("[data-action=background]").select_option("none")
+    assert failed == []
+
+
+def test_an_import_offers_what_the_settings_have_no_place_for(editor):
+    editor.act("drawer-import")
+    editor.find("[data-action=import-text]").fill(
+        "dawn ADDBASE a ADDCOL b\nSteps: 7, Sampler: Euler a, CFG scale: 5, Seed: 12, Size: 192x64, RP Active: True, RP Divide mode: Matrix, "
+        "RP Matrix submode: Columns, RP Calc Mode: Attention, RP Ratios: \"1,1\", RP Use Base: True"
+    )
+    editor.act("import-go")
+    editor.act("import-take")
+    values = [editor.page.locator(f"#txt2img_{name} input").first.input_value() for name in ("steps", "seed", "width", "height")]
+    assert values == ["7", "12", "192", "64"]
+    editor.act("import-main")
+    assert editor.page.locator("#txt2img_prompt textarea").input_value() == "dawn" and "prompt" not in editor.settings.get("base", {})
+    editor.find("[data-action=import-text]").fill("x")
+    assert editor.find("[data-action=import-report]").inner_text() == ""
+    editor.page.locator("#txt2img_seed input").first.fill("-1")
+
+
+def test_an_interrupted_picture_says_so(editor):
+    editor.load(TWO)
+    editor.resize(64, 64)
+    editor.page.locator("#txt2img_steps input[type=number]").fill("150")
+    editor.act("run")
+    editor.find(".rg-run:text('Interrupt')").wait_for()
+    editor.act("run")
+    editor.find(".rg-messages :text('Interrupted')").wait_for()
+    editor.page.locator("#txt2img_steps input[type=number]").fill("4")
+
+
+def test_a_single_picture_after_a_batch_is_shown_large(editor):
+    editor.load(TWO)
+    editor.resize(64, 64)
+    count = editor.page.locator("#txt2img_batch_size input[type=number]")
+    count.fill("2")
+    editor.generate(steps=2)
+    editor.page.locator("#txt2img_gallery .thumbnail-item").nth(2).click()
+    count.fill("1")
+    editor.generate(steps=2)
+    editor.page.locator("#txt2img_gallery .preview").wait_for()
+
+
+def test_a_finger_scrolls_the_page_where_it_holds_nothing(editor):
+    editor.load({**TWO, "regions": [{"box": [0, 0, 0.2, 0.2], "prompt": "a"}]})
+    editor.page.set_viewport_size({"width": 390, "height": 844})
+    point = editor.at(0.7, 0.7)
+    moved = editor.page.evaluate(
+        """([x, y]) => {
+            const {canvas} = Regional.panels.txt2img.stage, send = (name, dy) => canvas.dispatchEvent(new PointerEvent(name,
+                {pointerId: 9, pointerType: "touch", clientX: x, clientY: y - dy, bubbles: true, isPrimary: true}));
+            canvas.setPointerCapture = () => {};
+            const before = window.scrollY;
+            send("pointerdown", 0); send("pointermove", 40); send("pointermove", 80); send("pointerup", 80);
+            delete canvas.setPointerCapture;
+            return window.scrollY - before;
+        }""",
+        list(point),
+    )
+    editor.page.set_viewport_size({"width": 1500, "height": 1300})
+    assert moved == 80 and len(editor.regions) == 1
+
+
+def test_words_that_are_found_while_sampling_are_seen_on_the_canvas(editor):
+    canvas = "() => { const {stage} = Regional.panels.txt2img; stage.draw(); return stage.canvas.toDataURL(); }"
+    editor.find("[data-action=background]").select_option("none")
+    editor.load({**TWO, "regions": []})
+    bare = editor.page.evaluate(canvas)
+    editor.load({**TWO, "regions": [{"words": {"text": "hat"}, "prompt": "red"}]})
+    assert editor.page.evaluate(canvas) != bare

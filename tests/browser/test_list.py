@@ -140,10 +140,10 @@ def test_what_was_hardly_meant_stands_in_the_card(editor):
         overlap="over",
     )
     warnings = editor.find(".rg-card-warning")
-    editor.page.wait_for_function("node => node.textContent", arg=warnings.nth(1).element_handle())
-    assert warnings.all_inner_texts()[0] == ""
-    assert "covered" in warnings.nth(1).inner_text()
-    assert "has no prompt" in warnings.nth(2).inner_text() and "coarsest attention grid" in warnings.nth(2).inner_text()
+    editor.page.wait_for_function("node => node.textContent", arg=warnings.nth(2).element_handle())
+    assert warnings.nth(1).inner_text() == "", "the list shows the highest priority first"
+    assert "covered" in warnings.nth(2).inner_text()
+    assert "has no prompt" in warnings.nth(0).inner_text() and "coarsest attention grid" in warnings.nth(0).inner_text()
 
 
 def test_the_ratio_string_makes_the_cells(editor):

@@ -50,6 +50,18 @@ def two_things(editor, page, folder: Path, start: float) -> None:
     page.evaluate("window.scrollTo(0, 0)")
     page.screenshot(path=folder / "editor_two.png")
     page.screenshot(path=folder / "page.png", full_page=True)
+    strip(editor, page, folder)
+
+
+def strip(editor, page, folder: Path) -> None:
+    """Region 2 made again, and the two pictures with their scores."""
+    page.wait_for_selector(".rg-strip-tile")
+    editor.find("[data-action=again]").nth(1).click()
+    page.wait_for_function("() => document.querySelectorAll('.rg-strip-tile').length === 2", timeout=120000)
+    editor.find(".rg-strip-tile").nth(1).click()
+    page.wait_for_timeout(800)
+    editor.find(".rg-side").screenshot(path=folder / "editor_strip.png")
+    editor.find(".rg-strip-tile").nth(1).click()
 
 
 def generate(page) -> None:
@@ -92,10 +104,20 @@ def drawn(editor, panel, folder: Path) -> None:
     editor.field("regions[2].prompt").fill("brick")
     editor.page.wait_for_timeout(900)
     panel.screenshot(path=folder / "editor_drawn.png")
+    menu(editor, folder)
     editor.find("[data-action=background]").select_option("map:8")
     editor.page.wait_for_timeout(1500)
     editor.find(".rg-figure").first.screenshot(path=folder / "editor_weights.png")
     editor.find("[data-action=background]").select_option("none")
+
+
+def menu(editor, folder: Path) -> None:
+    """The menu over the canvas."""
+    editor.click(0.25, 0.4, button="right")
+    editor.page.locator(".rg-menu").wait_for()
+    side = editor.find(".rg-side").bounding_box()
+    editor.page.screenshot(path=folder / "editor_menu.png", clip={**side, "width": side["width"] + 160, "height": side["height"] + 60})
+    editor.page.keyboard.press("Escape")
 
 
 def imported(editor, panel, folder: Path) -> None:

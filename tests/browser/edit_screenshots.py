@@ -12,7 +12,7 @@ LAYOUT = {"version": 2, "enabled": True, "method": "mrgd", "base": {"prompt": "g
 def take_all(page, url: str, folder: Path) -> None:
     """The steps of an edit."""
     from editor import Editor
-    from test_edit import choose_sampler, generate
+    from test_edit import choose_sampler, lock
 
     editor = Editor(page, url)
     panel = page.locator("#regional_txt2img")
@@ -20,9 +20,9 @@ def take_all(page, url: str, folder: Path) -> None:
     editor.resize(128, 128)
     choose_sampler(editor, "DDIM")
     page.locator("#txt2img_seed input").first.fill(str(SEED))
-    generate(editor, 20)
+    editor.generate(20)
     editor.act("drawer-edit")
-    editor.act("edit-lock")
+    lock(editor)
     page.wait_for_timeout(1500)
     panel.screenshot(path=folder / "edit_locked.png")
     editor.field("regions[1].prompt").fill("a green square on grass")
@@ -30,7 +30,7 @@ def take_all(page, url: str, folder: Path) -> None:
     page.wait_for_timeout(500)
     editor.find(".rg-edit").screenshot(path=folder / "edit_changes.png")
     editor.field("options.mrgd.lock").check()
-    generate(editor, 20)
+    editor.generate(20)
     editor.find("[data-view=difference]").wait_for()
     page.wait_for_timeout(1500)
     editor.find(".rg-edit").screenshot(path=folder / "edit_result.png")

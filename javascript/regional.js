@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources c5f91199bd277e289377ab6f28591d61662bdd4c1cd6155f4a68fe42b01af862
-// script 5e5a41cf1af6d1fcf046e54d02ad1b3a0a16036f6f1eed56906252ad7b160f09
+// sources 925a8637060949c900d99fa4dd7c892b44c9b33af6d48c649704720362c76ee8
+// script 7395372924a30a68d073490021b5c0569df8732be268886f3f80a365f85ce9d1
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -29,6 +29,7 @@
   // javascript/src/host/page.js
   var root = () => typeof gradioApp === "function" ? gradioApp() : document;
   var find = (selector) => root().querySelector(selector);
+  var overPage = () => document.fullscreenElement || find(".gradio-container") || document.body;
   function debounce(action, wait) {
     let timer;
     return (...args) => {
@@ -2854,7 +2855,7 @@ ${t("The layout here stays as it was.")}`, true);
       dialog.remove();
       back.focus({ preventScroll: true });
     });
-    (document.fullscreenElement || document.body).append(dialog);
+    overPage().append(dialog);
     dialog.showModal();
   }
 
@@ -3555,7 +3556,7 @@ ${t("The layout here stays as it was.")}`, true);
       /** @type {Node} */
       event.target
     ) || shut();
-    (document.fullscreenElement || document.body).append(node);
+    overPage().append(node);
     const { width, height } = node.getBoundingClientRect();
     node.style.left = `${clamp(x, 4, Math.max(4, window.innerWidth - width - 4))}px`;
     node.style.top = `${clamp(y, 4, Math.max(4, window.innerHeight - height - 4))}px`;

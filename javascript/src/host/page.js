@@ -16,6 +16,13 @@ export const root = () => (typeof gradioApp === "function" ? gradioApp() : docum
 export const find = (selector) => root().querySelector(selector);
 
 /**
+ * Where a menu or a dialog belongs: into the page's main part, or into what fills the screen.
+ *
+ * @returns {Element}
+ */
+export const overPage = () => document.fullscreenElement || find(".gradio-container") || document.body;
+
+/**
  * A function that calls `action` once, `wait` milliseconds after the last call.
  *
  * @template {unknown[]} A

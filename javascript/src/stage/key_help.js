@@ -1,5 +1,6 @@
 // The keys of the canvas, as a table over the page.
 
+import {overPage} from "../host/page.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
 
@@ -72,6 +73,6 @@ export function showKeys(back) {
         dialog.remove();
         back.focus({preventScroll: true});
     });
-    (document.fullscreenElement || document.body).append(dialog);
+    overPage().append(dialog);
     dialog.showModal();
 }

@@ -165,8 +165,16 @@
         }
     }
 
+    /** Roles and labels of Gradio's that a screen reader cannot use: a menu's text field is a combo box, an empty gallery a picture. */
+    function mendRoles() {
+        document.querySelectorAll("input[role=listbox]").forEach((node) => node.setAttribute("role", "combobox"));
+        document.querySelectorAll(".empty[aria-label]:not([role])").forEach((node) => node.setAttribute("role", "img"));
+    }
+
     onUiLoaded(() => {
         keepPrompts();
+        mendRoles();
+        onAfterUiUpdate(mendRoles);
         for (const node of document.querySelectorAll("gradio-app")) node.setAttribute("role", "main");
         const button = find("#page_example");
         if (button) button.addEventListener("click", example);

@@ -1,4 +1,4 @@
-"""Routes for what comes from elsewhere: layouts of other tools, finished pictures, old pictures, the host's count of tokens and its LoRAs."""
+"""Routes for what comes from elsewhere: layouts of other tools, finished and old pictures, the host's count of tokens and its LoRAs."""
 
 from __future__ import annotations
 

@@ -51,8 +51,9 @@ def test_half_typed_values_are_no_failed_requests(editor):
 def test_an_import_offers_what_the_settings_have_no_place_for(editor):
     editor.act("drawer-import")
     editor.find("[data-action=import-text]").fill(
-        "dawn ADDBASE a ADDCOL b\nSteps: 7, Sampler: Euler a, CFG scale: 5, Seed: 12, Size: 192x64, RP Active: True, RP Divide mode: Matrix, "
-        "RP Matrix submode: Columns, RP Calc Mode: Attention, RP Ratios: \"1,1\", RP Use Base: True"
+        "dawn ADDBASE a ADDCOL b\n"
+        "Steps: 7, Sampler: Euler a, CFG scale: 5, Seed: 12, Size: 192x64, RP Active: True, RP Divide mode: Matrix, "
+        'RP Matrix submode: Columns, RP Calc Mode: Attention, RP Ratios: "1,1", RP Use Base: True'
     )
     editor.act("import-go")
     editor.act("import-take")

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 925a8637060949c900d99fa4dd7c892b44c9b33af6d48c649704720362c76ee8
-// script 7395372924a30a68d073490021b5c0569df8732be268886f3f80a365f85ce9d1
+// sources b1927465b0d9b269c924b56de76ce0eddba60e0fd4d28ecedee16345684dedd0
+// script 4e869bc3302e028c395819671cc6f949ede42fd2f04a904ca915051ba18b1a44
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -2406,7 +2406,11 @@ ${t("The layout here stays as it was.")}`, true);
     input.value = value;
     input.dispatchEvent(new Event(input.tagName === "SELECT" ? "change" : "input", { bubbles: true }));
     await pause(SETTLE);
-    input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", code: "Enter", bubbles: true }));
+    const entry = [...root().querySelectorAll("ul.options li, ul[role=listbox] li")].find(
+      (each) => each.getAttribute("aria-label") === value
+    );
+    if (entry) entry.dispatchEvent(new MouseEvent("mousedown", { bubbles: true, cancelable: true }));
+    else input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", code: "Enter", bubbles: true }));
     await pause(SETTLE);
     input.blur();
     return input.value === value;

@@ -2,7 +2,7 @@
 
 /** @import {Parameters} from "../model/words/infotext.js" */
 
-import {find} from "./page.js";
+import {find, root} from "./page.js";
 import {writeNumber} from "./tab.js";
 
 /** The tab's number inputs that parameters fill, and their words. @type {[keyof Parameters, string][]} */
@@ -47,7 +47,11 @@ export async function chooseEntry(tab, name, value) {
     input.value = value;
     input.dispatchEvent(new Event(input.tagName === "SELECT" ? "change" : "input", {bubbles: true}));
     await pause(SETTLE);
-    input.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", code: "Enter", bubbles: true}));
+    const entry = [...root().querySelectorAll("ul.options li, ul[role=listbox] li")].find(
+        (each) => each.getAttribute("aria-label") === value,
+    );
+    if (entry) entry.dispatchEvent(new MouseEvent("mousedown", {bubbles: true, cancelable: true}));
+    else input.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", code: "Enter", bubbles: true}));
     await pause(SETTLE);
     input.blur();
     return input.value === value;

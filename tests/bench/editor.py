@@ -1,6 +1,7 @@
 """What the region editor costs in a browser: ``python tests/bench/editor.py [part of a figure's name]``. Figures for docs/editor.md.
 
-Scripting time is Chromium's own (`Performance.getMetrics`), drawing included; it does not count what the machine does beside it.
+Scripting time is Chromium's own (`Performance.getMetrics`), drawing included, in processor time of the page's thread: it does not count what the
+machine does beside it. tests/browser/test_limits.py holds it below bounds.
 """
 
 from __future__ import annotations
@@ -14,33 +15,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
-
-START = (
-    "() => { const mount = document.querySelector('#regional_txt2img_panel'); mount.replaceChildren();"
-    " const begun = performance.now(); Regional.attach(); mount.getBoundingClientRect(); return performance.now() - begun; }"
-)
-
-
-def script_time(editor, client) -> float:
-    """Seconds that scripts have run on the page so far."""
-    return next(each["value"] for each in client.send("Performance.getMetrics")["metrics"] if each["name"] == "ScriptDuration")
-
-
-def time_moves(editor, *, settle: int = 40, moves: int = 80) -> float:
-    """Scripting milliseconds per pointer move, drawing included, while the pointer is held down."""
-    client = editor.page.context.new_cdp_session(editor.page)
-    client.send("Performance.enable")
-    editor.page.mouse.move(*editor.at(0.35, 0.35))
-    editor.page.mouse.down()
-    for i in range(settle):
-        editor.page.mouse.move(*editor.at_cached(0.35 + i / 400, 0.35))
-    before = script_time(editor, client)
-    for i in range(moves):
-        editor.page.mouse.move(*editor.at_cached(0.5 - i / 500, 0.35 + i / 600))
-    spent = script_time(editor, client) - before
-    editor.page.mouse.up()
-    return spent * 1000 / moves
-
 
 def main() -> None:
     """Print the table."""
@@ -63,16 +37,22 @@ def main() -> None:
 
 def figures(editor, asked: str = "") -> Iterator[tuple[str, str]]:
     """(what, how much), one after the other; with ``asked`` those alone whose name has it."""
-    from test_limits import many
+    from timing import many, time_start
 
     tools = ("select", "box", "polygon", "brush", "eraser")
     every: dict[str, Callable[[], str]] = {
-        "start of the panel, median of 9": lambda: f"{statistics.median(editor.page.evaluate(START) for _ in range(9)):.0f} ms",
+        "start of the panel, median of 9": lambda: f"{median_of(9, lambda: time_start(editor)):.0f} ms",
         **{
             f"scripting per pointer move, 50 regions, {tool}": lambda tool=tool: (
                 f"{median_of(3, lambda: moves(editor, tool, many(50))):.2f} ms"
             )
             for tool in tools
+        },
+        **{
+            f"scripting per letter typed into a prompt, {count} regions": lambda count=count: (
+                f"{median_of(3, lambda: letters(editor, many(count))):.2f} ms"
+            )
+            for count in (2, 12, 32, 52)
         },
         "scripting per pointer move, brush on 4096 × 4096": lambda: f"{median_of(3, lambda: large(editor)):.2f} ms",
         "uploads of a generation from an idle editor, 50 regions": lambda: str(uploads(editor, many(50))),
@@ -82,8 +62,20 @@ def figures(editor, asked: str = "") -> Iterator[tuple[str, str]]:
             yield name, measure()
 
 
+def letters(editor, layout: dict) -> float:
+    """Milliseconds of scripting per letter that is typed into a prompt."""
+    from timing import time_letters
+
+    editor.renew()
+    editor.load(layout)
+    editor.page.wait_for_timeout(600)
+    return time_letters(editor)
+
+
 def large(editor) -> float:
     """Milliseconds of scripting per move of the brush on a picture of 4096 × 4096 pixels."""
+    from timing import time_moves
+
     editor.renew()
     editor.page.evaluate("Regional.panels.txt2img.size = () => ({width: 4096, height: 4096})")
     editor.tool("brush")
@@ -106,6 +98,8 @@ def uploads(editor, layout: dict) -> int:
 
 def moves(editor, tool: str, layout: dict) -> float:
     """Milliseconds of scripting per move with a tool, over a layout."""
+    from timing import time_moves
+
     editor.renew()
     editor.resize(1024, 1024)
     editor.load(layout)

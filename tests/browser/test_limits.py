@@ -3,16 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-
-def many(count: int) -> dict:
-    boxes = [[(i % 10) / 10, (i // 10) / 5, (i % 10 + 1.4) / 11.4, (i // 10 + 1.4) / 6.4] for i in range(count)]
-    shapes = [{"box": box} if i % 3 else {"ellipse": box} for i, box in enumerate(boxes)]
-    return {
-        "version": 2,
-        "enabled": True,
-        "regions": [{**shape, "prompt": f"thing number {i}", "name": f"n{i}"} for i, shape in enumerate(shapes)],
-    }
+from timing import many, time_letters, time_moves, time_start
 
 
 def drag(editor, moves: int = 60) -> None:
@@ -35,6 +26,23 @@ def test_tools_work_among_fifty_regions(editor, tool):
     drag(editor)
     assert len(editor.regions) == 50 + (tool == "box")
     assert editor.regions != before
+
+
+def test_a_letter_costs_at_most_8_ms_with_52_regions(editor):
+    editor.load(many(52))
+    editor.page.wait_for_timeout(600)
+    assert time_letters(editor, letters=28) <= 8
+
+
+def test_a_pointer_move_costs_at_most_4_ms_with_50_regions(editor):
+    editor.load(many(50))
+    editor.page.wait_for_timeout(600)
+    editor.click(0.35, 0.35)
+    assert time_moves(editor, settle=20, moves=40) <= 4
+
+
+def test_the_panel_is_ready_within_300_ms(editor):
+    assert min(time_start(editor) for _ in range(3)) <= 300
 
 
 def test_the_panel_can_be_attached_anew(editor):

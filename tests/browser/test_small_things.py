@@ -74,6 +74,7 @@ def test_an_interrupted_picture_says_so(editor):
     editor.find(".rg-run:text('Interrupt')").wait_for()
     editor.act("run")
     editor.find(".rg-messages :text('Interrupted')").wait_for()
+    assert editor.find(".rg-run:text('Generate')").is_visible()
     editor.page.locator("#txt2img_steps input[type=number]").fill("4")
 
 
@@ -87,6 +88,7 @@ def test_a_single_picture_after_a_batch_is_shown_large(editor):
     count.fill("1")
     editor.generate(steps=2)
     editor.page.locator("#txt2img_gallery .preview").wait_for()
+    assert editor.page.locator("#txt2img_gallery .preview img").first.bounding_box()["width"] > 200
 
 
 def test_a_finger_scrolls_the_page_where_it_holds_nothing(editor):

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources b1927465b0d9b269c924b56de76ce0eddba60e0fd4d28ecedee16345684dedd0
-// script 4e869bc3302e028c395819671cc6f949ede42fd2f04a904ca915051ba18b1a44
+// sources a1692220cf5d8a9853a8eec504fe7e0273d8bc9acea6c9aff1b8fe87e8cd04b8
+// script 27cf0f24a6bb40f79fd098b0a6c7123a066d13dc8eed62e5d14e3264d7af308f
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -646,7 +646,8 @@ ${t("The layout here stays as it was.")}`, true);
         base_share,
         steps,
         enabled,
-        name: region.name || old.name
+        name: region.name || old.name,
+        colour: region.colour || old.colour
       };
     });
     return { ...state, grid: layout.grid, overlap: layout.overlap, regions, _left: null, _grid: null };
@@ -1584,7 +1585,10 @@ ${t("The layout here stays as it was.")}`, true);
   }
 
   // javascript/src/model/colours.js
-  function regionColour(index) {
+  var css = ([red, green, blue], alpha = 1) => `rgba(${red}, ${green}, ${blue}, ${alpha})`;
+  var OWN = /^#[0-9a-f]{6}$/i;
+  function regionColour(index, own) {
+    if (own && OWN.test(own)) return [1, 3, 5].map((at) => parseInt(own.slice(at, at + 2), 16));
     const hue = (262 + index * 137.508) % 360;
     return hslToRgb(hue, 0.68, 0.56);
   }
@@ -1595,11 +1599,12 @@ ${t("The layout here stays as it was.")}`, true);
       return Math.floor(255 * (lightness - reach * Math.max(-1, Math.min(k - 3, 9 - k, 1))) + 0.5);
     });
   }
-  function cssColour(index) {
-    return `rgb(${regionColour(index).join(", ")})`;
+  function cssColour(index, own) {
+    return `rgb(${regionColour(index, own).join(", ")})`;
   }
-  function textColour(index) {
-    const [red, green, blue] = regionColour(index);
+  var hexColour = (index, own) => `#${regionColour(index, own).map((value) => value.toString(16).padStart(2, "0")).join("")}`;
+  function textColour(index, own) {
+    const [red, green, blue] = regionColour(index, own);
     return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000" : "#fff";
   }
   function paletteColour(index) {
@@ -1825,6 +1830,23 @@ ${t("The layout here stays as it was.")}`, true);
     return { node: labelled(label, input, { class: "rg-field rg-number" }), input, update: bound(input, at, read, writeText) };
   }
 
+  // javascript/src/widgets/colour_field.js
+  var COLOUR = /^#[0-9a-f]{6}$/i;
+  function colourField(panel, path, label, title, otherwise = () => "#808080") {
+    const at = asPath(path);
+    const input = el("input", { type: "color", title, "data-field": at(), oninput: () => setValue(panel, at(), input.value) });
+    const none = button("None", () => setValue(panel, at(), null), { class: "rg-button rg-mini", "data-action": "colour-none" });
+    const node = el("div", { class: "rg-field rg-colour-field" }, labelled(label, input), none);
+    const update2 = (state) => {
+      input.dataset.field = at();
+      const value = getField(state, at()) ?? null;
+      const shown2 = COLOUR.test(value) ? value.toLowerCase() : otherwise(state);
+      if (input.value !== shown2) input.value = shown2;
+      none.hidden = value === null;
+    };
+    return { node, input, update: update2 };
+  }
+
   // javascript/src/widgets/own_field.js
   var CHOICES = [
     ["null", "as for all"],
@@ -1903,6 +1925,7 @@ ${t("The layout here stays as it was.")}`, true);
       const choices = values.map((value) => [value, value]);
       return selectField(panel, path, label, choices, title, schema.default);
     }
+    if (schema.pattern?.startsWith("^#")) return colourField(panel, path, label, title);
     if (schema.pattern?.startsWith("^data:image")) return pictureField(panel, path, label, title);
     if (types.includes("boolean") && types.includes("null")) return ownField(panel, path, label, schema, schemaField);
     if (types.includes("boolean")) return withDefault(checkField(panel, path, label, { title }), schema.default);
@@ -2488,12 +2511,16 @@ ${t("The layout here stays as it was.")}`, true);
   // javascript/src/model/one_region.js
   var LEFT_OUT = ["enabled", "version", "attention_maps"];
   var asSource = (settings) => Object.fromEntries(Object.entries(settings).filter(([key]) => !LEFT_OUT.includes(key)));
+  function inPicture(region) {
+    const { name, colour, ...rest } = region || {};
+    return region && Object.entries(rest).sort(([one], [other]) => one < other ? -1 : 1);
+  }
   function repaintedIn(settings) {
     const options = settings.options?.repaint;
     if (settings.method !== "repaint" || !options?.source) return { source: asSource(settings), made: [] };
     const { source, regions = [] } = options;
     const all = settings.regions || [];
-    const differs = all.flatMap((region, index) => same(region, source.regions?.[index]) ? [] : [index]);
+    const differs = all.flatMap((region, index) => same(inPicture(region), inPicture(source.regions?.[index])) ? [] : [index]);
     return { source, made: regions.length ? regions : differs };
   }
   function againSettings(state, index, settings, parameters, seed) {
@@ -2949,7 +2976,7 @@ ${t("The layout here stays as it was.")}`, true);
   }
   function colourOf({ state, region, isNew }) {
     const { regions } = numbered(isNew ? { ...state, regions: [...state.regions, region] } : state);
-    return regionColour(regions.find((each) => each._id === region._id)?._number - 1);
+    return regionColour(regions.find((each) => each._id === region._id)?._number - 1, region.colour);
   }
   var brush = (label, key, erase) => ({
     label,
@@ -3803,13 +3830,54 @@ ${t("The layout here stays as it was.")}`, true);
     for (const map of words || []) {
       const region = state.regions[map.region];
       if (some && !(region && chosen.has(region._id))) continue;
-      const number = numberOf(state, map.region);
-      const tint = tints?.get(number) || tintLevels(map, regionColour(number - 1));
-      tints?.set(number, tint);
+      const colour = regionColour(numberOf(state, map.region) - 1, region?.colour);
+      const key = `${map.region} ${colour}`;
+      const tint = tints?.get(key) || tintLevels(map, colour);
+      tints?.set(key, tint);
       context.globalAlpha = 0.85;
       context.drawImage(tint, x0, y0, x1 - x0, y1 - y0);
     }
     context.restore();
+  }
+
+  // javascript/src/stage/labels.js
+  var labels = /* @__PURE__ */ new Map();
+  var MOST_LABELS = 2e3;
+  function drawLabel(context, region, number, bounds, view) {
+    const mask = maskText(region);
+    if (mask !== void 0 && view.masks && !view.masks.bounds(mask) && view.hidden !== region._id) return;
+    const [x0, y0] = view.at(bounds[0], bounds[1]);
+    const [x1] = view.at(bounds[2], bounds[3]);
+    const words = (region.name || region.prompt || "").replace(/\s+/g, " ").slice(0, 40);
+    const room = x1 - x0 - 10;
+    context.font = `600 ${view.fontSize || 12}px system-ui, sans-serif`;
+    context.textBaseline = "middle";
+    const { text, width: wide } = fittedLabel(context, number, words, room - 8);
+    const width = wide + 10;
+    const height = (view.fontSize || 12) + 6;
+    const x = clamp(x0 + 3, 2, Math.max(2, view.width - width - 2));
+    const y = clamp(y0 + 3, 2, Math.max(2, view.height - height - 2));
+    context.fillStyle = css(regionColour(number - 1, region.colour), region.enabled === false ? 0.6 : 1);
+    context.fillRect(x, y, width, height);
+    context.fillStyle = textColour(number - 1, region.colour);
+    context.fillText(text, x + 5, y + height / 2 + 0.5);
+  }
+  function fittedLabel(context, number, words, room) {
+    const key = `${context.font} ${Math.round(room)} ${number} ${words}`;
+    const known = labels.get(key);
+    if (known) return known;
+    const made = measured(context, number, words, room);
+    if (labels.size >= MOST_LABELS) labels.clear();
+    labels.set(key, made);
+    return made;
+  }
+  function measured(context, number, words, room) {
+    for (let length = words.length; length > 2; length -= Math.ceil(length / 6)) {
+      const text = `${number}  ${words.slice(0, length)}${length < words.length ? "\u2026" : ""}`;
+      const { width } = context.measureText(text);
+      if (width <= room) return { text, width };
+    }
+    return { text: String(number), width: context.measureText(String(number)).width };
   }
 
   // javascript/src/stage/searched.js
@@ -3820,11 +3888,12 @@ ${t("The layout here stays as it was.")}`, true);
     const size = view.fontSize || 12;
     found2.forEach(({ words, index }, line) => {
       const number = numberOf(state, index);
+      const { colour } = state.regions[index];
       const inset = 4 + 4 * line;
       context.save();
       context.setLineDash([8, 6]);
       context.lineWidth = view.selected?.has(state.regions[index]._id) ? 3 : 1.5;
-      context.strokeStyle = cssColour(number - 1);
+      context.strokeStyle = cssColour(number - 1, colour);
       context.strokeRect(x0 + inset, y0 + inset, x1 - x0 - 2 * inset, y1 - y0 - 2 * inset);
       context.restore();
       if (!view.labels) return;
@@ -3833,15 +3902,14 @@ ${t("The layout here stays as it was.")}`, true);
       context.textBaseline = "middle";
       const width = Math.min(context.measureText(text).width + 10, view.width - 16);
       const top = (y0 + y1) / 2 + (line - found2.length / 2) * (size + 10);
-      context.fillStyle = cssColour(number - 1);
+      context.fillStyle = cssColour(number - 1, colour);
       context.fillRect((view.width - width) / 2, top, width, size + 8);
-      context.fillStyle = textColour(number - 1);
+      context.fillStyle = textColour(number - 1, colour);
       context.fillText(text, (view.width - width) / 2 + 5, top + size / 2 + 4.5, width - 10);
     });
   }
 
   // javascript/src/stage/drawing.js
-  var css = ([red, green, blue], alpha = 1) => `rgba(${red}, ${green}, ${blue}, ${alpha})`;
   function tracePath(context, region, bounds, at) {
     const [x0, y0] = at(bounds[0], bounds[1]);
     const [x1, y1] = at(bounds[2], bounds[3]);
@@ -3870,7 +3938,7 @@ ${t("The layout here stays as it was.")}`, true);
     if (view.labels) order.forEach((index, i) => drawLabel(context, state.regions[index], numberOf(state, index), boxes[i], view));
   }
   function drawRegion(context, region, number, bounds, view) {
-    const colour = regionColour(number - 1);
+    const colour = regionColour(number - 1, region.colour);
     const chosen = view.selected && view.selected.has(region._id);
     const shape = view.isGrid ? {} : region;
     const off = region.enabled === false;
@@ -3895,32 +3963,6 @@ ${t("The layout here stays as it was.")}`, true);
       context.stroke();
     }
     context.restore();
-  }
-  function drawLabel(context, region, number, bounds, view) {
-    const mask = maskText(region);
-    if (mask !== void 0 && view.masks && !view.masks.bounds(mask) && view.hidden !== region._id) return;
-    const [x0, y0] = view.at(bounds[0], bounds[1]);
-    const [x1] = view.at(bounds[2], bounds[3]);
-    const words = (region.name || region.prompt || "").replace(/\s+/g, " ").slice(0, 40);
-    const room = x1 - x0 - 10;
-    context.font = `600 ${view.fontSize || 12}px system-ui, sans-serif`;
-    context.textBaseline = "middle";
-    const text = fittedLabel(context, number, words, room - 8);
-    const width = context.measureText(text).width + 10;
-    const height = (view.fontSize || 12) + 6;
-    const x = clamp(x0 + 3, 2, Math.max(2, view.width - width - 2));
-    const y = clamp(y0 + 3, 2, Math.max(2, view.height - height - 2));
-    context.fillStyle = css(regionColour(number - 1), region.enabled === false ? 0.6 : 1);
-    context.fillRect(x, y, width, height);
-    context.fillStyle = textColour(number - 1);
-    context.fillText(text, x + 5, y + height / 2 + 0.5);
-  }
-  function fittedLabel(context, number, words, room) {
-    for (let length = words.length; length > 2; length -= Math.ceil(length / 6)) {
-      const text = `${number}  ${words.slice(0, length)}${length < words.length ? "\u2026" : ""}`;
-      if (context.measureText(text).width <= room) return text;
-    }
-    return String(number);
   }
   function drawSelection(context, box, at, { handles, locked }) {
     const [x0, y0] = at(box[0], box[1]);
@@ -5351,7 +5393,7 @@ ${t("The layout here stays as it was.")}`, true);
   // javascript/src/panel/regions/card.js
   var NUMBERS2 = ["weight", "base_share", "feather", "priority"];
   var MANY2 = 4;
-  var ELSEWHERE = ["prompt", "negative", "name", "enabled", "steps", ...SHAPE_KINDS];
+  var ELSEWHERE = ["prompt", "negative", "name", "colour", "enabled", "steps", ...SHAPE_KINDS];
   var STEP_HELP = ["Share of the steps after which this region begins, 0 to 1", "Share of the steps after which this region ends, 0 to 1"];
   function createCard(panel, id) {
     const index = () => indexOf(panel.store.get(), id);
@@ -5432,9 +5474,11 @@ ${t("The layout here stays as it was.")}`, true);
       return schemaField(panel, at(name), name, kind) || [];
     });
     const step2 = (side, label) => numberField(panel, at(`steps[${side}]`), label, { min: 0, max: 1, fallback: side, whenEmpty: side, title: STEP_HELP[side] });
+    const ofNumber = (state) => hexColour(numberOf(state, indexOf(state, id)) - 1);
+    const colour = colourField(panel, at("colour"), labelOf("colour", schema.colour), schema.colour?.description, ofNumber);
     return {
       tokens,
-      numbers: [...numbers, step2(0, "From step"), step2(1, "To step"), stepsField(panel, id)],
+      numbers: [...numbers, colour, step2(0, "From step"), step2(1, "To step"), stepsField(panel, id)],
       name: lineField(panel, at("name"), { label: labelOf("name", schema.name), title: "Name, for you and for messages", maxlength: 200 }),
       prompt: promptField(panel, at("prompt"), labelOf("prompt", schema.prompt), {
         id: `regional_${panel.tab}_prompt_${id}`,
@@ -5460,8 +5504,8 @@ ${t("The layout here stays as it was.")}`, true);
     const number = numberOf(state, position);
     node.dataset.field = `regions[${position}]`;
     node.setAttribute("aria-label", t("Region {0}", number));
-    node.style.setProperty("--rg-colour", cssColour(number - 1));
-    node.style.setProperty("--rg-on-colour", textColour(number - 1));
+    node.style.setProperty("--rg-colour", cssColour(number - 1, region.colour));
+    node.style.setProperty("--rg-on-colour", textColour(number - 1, region.colour));
     node.classList.toggle("rg-muted", region.enabled === false);
     fields.name.input.placeholder = state.regions.length > MANY2 && firstWords(region.prompt) || t("Region {0}", number);
     const split2 = state.text_from !== "regions";
@@ -5873,6 +5917,21 @@ ${t("The layout here stays as it was.")}`, true);
       boxes.querySelectorAll("input").forEach((check, index) => check.checked = on.includes(index));
     };
     return { node: input, input, update: update2 };
+  }
+
+  // javascript/src/panel/page/header.js
+  function enableField(panel) {
+    const field = checkField(panel, "enabled", "Enable", { class: "rg-check rg-enable" });
+    const header = find(`#regional_${panel.tab} > .label-wrap`);
+    if (!header) return { ...field, isInHeader: false };
+    header.parentElement.querySelectorAll(":scope > .rg").forEach((old) => old.remove());
+    field.node.classList.add("rg", "rg-header-enable");
+    header.after(field.node);
+    field.input.addEventListener("change", () => {
+      const isEmpty = !panel.store.get().regions.some((region) => region.prompt);
+      if (field.input.checked && isEmpty && !panel.visible()) header.click();
+    });
+    return { ...field, isInHeader: true };
   }
 
   // javascript/src/model/pictures.js
@@ -6850,12 +6909,13 @@ JSON`,
     return { options: section("Options of the method"), beside };
   }
   function buildBar(panel, add, boxes) {
+    const enable = enableField(panel);
+    const node = add(enable);
     const fields = [
-      checkField(panel, "enabled", "Enable", { class: "rg-check rg-enable" }),
       selectField(panel, "method", "Method", panel.methods, "How the regions' prompts are made to act where they lie"),
       selectField(panel, "text_from", "Region texts", TEXTS, "Where the texts of the regions come from")
     ];
-    return el("div", { class: "rg-top" }, el("div", { class: "rg-bar" }, fields.map(add)), boxes);
+    return el("div", { class: "rg-top" }, el("div", { class: "rg-bar" }, enable.isInHeader ? null : node, fields.map(add)), boxes);
   }
   function buildLayout(panel, add) {
     const mode = (label, change) => button(label, () => panel.edit(change), { "data-action": `layout-${label}` });

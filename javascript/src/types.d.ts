@@ -210,7 +210,7 @@ export interface Background {
     src?: string;
     /** Attention maps of the shown picture, their canvases by the regions' numbers, the answer they came with, whether one is under way. */
     words?: AttentionMap[] | null;
-    tints?: Map<number, HTMLCanvasElement>;
+    tints?: Map<string, HTMLCanvasElement>;
     key?: string;
     waits?: boolean;
     timer?: ReturnType<typeof setInterval>;

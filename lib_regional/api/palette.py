@@ -13,8 +13,12 @@ BASE_COLOUR: RGB = (128, 128, 128)
 """The colour of the base in pictures of the weight maps."""
 
 
-def region_colour(index: int) -> RGB:
-    """Colour of region ``index`` (from 0) as 0..255: hues a golden angle apart, so that neighbours in the list differ."""
+def region_colour(index: int, own: str | None = None) -> RGB:
+    """Colour of region ``index`` (from 0) as 0..255: its ``own`` (#rrggbb), else hues a golden angle apart, so that neighbours in the
+    list differ."""
+    if own is not None:
+        red, green, blue = bytes.fromhex(own[1:])
+        return red, green, blue
     return _hsl_to_rgb((_START + index * _GOLDEN_ANGLE) % 360, _SATURATION, _LIGHTNESS)
 
 

@@ -13,7 +13,7 @@ from ..request.layout.regions import Layout
 from ..request.layout.shapes import Shape
 from ..tensors.masks.pyramid import reduce_weights
 from ..tensors.masks.weight_maps import WeightMaps, shape_mask, weight_maps
-from .palette import BASE_COLOUR, region_colour
+from .palette import BASE_COLOUR, RGB, region_colour
 
 SCALES = (1, 8, 16, 32, 64)
 """Pixels of the generated picture per cell: the picture itself, the latent, and the grids of the attention layers."""
@@ -34,7 +34,8 @@ def preview_png(
     maps = scaled_maps(layout, width, height, scale)
     named = [*(numbers or ())[: len(maps.regions)], *range(len(numbers or ()) + 1, len(maps.regions) + 1)]
     zoom = max(1, _LONG_SIDE // max(maps.grid))
-    pixels = _enlarge(_mix(maps, named), zoom)
+    colours = [region_colour(number - 1, region.colour) for number, region in zip(named, layout.regions, strict=True)]
+    pixels = _enlarge(_mix(maps, colours), zoom)
     image = Image.fromarray(_draw_borders(pixels, _enlarge(_loudest(maps)[None], zoom)[0]).permute(1, 2, 0).contiguous().numpy())
     if labels:
         _draw_labels(image, maps, zoom, named)
@@ -69,11 +70,10 @@ def scaled_maps(layout: Layout, width: int, height: int, scale: int) -> WeightMa
     return full if cells == 1 else reduce_weights(full, grid)
 
 
-def _mix(maps: WeightMaps, numbers: Sequence[int]) -> Tensor:
-    """Weights -> colours (3, h, w) as bytes."""
-    colours = torch.tensor([*(region_colour(number - 1) for number in numbers), BASE_COLOUR], dtype=torch.float32)
+def _mix(maps: WeightMaps, colours: Sequence[RGB]) -> Tensor:
+    """Weights and the regions' colours -> colours (3, h, w) as bytes."""
     weights = torch.cat([maps.regions.float(), maps.base.float()[None]])
-    return torch.einsum("rc,rhw->chw", colours, weights).round().clamp(0, 255).to(torch.uint8)
+    return torch.einsum("rc,rhw->chw", torch.tensor([*colours, BASE_COLOUR], dtype=torch.float32), weights).round().clamp(0, 255).to(torch.uint8)
 
 
 def _loudest(maps: WeightMaps) -> Tensor:

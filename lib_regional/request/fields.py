@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +16,7 @@ REQUIRED = object()
 """Default of a key that has none."""
 
 _MISSING = object()
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 MOST_UNKNOWN = 20
 """Unknown keys of one object that are named: finding what each is nearest to takes time."""
@@ -106,6 +108,18 @@ class Text(Field):
 
     def shape(self) -> dict[str, object]:
         return {"type": ["string", "null"] if self.optional else "string", "maxLength": self.longest}
+
+
+@dataclass(frozen=True)
+class Colour(Field):
+    """``#rrggbb``, or null."""
+
+    def fault(self, value: object) -> str | None:
+        good = value is None or (isinstance(value, str) and _COLOUR.fullmatch(value))
+        return None if good else "a colour #rrggbb or null"
+
+    def shape(self) -> dict[str, object]:
+        return {"type": ["string", "null"], "pattern": f"^{_COLOUR.pattern}$"}
 
 
 @dataclass(frozen=True)

@@ -223,6 +223,16 @@ def test_preview_has_the_colours_of_the_numbers(client):
         assert answer.status_code == 422 and answer.json()["problems"][0]["field"] == "numbers"
 
 
+def test_preview_has_a_regions_own_colour(client):
+    regions = [{"box": [0, 0, 0.5, 1], "feather": 0, "colour": "#1020F0"}, {"box": [0.5, 0, 1, 1], "feather": 0}]
+    body = {"settings": {"enabled": True, "regions": regions}, "width": 512, "height": 256, "labels": False}
+    image = picture(post(client, "preview", **body))
+    assert image.getpixel((100, 100)) == (16, 32, 240) and image.getpixel((400, 100)) == region_colour(1)
+    regions[0]["colour"] = "blue"
+    problem = post(client, "preview", **body).json()["problems"][0]
+    assert problem["field"] == "regions[0].colour" and "#rrggbb" in problem["message"]
+
+
 def test_a_report_of_the_checks_is_an_answer_too(client):
     wrong = {"enabled": True, "regions": [{"box": [0, 0, 1, 1], "weight": "much"}]}
     refused, reported = post(client, "validate", settings=wrong), post(client, "validate", settings=wrong, report=True)

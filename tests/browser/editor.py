@@ -76,6 +76,8 @@ class Editor:
         self.find(f"[data-action='{name}']").click()
 
     def field(self, path: str) -> Any:
+        if path == "enabled":  # in the header of the accordion
+            return self.page.locator("#regional_txt2img [data-field='enabled']")
         return self.find(f"[data-field='{path}']")
 
     # ------------------------------------------------ doing

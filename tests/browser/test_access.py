@@ -88,7 +88,7 @@ def test_texts_stand_out_from_their_ground(open_editor, theme):
 
 def test_tab_reaches_every_control_and_shows_where_it_is(editor):
     editor.load({**TWO, "grid": None, "regions": [{"box": [0, 0, 0.5, 1]}, {"box": [0.5, 0, 1, 1]}]})
-    editor.find("[data-field=enabled]").focus()
+    editor.field("enabled").focus()
     editor.page.evaluate("() => { Regional.panels.txt2img.select([Regional.panels.txt2img.store.get().regions[0]._id]); }")
     wanted = editor.page.evaluate(
         """panel => [...document.querySelectorAll(`${panel} :is(button, input, select, textarea, summary, canvas.rg-canvas)`)]

@@ -118,3 +118,34 @@ def test_words_that_are_found_while_sampling_are_seen_on_the_canvas(editor):
     bare = editor.page.evaluate(canvas)
     editor.load({**TWO, "regions": [{"words": {"text": "hat"}, "prompt": "red"}]})
     assert editor.page.evaluate(canvas) != bare
+
+
+def test_enable_stands_in_the_header_and_opens_an_empty_panel(open_editor):
+    editor = open_editor()
+    enable, header = editor.field("enabled"), editor.page.locator("#regional_txt2img .label-wrap")
+    header.click()
+    editor.canvas.wait_for(state="hidden")
+    assert enable.is_visible() and enable.bounding_box()["y"] < header.bounding_box()["y"] + header.bounding_box()["height"]
+    enable.check()
+    editor.canvas.wait_for()
+    assert editor.settings["enabled"] is True and "on" in header.inner_text()
+    header.click()
+    editor.canvas.wait_for(state="hidden")
+    enable.uncheck()
+    assert editor.settings["enabled"] is False and not editor.canvas.is_visible()
+
+
+def test_a_region_has_a_colour_of_its_own(editor):
+    editor.load(TWO)
+    editor.find(".rg-more > summary").nth(1).click()
+    field = editor.field("regions[0].colour")
+    of_number = field.input_value()
+    field.fill("#10c020")
+    swatch = editor.find(".rg-swatch").first
+    assert swatch.evaluate("node => getComputedStyle(node).backgroundColor") == "rgb(16, 192, 32)"
+    assert editor.regions[0]["colour"] == "#10c020"
+    editor.act("undo")
+    assert "colour" not in editor.regions[0] and field.input_value() == of_number
+    editor.act("redo")
+    editor.find("[data-action=colour-none]").first.click()
+    assert "colour" not in editor.regions[0] and field.input_value() == of_number

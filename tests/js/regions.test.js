@@ -2,6 +2,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import * as R from "./load.js";
+import {cssColour, hexColour, regionColour, textColour} from "../../javascript/src/model/colours.js";
 import {menuEntries} from "../../javascript/src/model/menu.js";
 import {inNumbers, numberOf, numbered, numbersOf, withNumbers} from "../../javascript/src/model/numbers.js";
 import {againSettings, detailSettings} from "../../javascript/src/model/one_region.js";
@@ -248,6 +249,23 @@ test("what was made again before stays as it came out", () => {
     assert.equal(againSettings(state, 1, first, PARAMETERS, 79).regions[1].seed, 79);
     const changed = {...first, options: {repaint: {source: first.options.repaint.source}}};
     assert.deepEqual(againSettings(state, 0, changed, PARAMETERS, 80).options.repaint.regions, [0, 1], "those that differ from the source");
+});
+
+test("a region's own colour goes before that of its number, and changes no picture", () => {
+    assert.deepEqual(regionColour(3, "#1020F0"), [16, 32, 240]);
+    assert.deepEqual([regionColour(3, null), regionColour(3, "blue")], [regionColour(3), regionColour(3)]);
+    assert.equal(cssColour(0, "#000001"), "rgb(0, 0, 1)");
+    assert.deepEqual(
+        ["#101010", "#f0f0f0"].map((own) => textColour(0, own)),
+        ["#fff", "#000"],
+    );
+    assert.deepEqual(regionColour(9, hexColour(4)), regionColour(4));
+    const again = againSettings(R.fromJson(MADE), 1, MADE, PARAMETERS, 77);
+    const named = {...again, regions: again.regions.map((region, at) => (at ? region : {...region, name: "n", colour: "#102030"}))};
+    delete named.options.repaint.regions;
+    assert.deepEqual(againSettings(R.fromJson(MADE), 1, named, PARAMETERS, 78).options.repaint.regions, [1]);
+    const kept = R.withLayout(R.fromJson({...MADE, regions: [{...MADE.regions[0], colour: "#102030"}]}), {regions: [{box: [0, 0, 1, 1]}]});
+    assert.equal(kept.regions[0].colour, "#102030");
 });
 
 test("detail is added to a region of the picture as it was made", () => {

@@ -129,6 +129,7 @@ def test_outside_the_latent_is_the_pictures_own_at_every_step(served, make, pict
     [
         (again(LEFT, RIGHT, source=None, regions=[1]), {}, "options.repaint.source"),
         (again(LEFT, RIGHT), {}, "none differs from the source"),
+        (again({**LEFT, "name": "n", "colour": "#102030"}, RIGHT), {}, "none differs from the source"),
         (again(LEFT, RIGHT, regions=[2]), {}, "numbers from 0 to 1"),
         (again(LEFT, RIGHT, regions=[-1]), {}, "a list of region numbers from 0"),
         (again(LEFT, source={"regions": [{"box": [0, 0, 2, 1]}]}), {}, "options.repaint.source.regions[0].box"),

@@ -3,12 +3,25 @@
 /** @import {Colour} from "../types.js" */
 
 /**
- * Colour of a region as [red, green, blue] (0..255): hues a golden angle apart, so that neighbours in the list differ.
+ * A colour for CSS.
+ *
+ * @param {Colour} colour
+ * @param {number} [alpha]
+ * @returns {string}
+ */
+export const css = ([red, green, blue], alpha = 1) => `rgba(${red}, ${green}, ${blue}, ${alpha})`;
+
+const OWN = /^#[0-9a-f]{6}$/i;
+
+/**
+ * Colour of a region as [red, green, blue] (0..255): its own, else hues a golden angle apart, so that neighbours in the list differ.
  *
  * @param {number} index
+ * @param {string | null} [own] "#rrggbb"
  * @returns {Colour}
  */
-export function regionColour(index) {
+export function regionColour(index, own) {
+    if (own && OWN.test(own)) return [1, 3, 5].map((at) => parseInt(own.slice(at, at + 2), 16));
     const hue = (262 + index * 137.508) % 360;
     return hslToRgb(hue, 0.68, 0.56);
 }
@@ -31,20 +44,33 @@ function hslToRgb(hue, saturation, lightness) {
  * Colour of a region for CSS.
  *
  * @param {number} index
+ * @param {string | null} [own]
  * @returns {string}
  */
-export function cssColour(index) {
-    return `rgb(${regionColour(index).join(", ")})`;
+export function cssColour(index, own) {
+    return `rgb(${regionColour(index, own).join(", ")})`;
 }
+
+/**
+ * The colour that an input of colours shows.
+ *
+ * @param {number} index
+ * @param {string | null} [own]
+ */
+export const hexColour = (index, own) =>
+    `#${regionColour(index, own)
+        .map((value) => value.toString(16).padStart(2, "0"))
+        .join("")}`;
 
 /**
  * Black or white, whichever reads better on a region's colour.
  *
  * @param {number} index
+ * @param {string | null} [own]
  * @returns {string}
  */
-export function textColour(index) {
-    const [red, green, blue] = regionColour(index);
+export function textColour(index, own) {
+    const [red, green, blue] = regionColour(index, own);
     return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000" : "#fff";
 }
 

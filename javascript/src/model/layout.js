@@ -137,6 +137,7 @@ export function withLayout(state, settings) {
             steps,
             enabled,
             name: region.name || old.name,
+            colour: region.colour || old.colour,
         };
     });
     return {...state, grid: layout.grid, overlap: layout.overlap, regions, _left: null, _grid: null};

@@ -13,6 +13,16 @@ const LEFT_OUT = ["enabled", "version", "attention_maps"];
 const asSource = (settings) => Object.fromEntries(Object.entries(settings).filter(([key]) => !LEFT_OUT.includes(key)));
 
 /**
+ * What of a region makes the picture: name and colour are for the editor alone.
+ *
+ * @param {Json | undefined} region
+ */
+function inPicture(region) {
+    const {name, colour, ...rest} = region || {};
+    return region && Object.entries(rest).sort(([one], [other]) => (one < other ? -1 : 1));
+}
+
+/**
  * What a picture's repainting began with and which of its regions were made again: nothing yet for a picture of another method.
  *
  * @param {Json} settings Of the picture.
@@ -24,7 +34,7 @@ function repaintedIn(settings) {
     const {source, regions = []} = options;
     /** @type {Json[]} */
     const all = settings.regions || [];
-    const differs = all.flatMap((region, index) => (same(region, source.regions?.[index]) ? [] : [index]));
+    const differs = all.flatMap((region, index) => (same(inPicture(region), inPicture(source.regions?.[index])) ? [] : [index]));
     return {source, made: regions.length ? regions : differs};
 }
 

@@ -11,12 +11,13 @@ import {methodOptions} from "../model/state.js";
 import {Stage} from "../stage/stage.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
-import {checkField, lineField, promptField, selectField} from "../widgets/fields.js";
+import {lineField, promptField, selectField} from "../widgets/fields.js";
 import {schemaField} from "../widgets/schema_fields.js";
 import {createOverlay} from "./overlay.js";
 import {attachPanelKeys} from "./keys.js";
 import {RegionList} from "./regions/list.js";
 import {REPAINT_OPTIONS, repaintFields} from "./repaint.js";
+import {enableField} from "./page/header.js";
 import {RunBox} from "./page/run_box.js";
 import {createSections} from "./sections.js";
 
@@ -79,12 +80,13 @@ function buildOptions() {
  * @param {HTMLElement[]} boxes
  */
 function buildBar(panel, add, boxes) {
+    const enable = enableField(panel);
+    const node = add(enable);
     const fields = [
-        checkField(panel, "enabled", "Enable", {class: "rg-check rg-enable"}),
         selectField(panel, "method", "Method", panel.methods, "How the regions' prompts are made to act where they lie"),
         selectField(panel, "text_from", "Region texts", TEXTS, "Where the texts of the regions come from"),
     ];
-    return el("div", {class: "rg-top"}, el("div", {class: "rg-bar"}, fields.map(add)), boxes);
+    return el("div", {class: "rg-top"}, el("div", {class: "rg-bar"}, enable.isInHeader ? null : node, fields.map(add)), boxes);
 }
 
 /**

@@ -95,9 +95,10 @@ export function drawAttention(context, {words, tints}, {at, chosen, state}) {
     for (const map of words || []) {
         const region = state.regions[map.region];
         if (some && !(region && chosen.has(region._id))) continue;
-        const number = numberOf(state, map.region);
-        const tint = tints?.get(number) || tintLevels(map, regionColour(number - 1));
-        tints?.set(number, tint);
+        const colour = regionColour(numberOf(state, map.region) - 1, region?.colour);
+        const key = `${map.region} ${colour}`;
+        const tint = tints?.get(key) || tintLevels(map, colour);
+        tints?.set(key, tint);
         context.globalAlpha = 0.85;
         context.drawImage(tint, x0, y0, x1 - x0, y1 - y0);
     }

@@ -1,22 +1,15 @@
 // Drawing a layout into a canvas: for the editor, for thumbnails and for the overlay on a result.
 
-/** @import {Box, Colour, Grid, Guides, LayoutView, Region, Shaped, State, ToPixels} from "../types.js" */
+/** @import {Box, Grid, Guides, LayoutView, Region, Shaped, State, ToPixels} from "../types.js" */
 /** @import {MaskCache} from "./mask_cache.js" */
 
-import {regionColour, textColour} from "../model/colours.js";
+import {css, regionColour} from "../model/colours.js";
 import {HANDLES} from "../model/geometry/boxes.js";
 import {dividers} from "../model/geometry/dividers.js";
 import {maskText, regionBounds} from "../model/geometry/shapes.js";
 import {numberOf} from "../model/numbers.js";
-import {clamp} from "../model/values.js";
+import {drawLabel} from "./labels.js";
 import {drawSearched} from "./searched.js";
-
-/**
- * @param {Colour} colour
- * @param {number} [alpha]
- * @returns {string}
- */
-const css = ([red, green, blue], alpha = 1) => `rgba(${red}, ${green}, ${blue}, ${alpha})`;
 
 /**
  * Path of a region's outline, in pixels.
@@ -70,7 +63,7 @@ export function drawRegions(context, state, view) {
  * @param {LayoutView & {isGrid: boolean}} view
  */
 function drawRegion(context, region, number, bounds, view) {
-    const colour = regionColour(number - 1);
+    const colour = regionColour(number - 1, region.colour);
     const chosen = view.selected && view.selected.has(region._id);
     const shape = view.isGrid ? {} : region;
     const off = region.enabled === false;
@@ -95,49 +88,6 @@ function drawRegion(context, region, number, bounds, view) {
         context.stroke();
     }
     context.restore();
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {Region} region
- * @param {number} number
- * @param {Box} bounds
- * @param {LayoutView} view
- */
-function drawLabel(context, region, number, bounds, view) {
-    const mask = maskText(region);
-    if (mask !== undefined && view.masks && !view.masks.bounds(mask) && view.hidden !== region._id) return;
-    const [x0, y0] = view.at(bounds[0], bounds[1]);
-    const [x1] = view.at(bounds[2], bounds[3]);
-    const words = (region.name || region.prompt || "").replace(/\s+/g, " ").slice(0, 40);
-    const room = x1 - x0 - 10;
-    context.font = `600 ${view.fontSize || 12}px system-ui, sans-serif`;
-    context.textBaseline = "middle";
-    const text = fittedLabel(context, number, words, room - 8);
-    const width = context.measureText(text).width + 10;
-    const height = (view.fontSize || 12) + 6;
-    const x = clamp(x0 + 3, 2, Math.max(2, view.width - width - 2));
-    const y = clamp(y0 + 3, 2, Math.max(2, view.height - height - 2));
-    context.fillStyle = css(regionColour(number - 1), region.enabled === false ? 0.6 : 1);
-    context.fillRect(x, y, width, height);
-    context.fillStyle = textColour(number - 1);
-    context.fillText(text, x + 5, y + height / 2 + 0.5);
-}
-
-/**
- * Number and words of a region, shortened to a width in pixels.
- *
- * @param {CanvasRenderingContext2D} context
- * @param {number} number
- * @param {string} words
- * @param {number} room
- */
-function fittedLabel(context, number, words, room) {
-    for (let length = words.length; length > 2; length -= Math.ceil(length / 6)) {
-        const text = `${number}  ${words.slice(0, length)}${length < words.length ? "…" : ""}`;
-        if (context.measureText(text).width <= room) return text;
-    }
-    return String(number);
 }
 
 /**

@@ -21,11 +21,12 @@ export function drawSearched(context, state, view) {
     const size = view.fontSize || 12;
     found.forEach(({words, index}, line) => {
         const number = numberOf(state, index);
+        const {colour} = state.regions[index];
         const inset = 4 + 4 * line;
         context.save();
         context.setLineDash([8, 6]);
         context.lineWidth = view.selected?.has(state.regions[index]._id) ? 3 : 1.5;
-        context.strokeStyle = cssColour(number - 1);
+        context.strokeStyle = cssColour(number - 1, colour);
         context.strokeRect(x0 + inset, y0 + inset, x1 - x0 - 2 * inset, y1 - y0 - 2 * inset);
         context.restore();
         if (!view.labels) return;
@@ -34,9 +35,9 @@ export function drawSearched(context, state, view) {
         context.textBaseline = "middle";
         const width = Math.min(context.measureText(text).width + 10, view.width - 16);
         const top = (y0 + y1) / 2 + (line - found.length / 2) * (size + 10);
-        context.fillStyle = cssColour(number - 1);
+        context.fillStyle = cssColour(number - 1, colour);
         context.fillRect((view.width - width) / 2, top, width, size + 8);
-        context.fillStyle = textColour(number - 1);
+        context.fillStyle = textColour(number - 1, colour);
         context.fillText(text, (view.width - width) / 2 + 5, top + size / 2 + 4.5, width - 10);
     });
 }

@@ -4,6 +4,7 @@
 
 import {getField} from "../model/fields.js";
 import {asPath, checkField, labelled, labelOf, lineField, numberField, selectField, setValue, shownText} from "./fields.js";
+import {colourField} from "./colour_field.js";
 import {ownField} from "./own_field.js";
 import {pictureField} from "./picture_field.js";
 
@@ -30,6 +31,7 @@ export function schemaField(panel, path, name, schema) {
         const choices = values.map((value) => [value, value]);
         return selectField(panel, path, label, choices, title, schema.default);
     }
+    if (schema.pattern?.startsWith("^#")) return colourField(panel, path, label, title);
     if (schema.pattern?.startsWith("^data:image")) return pictureField(panel, path, label, title);
     if (types.includes("boolean") && types.includes("null")) return ownField(panel, path, label, schema, schemaField);
     if (types.includes("boolean")) return withDefault(checkField(panel, path, label, {title}), schema.default);

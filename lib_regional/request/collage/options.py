@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..fields import Choice, Field, Number
+from ..fields import Choice, Colour, Field, Number
 
 if TYPE_CHECKING:
     from ..methods.scene import MethodSettings
-
-_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
-
-
-@dataclass(frozen=True)
-class Colour(Field):
-    """``#rrggbb``, or null."""
-
-    def fault(self, value: object) -> str | None:
-        good = value is None or (isinstance(value, str) and _COLOUR.fullmatch(value))
-        return None if good else "a colour #rrggbb or null"
-
-    def shape(self) -> dict[str, object]:
-        return {"type": ["string", "null"], "pattern": f"^{_COLOUR.pattern}$"}
-
 
 COLLAGE_FIELDS: Mapping[str, Field] = {
     "denoise": Number("Denoising strength inside regions without one of their own; 0 keeps the collage's pixels.", 0.5),

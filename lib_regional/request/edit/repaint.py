@@ -64,7 +64,7 @@ def repainted(settings: Settings) -> tuple[int, ...]:
             raise settings_error(field, wrong[0], f"numbers from 0 to {len(regions) - 1}")
         return tuple(asked)
     before = _source_regions(settings)
-    found = tuple(at for at, (now, old) in enumerate(zip_longest(regions, before)) if now is not None and now != old)
+    found = tuple(at for at, (now, old) in enumerate(zip_longest(regions, before)) if now and not (old and now.same_picture(old)))
     if not found and len(before) <= len(regions):
         raise settings_error(field, [], "a list of the regions to repaint, since none differs from the source")
     return found

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..collage.pictures import FITS, PictureText
 from ..detail.fields import OwnDetail
 from ..errors import Problem, SettingsError, raise_any, shown
-from ..fields import Choice, Field, Flag, Number, Span, Text, declarations, declared, settle, to_plain
+from ..fields import Choice, Colour, Field, Flag, Number, Span, Text, declarations, declared, settle, to_plain
 from .shapes import SHAPE_TYPES, Shape
 
 OVERLAPS = ("blend", "over")
@@ -31,6 +31,9 @@ class RegionSettings:
         "Negative prompt of region (n:text)",
     )
     name: str = declared(Text("A name to find the region again.", "", longest=200), "Name")
+    colour: str | None = declared(
+        Colour("Colour (#rrggbb) of the region in the editor and on weight maps; null for that of its number.", None), "Colour"
+    )
     weight: float = declared(
         Number("Strength against other regions at the same place.", 1.0, high=1000.0), "Weight", "Weight of region (n:0.5)"
     )
@@ -99,6 +102,10 @@ class RegionSettings:
     def label(self, index: int) -> str:
         """``Region 3 ("red hat")`` for ``index`` 2; the quoted part is the name, else the beginning of the prompt."""
         return region_label(index, self.name or self.prompt)
+
+    def same_picture(self, other: RegionSettings) -> bool:
+        """Whether both make the same picture: name and colour are for the editor alone."""
+        return replace(self, name="", colour=None) == replace(other, name="", colour=None)
 
     def fields_json(self) -> dict[str, Any]:
         """The fields that differ from their defaults, and the shape, as plain JSON."""

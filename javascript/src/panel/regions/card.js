@@ -5,7 +5,7 @@
 
 import {t} from "../../host/language.js";
 import {samplingSteps} from "../../host/tab.js";
-import {cssColour, textColour} from "../../model/colours.js";
+import {cssColour, hexColour, textColour} from "../../model/colours.js";
 import {shapeKind} from "../../model/geometry/shapes.js";
 import {firstWords} from "../../model/words/messages.js";
 import {numberOf} from "../../model/numbers.js";
@@ -13,6 +13,7 @@ import {indexOf, stepSpan} from "../../model/regions.js";
 import {REGION_DEFAULTS, regionSchema, SHAPE_KINDS} from "../../model/state.js";
 import {same} from "../../model/values.js";
 import {el} from "../../widgets/elements.js";
+import {colourField} from "../../widgets/colour_field.js";
 import {labelOf, lineField, numberField, promptField} from "../../widgets/fields.js";
 import {schemaField} from "../../widgets/schema_fields.js";
 import {cardFoot} from "./card_foot.js";
@@ -25,7 +26,7 @@ const NUMBERS = ["weight", "base_share", "feather", "priority"];
 /** More regions than this stand as one line each; the chosen one is open. */
 export const MANY = 4;
 /** Fields with inputs of their own. */
-const ELSEWHERE = ["prompt", "negative", "name", "enabled", "steps", ...SHAPE_KINDS];
+const ELSEWHERE = ["prompt", "negative", "name", "colour", "enabled", "steps", ...SHAPE_KINDS];
 const STEP_HELP = ["Share of the steps after which this region begins, 0 to 1", "Share of the steps after which this region ends, 0 to 1"];
 
 /** @typedef {(name: string) => () => string} PathOf JSON path of a field of the card's region, by the field's name. */
@@ -134,9 +135,12 @@ function cardFields(panel, at, id) {
     /** @type {(side: number, label: string) => Field} */
     const step = (side, label) =>
         numberField(panel, at(`steps[${side}]`), label, {min: 0, max: 1, fallback: side, whenEmpty: side, title: STEP_HELP[side]});
+    /** @param {State} state */
+    const ofNumber = (state) => hexColour(numberOf(state, indexOf(state, id)) - 1);
+    const colour = colourField(panel, at("colour"), labelOf("colour", schema.colour), schema.colour?.description, ofNumber);
     return {
         tokens,
-        numbers: [...numbers, step(0, "From step"), step(1, "To step"), stepsField(panel, id)],
+        numbers: [...numbers, colour, step(0, "From step"), step(1, "To step"), stepsField(panel, id)],
         name: lineField(panel, at("name"), {label: labelOf("name", schema.name), title: "Name, for you and for messages", maxlength: 200}),
         prompt: promptField(panel, at("prompt"), labelOf("prompt", schema.prompt), {
             id: `regional_${panel.tab}_prompt_${id}`,
@@ -180,8 +184,8 @@ function dressCard(node, fields, state, region, position) {
     const number = numberOf(state, position);
     node.dataset.field = `regions[${position}]`;
     node.setAttribute("aria-label", t("Region {0}", number));
-    node.style.setProperty("--rg-colour", cssColour(number - 1));
-    node.style.setProperty("--rg-on-colour", textColour(number - 1));
+    node.style.setProperty("--rg-colour", cssColour(number - 1, region.colour));
+    node.style.setProperty("--rg-on-colour", textColour(number - 1, region.colour));
     node.classList.toggle("rg-muted", region.enabled === false);
     fields.name.input.placeholder = (state.regions.length > MANY && firstWords(region.prompt)) || t("Region {0}", number);
     const split = state.text_from !== "regions";

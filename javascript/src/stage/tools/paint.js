@@ -44,7 +44,7 @@ function paintTarget(stage, mayMake) {
  */
 function colourOf({state, region, isNew}) {
     const {regions} = numbered(isNew ? {...state, regions: [...state.regions, region]} : state);
-    return regionColour(regions.find((each) => each._id === region._id)?._number - 1);
+    return regionColour(regions.find((each) => each._id === region._id)?._number - 1, region.colour);
 }
 
 /**

@@ -73,7 +73,12 @@ def scaled_maps(layout: Layout, width: int, height: int, scale: int) -> WeightMa
 def _mix(maps: WeightMaps, colours: Sequence[RGB]) -> Tensor:
     """Weights and the regions' colours -> colours (3, h, w) as bytes."""
     weights = torch.cat([maps.regions.float(), maps.base.float()[None]])
-    return torch.einsum("rc,rhw->chw", torch.tensor([*colours, BASE_COLOUR], dtype=torch.float32), weights).round().clamp(0, 255).to(torch.uint8)
+    return (
+        torch.einsum("rc,rhw->chw", torch.tensor([*colours, BASE_COLOUR], dtype=torch.float32), weights)
+        .round()
+        .clamp(0, 255)
+        .to(torch.uint8)
+    )
 
 
 def _loudest(maps: WeightMaps) -> Tensor:

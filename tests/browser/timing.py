@@ -66,7 +66,7 @@ def time_letters(editor: Any, *, settle: int = 10, letters: int = 40) -> float:
     editor.field("regions[1].prompt").focus()
     editor.page.keyboard.type("a" * settle)
     with scripting(editor) as watch:
-        editor.page.keyboard.type("one more word " * (letters // 14 + 1), delay=30)
+        editor.page.keyboard.type("one more word " * (letters // 14 + 1), delay=120)
     return watch.spent / (14 * (letters // 14 + 1))
 
 

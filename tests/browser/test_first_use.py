@@ -1,0 +1,126 @@
+"""What somebody new meets in the first hour: nothing that is out of sight, in the way, or hidden in words of the API."""
+
+from __future__ import annotations
+
+import pytest
+
+TWO = {"version": 2, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def test_the_drawer_of_edits_shows_at_most_five_options(editor):
+    editor.load({**TWO, "method": "mrgd"})
+    editor.act("drawer-edit")
+    editor.find(".rg-edit-options").first.wait_for()
+    seen = [field for field in editor.find(".rg-edit [data-field^='options.mrgd.']").all() if field.is_visible()]
+    assert 1 <= len(seen) <= 5
+    words = " ".join(label.inner_text() for label in editor.find(".rg-edit .rg-edit-options").all() if label.is_visible())
+    assert not any(name in words for name in ("τ", "λ", "T_total", "Null-text", "Halo", "Its folder")), words
+    editor.find(".rg-edit .rg-more > summary").click()
+    assert editor.field("options.mrgd.lambda_rs").is_visible()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768)])
+def test_generate_stands_at_the_canvas_and_full_screen_is_one_key(open_editor, width, height):
+    editor = open_editor()
+    editor.page.set_viewport_size({"width": width, "height": height})
+    canvas, run = editor.canvas, editor.find(".rg-run")
+    canvas.scroll_into_view_if_needed()
+    bottom = run.bounding_box()["y"] + run.bounding_box()["height"]
+    assert bottom - canvas.bounding_box()["y"] <= height, "canvas, picture and Generate are within one screen"
+    editor.keys("f")
+    editor.page.wait_for_function("() => Boolean(document.fullscreenElement)")
+    assert editor.page.evaluate("() => document.fullscreenElement.contains(document.querySelector('#regional_txt2img_panel .rg-run'))")
+    editor.keys("f")
+    editor.page.wait_for_function("() => !document.fullscreenElement")
+
+
+def test_what_is_pasted_lies_beside_its_original(editor):
+    editor.load({**TWO, "regions": [{"box": [0.1, 0.1, 0.4, 0.4], "prompt": "a"}]})
+    editor.keys("Control+a", "Control+c", "Control+v")
+    boxes = [region["box"] for region in editor.regions]
+    assert len(boxes) == 2 and boxes[0] != boxes[1] and abs(boxes[1][0] - boxes[0][0]) <= 0.05
+
+
+def test_a_long_name_ends_in_an_ellipsis_and_a_line_stays_one_line(editor):
+    names = ["a very long name of a region that does not fit into its line by far, in no window"] * 2
+    editor.load({**TWO, "regions": [{**region, "name": name} for region, name in zip(TWO["regions"], names, strict=True)]})
+    name = editor.field("regions[0].name")
+    assert name.evaluate("node => getComputedStyle(node).textOverflow") == "ellipsis"
+    remove = editor.find(".rg-head button[aria-label='Remove region 1']").bounding_box()
+    swatch = editor.find(".rg-swatch").first.bounding_box()
+    assert abs(remove["y"] + remove["height"] / 2 - swatch["y"] - swatch["height"] / 2) < 4, "× stands on the line of its number"
+
+
+def test_steps_stand_in_steps(editor):
+    editor.load({**TWO, "regions": [{**TWO["regions"][0], "steps": [0.25, 0.5]}]})
+    editor.page.locator("#txt2img_steps input[type=number]").fill("20")
+    editor.find(".rg-region .rg-more > summary").first.click()
+    hint = editor.find("[data-action=steps-hint]").first
+    hint.wait_for()
+    editor.page.wait_for_function("node => node.textContent.includes('20')", arg=hint.element_handle())
+    assert hint.inner_text() == "acts in the steps 6 to 10 of 20"
+    editor.page.locator("#txt2img_steps input[type=number]").fill("4")
+
+
+def test_thirty_equal_warnings_are_one_line(editor):
+    boxes = [[x / 6, y / 5, (x + 1) / 6, (y + 1) / 5] for y in range(5) for x in range(6)]
+    editor.load({**TWO, "regions": [{"box": box} for box in boxes]})
+    editor.find(".rg-messages .rg-warning").first.wait_for()
+    lines = [line.inner_text() for line in editor.find(".rg-messages .rg-message").all()]
+    assert sum("no prompt" in line for line in lines) <= 1 and len(lines) <= 4, lines
+
+
+def test_a_dragged_card_shows_where_it_will_lie(editor):
+    editor.load({**TWO, "overlap": "over"})
+    shown = editor.page.evaluate(
+        """() => {
+            const cards = [...document.querySelectorAll("#regional_txt2img_panel .rg-region")], data = new DataTransfer();
+            const send = (node, name) => node.dispatchEvent(new DragEvent(name, {bubbles: true, cancelable: true, dataTransfer: data}));
+            const marked = () => cards.map((card) => card.classList.contains("rg-drop") || card.classList.contains("rg-drop-below"));
+            cards[0].draggable = true;
+            send(cards[0], "dragstart"); send(cards[1], "dragover");
+            const over = marked();
+            send(cards[1], "dragleave");
+            return [over, marked()];
+        }"""
+    )
+    assert shown == [[False, True], [False, False]]
+
+
+def test_targets_of_a_finger_are_large_and_names_are_seen(open_editor):
+    editor = open_editor(**PHONE)
+    editor.load(TWO)
+    small = editor.page.evaluate(
+        """() => [...document.querySelectorAll("#regional_txt2img_panel :is(button, select, summary)")]
+            .filter((node) => node.checkVisibility() && !node.closest(".rg-strip"))
+            .map((node) => [node.getAttribute("aria-label") || node.textContent, node.getBoundingClientRect()])
+            .filter(([, box]) => box.height < 39.5 || box.width < 39.5).map(([name, box]) => `${name} ${box.width}×${box.height}`)"""
+    )
+    assert small == []
+    wide = editor.page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0, "nothing is wider than the phone"
+    heads = editor.find(".rg-region .rg-head").all()
+    tops = [sorted({round(node.bounding_box()["y"]) for node in head.locator("button").all()}) for head in heads]
+    assert all(top[-1] - top[0] < 5 for top in tops), "the buttons of a card stand in one line"
+
+
+def test_the_regions_do_not_tint_the_result(editor):
+    """Under a picture the regions are outlines: its pixels are seen as they are."""
+    editor.load(TWO)
+    colour = editor.page.evaluate(
+        """async () => {
+            const {stage} = Regional.panels.txt2img, canvas = document.createElement("canvas");
+            Object.assign(canvas, {width: 8, height: 8});
+            const context = canvas.getContext("2d");
+            context.fillStyle = "rgb(200, 100, 50)";
+            context.fillRect(0, 0, 8, 8);
+            stage.background.image = canvas;
+            stage.draw();
+            const {width, height} = stage.canvas, at = stage.context.getImageData(width * 0.25, height * 0.75, 1, 1).data;
+            stage.background.image = null;
+            stage.redraw();
+            return [...at].slice(0, 3);
+        }"""
+    )
+    assert colour == [200, 100, 50]

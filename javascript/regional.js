@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources a1692220cf5d8a9853a8eec504fe7e0273d8bc9acea6c9aff1b8fe87e8cd04b8
-// script 27cf0f24a6bb40f79fd098b0a6c7123a066d13dc8eed62e5d14e3264d7af308f
+// sources 90a78ed4d2d497e400419e496da597861a5d35f9e5e91d74d78958baa6efc700
+// script ff4cdfd6f18d30dee6f1303038fc0d56cd508a966db5f8b4dd44ea7520165a1e
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -5926,7 +5926,7 @@ ${t("The layout here stays as it was.")}`, true);
     if (!header) return { ...field, isInHeader: false };
     header.parentElement.querySelectorAll(":scope > .rg").forEach((old) => old.remove());
     field.node.classList.add("rg", "rg-header-enable");
-    header.after(field.node);
+    header.before(field.node);
     field.input.addEventListener("change", () => {
       const isEmpty = !panel.store.get().regions.some((region) => region.prompt);
       if (field.input.checked && isEmpty && !panel.visible()) header.click();

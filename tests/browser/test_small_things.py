@@ -137,7 +137,7 @@ def test_enable_stands_in_the_header_and_opens_an_empty_panel(open_editor):
 
 def test_a_region_has_a_colour_of_its_own(editor):
     editor.load(TWO)
-    editor.find(".rg-more > summary").nth(1).click()
+    editor.find(".rg-region .rg-more > summary").first.click()
     field = editor.field("regions[0].colour")
     of_number = field.input_value()
     field.fill("#10c020")

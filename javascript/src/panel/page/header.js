@@ -18,7 +18,7 @@ export function enableField(panel) {
     if (!header) return {...field, isInHeader: false};
     header.parentElement.querySelectorAll(":scope > .rg").forEach((/** @type {Element} */ old) => old.remove());
     field.node.classList.add("rg", "rg-header-enable");
-    header.after(field.node);
+    header.before(field.node);
     field.input.addEventListener("change", () => {
         const isEmpty = !panel.store.get().regions.some((region) => region.prompt);
         if (field.input.checked && isEmpty && !panel.visible()) header.click();

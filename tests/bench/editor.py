@@ -1,7 +1,7 @@
 """What the region editor costs in a browser: ``python tests/bench/editor.py [part of a figure's name]``. Figures for docs/editor.md.
 
-Scripting time is Chromium's own (`Performance.getMetrics`), drawing included, in processor time of the page's thread: it does not count what the
-machine does beside it. tests/browser/test_limits.py holds it below bounds.
+Scripting time is Chromium's own (`Performance.getMetrics`), drawing included, in processor time of the page's thread: it does not count
+what the machine does beside it. tests/browser/test_limits.py holds it below bounds.
 """
 
 from __future__ import annotations

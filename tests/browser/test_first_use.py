@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 TWO = {"version": 2, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]}
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
 def test_the_drawer_of_edits_shows_at_most_five_options(editor):
@@ -89,7 +88,8 @@ def test_a_dragged_card_shows_where_it_will_lie(editor):
 
 
 def test_targets_of_a_finger_are_large_and_names_are_seen(open_editor):
-    editor = open_editor(**PHONE)
+    editor = open_editor(has_touch=True, is_mobile=True)
+    editor.page.set_viewport_size({"width": 390, "height": 844})
     editor.load(TWO)
     small = editor.page.evaluate(
         """() => [...document.querySelectorAll("#regional_txt2img_panel :is(button, select, summary)")]

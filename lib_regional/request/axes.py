@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .collage.options import Colour
 from .errors import settings_error
-from .fields import Choice, Field, Flag, Number, Span, Text, declaration_table
+from .fields import Choice, Colour, Field, Flag, Number, Span, Text, declaration_table
 from .layout.regions import OVERLAPS, REGION_FIELDS, RegionSettings
 from .methods.specs import METHODS, OPTIONS
 from .parsing import read_json

@@ -13,7 +13,6 @@ from lib_regional.request.errors import RegionalError
 from tests.fuzz.targets import Make, Read, groups
 
 SLOWEST, LARGEST = 1.0, 200 * 2**20
-STATUS = Path("/proc/self/status")
 
 
 @dataclass
@@ -76,10 +75,10 @@ class Fuzzer:
             found.faults.append(f"seed {self.seed}, case {number} ({name}): {fault[:300]} for {given!r:.400}")
 
 
-def memory(name: str) -> int:
-    """Bytes of the process's main memory now (``VmRSS``) or at most so far (``VmHWM``); 0 where the system does not say."""
+def memory(name: str, process: int | None = None) -> int:
+    """Bytes of main memory of a process, this one by default, now (``VmRSS``) or at most so far (``VmHWM``); 0 where none is known."""
     try:
-        lines = STATUS.read_text("ascii").splitlines()
+        lines = Path(f"/proc/{process or 'self'}/status").read_text("ascii").splitlines()
     except OSError:
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)

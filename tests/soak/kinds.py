@@ -154,12 +154,17 @@ def second_pass(source: random.Random) -> Request:
     return Request(with_settings({**varied(source), **more, "width": 64, "height": 64, "batch_size": 1}, settings))
 
 
-def refused(source: random.Random) -> Request:
-    """Settings that cannot be used, a LoRA that there is not, or an option with a wrong value."""
+def wrong_settings(source: random.Random) -> Request:
+    """Settings that cannot be used, or a LoRA that there is not."""
     wrong: list[object] = [{"enabled": True, "x": 1}, {"enabled": True, "regions": [{"box": [1, 0, 0, 1]}]}, {"enabled": "yes"}]
     wrong.append({"enabled": True, "regions": regions(source, ("a <lora:nothing:1>",))})
-    body = with_settings(varied(source), source.choice(wrong))
-    return Request(source.choice((body, {**FIXED, "override_settings": {"randn_source": "TPU"}}, {**FIXED, "hr_scale": 1e308})), status=422)
+    return Request(with_settings(varied(source), source.choice(wrong)), status=422)
+
+
+def refused(source: random.Random) -> Request:
+    """Settings that cannot be used, or an option or a number of the host's own with a wrong value."""
+    others = [Request({**FIXED, **each}, status=422) for each in ({"override_settings": {"randn_source": "TPU"}}, {"hr_scale": 1e308})]
+    return source.choice((wrong_settings(source), *others))
 
 
 def failing(source: random.Random) -> Request:
@@ -194,3 +199,9 @@ KINDS: Mapping[str, tuple[int, Callable[[random.Random], Request]]] = {
     "disconnected": (4, disconnected),
 }
 """Kind -> (its share of 100, what makes a request of it)."""
+
+OUTSIDE: Mapping[str, tuple[int, Callable[[random.Random], Request]]] = {
+    **{name: row for name, row in KINDS.items() if name != "failing"},
+    "refused": (6, wrong_settings),
+}
+"""The same for a WebUI of which but the address is known: nobody takes its memory away, and what it says of its own fields is its own."""

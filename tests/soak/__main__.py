@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--webui-url", help="a running WebUI with the extension, in place of the standalone host")
     parser.add_argument("--pid", type=int, help="the number of its process, for its memory")
     options = parser.parse_args(arguments)
-    if options.pid is not None and not (options.webui_url and memory("VmRSS", options.pid)):
+    if options.pid is not None and not (options.webui_url and memory(options.pid)[0]):
         parser.error(f"--pid {options.pid} is no process of this machine" if options.webui_url else "--pid goes with --webui-url")
     warnings.simplefilter("ignore")
     for name in ("regional", "lib_regional", "uvicorn"):

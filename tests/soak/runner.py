@@ -118,7 +118,7 @@ class Soak:
         self.found.done[name] += 1
         for fault in self._faults(request, status, answer):
             self.found.faults.append(f"seed {self._seed}, request {number} ({name}): {fault}")
-        self.found.sizes[-1].append(memory("VmRSS", self._asked.process) if self._asked.own or self._asked.process else 0)
+        self.found.sizes[-1].append(memory(self._asked.process)[0] if self._asked.own or self._asked.process else 0)
 
     def _faults(self, request: Request, status: int, answer: bytes) -> Iterator[str]:
         if status != request.status:

@@ -25,7 +25,8 @@ Noise = Callable[[Sequence[int], int], "Tensor"]
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Facts of a model: side in cells of the latents it was trained on, its parametrisation, whether it has cross-attention.
+    """Facts of a model: side in cells of the latents it was trained on, its parametrisation, whether it has cross-attention, and whether
+    its self-attention can be hooked.
 
     Without ``cross_attention`` text and image tokens share one attention (Flux). ``flow`` is the velocity of a straight path (Flux), whose
     sigma is the share of noise: ``x = (1 − sigma) · clean + sigma · noise``.
@@ -34,6 +35,7 @@ class ModelFacts:
     trained: int = 64
     prediction: Prediction = "epsilon"
     cross_attention: bool = True
+    self_attention: bool = True
 
 
 # ---------------------------------------------------------------- the powers

@@ -10,8 +10,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from ...engine.calls import LayerCall, ModelCall, Row, StepInfo
-from ...request.layout.windows import Grid
+from ...engine.calls import LayerCall, ModelCall, Place, Row, StepInfo
 from ...request.prompt.lora_tags import LoraTag
 from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.stacked import Factors, factors_of_layers, inner_tokens, is_low_rank, one_after_the_other, rank_of
@@ -22,7 +21,7 @@ SHARED_INPUT = (".attn1.to_q", ".attn1.to_k", ".attn1.to_v")
 NetworkKey = tuple[str, int | None]
 """(name, ranks used): LoRAs of one key have the same deltas."""
 Strengths = Mapping[NetworkKey, Tensor]
-"""Strength of every LoRA: (B, h, w) at places, or (B,) on whole rows."""
+"""Strength of every LoRA: (B, h, w) or (B, L) at places, or (B,) on whole rows."""
 
 Acting = Sequence[tuple[Hashable, LayerDelta]]
 """(key, delta) of the LoRAs that act in a layer."""
@@ -37,8 +36,8 @@ class Placement(Protocol):
         """What the strengths depend on besides the grid: equal states, equal strengths."""
         ...
 
-    def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
-        """On ``grid``; whole rows where it is None (a layer without a place)."""
+    def strengths(self, model: ModelCall, place: Place) -> Strengths:
+        """At ``place``; whole rows where it is None (a layer without one)."""
         ...
 
 
@@ -177,7 +176,7 @@ class ByTag:
         """See `Placement`."""
         return tuple(tuple(self._loras_of(tag, row, model.step)) for tag, row in zip(model.tags, model.rows, strict=bool(model.tags)))
 
-    def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
+    def strengths(self, model: ModelCall, place: Place) -> Strengths:
         """See `Placement`."""
         found: dict[NetworkKey, Tensor] = {}
         for number, (tag, row) in enumerate(zip(model.tags, model.rows, strict=bool(model.tags))):

@@ -1,4 +1,5 @@
-"""The stacked factors of a generation's LoRAs by layer, shared by all calls in which the same LoRAs act, dropped with the last of them."""
+"""The stacked factors of a generation's LoRAs by layer, shared by all calls in which the same LoRAs act, dropped with the last of them; and
+where LoRAs act on texts and picture in one sequence."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from ...engine.calls import LayerCall, ModelCall, Place, Row, StepInfo
+from ...engine.calls import LayerCall, ModelCall, Place, Row, StepInfo, Tokens
 from ...request.prompt.lora_tags import LoraTag
 from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.stacked import Factors, factors_of_layers, inner_tokens, is_low_rank, one_after_the_other, rank_of
@@ -183,3 +184,18 @@ class ByTag:
             for lora in self._loras_of(tag, row, model.step):
                 found.setdefault(key_of(lora), torch.zeros(len(model.rows)))[number] += lora.unet
         return found
+
+
+def on_tokens(key: NetworkKey, maps: Tensor, place: Tokens) -> Tensor:
+    """Strengths (B, L) of one LoRA: in its text, at its places of the picture (``maps`` (B, h, w)), and by its share of it elsewhere."""
+    lengths = place.lengths
+    made: dict[str, Tensor] = {"picture": maps.flatten(1)}
+    if "text" in lengths:
+        made["text"] = torch.zeros(len(maps), lengths["text"])
+        for row, texts in zip(made["text"], place.texts, strict=True):
+            per_text = torch.tensor([sum(lora.unet for lora in loras if key_of(lora) == key) for _, loras in texts])
+            counts = torch.tensor([length for length, _ in texts])
+            row[: int(counts.sum())] = per_text.repeat_interleave(counts)
+    if "behind" in lengths:
+        made["behind"] = maps.flatten(1).mean(1, keepdim=True).expand(-1, place.behind)
+    return torch.cat([made[part] for part in place.parts], 1)

@@ -36,8 +36,7 @@ from ...tensors.lora.stacked import (
 from ...tensors.masks.pyramid import Pyramid
 from ...tensors.out_of_memory import go_on_smaller, is_out_of_memory
 from .contexts import region_loras
-from .lora_factors import ByTag, Isolation, LorasOf, NetworkKey, Placement, Strengths, key_of
-from .lora_tokens import on_tokens
+from .lora_factors import ByTag, Isolation, LorasOf, NetworkKey, Placement, Strengths, key_of, on_tokens
 from .lora_work import LoraWork
 
 CONTEXT_LAYERS = tuple(f".{at}" for at in ("attn2.to_k", "attn2.to_v", *(f"cross_attn.{end}" for end in ("k_proj", "v_proj", "k", "v"))))

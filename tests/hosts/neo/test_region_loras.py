@@ -12,7 +12,7 @@ from lib_regional.hosts.forge.network.families.family import input_of
 from lib_regional.hosts.neo.blocks import CrossBlocks
 from lib_regional.request.errors import RegionalError
 from lib_regional.tensors.lora.deltas import LayerDelta, LayerKind
-from tests.hosts.neo.test_families import FAMILIES, FULL, HALVES, close, host_of, sample
+from tests.hosts.neo.test_families import FAMILIES, FULL, HALVES, host_of, sample
 
 NETWORKS = {**FAMILIES, "flux2": lambda depth=2: FluxKin("flux2"), "anima": lambda depth=2: Anima(4), "wan": lambda depth=2: Wan(4)}
 for _kind in (Anima, Wan):
@@ -34,6 +34,10 @@ def made(monkeypatch):
         return webui
 
     return make
+
+
+def close(one, other):
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
 def input_in(network, name):

@@ -26,8 +26,7 @@ from ....tensors.attention.joint.texts import TextAttention
 from ....tensors.attention.regional import split_heads
 from ....tensors.device_copies import Moved
 from ..model import apart_instead, in_host
-from .families import JointFamily
-from .families.family import LayerInput
+from .families.family import JointFamily, LayerInput
 from .positions import Lengths, Renumbered, is_padding
 
 _NAME = "attention_function"

@@ -25,8 +25,8 @@ from ..rows import ROWS
 from ..weights import applied_weights
 from .arguments import fresh_arguments, nested_arguments
 from .attention import attention_call, chained, check_values
-from .families import JointFamily, family_of
-from .families.family import LayerInput, input_of
+from .families import family_of
+from .families.family import JointFamily, LayerInput, input_of
 from .joint import Arranged, JointTexts, Shares, attending
 
 

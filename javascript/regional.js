@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 28491a8e82da8be1bfb1cb703ce858539c4f3a132b1069fa62435976e86e88ed
-// script c9883996becc13a118a45589d8d7cad0a95a9174eb9714ac704dd22c18523b35
+// sources b7ddec7616711901c832f62c9c0348e3b1800aae881d3f1759534994862e14aa
+// script f522eca6a629e1ddb1b501068f3c1872464479ada8b4a5524c344a7b157cc277
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -165,11 +165,13 @@
   var lastId = 0;
   function makeRegion(fields) {
     const words = typeof fields?.words === "string" ? { words: { text: fields.words } } : {};
+    const pictured = fields?.reference?.image ? { reference: makeReference(fields.reference) } : {};
     return (
       /** @type {Region} */
-      { ...copy(REGION_DEFAULTS), ...copy(fields || {}), ...words, _id: ++lastId }
+      { ...copy(REGION_DEFAULTS), ...copy(fields || {}), ...words, ...pictured, _id: ++lastId }
     );
   }
+  var makeReference = (fields) => ({ weight: 1, steps: [0, 1], ...copy(fields) });
   function learn(schema) {
     Object.entries(regionSchema(schema)).forEach(([name, kind]) => {
       if ("default" in kind && !SHAPE_KINDS.includes(name)) {
@@ -3474,21 +3476,21 @@
 
   // javascript/src/widgets/picture_field.js
   var ACCEPTED = "image/png,image/jpeg,image/webp,image/bmp,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.tif,.tiff";
-  function pictureField(panel, path, label, title) {
+  function pictureField(panel, path, label, title, write = (picture) => setValue(panel, asPath(path)(), picture)) {
     const at = asPath(path);
     const fault = el("span", { class: "rg-hint", role: "alert" });
     const take = async (file) => {
       try {
-        setValue(panel, at(), await readFile(file));
+        write(await readFile(file));
         fault.textContent = "";
       } catch (error) {
         fault.textContent = error.message;
       }
     };
     const input = button("Choose\u2026", () => chooseFile(ACCEPTED, take), { title, "data-field": at(), "data-action": "picture-choose" });
-    const remove = button("Remove", () => setValue(panel, at(), null), { "data-action": "picture-remove", hidden: true });
+    const remove = button("Remove", () => write(null), { "data-action": "picture-remove", hidden: true });
     const frame = el("span", {});
-    const row = el("div", { class: "rg-row" }, input, remove, frame, fault);
+    const row = el("div", { class: "rg-row", ...droppable(take) }, input, remove, frame, fault);
     let shown2 = null;
     const update2 = (state) => {
       input.dataset.field = at();
@@ -3504,6 +3506,56 @@
     const name = el("span", { class: "rg-label", localized: label });
     return { node: el("div", { class: "rg-field rg-wide" }, name, row), input, update: update2 };
   }
+  function droppable(take) {
+    const hasFile = (event) => Boolean(event.dataTransfer?.types.includes("Files"));
+    return {
+      ondragover: (event) => hasFile(event) && event.preventDefault(),
+      ondrop: (event) => {
+        const file = event.dataTransfer?.files[0];
+        if (!file) return;
+        event.preventDefault();
+        event.stopPropagation();
+        take(file);
+      }
+    };
+  }
+
+  // javascript/src/widgets/reference_field.js
+  var ENDS = ["From step", "To step"];
+  function referenceField(panel, path, label, schema, make) {
+    const at = asPath(path);
+    const { image, ...parts } = schema.properties || {};
+    const write = (text) => panel.edit((state) => setField(state, at(), text === null ? null : makeReference({ ...getField(state, at()), image: text })));
+    const picture = pictureField(panel, () => `${at()}.image`, label, `${schema.description} ${image?.description || ""}`, write);
+    const fields = Object.entries(parts).flatMap(([name, part]) => {
+      const of = () => `${at()}.${name}`;
+      return part.type === "array" ? spanFields(panel, of, part) : make(panel, of, name, part) || [];
+    });
+    const inputs = el(
+      "div",
+      { class: "rg-numbers rg-values", hidden: true },
+      fields.map((field) => field.node)
+    );
+    const node = el("div", { class: "rg-wide" }, picture.node, inputs);
+    const update2 = (state) => {
+      picture.update(state);
+      inputs.hidden = !getField(state, at());
+      if (!inputs.hidden) fields.forEach((field) => field.update(state));
+    };
+    return { node, input: picture.input, update: update2 };
+  }
+  function spanFields(panel, at, schema) {
+    return ENDS.map(
+      (words, side) => numberField(panel, () => `${at()}[${side}]`, words, {
+        min: 0,
+        max: 1,
+        step: 0.05,
+        fallback: side,
+        whenEmpty: side,
+        title: `${labelOf("steps")}: ${schema.description}`
+      })
+    );
+  }
 
   // javascript/src/widgets/schema_fields.js
   var STEPS = { weight: 0.1, feather: 0.01, base_share: 0.05, cfg_scale: 0.5 };
@@ -3517,6 +3569,7 @@
       return selectField(panel, path, label, choices, title, schema.default);
     }
     if (schema.pattern?.startsWith("^data:image")) return pictureField(panel, path, label, title);
+    if (types.includes("object") && schema.properties?.image) return referenceField(panel, path, label, schema, schemaField);
     if (types.includes("boolean") && types.includes("null")) return ownField(panel, path, label, schema, schemaField);
     if (types.includes("boolean")) return withDefault(checkField(panel, path, label, { title }), schema.default);
     if (types.includes("number") || types.includes("integer")) return numberField(panel, path, label, numberOptions(name, schema, types));

@@ -46,7 +46,7 @@ MAY = {
     "tensors": may("request tensors", f"{TENSORS} PIL"),  # PIL opens the masks that layouts carry as PNG
     "engine": may("request tensors engine", "torch"),
     "methods": may("request tensors engine methods", TENSORS),
-    "sources": may("request tensors engine sources", f"{TENSORS} PIL transformers"),
+    "sources": may("request tensors engine sources", f"{TENSORS} PIL safetensors transformers"),
     "hosts": may("request tensors engine sources hosts", f"{TENSORS} {HOSTS}"),
     "webui": may("request tensors engine methods sources hosts webui", f"{TENSORS} PIL {HOSTS}"),  # PIL: what the host inpaints
     "ui": may("request ui", "gradio"),

@@ -10,6 +10,7 @@ from ..request.errors import RegionalError
 from ..tensors.latents.noise import Prediction, seeded_noise
 from .calls import Conditioning
 from .ports import Host
+from .references import CrossLayer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,6 +93,14 @@ class LevelsHost(Protocol):
         """Training steps of DDIM in this pass, from the noisiest to the last."""
 
 
+@runtime_checkable
+class LayeredHost(Protocol):
+    """A host that names the cross-attention layers of the network that samples."""
+
+    def cross_layers(self) -> Sequence[CrossLayer]:
+        """In the order in which IP-Adapters number them: on the way down, on the way up, in the middle. Empty where there are none."""
+
+
 class EditingHost(Host, TokenHost, Protocol):
     """The host interface of edits, beyond `Host`; a host without it is refused with a message.
 
@@ -162,6 +171,16 @@ def inverting(host: Host) -> InvertingHost:
     if _missing(host, ("predict", "alphas_cumprod")):
         raise RegionalError(f"This host ({host.name}) cannot invert pictures yet: switch inversion off, or edit a generated picture.")
     return cast(InvertingHost, host)
+
+
+def cross_layers_of(host: Host) -> Sequence[CrossLayer]:
+    """`LayeredHost.cross_layers` of ``host``. Raises `RegionalError` where there are none."""
+    found = host.cross_layers() if isinstance(host, LayeredHost) else ()
+    if not found:
+        raise RegionalError(
+            f"Reference pictures act through cross-attention, which this model on this host ({host.name}) does not have: use SD1.5 or SDXL."
+        )
+    return found
 
 
 def decodes_with_gradient(host: EditingHost) -> bool:

@@ -38,6 +38,7 @@ from .inner.collage import beginning
 from .inner.detail import DetailPass, Patch, detail_pass, patched
 from .inner.earlier import EarlierRun
 from .page_errors import hand_on
+from .references import with_references
 from .templates import refuse_templates
 
 logger = logging.getLogger(__name__)
@@ -123,6 +124,7 @@ class Generation:
         self._host = find_host(p.sd_model, p)
         records = self.recording.begin_batch(self._host, first)
         plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), *records)
+        plan = with_references(plan, self._host)
         plan, self._earlier = with_beginning(plan, self._host, p, first=self._earlier is None)
         self._collage = plan.collage
         self._detail = detail_pass(plan, facts_of(self._host), p, first=self._detail is None)

@@ -10,6 +10,7 @@ from ..collage.pictures import FITS, PictureText
 from ..detail.fields import OwnDetail
 from ..errors import Problem, SettingsError, raise_any, shown
 from ..fields import Choice, Field, Flag, Number, Span, Text, declarations, declared, settle, to_plain
+from ..references.fields import Reference, ReferenceField
 from .shapes import SHAPE_TYPES, Shape
 
 OVERLAPS = ("blend", "over")
@@ -87,6 +88,14 @@ class RegionSettings:
         "Denoising strength",
         "Denoising strength of region (0.5, n:0.5 or none)",
     )
+    reference: Reference | None = declared(
+        ReferenceField(
+            "A picture that acts as a prompt inside the region, by an IP-Adapter: an object with image (data URL), weight (1), "
+            "steps ([0, 1]) and model (null: the first that fits); null for none.",
+            None,
+        ),
+        "Reference picture",
+    )
     enabled: bool = declared(Flag("A region that is off leaves its place to the base.", True), "Enabled")
 
     def __post_init__(self) -> None:
@@ -99,6 +108,10 @@ class RegionSettings:
     def label(self, index: int) -> str:
         """``Region 3 ("red hat")`` for ``index`` 2; the quoted part is the name, else the beginning of the prompt."""
         return region_label(index, self.name or self.prompt)
+
+    def refers(self, progress: float) -> bool:
+        """Whether its reference acts at this share of the steps."""
+        return self.reference is not None and self.reference.acts(progress)
 
     def fields_json(self) -> dict[str, Any]:
         """The fields that differ from their defaults, and the shape, as plain JSON."""

@@ -48,7 +48,7 @@ MAY = {
     "methods": may("request tensors engine methods", TENSORS),
     "sources": may("request tensors engine sources", f"{TENSORS} PIL safetensors transformers"),
     "hosts": may("request tensors engine sources hosts", f"{TENSORS} {HOSTS}"),
-    "webui": may("request tensors engine methods sources hosts webui", f"{TENSORS} PIL {HOSTS}"),  # PIL: what the host inpaints
+    "webui": may("request tensors engine methods sources hosts webui", f"{TENSORS} PIL {HOSTS} dynamicprompts"),  # PIL: for inpainting
     "ui": may("request ui", "gradio"),
     "api": may("request tensors sources api", f"{TENSORS} PIL fastapi starlette pydantic"),
     "standalone": may(

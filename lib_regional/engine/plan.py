@@ -89,18 +89,24 @@ class Plan:
         return self.layout if self.words is None or not self.words.varies(active) else self.words.layout(image)
 
 
-def plan_pass(settings: Settings, prompts: Sequence[str], negatives: Sequence[str], steps: int) -> PassPlan:
-    """Texts of a batch. Raises `SettingsError` where prompts and regions do not pair, or a region asks for what the method cannot do."""
+def plan_pass(settings: Settings, prompts: Sequence[str], negatives: Sequence[str], steps: int, each: Sequence[Settings] = ()) -> PassPlan:
+    """Texts of a batch. Raises `SettingsError` where prompts and regions do not pair, or a region asks for what the method cannot do.
+
+    ``each``: the settings of every picture, where texts differ among them.
+    """
     settings.check_method()
-    return PassPlan(tuple(plan_texts(settings, p, n) for p, n in zip(prompts, negatives, strict=True)), steps)
+    own = each or [settings] * len(prompts)
+    return PassPlan(tuple(plan_texts(one, p, n) for one, p, n in zip(own, prompts, negatives, strict=True)), steps)
 
 
-def plan_hires(settings: Settings, first: PassPlan, prompts: Sequence[str], negatives: Sequence[str], steps: int) -> PassPlan:
+def plan_hires(
+    settings: Settings, first: PassPlan, prompts: Sequence[str], negatives: Sequence[str], steps: int, each: Sequence[Settings] = ()
+) -> PassPlan:
     """Texts of the hires pass. A hires prompt that does not split into the regions replaces the base text only."""
-    texts = []
-    for image, prompt, negative in zip(first.texts, prompts, negatives, strict=True):
+    texts, own = [], each or [settings] * len(prompts)
+    for one, image, prompt, negative in zip(own, first.texts, prompts, negatives, strict=True):
         try:
-            texts.append(plan_texts(settings, prompt, negative))
+            texts.append(plan_texts(one, prompt, negative))
         except SettingsError:
             texts.append(replace(image, base=prompt, negative=negative))
     return PassPlan(tuple(texts), steps)

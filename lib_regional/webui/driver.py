@@ -39,7 +39,7 @@ from .inner.detail import DetailPass, Patch, detail_pass, patched
 from .inner.earlier import EarlierRun
 from .page_errors import hand_on
 from .references import with_references
-from .templates import refuse_templates
+from .templates import drawn_settings
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,17 @@ class Generation:
         self._earlier: EarlierRun | None = None
         self._collage: Collage | None = None
         self._patches: list[list[Patch]] = []
+        self._drawn: tuple[Settings, ...] | None = None
         self._checked = False
+
+    def _each(self, p: Any, first: int, count: int) -> Sequence[Settings]:
+        """The settings of pictures that differ in the texts drawn for them; () where they do not."""
+        if self._drawn is None:
+            self._drawn = drawn_settings(p, self._settings)
+        return self._drawn[first : first + count]
+
+    def _each_of_batch(self, p: Any) -> Sequence[Settings]:
+        return self._each(p, getattr(p, "iteration", 0) * getattr(p, "batch_size", len(p.prompts)), len(p.prompts))
 
     def check(self, p: Any) -> None:
         """Raise for prompts that do not pair with the regions, for every image, before any of them is sampled.
@@ -73,18 +83,18 @@ class Generation:
         Not sooner: other extensions (Dynamic Prompts) write the prompts in the same callback in which this generation begins.
         """
         if not self._checked:
-            refuse_templates(p, self._settings)
-            plan_pass(self._settings, p.all_prompts, p.all_negative_prompts, p.steps)
+            plan_pass(self._settings, p.all_prompts, p.all_negative_prompts, p.steps, self._each(p, 0, len(p.all_prompts)))
             candidates.check(p, self._settings)
             self._checked = True
 
     def scope_batch_tags(self, p: Any) -> None:
         """Before the host parses the prompts: remove the regions' tags from ``p.prompts``, append those of the base and common texts."""
-        self._scoped = [scope_tags(self._settings, prompt) for prompt in p.prompts]
+        each = self._each_of_batch(p) or [self._settings] * len(p.prompts)
+        self._scoped = [scope_tags(settings, prompt) for settings, prompt in zip(each, p.prompts, strict=True)]
         p.prompts = _like(p.prompts, [scoped.prompt for scoped in self._scoped])
         start = getattr(p, "iteration", 0) * len(p.prompts)
         hires = (getattr(p, "all_hr_prompts", None) or [])[start : start + len(p.prompts)] if getattr(p, "enable_hr", False) else []
-        self._scoped_hires = [scope_tags(self._settings, prompt) for prompt in hires]
+        self._scoped_hires = [scope_tags(settings, prompt) for settings, prompt in zip(each, hires, strict=False)]
         self._raw_hires = list(hires)
 
     def _scope_hires_tags(self, p: Any) -> None:
@@ -96,15 +106,15 @@ class Generation:
 
     def begin_batch(self, p: Any) -> None:
         """Plan the batch from its prompts, and leave in ``p`` only the base texts."""
-        first = _with_tags(plan_pass(self._settings, p.prompts, p.negative_prompts, p.steps), self._scoped)
-        hires = None
+        each, hires = self._each_of_batch(p), None
+        first = _with_tags(plan_pass(self._settings, p.prompts, p.negative_prompts, p.steps, each), self._scoped)
         if getattr(p, "enable_hr", False):
             steps = getattr(p, "hr_second_pass_steps", 0) or p.steps
             prompts, negatives = (
                 getattr(p, "hr_prompts", None) or p.prompts,
                 getattr(p, "hr_negative_prompts", None) or p.negative_prompts,
             )
-            hires = _with_tags(plan_hires(self._settings, first, prompts, negatives, steps), self._scoped_hires)
+            hires = _with_tags(plan_hires(self._settings, first, prompts, negatives, steps, each), self._scoped_hires)
             self._scope_hires_tags(p)
             p.hr_prompts = _like(getattr(p, "hr_prompts", None), [t.base for t in hires.texts])
             p.hr_negative_prompts = _like(getattr(p, "hr_negative_prompts", None), [t.negative for t in hires.texts])
@@ -142,7 +152,7 @@ class Generation:
             self._pictures = session.finish(samples)
             if options.chosen(options.INFOTEXT):
                 p.extra_generation_params.update(session.infotext_fields())
-        self.recording.keep(p)
+        self.recording.keep(p, self._each_of_batch(p))
         if self._detail is not None:
             self._patches = self._detail.run(p, samples, self._pictures, tags)
         return samples

@@ -15,7 +15,7 @@ DEFAULTS = {
     "polish": (1200, 4, 4e-4, 0.55),
     "unet": (8000, 32, 1e-3, 0.6),
     "lora": (1400, 16, 1.5e-3, 0.5),
-    "reference": (900, 32, 1e-3, 0.5),
+    "reference": (1000, 64, 2e-3, 0.5),
 }
 """Steps, batch, learning rate and where its decay starts, as a share of the steps."""
 
@@ -119,7 +119,7 @@ STAGES: dict[str, tuple[Callable[[argparse.Namespace], None], str, int]] = {
     "latents": (latents, "encode the training pictures once", 9000),
     "unet": (unet, "train the UNet and the text encoder", 0),
     "lora": (lora, "train a LoRA for the shipped model", 2400),
-    "reference": (reference, "train an image encoder and an IP-Adapter for the shipped model", 2400),
+    "reference": (reference, "train an image encoder and an IP-Adapter for the shipped model", 288),
     "polish": (polish, "train the decoder further with the encoder frozen", 0),
     "export": (export, "write the model's files in original key layout", 0),
     "curves": (curves, "draw the loss logs", 0),

@@ -7,7 +7,6 @@ Errors are raised from ``p.sample``, where the hosts pass them on and where all 
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,7 +19,7 @@ from torch import Tensor
 from ..engine.capabilities import facts_of, pass_begins
 from ..engine.collage import Collage
 from ..engine.hooks import PictureHook
-from ..engine.plan import PassPlan, Picture, Plan, plan_hires, plan_pass
+from ..engine.plan import PassPlan, Plan, plan_hires, plan_pass
 from ..engine.ports import Host
 from ..engine.session import Session
 from ..hosts.registry import find_host
@@ -33,13 +32,15 @@ from ..request.prompt.lora_scope import ScopedTags, scope_tags, with_region_tags
 from ..request.settings import Settings, is_off
 from ..sources.lasting import lasting_mask, lasting_pictures, reductions
 from . import axes, candidates, options, recording
+from .extensions import controlnet_units
+from .extensions.templates import drawn_settings
 from .inner.beginnings import with_beginning
 from .inner.collage import beginning
 from .inner.detail import DetailPass, Patch, detail_pass, patched
 from .inner.earlier import EarlierRun
+from .inner.initial_picture import initial_picture
 from .page_errors import hand_on
 from .references import with_references
-from .templates import drawn_settings
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Generation:
         self._collage: Collage | None = None
         self._patches: list[list[Patch]] = []
         self._drawn: tuple[Settings, ...] | None = None
-        self._checked = False
+        self._checked = self._masked = False
 
     def _each(self, p: Any, first: int, count: int) -> Sequence[Settings]:
         """The settings of pictures that differ in the texts drawn for them; () where they do not."""
@@ -85,6 +86,7 @@ class Generation:
         if not self._checked:
             plan_pass(self._settings, p.all_prompts, p.all_negative_prompts, p.steps, self._each(p, 0, len(p.all_prompts)))
             candidates.check(p, self._settings)
+            controlnet_units.check_units(p, self._settings)
             self._checked = True
 
     def scope_batch_tags(self, p: Any) -> None:
@@ -106,6 +108,9 @@ class Generation:
 
     def begin_batch(self, p: Any) -> None:
         """Plan the batch from its prompts, and leave in ``p`` only the base texts."""
+        if not self._masked:
+            controlnet_units.mask_prepared(p, self._settings)
+            self._masked = True
         each, hires = self._each_of_batch(p), None
         first = _with_tags(plan_pass(self._settings, p.prompts, p.negative_prompts, p.steps, each), self._scoped)
         if getattr(p, "enable_hr", False):
@@ -133,7 +138,7 @@ class Generation:
         self._batch = None
         self._host = find_host(p.sd_model, p)
         records = self.recording.begin_batch(self._host, first)
-        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), *records)
+        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, initial_picture(p), *records)
         plan = with_references(plan, self._host)
         plan, self._earlier = with_beginning(plan, self._host, p, first=self._earlier is None)
         self._collage = plan.collage
@@ -175,24 +180,6 @@ def _with_tags(part: PassPlan, scoped: Sequence[ScopedTags]) -> PassPlan:
     if len(scoped) != len(part.texts):
         return part
     return replace(part, texts=tuple(with_region_tags(texts, one.tags) for texts, one in zip(part.texts, scoped, strict=True)))
-
-
-def _picture(p: Any) -> Picture | None:
-    """The initial picture of an img2img generation; None for txt2img."""
-    latent, pictures = getattr(p, "init_latent", None), getattr(p, "init_images", None)
-    if latent is None or not pictures:
-        return None
-    return Picture(latent, tuple(getattr(pictures[0], "size", (p.width, p.height))), _name_of(pictures))
-
-
-def _name_of(pictures: Sequence[Any]) -> str:
-    """A hash of the pictures' pixels; "" where one of them is no picture of Pillow's."""
-    if not all(hasattr(picture, "tobytes") for picture in pictures):
-        return ""
-    digest = hashlib.sha256()
-    for picture in pictures:
-        digest.update(picture.convert("RGB").tobytes())
-    return digest.hexdigest()
 
 
 def _like(before: Sequence[str] | None, texts: list[str]) -> list[str]:

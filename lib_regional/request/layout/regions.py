@@ -96,6 +96,16 @@ class RegionSettings:
         ),
         "Reference picture",
     )
+    controlnet: int | None = declared(
+        Number(
+            "Number of the ControlNet unit, from 0, that acts inside this region alone, with its own weight and steps; null for none.",
+            None,
+            high=99,
+            whole=True,
+            optional=True,
+        ),
+        "ControlNet unit",
+    )
     enabled: bool = declared(Flag("A region that is off leaves its place to the base.", True), "Enabled")
 
     def __post_init__(self) -> None:

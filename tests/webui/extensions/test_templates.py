@@ -13,8 +13,8 @@ from lib_regional.request.errors import SettingsError
 from lib_regional.request.infotext import KEY, from_infotext
 from lib_regional.request.settings import Settings
 from lib_regional.webui import options
+from lib_regional.webui.extensions.templates import drawn_settings
 from lib_regional.webui.recording import Recording
-from lib_regional.webui.templates import drawn_settings
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..request.errors import Problem, raise_any, shown
-from ..request.settings import Settings
+from ...request.errors import Problem, raise_any, shown
+from ...request.settings import Settings
 
 TITLE = "Dynamic Prompts"
 _MARKS = {"variant_start": "{", "variant_end": "}", "wildcard_wrap": "__"}

@@ -6,7 +6,7 @@
     python run.py test [--fast] [pytest arguments]
     python run.py test --matrix [a1111] [forge]
     python run.py fuzz [--cases N] [--seed S] [--state FILE]
-    python run.py soak [--generations N] [--seed S] [--state FILE]
+    python run.py soak [--generations N] [--seed S] [--state FILE] [--webui-url URL [--pid N]]
 
 The first start makes a virtual environment in ``.venv`` beside this file and lets pip install the pinned packages of
 ``requirements/`` into it; later starts find it complete and take seconds. Then a module runs with them:

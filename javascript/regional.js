@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 90a78ed4d2d497e400419e496da597861a5d35f9e5e91d74d78958baa6efc700
-// script ff4cdfd6f18d30dee6f1303038fc0d56cd508a966db5f8b4dd44ea7520165a1e
+// sources ba0ac6d0f2923d6d694febef6e5c38787d1964bf7326516d4c89e4aaeb692256
+// script f3f7dc3ba82c03b3bffded6cbac9ee14a81c376f33216da0b1c2df06ec04a6ac
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -205,12 +205,14 @@
   var lastId = 0;
   function makeRegion(fields) {
     const words = typeof fields?.words === "string" ? { words: { text: fields.words } } : {};
+    const pictured = fields?.reference?.image ? { reference: makeReference(fields.reference) } : {};
     const { _number, ...given } = copy(fields || {});
     return (
       /** @type {Region} */
-      { ...copy(REGION_DEFAULTS), ...given, ...words, _id: ++lastId }
+      { ...copy(REGION_DEFAULTS), ...given, ...words, ...pictured, _id: ++lastId }
     );
   }
+  var makeReference = (fields) => ({ weight: 1, steps: [0, 1], ...copy(fields) });
   function learn(schema) {
     Object.entries(regionSchema(schema)).forEach(([name, kind]) => {
       if ("default" in kind && !SHAPE_KINDS.includes(name)) {
@@ -1883,21 +1885,21 @@ ${t("The layout here stays as it was.")}`, true);
 
   // javascript/src/widgets/picture_field.js
   var ACCEPTED = "image/png,image/jpeg,image/webp,image/bmp,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.tif,.tiff";
-  function pictureField(panel, path, label, title) {
+  function pictureField(panel, path, label, title, write = (picture) => setValue(panel, asPath(path)(), picture)) {
     const at = asPath(path);
     const fault = el("span", { class: "rg-hint", role: "alert" });
     const take = async (file) => {
       try {
-        setValue(panel, at(), await readFile(file));
+        write(await readFile(file));
         fault.textContent = "";
       } catch (error) {
         fault.textContent = error.message;
       }
     };
     const input = button("Choose\u2026", () => chooseFile(ACCEPTED, take), { title, "data-field": at(), "data-action": "picture-choose" });
-    const remove = button("Remove", () => setValue(panel, at(), null), { "data-action": "picture-remove", hidden: true });
+    const remove = button("Remove", () => write(null), { "data-action": "picture-remove", hidden: true });
     const frame = el("span", {});
-    const row = el("div", { class: "rg-row" }, input, remove, frame, fault);
+    const row = el("div", { class: "rg-row", ...droppable(take) }, input, remove, frame, fault);
     let shown2 = null;
     const update2 = (state) => {
       input.dataset.field = at();
@@ -1913,6 +1915,56 @@ ${t("The layout here stays as it was.")}`, true);
     const name = el("span", { class: "rg-label", localized: label });
     return { node: el("div", { class: "rg-field rg-wide" }, name, row), input, update: update2 };
   }
+  function droppable(take) {
+    const hasFile = (event) => Boolean(event.dataTransfer?.types.includes("Files"));
+    return {
+      ondragover: (event) => hasFile(event) && event.preventDefault(),
+      ondrop: (event) => {
+        const file = event.dataTransfer?.files[0];
+        if (!file) return;
+        event.preventDefault();
+        event.stopPropagation();
+        take(file);
+      }
+    };
+  }
+
+  // javascript/src/widgets/reference_field.js
+  var ENDS = ["From step", "To step"];
+  function referenceField(panel, path, label, schema, make) {
+    const at = asPath(path);
+    const { image, ...parts } = schema.properties || {};
+    const write = (text) => panel.edit((state) => setField(state, at(), text === null ? null : makeReference({ ...getField(state, at()), image: text })));
+    const picture = pictureField(panel, () => `${at()}.image`, label, `${schema.description} ${image?.description || ""}`, write);
+    const fields = Object.entries(parts).flatMap(([name, part]) => {
+      const of = () => `${at()}.${name}`;
+      return part.type === "array" ? spanFields(panel, of, part) : make(panel, of, name, part) || [];
+    });
+    const inputs = el(
+      "div",
+      { class: "rg-numbers rg-values", hidden: true },
+      fields.map((field) => field.node)
+    );
+    const node = el("div", { class: "rg-wide" }, picture.node, inputs);
+    const update2 = (state) => {
+      picture.update(state);
+      inputs.hidden = !getField(state, at());
+      if (!inputs.hidden) fields.forEach((field) => field.update(state));
+    };
+    return { node, input: picture.input, update: update2 };
+  }
+  function spanFields(panel, at, schema) {
+    return ENDS.map(
+      (words, side) => numberField(panel, () => `${at()}[${side}]`, words, {
+        min: 0,
+        max: 1,
+        step: 0.05,
+        fallback: side,
+        whenEmpty: side,
+        title: `${labelOf("steps")}: ${schema.description}`
+      })
+    );
+  }
 
   // javascript/src/widgets/schema_fields.js
   var STEPS = { weight: 0.1, feather: 0.01, base_share: 0.05, cfg_scale: 0.5 };
@@ -1927,6 +1979,7 @@ ${t("The layout here stays as it was.")}`, true);
     }
     if (schema.pattern?.startsWith("^#")) return colourField(panel, path, label, title);
     if (schema.pattern?.startsWith("^data:image")) return pictureField(panel, path, label, title);
+    if (types.includes("object") && schema.properties?.image) return referenceField(panel, path, label, schema, schemaField);
     if (types.includes("boolean") && types.includes("null")) return ownField(panel, path, label, schema, schemaField);
     if (types.includes("boolean")) return withDefault(checkField(panel, path, label, { title }), schema.default);
     if (types.includes("number") || types.includes("integer")) return numberField(panel, path, label, numberOptions(name, schema, types));

@@ -16,6 +16,7 @@ from lib_regional.request.presets import PresetStore
 from lib_regional.sources.models.loading import PictureModels
 from lib_regional.ui import panel
 from lib_regional.webui import axes, candidates, driver, options
+from lib_regional.webui.extensions import controlnet_units
 from lib_regional.webui.network_names import lora_names
 from lib_regional.webui.token_counts import count_tokens
 
@@ -44,6 +45,7 @@ class Script(scripts.Script):
     def before_process(self, p: Any, state: Any = None, *_: Any) -> None:
         """Once per generation, before its prompts and seeds are drawn up."""
         candidates.multiply(p, state)
+        controlnet_units.mask_arguments(p, state)
 
     def process(self, p: Any, state: Any = None, *_: Any) -> None:
         """Once per generation, before anything is sampled."""

@@ -46,9 +46,9 @@ MAY = {
     "tensors": may("request tensors", f"{TENSORS} PIL"),  # PIL opens the masks that layouts carry as PNG
     "engine": may("request tensors engine", "torch"),
     "methods": may("request tensors engine methods", TENSORS),
-    "sources": may("request tensors engine sources", f"{TENSORS} PIL transformers"),
+    "sources": may("request tensors engine sources", f"{TENSORS} PIL safetensors transformers"),
     "hosts": may("request tensors engine sources hosts", f"{TENSORS} {HOSTS}"),
-    "webui": may("request tensors engine methods sources hosts webui", f"{TENSORS} PIL {HOSTS}"),  # PIL: what the host inpaints
+    "webui": may("request tensors engine methods sources hosts webui", f"{TENSORS} PIL {HOSTS} dynamicprompts"),  # PIL: for inpainting
     "ui": may("request ui", "gradio"),
     "api": may("request tensors sources api", f"{TENSORS} PIL fastapi starlette pydantic"),
     "standalone": may(

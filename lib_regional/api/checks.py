@@ -63,7 +63,8 @@ def find_warnings(settings: Settings, texts: ImageTexts, prompt: str, size: tupl
     for index, region in enumerate(layout.regions):
         if region.enabled:
             yield from (f"{region.label(index)} {text}" for text in _region_warnings(region, index, texts, layout, maps, size))
-    yield from (f"{region.label(at)} {note}" for at, (region, note) in enumerate(zip(settings.regions, picture_notes(settings))) if note)
+    notes = enumerate(zip(settings.regions, picture_notes(settings), strict=True))
+    yield from (f"{region.label(at)} {note}" for at, (region, found) in notes for note in found)
 
 
 def _text_warnings(settings: Settings, texts: ImageTexts, prompt: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from ..request.layout.windows import Grid, Tile
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..request.prompt.lora_tags import LoraTag
     from ..tensors.lora.deltas import LayerDelta, LayerKind
 
 Role = Literal["cond", "uncond"]
@@ -79,7 +80,9 @@ class AttentionCall:
     """One attention layer at work, before any projection.
 
     ``x`` (B, L, C) hidden states with L = h·w of ``grid``, ``context`` (B, T, D). The projections are the host's own modules,
-    called as modules, so that hooks of other extensions on them keep acting; ``out`` includes the output projection.
+    called as modules, so that hooks of other extensions on them keep acting; ``out`` includes the output projection. ``norm_k``
+    acts on what ``to_k`` gives (`keys`). ``embed``: what ``context`` has been through in the network, and other contexts have to before
+    ``to_k`` and ``to_v``; None for nothing. ``names`` of the modules in ``to_k`` and ``to_v`` within the layer.
     ``token_attributes`` (B', L', n) are given where the host merged or tiled the tokens; x is (B', L', C) then: see `Hooks`.
     """
 
@@ -95,6 +98,42 @@ class AttentionCall:
     to_v: Callable[[Tensor], Tensor]
     out: Callable[[Tensor], Tensor]
     token_attributes: Tensor | None = None
+    embed: Callable[[Tensor], Tensor] | None = None
+    norm_k: Callable[[Tensor], Tensor] | None = None
+    names: tuple[str, str] = ("to_k", "to_v")
+
+    def keys(self, context: Tensor) -> Tensor:
+        """Keys (B, T, C) of a context (B, T, D)."""
+        made = self.to_k(context)
+        return made if self.norm_k is None else self.norm_k(made)
+
+
+TokenPart = Literal["text", "picture", "behind"]
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """Where the tokens (B, L) of a layer are in a network with joint attention, one of ``parts`` after the other.
+
+    ``texts``: of every row the length of each text, and the LoRAs that act on it; shorter rows are padded. The picture's tokens are
+    those of ``grid``; ``behind`` them are as many of other pictures or padding. Calls with the same texts share one object.
+    """
+
+    parts: tuple[TokenPart, ...]
+    grid: Grid
+    texts: Sequence[Sequence[tuple[int, Sequence[LoraTag]]]]
+    behind: int = 0
+
+    @property
+    def lengths(self) -> dict[TokenPart, int]:
+        """Tokens of each part."""
+        text = max(sum(length for length, _ in row) for row in self.texts)
+        every: dict[TokenPart, int] = {"text": text, "picture": self.grid[0] * self.grid[1], "behind": self.behind}
+        return {part: every[part] for part in self.parts}
+
+
+Place = Grid | Tokens | None
+"""Of a layer's tokens: on a grid, in a sequence with texts; None for a layer without."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +142,7 @@ class LayerCall:
 
     Token layers have x (B, L, C) with L = h·w of ``grid``; spatial ones (B, C, h, w); layers without a spatial axis (time embedding)
     have ``grid`` None. A layer that reads the context (``attn2.to_k``, ``attn2.to_v``) has x (B, T, D) and ``grid`` None too.
-    ``token_attributes`` as in `AttentionCall`.
+    ``token_attributes`` as in `AttentionCall`. ``tokens`` in place of a grid where texts and picture share a sequence.
     """
 
     name: str
@@ -112,6 +151,12 @@ class LayerCall:
     x: Tensor
     y: Tensor
     token_attributes: Tensor | None = None
+    tokens: Tokens | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where the layer's tokens are."""
+        return self.grid if self.tokens is None else self.tokens
 
 
 @dataclass(frozen=True)
@@ -233,7 +278,9 @@ def through_denoised(
 
 @dataclass(frozen=True)
 class TextShare:
-    """One text of a row in joint attention: ``context`` (T, D), None for the row's own, and its weight map, (h, w) in [0, 1]."""
+    """One text of a row in joint attention: ``context`` (T, D), None for the row's own, its weight map, (h, w) in [0, 1], and the LoRAs
+    that act on it."""
 
     context: Tensor | None
     weights: Tensor
+    loras: Sequence[LoraTag] = ()

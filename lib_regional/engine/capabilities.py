@@ -10,6 +10,7 @@ from ..request.errors import RegionalError
 from ..tensors.latents.noise import Prediction, seeded_noise
 from .calls import Conditioning
 from .ports import Host
+from .references import CrossLayer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +26,8 @@ Noise = Callable[[Sequence[int], int], "Tensor"]
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Facts of a model: side in cells of the latents it was trained on, its parametrisation, whether it has cross-attention.
+    """Facts of a model: side in cells of the latents it was trained on, its parametrisation, whether it has cross-attention, and whether
+    its self-attention can be hooked.
 
     Without ``cross_attention`` text and image tokens share one attention (Flux). ``flow`` is the velocity of a straight path (Flux), whose
     sigma is the share of noise: ``x = (1 − sigma) · clean + sigma · noise``.
@@ -34,6 +36,7 @@ class ModelFacts:
     trained: int = 64
     prediction: Prediction = "epsilon"
     cross_attention: bool = True
+    self_attention: bool = True
 
 
 # ---------------------------------------------------------------- the powers
@@ -88,6 +91,14 @@ class LevelsHost(Protocol):
 
     def levels(self) -> Sequence[int]:
         """Training steps of DDIM in this pass, from the noisiest to the last."""
+
+
+@runtime_checkable
+class LayeredHost(Protocol):
+    """A host that names the cross-attention layers of the network that samples."""
+
+    def cross_layers(self) -> Sequence[CrossLayer]:
+        """In the order in which IP-Adapters number them: on the way down, on the way up, in the middle. Empty where there are none."""
 
 
 class EditingHost(Host, TokenHost, Protocol):
@@ -160,6 +171,16 @@ def inverting(host: Host) -> InvertingHost:
     if _missing(host, ("predict", "alphas_cumprod")):
         raise RegionalError(f"This host ({host.name}) cannot invert pictures yet: switch inversion off, or edit a generated picture.")
     return cast(InvertingHost, host)
+
+
+def cross_layers_of(host: Host) -> Sequence[CrossLayer]:
+    """`LayeredHost.cross_layers` of ``host``. Raises `RegionalError` where there are none."""
+    found = host.cross_layers() if isinstance(host, LayeredHost) else ()
+    if not found:
+        raise RegionalError(
+            f"Reference pictures act through cross-attention, which this model on this host ({host.name}) does not have: use SD1.5 or SDXL."
+        )
+    return found
 
 
 def decodes_with_gradient(host: EditingHost) -> bool:

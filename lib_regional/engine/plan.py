@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
@@ -18,6 +18,7 @@ from .collage import Collage
 from .records.attention_record import AttentionRecord
 from .records.score_record import ScoreRecord
 from .records.word_record import WordRecord
+from .references import ImagePrompt
 from .trajectory import Trajectory
 
 
@@ -47,6 +48,7 @@ class Plan:
 
     ``record`` collects the attention maps of the regions' words, ``scores`` what the regions are scored by, ``words`` finds the masks of
     words; None where they are not wanted. ``earlier`` is what repainting keeps, ``collage`` what collage refine begins with.
+    ``references`` are the pictures that act as prompts in regions, by region.
     """
 
     settings: Settings
@@ -61,6 +63,7 @@ class Plan:
     words: WordRecord | None = field(default=None, compare=False)
     earlier: Trajectory | None = field(default=None, compare=False)
     collage: Collage | None = field(default=None, compare=False)
+    references: Mapping[int, ImagePrompt] = field(default_factory=dict, compare=False)
 
     def pass_of(self, step: StepInfo) -> PassPlan:
         """The pass that ``step`` belongs to."""
@@ -75,23 +78,35 @@ class Plan:
         acting = (i for i, r in enumerate(self.layout.regions) if r.enabled and r.steps[0] <= step.progress < r.steps[1])
         return tuple(i for i in acting if not (probing and isinstance(self.layout.regions[i].shape, Words)))
 
+    def referenced(self, step: StepInfo) -> tuple[int, ...]:
+        """Positions of the regions whose reference acts at ``step``: those of `active`, inside the reference's own steps."""
+        if not self.references:
+            return ()
+        return tuple(at for at in self.active(step) if at in self.references and self.layout.regions[at].refers(step.progress))
+
     def layout_of(self, image: int, active: Sequence[int]) -> Layout:
         """The layout of an image of the batch, with the masks of the ``active`` regions' words where these were found."""
         return self.layout if self.words is None or not self.words.varies(active) else self.words.layout(image)
 
 
-def plan_pass(settings: Settings, prompts: Sequence[str], negatives: Sequence[str], steps: int) -> PassPlan:
-    """Texts of a batch. Raises `SettingsError` where prompts and regions do not pair, or a region asks for what the method cannot do."""
+def plan_pass(settings: Settings, prompts: Sequence[str], negatives: Sequence[str], steps: int, each: Sequence[Settings] = ()) -> PassPlan:
+    """Texts of a batch. Raises `SettingsError` where prompts and regions do not pair, or a region asks for what the method cannot do.
+
+    ``each``: the settings of every picture, where texts differ among them.
+    """
     settings.check_method()
-    return PassPlan(tuple(plan_texts(settings, p, n) for p, n in zip(prompts, negatives, strict=True)), steps)
+    own = each or [settings] * len(prompts)
+    return PassPlan(tuple(plan_texts(one, p, n) for one, p, n in zip(own, prompts, negatives, strict=True)), steps)
 
 
-def plan_hires(settings: Settings, first: PassPlan, prompts: Sequence[str], negatives: Sequence[str], steps: int) -> PassPlan:
+def plan_hires(
+    settings: Settings, first: PassPlan, prompts: Sequence[str], negatives: Sequence[str], steps: int, each: Sequence[Settings] = ()
+) -> PassPlan:
     """Texts of the hires pass. A hires prompt that does not split into the regions replaces the base text only."""
-    texts = []
-    for image, prompt, negative in zip(first.texts, prompts, negatives, strict=True):
+    texts, own = [], each or [settings] * len(prompts)
+    for one, image, prompt, negative in zip(own, first.texts, prompts, negatives, strict=True):
         try:
-            texts.append(plan_texts(settings, prompt, negative))
+            texts.append(plan_texts(one, prompt, negative))
         except SettingsError:
             texts.append(replace(image, base=prompt, negative=negative))
     return PassPlan(tuple(texts), steps)

@@ -11,6 +11,7 @@ from ..engine.plan import Plan
 from ..engine.ports import Host
 from ..engine.session import Session
 from ..request.methods.specs import METHODS
+from .references.acting import with_references
 from .word_search import searching
 
 Prepare = Callable[[Plan, Host], Hooks]
@@ -27,7 +28,8 @@ def preparation(method: str) -> Prepare:
 def prepare(plan: Plan, host: Host) -> Hooks:
     """Encode the texts, load the LoRAs and build the hooks of the plan's method. Raises `RegionalError` for what the host cannot serve."""
     method = plan.settings.method
-    return replace(searching(plan, preparation(method)(plan, host)), method=method)
+    hooks = with_references(plan, host, preparation(method)(plan, host))
+    return replace(searching(plan, hooks), method=method)
 
 
 def open_session(host: Host, plan: Plan) -> Session:

@@ -5,6 +5,7 @@ Design, section 1. The row's own context (the host's main prompt) is the base; r
 
 from __future__ import annotations
 
+from ..engine.capabilities import facts_of
 from ..engine.hooks import Hooks
 from ..engine.plan import Plan
 from ..engine.ports import Host
@@ -23,7 +24,7 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
     """Hooks for one generation, for models with cross-attention and for those where text and picture share one (`tensors.attention.joint`).
 
     ``options.attention_couple.cache`` (default true) keeps keys and values over the steps; ``separate``, ``separate_until`` and
-    ``border`` keep regions with different LoRAs apart (`methods.common.isolation`).
+    ``border`` keep regions with different LoRAs apart (`methods.common.isolation`), on models whose self-attention can be hooked.
     """
     prepared = Prepared(plan, host)
     return prepared.renewed_by(couple_hooks(plan, prepared))
@@ -35,7 +36,7 @@ def couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
     cache = KeyValueCache() if option("cache") else KeyValueCache(limit=0)
     networks, pyramid = prepared.networks, Pyramid(plan.layout, plan.words)
     shares = (float(option(name)) for name in ("separate_until", "border"))
-    apart = Separation(plan, pyramid, str(option("separate")), *shares)
+    apart = Separation(plan, pyramid, str(option("separate")) if facts_of(prepared.host).self_attention else "nothing", *shares)
     placement = ByPlace(plan, pyramid)
     strengths = strength_attributes(placement)
     couple, whole = Couple(plan, prepared, pyramid, cache), WholeTexts(plan, prepared, pyramid)

@@ -6,7 +6,7 @@ model; what depends on the layer's grid as well is made at the first layer that 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -52,6 +52,8 @@ class _Buckets:
     own: Tensor
 
 
+Embed = Callable[[Tensor], Tensor] | None
+"""See `AttentionCall.embed`."""
 _Arranged = Stacked | Combined | _Buckets
 
 
@@ -213,35 +215,42 @@ class Couple:
         the groups' has."""
         own = call.context
         if not groups:
-            return (split_heads(call.to_k(own), call.heads), split_heads(call.to_v(own), call.heads)), []
-        x = self._beside(call.model, tuple(key for keys in groups for key in keys), own)
+            return (split_heads(call.keys(own), call.heads), split_heads(call.to_v(own), call.heads)), []
+        x = self._beside(call.model, tuple(key for keys in groups for key in keys), own, call.embed)
         sizes = [own.shape[0] * own.shape[1], *(sum(len(self._contexts.tensor(key)) for key in keys) for keys in groups)]
         k, v = (project(x).split(sizes, 1) for project in (call.to_k, call.to_v))
         blocks = [self._block(call, keys, *at) for keys, *at in zip(groups, x.split(sizes, 1)[1:], k[1:], v[1:], strict=True)]
         shape = (*own.shape[:2], -1)
-        return (split_heads(k[0].view(shape), call.heads), split_heads(v[0].view(shape), call.heads)), blocks
+        return (split_heads(_normed(call, k[0].view(shape)), call.heads), split_heads(v[0].view(shape), call.heads)), blocks
 
     def _block(self, call: AttentionCall, keys: tuple[ContextKey, ...], x: Tensor, k: Tensor, v: Tensor) -> Block:
         """K and V of contexts of one length in a block, from the layer's ``k`` and ``v`` (1, Σ T, C) of them, x (1, Σ T, D)."""
         networks, site, heads = self._prepared.networks, call.site.name, call.heads
         loras, shape = [self._contexts.loras(key) for key in keys], (len(keys), x.shape[1] // len(keys), -1)
-        names = ((f"{site}.to_k", k), (f"{site}.to_v", v))
-        return Block(*(split_heads(networks.on_contexts(name, loras, x.view(shape), y.view(shape)), heads) for name, y in names))
+        k, v = (
+            networks.on_contexts(f"{site}.{name}", loras, x.view(shape), y.view(shape)) for name, y in zip(call.names, (k, v), strict=True)
+        )
+        return Block(split_heads(_normed(call, k), heads), split_heads(v, heads))
 
-    def _beside(self, model: ModelCall, keys: tuple[ContextKey, ...], own: Tensor) -> Tensor:
+    def _beside(self, model: ModelCall, keys: tuple[ContextKey, ...], own: Tensor, embed: Embed) -> Tensor:
         """The rows' ``own`` contexts (B, T, D), then others, one after the other (1, B · T + Σ T, D); kept for the model call's layers."""
         known = self._with_own
         if known is None or known[0] is not model or known[1] is not own or known[2] != keys:
-            made = torch.cat([own.flatten(0, 1)[None], self._joined(keys, own)], 1)
+            made = torch.cat([own.flatten(0, 1)[None], self._joined(keys, own, embed)], 1)
             known = self._with_own = (model, own, keys, made)
         return known[3]
 
-    def _joined(self, keys: tuple[ContextKey, ...], like: Tensor) -> Tensor:
-        """Contexts one after the other (1, Σ T, D) on the device of ``like``, brought there once."""
+    def _joined(self, keys: tuple[ContextKey, ...], like: Tensor, embed: Embed) -> Tensor:
+        """Contexts one after the other (1, Σ T, D) on the device of ``like``, brought there and embedded once."""
         place = (keys, like.device, like.dtype)
         if place not in self._together:
-            self._together[place] = torch.cat([self._contexts.tensor(key).to(like.device, like.dtype) for key in keys])[None]
+            made = torch.cat([self._contexts.tensor(key).to(like.device, like.dtype) for key in keys])[None]
+            self._together[place] = made if embed is None else embed(made)
         return self._together[place]
+
+
+def _normed(call: AttentionCall, k: Tensor) -> Tensor:
+    return k if call.norm_k is None else call.norm_k(k)
 
 
 def _contributions(stage: _Stage, layer: _Layer, pairs: Sequence[KeysValues]) -> Iterator[Contribution]:

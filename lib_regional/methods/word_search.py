@@ -34,7 +34,7 @@ def _looking(record: WordRecord, inner: AttentionHook | None) -> AttentionHook:
 def _search(record: WordRecord, call: AttentionCall) -> None:
     rows = list(_base_rows(call))
     if rows:
-        q, k = call.to_q(call.x[rows]), call.to_k(call.context[rows])
+        q, k = call.to_q(call.x[rows]), call.keys(call.context[rows])
         for number, at in enumerate(rows):
             record.add(call, at, q[number], k[number])
 

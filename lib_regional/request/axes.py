@@ -59,6 +59,16 @@ def _of_regions(name: str) -> Write:
     return write
 
 
+def _reference_weight(settings: Json, text: str) -> None:
+    """Weighs the references of the regions that have one."""
+    regions, value = _regions(settings, text)
+    having = [region for region in regions if isinstance(region.get("reference"), Mapping)]
+    if not having:
+        raise settings_error("reference", text, "the weight of a region that has a reference picture")
+    for region in having:
+        region["reference"] = {**region["reference"], "weight": _number("reference", value)}
+
+
 def _of_options(method: str, name: str) -> Write:
     """Writes one option of a method or a pass."""
     kind = OPTIONS[method][name]
@@ -137,6 +147,7 @@ AXES: Mapping[str, Axis] = {
     "layout": Axis('Layout ("1,1;2,1")', _layout),
     "overlap": Axis("Overlap", _overlap, OVERLAPS),
     **_region_axes(),
+    "reference": Axis("Weight of region's reference picture (n:0.5)", _reference_weight),
     **_option_axes(),
 }
 """Axes by key. A value that names no region is for all of them."""

@@ -47,7 +47,8 @@ def estimate(settings: Settings, size: tuple[int, int], texts: ImageTexts | None
     canvas = (max(1, size[1] // 8), max(1, size[0] // 8))
     spec = METHODS[settings.method]
     own = (float(settings.option(name)) for name in spec.edges)
-    edges = sorted({0.0, 1.0, *(edge for region in layout.regions for edge in region.steps), *own, probe_of(layout.regions)})
+    ranges = [region.steps for region in layout.regions] + [r.reference.steps for r in layout.regions if r.reference is not None]
+    edges = sorted({0.0, 1.0, *(edge for span in ranges for edge in span), *own, probe_of(layout.regions)})
     scenes = ((after - before, _scene(settings, layout.regions, canvas, texts, trained, before)) for before, after in pairwise(edges))
     work = sum(share * spec.work(scene) for share, scene in scenes) + _detail_work(settings, layout.regions, size, trained)
     return Cost(work / plain_work(canvas))
@@ -69,11 +70,11 @@ def _detail_work(settings: Settings, regions: tuple[Region, ...], size: tuple[in
 
 
 def _scene(settings: Settings, regions: tuple[Region, ...], canvas: Grid, texts: ImageTexts | None, trained: int, progress: float) -> Scene:
-    """The step at ``progress``: regions inside their step range that have a text, a negative or a CFG scale."""
+    """The step at ``progress``: regions inside their step range that have a text, a negative, a CFG scale or a reference that acts."""
     probing = progress < probe_of(regions)
     acting = ((at, region) for at, region in enumerate(regions) if region.enabled and region.steps[0] <= progress < region.steps[1])
     now = [(at, region) for at, region in acting if not (probing and isinstance(region.shape, Words))]
-    active = tuple((at, region) for at, region in now if _has_text(at, region, texts))
+    active = tuple((at, region) for at, region in now if _has_text(at, region, texts) or region.refers(progress))
     given = settings.option("source") if METHODS[settings.method].edits else None
     source = None if given is None else read_source(settings, given, settings.method)
     return Scene(settings, canvas, texts, trained, progress, active, base_cover(settings, active), source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -181,6 +181,28 @@ def declaration_table(owner: type) -> dict[str, Declaration]:
 def declarations(owner: type) -> dict[str, Field]:
     """Name -> kind of the `declared` fields of a dataclass, in order."""
     return {name: row.kind for name, row in declaration_table(owner).items()}
+
+
+class Given(Mapping[str, Any]):
+    """An immutable mapping that can be hashed."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._values)
 
 
 def is_unicode(text: str) -> bool:

@@ -29,17 +29,31 @@ def to_infotext(
     """``{"Regional": compact JSON}``, or ``{}`` where the settings are off. Quoting is the host's work.
 
     ``reduce_mask`` makes of every mask text, also of those in an edit's source, the one that is written; ``reduce_pictures`` of the
-    regions' pictures those that are.
+    regions' pictures and of their references' those that are. A reference whose picture is not written is not written either.
     """
     if not settings.enabled:
         return {}
-    if reduce_pictures is not None and any(region.picture for region in settings.regions):
-        kept = reduce_pictures([region.picture for region in settings.regions])
-        settings = replace(
-            settings, regions=tuple(replace(region, picture=text) for region, text in zip(settings.regions, kept, strict=True))
-        )
+    if reduce_pictures is not None and any(region.picture or region.reference for region in settings.regions):
+        settings = _with_pictures(settings, reduce_pictures)
     lasting = replace(settings, attention_maps="", options=_of_one_picture(settings.options)).to_json()
     return {KEY: json.dumps(_with_masks(lasting, reduce_mask) if reduce_mask else lasting, ensure_ascii=False, separators=(",", ":"))}
+
+
+def picture_texts(settings: Settings) -> list[str | None]:
+    """The pictures of all regions, then those of all references; None where there is none."""
+    regions = settings.regions
+    return [*(region.picture for region in regions), *(region.reference.image if region.reference else None for region in regions)]
+
+
+def _with_pictures(settings: Settings, reduce_pictures: ReducePictures) -> Settings:
+    """``settings`` with the pictures that are written."""
+    kept = reduce_pictures(picture_texts(settings))
+    count = len(settings.regions)
+    regions = []
+    for region, picture, image in zip(settings.regions, kept[:count], kept[count:], strict=True):
+        reference = region.reference.with_image(image) if region.reference and image else None
+        regions.append(replace(region, picture=picture, reference=reference))
+    return replace(settings, regions=tuple(regions))
 
 
 def _of_one_picture(options: Mapping[str, Mapping[str, object]]) -> dict[str, Mapping[str, object]]:

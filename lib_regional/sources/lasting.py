@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, features
 
 from ..request.errors import RegionalError
+from ..request.infotext import picture_texts
 from ..request.layout.combined import leaves
 from ..request.layout.mask_codecs import PNG_PREFIX, check_mask
 from ..request.layout.shapes import MaskImage
@@ -87,28 +88,32 @@ def _smaller(text: str, room: int) -> str | None:
     return None
 
 
-def picture_notes(settings: Settings) -> list[str]:
-    """For each region "" or the note on its reduced or lost picture, to follow the region's name."""
-    texts = [region.picture for region in settings.regions]
-    return [_picture_note(text, kept) if text and kept != text else "" for text, kept in zip(texts, lasting_pictures(texts), strict=True)]
+def picture_notes(settings: Settings) -> list[list[str]]:
+    """For each region the notes on its reduced or lost pictures, to follow the region's name."""
+    texts, count = picture_texts(settings), len(settings.regions)
+    notes: list[list[str]] = [[] for _ in settings.regions]
+    for at, (text, kept) in enumerate(zip(texts, lasting_pictures(texts), strict=True)):
+        note = _picture_note("picture" if at < count else "reference picture", text, kept) if text and kept != text else ""
+        notes[at % count] += [note] if note else []
+    return notes
 
 
-def _picture_note(text: str, kept: str | None) -> str:
+def _picture_note(what: str, text: str, kept: str | None) -> str:
     try:
         size = open_drawn(text).size
     except RegionalError:
         return ""
     if kept is None:
-        return "has a picture of {} × {} pixels, for which the picture's parameters have no room: they leave it out.".format(*size)
+        return "has a {} of {} × {} pixels, for which the picture's parameters have no room: they leave it out.".format(what, *size)
     small = open_drawn(kept)
     losses = ", with the small losses of WebP" if kept.startswith("data:image/webp") else ""
     how = f"{small.width} × {small.height}{losses}"
-    return "has a picture of {} × {} pixels: the picture's parameters keep it as {}.".format(*size, how)
+    return "has a {} of {} × {} pixels: the picture's parameters keep it as {}.".format(what, *size, how)
 
 
 def reductions(settings: Settings) -> Iterator[str]:
     """All notes on what a picture's parameters keep smaller, or not at all, with the regions' names."""
-    for at, (region, note) in enumerate(zip(settings.regions, picture_notes(settings), strict=True)):
-        for text in (reduction(region.shape), note):
+    for at, (region, notes) in enumerate(zip(settings.regions, picture_notes(settings), strict=True)):
+        for text in (reduction(region.shape), *notes):
             if text:
                 yield f"{region.label(at)} {text}"

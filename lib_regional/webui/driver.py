@@ -7,7 +7,6 @@ Errors are raised from ``p.sample``, where the hosts pass them on and where all 
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,7 +19,7 @@ from torch import Tensor
 from ..engine.capabilities import facts_of, pass_begins
 from ..engine.collage import Collage
 from ..engine.hooks import PictureHook
-from ..engine.plan import PassPlan, Picture, Plan, plan_hires, plan_pass
+from ..engine.plan import PassPlan, Plan, plan_hires, plan_pass
 from ..engine.ports import Host
 from ..engine.session import Session
 from ..hosts.registry import find_host
@@ -33,12 +32,15 @@ from ..request.prompt.lora_scope import ScopedTags, scope_tags, with_region_tags
 from ..request.settings import Settings, is_off
 from ..sources.lasting import lasting_mask, lasting_pictures, reductions
 from . import axes, candidates, options, recording
+from .extensions import controlnet_units
+from .extensions.templates import drawn_settings
 from .inner.beginnings import with_beginning
 from .inner.collage import beginning
 from .inner.detail import DetailPass, Patch, detail_pass, patched
 from .inner.earlier import EarlierRun
+from .inner.initial_picture import initial_picture
 from .page_errors import hand_on
-from .templates import refuse_templates
+from .references import with_references
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,17 @@ class Generation:
         self._earlier: EarlierRun | None = None
         self._collage: Collage | None = None
         self._patches: list[list[Patch]] = []
-        self._checked = False
+        self._drawn: tuple[Settings, ...] | None = None
+        self._checked = self._masked = False
+
+    def _each(self, p: Any, first: int, count: int) -> Sequence[Settings]:
+        """The settings of pictures that differ in the texts drawn for them; () where they do not."""
+        if self._drawn is None:
+            self._drawn = drawn_settings(p, self._settings)
+        return self._drawn[first : first + count]
+
+    def _each_of_batch(self, p: Any) -> Sequence[Settings]:
+        return self._each(p, getattr(p, "iteration", 0) * getattr(p, "batch_size", len(p.prompts)), len(p.prompts))
 
     def check(self, p: Any) -> None:
         """Raise for prompts that do not pair with the regions, for every image, before any of them is sampled.
@@ -72,18 +84,19 @@ class Generation:
         Not sooner: other extensions (Dynamic Prompts) write the prompts in the same callback in which this generation begins.
         """
         if not self._checked:
-            refuse_templates(p, self._settings)
-            plan_pass(self._settings, p.all_prompts, p.all_negative_prompts, p.steps)
+            plan_pass(self._settings, p.all_prompts, p.all_negative_prompts, p.steps, self._each(p, 0, len(p.all_prompts)))
             candidates.check(p, self._settings)
+            controlnet_units.check_units(p, self._settings)
             self._checked = True
 
     def scope_batch_tags(self, p: Any) -> None:
         """Before the host parses the prompts: remove the regions' tags from ``p.prompts``, append those of the base and common texts."""
-        self._scoped = [scope_tags(self._settings, prompt) for prompt in p.prompts]
+        each = self._each_of_batch(p) or [self._settings] * len(p.prompts)
+        self._scoped = [scope_tags(settings, prompt) for settings, prompt in zip(each, p.prompts, strict=True)]
         p.prompts = _like(p.prompts, [scoped.prompt for scoped in self._scoped])
         start = getattr(p, "iteration", 0) * len(p.prompts)
         hires = (getattr(p, "all_hr_prompts", None) or [])[start : start + len(p.prompts)] if getattr(p, "enable_hr", False) else []
-        self._scoped_hires = [scope_tags(self._settings, prompt) for prompt in hires]
+        self._scoped_hires = [scope_tags(settings, prompt) for settings, prompt in zip(each, hires, strict=False)]
         self._raw_hires = list(hires)
 
     def _scope_hires_tags(self, p: Any) -> None:
@@ -95,15 +108,18 @@ class Generation:
 
     def begin_batch(self, p: Any) -> None:
         """Plan the batch from its prompts, and leave in ``p`` only the base texts."""
-        first = _with_tags(plan_pass(self._settings, p.prompts, p.negative_prompts, p.steps), self._scoped)
-        hires = None
+        if not self._masked:
+            controlnet_units.mask_prepared(p, self._settings)
+            self._masked = True
+        each, hires = self._each_of_batch(p), None
+        first = _with_tags(plan_pass(self._settings, p.prompts, p.negative_prompts, p.steps, each), self._scoped)
         if getattr(p, "enable_hr", False):
             steps = getattr(p, "hr_second_pass_steps", 0) or p.steps
             prompts, negatives = (
                 getattr(p, "hr_prompts", None) or p.prompts,
                 getattr(p, "hr_negative_prompts", None) or p.negative_prompts,
             )
-            hires = _with_tags(plan_hires(self._settings, first, prompts, negatives, steps), self._scoped_hires)
+            hires = _with_tags(plan_hires(self._settings, first, prompts, negatives, steps, each), self._scoped_hires)
             self._scope_hires_tags(p)
             p.hr_prompts = _like(getattr(p, "hr_prompts", None), [t.base for t in hires.texts])
             p.hr_negative_prompts = _like(getattr(p, "hr_negative_prompts", None), [t.negative for t in hires.texts])
@@ -122,7 +138,8 @@ class Generation:
         self._batch = None
         self._host = find_host(p.sd_model, p)
         records = self.recording.begin_batch(self._host, first)
-        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, _picture(p), *records)
+        plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, initial_picture(p), *records)
+        plan = with_references(plan, self._host)
         plan, self._earlier = with_beginning(plan, self._host, p, first=self._earlier is None)
         self._collage = plan.collage
         self._detail = detail_pass(plan, facts_of(self._host), p, first=self._detail is None)
@@ -140,7 +157,7 @@ class Generation:
             self._pictures = session.finish(samples)
             if options.chosen(options.INFOTEXT):
                 p.extra_generation_params.update(session.infotext_fields())
-        self.recording.keep(p)
+        self.recording.keep(p, self._each_of_batch(p))
         if self._detail is not None:
             self._patches = self._detail.run(p, samples, self._pictures, tags)
         return samples
@@ -163,24 +180,6 @@ def _with_tags(part: PassPlan, scoped: Sequence[ScopedTags]) -> PassPlan:
     if len(scoped) != len(part.texts):
         return part
     return replace(part, texts=tuple(with_region_tags(texts, one.tags) for texts, one in zip(part.texts, scoped, strict=True)))
-
-
-def _picture(p: Any) -> Picture | None:
-    """The initial picture of an img2img generation; None for txt2img."""
-    latent, pictures = getattr(p, "init_latent", None), getattr(p, "init_images", None)
-    if latent is None or not pictures:
-        return None
-    return Picture(latent, tuple(getattr(pictures[0], "size", (p.width, p.height))), _name_of(pictures))
-
-
-def _name_of(pictures: Sequence[Any]) -> str:
-    """A hash of the pictures' pixels; "" where one of them is no picture of Pillow's."""
-    if not all(hasattr(picture, "tobytes") for picture in pictures):
-        return ""
-    digest = hashlib.sha256()
-    for picture in pictures:
-        digest.update(picture.convert("RGB").tobytes())
-    return digest.hexdigest()
 
 
 def _like(before: Sequence[str] | None, texts: list[str]) -> list[str]:

@@ -28,7 +28,7 @@ def register(dropdown: Any) -> None:
         ),
         INFOTEXT: ("Write the regions into the pictures' generation parameters", None, None),
         PRESETS: ("Folder for the user's presets; empty: the extension's own (takes effect with a restart)", None, None),
-        MODELS: ("Folder of models that find masks in pictures, looked into before models/regional", None, None),
+        MODELS: ("Folder of models for masks and reference pictures, looked into before models/regional", None, None),
     }
     for key, (label, component, more) in rows.items():
         shared.opts.add_option(key, shared.OptionInfo(DEFAULTS[key], label, component, more, section=SECTION))
@@ -46,8 +46,26 @@ def preset_folder(default: Path) -> Path:
 
 
 def model_folders() -> list[Path]:
-    """Where models that find masks lie: the folder of the settings, and ``regional`` in the host's folder of models."""
+    """Where models for masks and references lie: the folder of the settings, and ``regional`` in the host's folder of models."""
     from modules import paths
 
     own = str(chosen(MODELS) or "").strip()
     return [*([Path(own).expanduser()] if own else []), Path(paths.models_path) / "regional"]
+
+
+SHIPPED = Path(__file__).resolve().parents[1] / "standalone" / "model" / "references"
+"""The adapter of the small model, and its encoder."""
+
+
+def encoder_folders() -> list[Path]:
+    """Where image encoders lie."""
+    return [*model_folders(), SHIPPED]
+
+
+def adapter_folders() -> list[Path]:
+    """Where IP-Adapters lie: the `model_folders`, those of the host's ControlNet, and the shipped one."""
+    from modules import paths, shared
+
+    named = [getattr(shared.opts, "control_net_models_path", None), getattr(getattr(shared, "cmd_opts", None), "controlnet_dir", None)]
+    extension = Path(getattr(paths, "script_path", paths.models_path)) / "extensions" / "sd-webui-controlnet" / "models"
+    return [*model_folders(), Path(paths.models_path) / "ControlNet", *(Path(str(one)) for one in named if one), extension, SHIPPED]

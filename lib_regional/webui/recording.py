@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from ..engine.capabilities import facts_of
@@ -14,9 +15,10 @@ from ..engine.records.score_record import ScoreRecord
 from ..engine.records.word_record import WordRecord
 from ..request.attention_maps import AttentionMaps
 from ..request.errors import RegionalError
-from ..request.infotext import FOUND_KEY, found_text
+from ..request.infotext import FOUND_KEY, KEY, found_text, to_infotext
 from ..request.scoring.scores import DATA, NAME, RegionScores, score_data, score_text, scored
 from ..request.settings import Settings
+from ..sources.lasting import lasting_mask, lasting_pictures
 from . import options
 from .attention_maps import kept_maps, word_places, word_positions
 from .found_words import word_record
@@ -25,18 +27,22 @@ logger = logging.getLogger(__name__)
 
 
 class PerPicture(str):
-    """An infotext value with another text for each picture of a batch: hosts call it with ``index``, older ones write all of them."""
+    """An infotext value with another text for each picture of a batch: hosts call it with ``index``, older ones write all of them.
+
+    ``whole`` is what older ones write in their place, and what stands in the text of a grid of pictures.
+    """
 
     _texts: tuple[str, ...]
+    _whole: str | None
 
-    def __new__(cls, texts: tuple[str, ...]) -> PerPicture:
-        made = super().__new__(cls, "; ".join(text for text in texts if text))
-        made._texts = texts
+    def __new__(cls, texts: tuple[str, ...], whole: str | None = None) -> PerPicture:
+        made = super().__new__(cls, "; ".join(text for text in texts if text) if whole is None else whole)
+        made._texts, made._whole = texts, whole
         return made
 
     def __call__(self, index: int = 0, use_main_prompt: bool = False, **_: Any) -> str | None:
-        """The text of a picture; None for one without, and for a grid of pictures."""
-        return None if use_main_prompt or index >= len(self._texts) else self._texts[index] or None
+        """The text of a picture; None for one without, and for a grid of pictures where there is none of the whole."""
+        return self._whole if use_main_prompt or index >= len(self._texts) else self._texts[index] or None
 
 
 class Recording:
@@ -75,8 +81,14 @@ class Recording:
         logger.info("Regions have no scores with this model: %s.", missing)
         return None
 
-    def keep(self, p: Any) -> None:
-        """A batch is sampled: keep its maps and scores, and write scores and found masks where regions are written into the infotext."""
+    def keep(self, p: Any, each: Sequence[Settings] = ()) -> None:
+        """A batch is sampled: keep its maps and scores, and write scores and found masks where regions are written into the infotext.
+
+        ``each``: the settings of every picture, where texts differ among them.
+        """
+        if each and options.chosen(options.INFOTEXT):
+            own = tuple(to_infotext(settings, lasting_mask, lasting_pictures)[KEY] for settings in each)
+            p.extra_generation_params[KEY] = PerPicture(own, str(p.extra_generation_params.get(KEY, "")))
         if self._maps is not None and self._record is not None:
             self._maps.add(self._settings.attention_maps, kept_maps(self._record.maps(), len(p.prompts)))
             self._record = None

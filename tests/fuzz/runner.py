@@ -13,7 +13,6 @@ from lib_regional.request.errors import RegionalError
 from tests.fuzz.targets import Make, Read, groups
 
 SLOWEST, LARGEST = 1.0, 200 * 2**20
-STATUS = Path("/proc/self/status")
 
 
 @dataclass
@@ -54,7 +53,7 @@ class Fuzzer:
     def run(self, number: int, found: Found) -> None:
         """Run one case and count what came of it."""
         name, read, given = self.case(number)
-        size, highest, start = memory("VmRSS"), memory("VmHWM"), time.process_time()
+        (size, highest), start = memory(), time.process_time()
         fault = ""
         try:
             read(given)
@@ -66,7 +65,7 @@ class Fuzzer:
         except Exception as error:  # what this looks for
             found.read[name] += 1
             fault = f"{type(error).__name__}: {error}"
-        taken, peak = time.process_time() - start, memory("VmHWM")
+        taken, peak = time.process_time() - start, memory()[1]
         found.slowest[name] = max(found.slowest.get(name, 0.0), taken)
         if taken > SLOWEST:
             fault = fault or f"{taken:.2f} s"
@@ -76,10 +75,11 @@ class Fuzzer:
             found.faults.append(f"seed {self.seed}, case {number} ({name}): {fault[:300]} for {given!r:.400}")
 
 
-def memory(name: str) -> int:
-    """Bytes of the process's main memory now (``VmRSS``) or at most so far (``VmHWM``); 0 where the system does not say."""
+def memory(process: int | None = None) -> tuple[int, int]:
+    """(now, at most so far): bytes of main memory of a process, this one by default; zeros where the system does not say."""
     try:
-        lines = STATUS.read_text("ascii").splitlines()
+        status = Path(f"/proc/{process or 'self'}/status").read_bytes()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)
+        return 0, 0
+    now, most = (status.partition(name)[2][:20].split() for name in (b"VmRSS:", b"VmHWM:"))
+    return (int(now[0]) * 1024, int(most[0]) * 1024) if now and most else (0, 0)

@@ -12,7 +12,7 @@ from adapters import ADAPTERS, CELLS, LAYER, VECTOR, lora_of
 from torch.nn.functional import linear
 
 from lib_regional.engine.calls import Conditioning, UNetRow
-from lib_regional.engine.capabilities import AnnouncingHost, ModelFacts, PassHost, facts_of, noise_of
+from lib_regional.engine.capabilities import AnnouncingHost, ModelFacts, PassHost, cross_layers_of, facts_of, noise_of
 from lib_regional.engine.hooks import Hooks
 from lib_regional.engine.session import Session
 from lib_regional.hosts.installing.sites import sites_of
@@ -51,6 +51,23 @@ def test_contexts_come_in_the_order_of_their_texts_each_with_its_schedule(double
     assert all(torch.equal(context, double.context("a c")) for context in told[sum(early) :])
     assert len(second) == 1 and torch.equal(second[0][1].crossattn, double.context("d"))
     assert [end for end, _ in first] == sorted({end for end, _ in first}) and second[0][0] >= 10
+
+
+def test_cross_attentions_are_named_as_adapters_number_them(double):
+    """On the way down, on the way up, in the middle, each with the widths of its queries and contexts."""
+    layers = dict(double.network.named_modules())
+    found = cross_layers_of(double.host)
+    order = [
+        next(at for at, part in enumerate((("input", "down"), ("output", "up"), ("mid",))) if name.startswith(part))
+        for name in names(found)
+    ]
+    assert order == sorted(order) and {0, 1} <= set(order)
+    assert sorted(names(found)) == sorted(site.name for site, _ in sites_of(double.network) if site.kind == "cross")
+    assert all(layers[one.name].to_k.weight.shape == (one.inner, one.context) for one in found)
+
+
+def names(layers):
+    return [layer.name for layer in layers]
 
 
 def test_long_texts_have_longer_contexts(double):

@@ -381,6 +381,16 @@ test("a shape that the server draws has a text of its own, and moves by its poin
     assert.ok(R.contains(region, 0.5, 0.5, () => 200) && !R.contains(region, 0.5, 0.5, () => 3));
 });
 
+test("a reference has what its inputs write one by one, and goes away whole", () => {
+    const image = "data:image/png;base64,AAAA";
+    const settings = {enabled: true, regions: [{box: [0, 0, 1, 1], reference: {image, model: "a.bin"}}, {box: [0, 0, 1, 1]}]};
+    let state = R.parse(JSON.stringify(settings));
+    assert.deepEqual(state.regions[0].reference, {image, model: "a.bin", weight: 1, steps: [0, 1]});
+    state = R.setField(state, "regions[0].reference.steps[0]", 0.2);
+    assert.deepEqual(plain(state).regions[0].reference.steps, [0.2, 1]);
+    assert.equal("reference" in plain(R.setField(state, "regions[0].reference", null)).regions[1], false);
+});
+
 test("words are a shape in either writing, and a mask that was found for them does not move along", () => {
     const region = R.makeRegion({words: "hat"});
     assert.deepEqual(region.words, {text: "hat"});

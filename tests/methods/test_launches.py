@@ -15,6 +15,8 @@ MOST = {
     "couple, 1": (1.0, 1.01, 1.4),
     "couple, 4": (1.01, 1.02, 1.5),
     "couple, 16": (1.03, 1.04, 2.0),
+    "couple, 1, references: 1": (1.02, 1.01, 1.5),
+    "couple, 2, references: 2": (1.08, 1.01, 1.75),
     "LoRAs on attention, separate: nothing, 4": (1.53, 1.14, 3.0),
     "LoRAs on attention, separate: attention, 4": (1.5, 1.14, 3.3),
     "LoRAs on attention, separate: norms, 4": (1.65, 1.14, 3.6),

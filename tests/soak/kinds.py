@@ -15,7 +15,7 @@ from lib_regional.request.methods.specs import METHODS
 
 Body = dict[str, Any]
 
-SIZES = ((64, 64), (96, 64), (64, 128), (128, 96), (72, 88))
+SIZES = ((64, 64), (96, 64), (64, 80), (72, 88))
 SAMPLERS = ("Euler", "Euler a", "DPM++ 2M", "DDIM", "Heun", "LCM")
 BOXES = ([0, 0, 0.5, 1], [0.5, 0, 1, 1], [0.25, 0.25, 0.75, 0.75], [0, 0.6, 1, 1])
 LORAS = ("outlines", "shift", "star")
@@ -38,12 +38,20 @@ FIXED: Body = {
     "cfg_scale": 4,
     "sampler_name": "Euler a",
 }
+HIRES: Body = {
+    "enable_hr": True,
+    "hr_scale": 1.5,
+    "hr_upscaler": "Latent",
+    "denoising_strength": 0.5,
+    "hr_additional_modules": ["Use same choices"],
+}
+"""A second pass. Forge needs the last field; the other hosts leave it aside."""
 VARIANTS: Mapping[str, tuple[str, Body]] = {
     "small": ("txt2img", FIXED),
     "wide": ("txt2img", {**FIXED, "width": 96, "steps": 3, "sampler_name": "DPM++ 2M", "batch_size": 2}),
     "LoRA": ("txt2img", {**FIXED, "prompt": "a red circle <lora:outlines:0.8>"}),
     "img2img": ("img2img", {**FIXED, "init_images": [DRAWING], "steps": 4, "denoising_strength": 0.6}),
-    "hires": ("txt2img", {**FIXED, "enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising_strength": 0.5}),
+    "hires": ("txt2img", {**FIXED, **HIRES}),
 }
 """What plain and disabled pictures are made of: (route, request). Each of them has to stay the same to the last byte."""
 
@@ -67,7 +75,7 @@ class Request:
 def varied(source: random.Random) -> Body:
     """A request of another size, seed, sampler and generator each time."""
     width, height = source.choice(SIZES)
-    some = {"width": width, "height": height, "steps": source.randint(2, 4), "seed": source.randrange(10**6)}
+    some = {"width": width, "height": height, "steps": source.randint(2, 3), "seed": source.randrange(10**6)}
     options = {"randn_source": source.choice(("CPU", "NV")), "CLIP_stop_at_last_layers": source.choice((1, 1, 2))}
     return {**FIXED, **some, "sampler_name": source.choice(SAMPLERS), "override_settings": options, "batch_size": source.choice((1, 1, 2))}
 
@@ -149,17 +157,23 @@ def collage(source: random.Random) -> Request:
 
 def second_pass(source: random.Random) -> Request:
     """A hires pass with regions."""
-    more = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "hr_second_pass_steps": 2, "denoising_strength": 0.5}
     settings = {"enabled": True, "method": source.choice(_needs_regions_only()), "regions": regions(source)}
-    return Request(with_settings({**varied(source), **more, "width": 64, "height": 64, "batch_size": 1}, settings))
+    return Request(
+        with_settings({**varied(source), **HIRES, "hr_second_pass_steps": 2, "width": 64, "height": 64, "batch_size": 1}, settings)
+    )
+
+
+def wrong_settings(source: random.Random) -> Request:
+    """Settings that cannot be used, or a LoRA that there is not."""
+    wrong: list[object] = [{"enabled": True, "x": 1}, {"enabled": True, "regions": [{"box": [1, 0, 0, 1]}]}, {"enabled": "yes"}]
+    wrong.append({"enabled": True, "regions": regions(source, ("a <lora:nothing:1>",))})
+    return Request(with_settings(varied(source), source.choice(wrong)), status=422)
 
 
 def refused(source: random.Random) -> Request:
-    """Settings that cannot be used, a LoRA that there is not, or an option with a wrong value."""
-    wrong: list[object] = [{"enabled": True, "x": 1}, {"enabled": True, "regions": [{"box": [1, 0, 0, 1]}]}, {"enabled": "yes"}]
-    wrong.append({"enabled": True, "regions": regions(source, ("a <lora:nothing:1>",))})
-    body = with_settings(varied(source), source.choice(wrong))
-    return Request(source.choice((body, {**FIXED, "override_settings": {"randn_source": "TPU"}}, {**FIXED, "hr_scale": 1e308})), status=422)
+    """Settings that cannot be used, or an option or a number of the host's own with a wrong value."""
+    others = [Request({**FIXED, **each}, status=422) for each in ({"override_settings": {"randn_source": "TPU"}}, {"hr_scale": 1e308})]
+    return source.choice((wrong_settings(source), *others))
 
 
 def failing(source: random.Random) -> Request:
@@ -171,13 +185,13 @@ def failing(source: random.Random) -> Request:
 def interrupted(source: random.Random) -> Request:
     """A generation that somebody interrupts, maybe before it begins or after its end."""
     good = source.choice((of_method, with_loras, edit, second_pass))(source)
-    return Request({**good.body, "steps": 12}, good.route, interrupted_after=source.random() * 0.4)
+    return Request({**good.body, "steps": 8}, good.route, interrupted_after=source.random() * 0.4)
 
 
 def disconnected(source: random.Random) -> Request:
     """A client that goes away while it waits."""
     good = source.choice((of_method, with_loras, edit, second_pass))(source)
-    return Request({**good.body, "steps": 12}, good.route, status=0, gone_after=source.random() * 0.3)
+    return Request({**good.body, "steps": 8}, good.route, status=0, gone_after=source.random() * 0.3)
 
 
 KINDS: Mapping[str, tuple[int, Callable[[random.Random], Request]]] = {
@@ -194,3 +208,9 @@ KINDS: Mapping[str, tuple[int, Callable[[random.Random], Request]]] = {
     "disconnected": (4, disconnected),
 }
 """Kind -> (its share of 100, what makes a request of it)."""
+
+OUTSIDE: Mapping[str, tuple[int, Callable[[random.Random], Request]]] = {
+    **{name: row for name, row in KINDS.items() if name != "failing"},
+    "refused": (6, wrong_settings),
+}
+"""The same for a WebUI of which but the address is known: nobody takes its memory away, and what it says of its own fields is its own."""

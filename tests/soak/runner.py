@@ -1,4 +1,4 @@
-"""Requests to the standalone host in this process, and what they leave behind: bytes, hooks, and other pictures than before."""
+"""Requests to the standalone host in this process or to a running WebUI, and what they leave behind: bytes, hooks, other pictures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from lib_regional.standalone.server.app import Served
 from tests.fuzz.runner import memory
-from tests.soak.kinds import FIXED, KINDS, Request
+from tests.soak.kinds import FIXED, KINDS, OUTSIDE, Request, varied
 
 WARM_UP, MOST_GROWTH, FEWEST = 0.3, 1.05, 200
 PATIENCE = 600
@@ -51,7 +50,7 @@ class Found:
             *((name, str(self.done[name])) for name in KINDS),
             ("all", str(sum(self.done.values()))),
             ("plain and disabled pictures that were the first of their kind again, to the byte", str(self.same)),
-            ("memory", f"{last / 2**20:.0f} MB" + (f", × {growth:.3f} since the warm-up" if growth else "")),
+            ("memory", (f"{last / 2**20:.0f} MB" if last else "not measured") + (f", × {growth:.3f} since the warm-up" if growth else "")),
             ("faults", str(len(self.verdict()))),
         ]
         return "\n".join(("| generations | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)))
@@ -77,15 +76,31 @@ def _growth(run: list[int]) -> float:
     return end / begin
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What answers: its address, the host where it is one of this process, and else the number of its process where that is known."""
+
+    url: str
+    host: Any = None
+    process: int | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the standalone host of this process."""
+        return self.host is not None
+
+
 class Soak:
     """The requests of one seed. Request ``number`` is the same whichever came before it."""
 
-    def __init__(self, served: Served, seed: int, found: Found | None = None) -> None:
-        self._place, self._host, self._model = urlsplit(served.url).netloc, served.host, served.host.model
-        self._seed = seed
+    def __init__(self, asked: Asked, seed: int, found: Found | None = None) -> None:
+        self._asked, self._place, self._seed = asked, urlsplit(asked.url).netloc, seed
         self._post("txt2img", {**FIXED, "steps": 1})  # waits for what is still running, and for what the first generation makes once
-        self._before = traces(self._host)
-        self._names = [name for name, (share, _) in KINDS.items() for _ in range(share)]
+        if not asked.own:
+            self._keep_options()
+        self._before = traces(asked.host)
+        self._kinds = KINDS if asked.own else OUTSIDE
+        self._names = [name for name, (share, _) in self._kinds.items() for _ in range(share)]
         self.found = found or Found()
         self.found.sizes.append([])
 
@@ -93,17 +108,17 @@ class Soak:
         """(kind, request)."""
         source = random.Random(self._seed * 10**9 + number)
         name = source.choice(self._names)
-        return name, KINDS[name][1](source)
+        return name, self._kinds[name][1](source)
 
     def one(self, number: int) -> None:
         """Send one request and look at what it leaves."""
         name, request = self.request(number)
-        with _failing(self._model, request.inner), self._interrupting(request.interrupted_after):
+        with _failing(self._asked.host, request.inner), self._interrupting(request.interrupted_after):
             status, answer = self._post(request.route, request.body, request.gone_after)
         self.found.done[name] += 1
         for fault in self._faults(request, status, answer):
             self.found.faults.append(f"seed {self._seed}, request {number} ({name}): {fault}")
-        self.found.sizes[-1].append(memory("VmRSS"))
+        self.found.sizes[-1].append(memory(self._asked.process)[0] if self._asked.own or self._asked.process else 0)
 
     def _faults(self, request: Request, status: int, answer: bytes) -> Iterator[str]:
         if status != request.status:
@@ -116,7 +131,7 @@ class Soak:
             elif again:
                 self.found.same += 1
         if request.gone_after is None:  # of a client that went away the generation may still run
-            after = traces(self._host)
+            after = traces(self._asked.host)
             if after != self._before:
                 changed = [name for name in after.keys() | self._before.keys() if after.get(name) != self._before.get(name)]
                 yield f"hooks are left: {sorted(changed)[:5]}"
@@ -135,11 +150,19 @@ class Soak:
             timer.cancel()
             timer.join()
 
+    def _keep_options(self) -> None:
+        """Save the options that requests override: AUTOMATIC1111 puts back those alone that were saved once."""
+        options = json.loads(self._send("GET", "options")[1])
+        self._post("options", {name: options[name] for name in varied(random.Random(0))["override_settings"] if name in options})
+
     def _post(self, route: str, body: object, gone_after: float | None = None) -> tuple[int, bytes]:
+        return self._send("POST", route, body, gone_after)
+
+    def _send(self, method: str, route: str, body: object = None, gone_after: float | None = None) -> tuple[int, bytes]:
         """(status, body); (0, b"") for a client that goes away ``gone_after`` seconds."""
         connection = http.client.HTTPConnection(self._place, timeout=PATIENCE)
         with contextlib.closing(connection):
-            connection.request("POST", f"/sdapi/v1/{route}", json.dumps(body), {"Content-Type": "application/json"})
+            connection.request(method, f"/sdapi/v1/{route}", json.dumps(body), {"Content-Type": "application/json"})
             if gone_after is not None:
                 time.sleep(gone_after)
                 return 0, b""
@@ -148,7 +171,7 @@ class Soak:
 
 
 @contextlib.contextmanager
-def _failing(model: Any, call: int | None) -> Iterator[None]:
+def _failing(host: Any, call: int | None) -> Iterator[None]:
     """From call ``call`` of the UNet on there is no memory; None: there always is."""
     if call is None:
         yield
@@ -159,15 +182,17 @@ def _failing(model: Any, call: int | None) -> Iterator[None]:
         if next(calls, None) is None:
             raise RuntimeError("not enough memory: you tried to allocate what a soak has taken away")
 
-    model.call_listeners.append(fail)
+    host.model.call_listeners.append(fail)
     try:
         yield
     finally:
-        model.call_listeners.remove(fail)
+        host.model.call_listeners.remove(fail)
 
 
 def traces(host: Any) -> dict[str, object]:
-    """What hooks and patches would change, by place: modules' own attributes, hooks and processors, and lists of listeners."""
+    """What hooks and patches would change, by place: modules' own attributes, hooks, processors, lists of listeners. {} for no host."""
+    if host is None:
+        return {}
     model = host.model
     networks = {"unet": model.unet, "vae": model.vae, **{f"text encoder {at}": tower.encoder for at, tower in enumerate(model.towers)}}
     found: dict[str, object] = {

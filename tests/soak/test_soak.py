@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 from lib_regional.standalone.server.app import Served, serve
+from tests.soak.__main__ import main
 from tests.soak.kinds import KINDS, VARIANTS, Request
-from tests.soak.runner import FEWEST, Found, Soak
+from tests.soak.runner import FEWEST, Asked, Found, Soak
 from tests.support.random_model import random_model
 
 SEED = 18
@@ -25,7 +27,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture
 def soak(served: Served) -> Soak:
-    return Soak(served, SEED)
+    return Soak(Asked(served.url, served.host), SEED)
 
 
 def cheapest(soak: Soak, kind: str) -> int:
@@ -50,7 +52,7 @@ PLAIN = Request({**VARIANTS["small"][1], "steps": 1}, same="small")
 
 
 def test_another_picture_another_status_and_hooks_are_found(soak: Soak, monkeypatch: pytest.MonkeyPatch) -> None:
-    layer = next(module for module in soak._model.unet.modules() if isinstance(module, torch.nn.Linear))
+    layer = next(module for module in soak._asked.host.model.unet.modules() if isinstance(module, torch.nn.Linear))
     always(soak, monkeypatch, PLAIN)
     soak.one(0)
     soak.one(1)
@@ -65,6 +67,21 @@ def test_another_picture_another_status_and_hooks_are_found(soak: Soak, monkeypa
         hook.remove()
     changed, status, left = soak.found.faults
     assert "request 2 (plain): the picture is another one" in changed and "422 for 200" in status and "hooks are left: ['unet." in left
+
+
+def test_a_webui_is_asked_by_its_address(served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    outside = Soak(Asked(served.url), SEED)
+    asked = [outside.request(number) for number in range(300)]
+    assert {name for name, _ in asked} == set(KINDS) - {"failing"} and all(request.inner is None for _, request in asked)
+    monkeypatch.setattr(Soak, "request", lambda *_: ("plain", PLAIN))
+    assert main(["--generations", "2", "--webui-url", served.url, "--pid", str(os.getpid())]) == 0
+    table = capsys.readouterr().out
+    assert "| plain | 2 |" in table and "to the byte | 1 |" in table and " MB |" in table
+    assert main(["--generations", "1", "--webui-url", served.url]) == 0 and "not measured" in capsys.readouterr().out
+    for wrong in (["--pid", "1"], ["--webui-url", served.url, "--pid", str(2**30)]):
+        with pytest.raises(SystemExit):
+            main(wrong)
+    assert "no process of this machine" in capsys.readouterr().err
 
 
 def test_memory_that_grows_is_found_in_runs_that_are_long_enough() -> None:
@@ -82,6 +99,6 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, served: Served) -> None:
     found.save(file, SEED, 7)
     again, following = Found.restored(file, SEED)
     assert vars(again) == vars(found) and following == 7 and json.loads(file.read_text())["seed"] == SEED
-    assert Soak(served, SEED, again).found.sizes == [[1, 2], []]
+    assert Soak(Asked(served.url, served.host), SEED, again).found.sizes == [[1, 2], []]
     with pytest.raises(ValueError, match="another seed"):
         Found.restored(file, SEED + 1)

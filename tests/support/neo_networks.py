@@ -4,13 +4,15 @@ Facts kept (neo 2.26, of August 2026):
 
 1.  A network of Flux's kind states ``patch_size`` (Flux.1 and Kontext 2, Flux.2 1) and ``txt_ids_dims``, the axes along which it numbers
     its text tokens from 0 (Flux.2 the last; the others none). Positions act on attention.
-2.  ``transformer_options["patches"]["post_input"]`` is a list of functions of a dictionary with ``img``, ``txt``, ``img_ids`` and
-    ``txt_ids``, each of which returns such a dictionary, called before the first block. Older versions have no such list.
+2.  The module ``pe_embedder`` is called once with the positions (B, L, n) of text and picture, in this order.
 3.  Latents of pictures beside the prompt are ``backend.args.dynamic_args.ref_latents``; their tokens stand behind the picture's.
 4.  Anima is a stack of ``blocks`` on latents (B, 16, 1, H, W), in patches of ``patch_spatial``² cells, padded. ``cross_attn`` is called
     with tokens (B, L, C) and the context as it came; it has ``q_proj``, ``k_proj``, ``v_proj`` and ``output_proj``, norms of each head of
     queries and keys, ``n_heads`` and ``head_dim``, and takes keywords that it does not read.
-5.  The attention function takes ``skip_reshape``, ``skip_output_reshape``, ``mask`` and ``transformer_options`` by keyword.
+5.  Wan on one frame is such a stack too, with ``patch_size`` (1, 2, 2). Contexts go through ``text_embedding`` before the first block.
+    ``cross_attn`` is called with tokens, that context and a keyword, and has ``q``, ``k``, ``v`` and ``o``, norms of all channels of
+    queries and keys, ``num_heads`` and ``head_dim``; that of networks for pictures beside the prompt also ``k_img``.
+6.  The attention function takes ``skip_reshape``, ``skip_output_reshape``, ``mask`` and ``transformer_options`` by keyword.
 """
 
 from __future__ import annotations
@@ -33,8 +35,15 @@ def shared_latents(monkeypatch, latents=()):
     return module.dynamic_args
 
 
+class Positions(nn.Module):
+    """ids (B, L, 3) -> angles (B, L)."""
+
+    def forward(self, ids):
+        return ids.float() @ torch.tensor([0.7, 0.13, 0.29])
+
+
 class Positioned(forge_networks.JointBlock):
-    """A joint block whose queries and keys are turned by the tokens' positions. Fact 5."""
+    """A joint block whose queries and keys are turned by the tokens' positions. Fact 6."""
 
     def forward(self, tokens, turns):
         b, length, dim = tokens.shape
@@ -50,12 +59,12 @@ def turned(x, turns):
 
 
 class FluxKin(forge_networks.FluxNetwork):
-    """``kind``: ``flux2`` or ``kontext``. ``patched``: fact 2."""
+    """``kind``: ``flux2`` or ``kontext``. ``embedded``: fact 2."""
 
-    def __init__(self, kind="flux2", patched=True, dim=16):
+    def __init__(self, kind="flux2", embedded=True, dim=16):
         super().__init__(dim=dim)
         self.patch_size, self.txt_ids_dims = (1, [2]) if kind == "flux2" else (2, [])
-        self.patched, area = patched, 4 * self.patch_size**2
+        self.pe_embedder, area = Positions() if embedded else None, 4 * self.patch_size**2
         self.img_in, self.final = nn.Linear(area, dim), nn.Linear(dim, area)
         self.double_blocks = nn.ModuleList([Positioned(dim) for _ in range(2)])
         self.single_blocks = nn.ModuleList([Positioned(dim)])
@@ -78,14 +87,11 @@ class FluxKin(forge_networks.FluxNetwork):
         for number, latent in enumerate(sys.modules["backend.args"].dynamic_args.ref_latents):
             more, ids, _ = self.tokens(latent.to(x), number + 1)
             img, img_ids = torch.cat([img, more.expand(len(x), -1, -1)], 1), torch.cat([img_ids, ids.expand(len(x), -1, -1)], 1)
-        txt, txt_ids = self.txt_in(context), torch.zeros(len(x), context.shape[1], 3)
+        txt_ids = torch.zeros(len(x), context.shape[1], 3)
         for axis in self.txt_ids_dims:
             txt_ids[..., axis] = torch.arange(context.shape[1]).float()
-        given = {"img": img, "txt": txt, "img_ids": img_ids, "txt_ids": txt_ids}
-        for patch in (transformer_options or {}).get("patches", {}).get("post_input", ()) if self.patched else ():
-            given = patch(given)
-        tokens = torch.cat([given["txt"], given["img"]], 1)
-        turns = torch.cat([given["txt_ids"], given["img_ids"]], 1) @ torch.tensor([0.7, 0.13, 0.29])
+        tokens = torch.cat([self.txt_in(context), img], 1)
+        turns = (self.pe_embedder or Positions())(torch.cat([txt_ids, img_ids], 1))
         for block in (*self.double_blocks, *self.single_blocks):
             tokens = block(tokens, turns)
         out = self.final(tokens[:, context.shape[1] : context.shape[1] + count]).transpose(1, 2).unflatten(2, grid)
@@ -128,12 +134,10 @@ class AnimaBlock(nn.Module):
 class Anima(nn.Module):
     """Fact 4. ``frames``: pictures beside the prompt stand behind the picture as further frames."""
 
-    patch_spatial = 2
-
     def __init__(self, channels=16, dim=12, frames=0):
         super().__init__()
         torch.manual_seed(7)
-        self.frames = frames
+        self.frames, self.patch_spatial = frames, 2
         self.x_embedder, self.final = nn.Linear(4 * channels, dim), nn.Linear(dim, 4 * channels)
         self.blocks = nn.ModuleList([AnimaBlock(dim) for _ in range(2)])
         self.eval().requires_grad_(False)
@@ -148,6 +152,48 @@ class Anima(nn.Module):
             tokens = block(tokens, context, options.get("transformer_options"))
         made = F.pixel_shuffle(self.final(tokens[:, :count]).transpose(1, 2).unflatten(2, grid), 2)
         return made[:, :, None, :height, :width]
+
+
+class WanCrossAttention(nn.Module):
+    """Fact 5."""
+
+    def __init__(self, dim, heads=2, pictures=False):
+        super().__init__()
+        self.num_heads, self.head_dim = heads, dim // heads
+        self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
+        self.norm_q, self.norm_k = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        if pictures:
+            self.k_img = nn.Linear(dim, dim)
+
+    def forward(self, x, context, **unknown):
+        projected = (self.norm_q(self.q(x)), self.norm_k(self.k(context)), self.v(context))
+        q, k, v = (z.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for z in projected)
+        return self.o(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class WanBlock(nn.Module):
+    def __init__(self, dim, pictures):
+        super().__init__()
+        self.self_attn, self.cross_attn = CrossAttention(dim), WanCrossAttention(dim, pictures=pictures)
+
+    def forward(self, x, context, options):
+        x = x + 0.2 * self.self_attn(x, None, transformer_options=options)
+        return x + self.cross_attn(x, context, context_img_len=None)
+
+
+class Wan(Anima):
+    """Fact 5. ``pictures``: made for pictures beside the prompt."""
+
+    def __init__(self, channels=16, dim=12, frames=0, pictures=False):
+        super().__init__(channels, dim, frames)
+        del self.patch_spatial
+        self.patch_size = (1, 2, 2)
+        self.text_embedding = nn.Sequential(nn.Linear(forge_networks.WIDTH, dim), nn.GELU(), nn.Linear(dim, dim))
+        self.blocks = nn.ModuleList([WanBlock(dim, pictures) for _ in range(2)])
+        self.eval().requires_grad_(False)
+
+    def forward(self, x, timesteps, context, **options):
+        return super().forward(x, timesteps, self.text_embedding(context), **options)
 
 
 class UnknownKin(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lib_regional.engine.plan import Plan, plan_pass
 from lib_regional.engine.records.score_record import ScoreRecord
+from lib_regional.engine.references import ImagePrompt
 from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.methods import open_session
 from lib_regional.request.settings import Settings
@@ -27,7 +28,8 @@ QUADRANTS = [[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1], [0.5, 0.5, 1,
 class Case:
     """``regions`` of equal size under a method; ``loras``: what each region's own LoRA changes (attention, or convolutions too).
 
-    ``later`` is the index of the step that stands for the later ones. ``scores``: the regions are scored.
+    ``later`` is the index of the step that stands for the later ones. ``scores``: the regions are scored. ``references``: how many of the
+    regions have a picture of 4 tokens.
     """
 
     name: str
@@ -38,12 +40,14 @@ class Case:
     usual: bool = False
     later: int = 2
     scores: bool = False
+    references: int = 0
 
 
 def couples() -> Iterator[Case]:
     """Attention couple, and beside it the usual one, which runs a whole layer for every region."""
     yield from (Case(f"couple, {n}", n) for n in GRIDS)
     yield from (Case(f"usual couple, {n}", n, usual=True) for n in GRIDS)
+    yield from (Case(f"couple, {n}, references: {few}", n, references=few) for n, few in ((1, 1), (2, 1), (2, 2), (4, 4)))
 
 
 def with_loras() -> Iterator[Case]:
@@ -73,12 +77,22 @@ def _source(count: int) -> dict[str, Any]:
     return {"regions": [{"box": box, "prompt": text} for box, text in zip(boxes, texts, strict=True)], "base": {"prompt": "main"}}
 
 
+def referring(model: ShapeModel, plan: Plan, count: int) -> Plan:
+    """The plan with pictures for its first ``count`` regions, on the CPU as they are prepared."""
+    layers = DiffusersHost(model).cross_layers()
+    pairs = {layer.name: (torch.zeros(2, 4, layer.inner), torch.zeros(2, 4, layer.inner)) for layer in layers}
+    return replace(plan, references={at: ImagePrompt(pairs) for at in range(count)})
+
+
 CASES = (*couples(), *with_loras(), *predictions())
 
 
 def plan_of(case: Case, side: int) -> Plan:
     """What is asked of the method."""
+    regions: list[dict[str, Any]]
     regions = [{"prompt": f"a thing{i}" + (f"<lora:{i}:0.8>" if case.loras else "")} for i in range(case.regions)]
+    for region in regions[: case.references]:
+        region["reference"] = {"image": "data:image/png;base64,AAAA"}
     grid = {"ratios": GRIDS[case.regions], "direction": "columns"}
     asked = {"enabled": True, "method": case.method, "grid": grid, "regions": regions, "options": {case.method: dict(case.options)}}
     settings = Settings.parse(asked)
@@ -134,6 +148,7 @@ def installed(model: ShapeModel, case: Case | None) -> AbstractContextManager[An
     if case is None:
         return nullcontext()
     plan = plan_of(case, SIDES[model.kind])
+    plan = referring(model, plan, case.references) if case.references else plan
     model.loras = ShapeLoras(model.unet, convs=case.loras == "convolutions")
     return usual(model, plan) if case.usual else open_session(DiffusersHost(model), plan)
 

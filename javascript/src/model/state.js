@@ -50,9 +50,18 @@ let lastId = 0;
  */
 export function makeRegion(fields) {
     const words = typeof fields?.words === "string" ? {words: {text: fields.words}} : {};
+    const pictured = fields?.reference?.image ? {reference: makeReference(fields.reference)} : {};
     const {_number, ...given} = copy(fields || {});
-    return /** @type {Region} */ ({...copy(REGION_DEFAULTS), ...given, ...words, _id: ++lastId});
+    return /** @type {Region} */ ({...copy(REGION_DEFAULTS), ...given, ...words, ...pictured, _id: ++lastId});
 }
+
+/**
+ * A reference with the defaults of what its inputs write one by one.
+ *
+ * @param {Json} fields
+ * @returns {Json}
+ */
+export const makeReference = (fields) => ({weight: 1, steps: [0, 1], ...copy(fields)});
 
 /**
  * Take the defaults of fields that this page does not know yet from the server's schema, so that they too are left out of the JSON.

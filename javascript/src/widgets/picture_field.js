@@ -12,28 +12,31 @@ import {chooseFile, readFile} from "./files.js";
 const ACCEPTED = "image/png,image/jpeg,image/webp,image/bmp,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.tif,.tiff";
 
 /**
+ * The picture at a path, or null; `write` puts another one into the state. Files can be dropped on it.
+ *
  * @param {Editable} panel
  * @param {FieldPath} path
  * @param {string} label
  * @param {string} [title]
+ * @param {(picture: string | null) => void} [write]
  * @returns {Field}
  */
-export function pictureField(panel, path, label, title) {
+export function pictureField(panel, path, label, title, write = (picture) => setValue(panel, asPath(path)(), picture)) {
     const at = asPath(path);
     const fault = el("span", {class: "rg-hint", role: "alert"});
     /** @param {File} file */
     const take = async (file) => {
         try {
-            setValue(panel, at(), await readFile(file));
+            write(await readFile(file));
             fault.textContent = "";
         } catch (error) {
             fault.textContent = error.message;
         }
     };
     const input = button("Choose…", () => chooseFile(ACCEPTED, take), {title, "data-field": at(), "data-action": "picture-choose"});
-    const remove = button("Remove", () => setValue(panel, at(), null), {"data-action": "picture-remove", hidden: true});
+    const remove = button("Remove", () => write(null), {"data-action": "picture-remove", hidden: true});
     const frame = el("span", {});
-    const row = el("div", {class: "rg-row"}, input, remove, frame, fault);
+    const row = el("div", {class: "rg-row", ...droppable(take)}, input, remove, frame, fault);
     /** @type {unknown} */
     let shown = null;
     /** @param {State} state */
@@ -50,4 +53,23 @@ export function pictureField(panel, path, label, title) {
     };
     const name = el("span", {class: "rg-label", localized: label});
     return {node: el("div", {class: "rg-field rg-wide"}, name, row), input, update};
+}
+
+/**
+ * Listeners that take the first file dropped on an element.
+ *
+ * @param {(file: File) => unknown} take
+ */
+function droppable(take) {
+    const hasFile = (/** @type {DragEvent} */ event) => Boolean(event.dataTransfer?.types.includes("Files"));
+    return {
+        ondragover: (/** @type {DragEvent} */ event) => hasFile(event) && event.preventDefault(),
+        ondrop: (/** @type {DragEvent} */ event) => {
+            const file = event.dataTransfer?.files[0];
+            if (!file) return;
+            event.preventDefault();
+            event.stopPropagation(); // the WebUI takes dropped pictures as its own
+            take(file);
+        },
+    };
 }

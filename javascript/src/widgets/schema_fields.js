@@ -7,6 +7,7 @@ import {asPath, checkField, labelled, labelOf, lineField, numberField, selectFie
 import {colourField} from "./colour_field.js";
 import {ownField} from "./own_field.js";
 import {pictureField} from "./picture_field.js";
+import {referenceField} from "./reference_field.js";
 
 /** @typedef {import("./fields.js").NumberOptions} NumberOptions */
 
@@ -33,6 +34,7 @@ export function schemaField(panel, path, name, schema) {
     }
     if (schema.pattern?.startsWith("^#")) return colourField(panel, path, label, title);
     if (schema.pattern?.startsWith("^data:image")) return pictureField(panel, path, label, title);
+    if (types.includes("object") && schema.properties?.image) return referenceField(panel, path, label, schema, schemaField);
     if (types.includes("boolean") && types.includes("null")) return ownField(panel, path, label, schema, schemaField);
     if (types.includes("boolean")) return withDefault(checkField(panel, path, label, {title}), schema.default);
     if (types.includes("number") || types.includes("integer")) return numberField(panel, path, label, numberOptions(name, schema, types));

@@ -13,9 +13,11 @@ from torch import Tensor
 from ...engine.calls import Conditioning
 from ...engine.capabilities import ModelFacts
 from ...engine.hooks import Hooks
+from ...engine.references import CrossLayer
 from ...request.prompt.lora_tags import LoraTag
 from ...tensors.guidance.tokens import Token
 from ...tensors.lora.deltas import NetworkDeltas
+from ..installing.sites import cross_layers
 from ..webui_family.host import WebUIHost
 from . import loras as a1111_loras
 from . import pictures as a1111_pictures
@@ -39,6 +41,10 @@ class A1111Host(WebUIHost):
     def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
         """See `ports.Host.loras`."""
         return [a1111_loras.unet_deltas(loaded_model(), lora) for lora in loras]
+
+    def cross_layers(self) -> list[CrossLayer]:
+        """See `capabilities.LayeredHost`."""
+        return cross_layers(loaded_model().model.diffusion_model)
 
     def tokens(self, text: str) -> list[Token]:
         """See `capabilities.TokenHost.tokens`."""

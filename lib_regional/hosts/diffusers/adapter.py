@@ -16,12 +16,14 @@ from torch import Tensor
 from ...engine.calls import Conditioning, ContextSchedule
 from ...engine.capabilities import GuidanceModel, ModelFacts, Noise
 from ...engine.hooks import Hooks
+from ...engine.references import CrossLayer
 from ...request.errors import RegionalError
 from ...request.prompt.lora_tags import LoraTag
 from ...sources.clipseg import named_clipseg
 from ...tensors.guidance.tokens import Token
 from ...tensors.latents.noise import seeded_noise
 from ...tensors.lora.deltas import NetworkDeltas
+from ..installing.sites import cross_layers
 from ..webui_family.progress import announce
 from .network import UNetInstaller
 
@@ -74,6 +76,10 @@ class DiffusersHost:
         if store is None:
             raise RegionalError("this host has no LoRAs for regions.")
         return store
+
+    def cross_layers(self) -> list[CrossLayer]:
+        """See `capabilities.LayeredHost`."""
+        return cross_layers(self._model.unet)
 
     def tokens(self, text: str) -> list[Token]:
         """See `capabilities.TokenHost.tokens`."""

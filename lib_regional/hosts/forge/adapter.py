@@ -15,15 +15,17 @@ from torch import Tensor
 from ...engine.calls import Conditioning
 from ...engine.capabilities import ModelFacts
 from ...engine.hooks import Hooks
+from ...engine.references import CrossLayer
 from ...request.prompt.lora_tags import LoraTag
 from ...tensors.guidance.tokens import Token
 from ...tensors.lora.deltas import NetworkDeltas
 from ..a1111.model import loaded_model
+from ..installing.sites import cross_layers
 from ..neo.references import references_kept
 from ..webui_family.host import WebUIHost
 from . import pictures
 from .loras import on_texts, unet_deltas
-from .model import facts_of_model, training_levels
+from .model import diffusion_model_of, facts_of_model, training_levels
 from .sampling import ForgeSampling
 
 
@@ -50,6 +52,10 @@ class ForgeHost(WebUIHost):
     def loras(self, loras: Sequence[LoraTag]) -> list[NetworkDeltas]:
         """See `ports.Host.loras`."""
         return [unet_deltas(loaded_model(), lora) for lora in loras]
+
+    def cross_layers(self) -> list[CrossLayer]:
+        """See `capabilities.LayeredHost`."""
+        return cross_layers(diffusion_model_of(loaded_model()))
 
     def tokens(self, text: str) -> list[Token]:
         """See `capabilities.TokenHost.tokens`."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from ...request.errors import RegionalError
 from ...request.prompt.lora_tags import LoraTag
 from ...tensors.lora.deltas import LayerDelta, NetworkDeltas
+from ...tensors.lora.joined import Slice, joined, within
 from ...tensors.lora.keys import LayerName, NetworkError, Parts
 from ...tensors.lora.kinds import Target, layer_delta
 from ...tensors.lora.layers import kind_of
@@ -73,17 +74,17 @@ class _Network:
         """A module by its name within the network."""
         return self.patcher.model.diffusion_model.get_submodule(name)
 
-    def weight(self, key: str) -> Tensor:
+    def weight(self, key: str, part: Slice | None = None) -> Tensor:
         """A weight without any LoRA: the host keeps it when it merges."""
         kept = self.tools.kept(self.patcher, key)
         found: Tensor = self.patcher.model.get_parameter(key) if kept is None else kept
-        return found
+        return found if part is None else found.narrow(*part)
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def difference(self, key: str, patch: Any) -> Tensor:
+    def difference(self, key: str, patch: Any, part: Slice | None = None) -> Tensor:
         """The delta of one weight: the host's own merge minus the weight."""
-        weight = self.weight(key).detach().float()
+        weight = self.weight(key, part).detach().float()
         with full_precision(weight.device):
             merged = self.tools.merged(self.patcher, weight.clone(), patch, key)
         if merged.shape != weight.shape:
@@ -93,10 +94,9 @@ class _Network:
 
 def _deltas(network: _Network, patches: Mapping[Any, Any], file: str) -> dict[str, LayerDelta]:
     biases: dict[str, Tensor] = {}
-    done: dict[str, LayerDelta] = {}
-    for key, patch in patches.items():
-        if not isinstance(key, str):
-            raise RegionalError(f"{file} cannot be used: it changes parts of joined layers, which regions cannot ({key[0]}).")
+    found: dict[str, list[LayerDelta]] = {}
+    for place, patch in patches.items():
+        key, part = _sliced(place, file)
         name, side = key.removeprefix(_UNET).rsplit(".", 1)
         if getattr(network.layer(name), side, None) is None:  # the hosts, too, leave out a bias for a layer that has none
             continue
@@ -107,21 +107,33 @@ def _deltas(network: _Network, patches: Mapping[Any, Any], file: str) -> dict[st
         if kind is None:
             raise RegionalError(f"{file} cannot be used: {name} is a quantised layer, which regions cannot change by a LoRA.")
         try:
-            done[name] = _delta(network, key, patch, kind)
+            found.setdefault(name, []).append(_delta(network, key, patch, kind, part))
         except (NetworkError, RuntimeError, IndexError) as error:
             raise RegionalError(f"{file} cannot be used: layer {name} does not have the shape that it was made for.") from error
-    return _with_biases(done, biases, network)
+    return _with_biases({name: joined(deltas) for name, deltas in found.items()}, biases, network)
 
 
-def _delta(network: _Network, key: str, patch: Any, kind: Any) -> LayerDelta:
+def _sliced(place: Any, file: str) -> tuple[str, Slice | None]:
+    """The key of a patch, and the slice of its weight that it changes: the parts of a layer that joins several are patched one by one."""
+    if isinstance(place, str):
+        return place, None
+    key, part, *changed = place
+    if any(changed) or not key.endswith(".weight"):
+        raise RegionalError(f"{file} cannot be used: it rearranges a joined layer, which regions cannot ({key}).")
+    return key, None if part is None else (int(part[0]), int(part[1]), int(part[2]))
+
+
+def _delta(network: _Network, key: str, patch: Any, kind: Any, part: Slice | None) -> LayerDelta:
     product = network.tools.low_rank(patch)
     if product is None:
-        return LayerDelta(kind, weight=network.difference(key, patch))
+        made = LayerDelta(kind, weight=network.difference(key, patch, part))
+        return made if part is None else within(made, tuple(network.weight(key).shape), part)
     up, down, alpha, mid = product
     parts = {"lora_up.weight": up, "lora_down.weight": down}
     parts |= {} if alpha is None else {"alpha": torch.tensor(float(alpha))}
     parts |= {} if mid is None else {"lora_mid.weight": mid}
-    return layer_delta(parts, Target(kind, tuple(network.weight(key).shape), lambda: network.weight(key)))
+    made = layer_delta(parts, Target(kind, tuple(network.weight(key, part).shape), lambda: network.weight(key, part)))
+    return made if part is None else within(made, tuple(network.weight(key).shape), part)
 
 
 def _with_biases(deltas: dict[str, LayerDelta], biases: Mapping[str, Tensor], network: _Network) -> dict[str, LayerDelta]:

@@ -14,6 +14,7 @@ from ...engine.hooks import Hooks
 from ...request.errors import RegionalError
 from ...tensors.latents.noise import Prediction
 from ..neo.blocks import cross_layers
+from .network.families import family_of
 
 
 def is_forge(model: Any) -> bool:
@@ -40,7 +41,8 @@ def facts_of_model(model: Any) -> ModelFacts:
     """Facts of the engine and its predictor; an engine of unknown kind is one of the newer ones (Flux), trained on 1024² pixels."""
     trained = next((size for kind, size in _TRAINED.items() if getattr(model, kind, False)), 128)
     network = model.forge_objects.unet.model
-    return ModelFacts(trained, _prediction(network), kind_of(network.diffusion_model) != "joint")
+    kind = kind_of(network.diffusion_model)
+    return ModelFacts(trained, _prediction(network), kind != "joint", kind == "cross")
 
 
 _PREDICTIONS: Mapping[str, Prediction] = {"v_prediction": "v", "V_PREDICTION": "v", "const": "flow", "CONST": "flow"}
@@ -83,10 +85,10 @@ def prepare_again(model: Any, x: Any) -> None:
 
 def kind_of(unet: nn.Module) -> str:
     """``cross`` for UNets with cross-attention, ``blocks`` for transformers with one (Anima), ``joint`` where text and picture share one
-    attention (Flux), ``""`` for others, which Regional can call as a whole and not look into."""
+    attention (`network.families`), ``""`` for others, which Regional can call as a whole and not look into."""
     if any(name.endswith(".attn2") for name, _ in unet.named_modules()):
         return "cross"
-    if hasattr(unet, "double_blocks") and hasattr(unet, "single_blocks"):
+    if family_of(unet) is not None:
         return "joint"
     return "blocks" if cross_layers(unet) else ""
 
@@ -99,7 +101,8 @@ def refuse_unserved(hooks: Hooks, unet: nn.Module) -> None:
     asked = {
         "cross-attention": hooks.cross_attention is not None and kind != "blocks" and (hooks.joint is None or not kind),
         "self-attention": hooks.self_attention is not None,
-        "to change single layers (LoRAs in regions)": bool(hooks.layers) or hooks.spatial is not None,
+        "norms and convolutions": hooks.spatial is not None,
+        "to change single layers (LoRAs in regions)": bool(hooks.layers) and not kind,
     }
     missing = [what for what, wanted in asked.items() if wanted]
     if not missing:

@@ -23,6 +23,9 @@ from .sites import layer_of, sites_of, transformer_around, transformer_of
 Patches = Iterable[AbstractContextManager[Any]]
 """Each is in force from its entry to its exit; one is made when those before it are in force."""
 
+LayerAnswer = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], "Tensor"], "Tensor | None"]
+"""A forward hook with keywords."""
+
 Scope = Literal["network", "pass", "call"]
 """How long patches last: while a network samples, for a sampling pass, for one guided prediction."""
 
@@ -156,9 +159,7 @@ class HookInstaller:
 
         return around
 
-    def _layer_hook(
-        self, name: str, transformer: str | None, hook: LayerHook
-    ) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], Tensor | None]:
+    def _layer_hook(self, name: str, transformer: str | None, hook: LayerHook) -> LayerAnswer:
         running = self.running
 
         def answer(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], y: Tensor) -> Tensor | None:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from ...engine.calls import Site
+from ...engine.references import CrossLayer
 from ...request.errors import RegionalError
 
 _CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
@@ -22,6 +23,17 @@ def sites_of(network: nn.Module, prefix: str = "") -> list[tuple[Site, Any]]:
         for name, module in named
         if hasattr(module, "to_q")
     ]
+
+
+_PARTS = (("input_blocks.", "down_blocks."), ("output_blocks.", "up_blocks."), ("middle_block.", "mid_block."))
+"""Beginnings of names in ``ldm`` and diffusers, in the order in which IP-Adapters number the layers."""
+
+
+def cross_layers(network: nn.Module) -> list[CrossLayer]:
+    """See `capabilities.LayeredHost`; networks of other parts than a UNet's have none."""
+    found = [(site.name, layer) for site, layer in sites_of(network) if site.kind == "cross"]
+    ordered = [(name, layer.to_k) for part in _PARTS for name, layer in found if name.startswith(part)]
+    return [CrossLayer(name, int(keys.out_features), int(keys.in_features)) for name, keys in ordered]
 
 
 def transformer_of(site: Site) -> str:

@@ -16,15 +16,21 @@ _SPARE = 1024**3
 @contextmanager
 def held_device(size: int) -> Iterator[torch.device]:
     """Wait until no generation runs, free ``size`` bytes and some more for the model where the host can, and give the memory back."""
+    with _queue(), freed_device(size) as device:
+        yield device
+
+
+@contextmanager
+def freed_device(size: int) -> Iterator[torch.device]:
+    """The same within a generation, before it samples: whoever generates holds the host's lock."""
     from modules import devices
 
-    with _queue():
-        device = torch.device(devices.device)
-        _make_room(size + _SPARE, device)
-        try:
-            yield device
-        finally:
-            devices.torch_gc()
+    device = torch.device(devices.device)
+    _make_room(size + _SPARE, device)
+    try:
+        yield device
+    finally:
+        devices.torch_gc()
 
 
 def _queue() -> AbstractContextManager[Any]:

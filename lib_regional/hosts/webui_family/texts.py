@@ -74,4 +74,6 @@ def _schedule(entries: Sequence[Any]) -> ContextSchedule:
 
 
 def _conditioning(cond: Tensor | dict[str, Tensor]) -> Conditioning:
-    return Conditioning(cond["crossattn"], cond.get("vector")) if isinstance(cond, dict) else Conditioning(cond)
+    if not isinstance(cond, dict):
+        return Conditioning(cond.flatten(0, -2))
+    return Conditioning(cond["crossattn"], cond.get("vector"))

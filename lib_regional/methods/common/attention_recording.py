@@ -61,7 +61,7 @@ def row_recorder(plan: Plan) -> AttentionHook | None:
         maps, scores = plan.record is not None and plan.record.wants(call), plan.scores is not None and plan.scores.wants(call)
         rows = list(_marked(plan, call)) if maps or scores else []
         if rows:
-            q, k = call.to_q(call.x), split_heads(call.to_k(call.context), call.heads)
+            q, k = call.to_q(call.x), split_heads(call.keys(call.context), call.heads)
             for at, region, window, text in rows:
                 if maps and text is not None and call.model.latent == _canvas(plan):
                     assert plan.record is not None and region is not None

@@ -1,4 +1,5 @@
-"""The stacked factors of a generation's LoRAs by layer, shared by all calls in which the same LoRAs act, dropped with the last of them."""
+"""The stacked factors of a generation's LoRAs by layer, shared by all calls in which the same LoRAs act, dropped with the last of them; and
+where LoRAs act on texts and picture in one sequence."""
 
 from __future__ import annotations
 
@@ -10,8 +11,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from ...engine.calls import LayerCall, ModelCall, Row, StepInfo
-from ...request.layout.windows import Grid
+from ...engine.calls import LayerCall, ModelCall, Place, Row, StepInfo, Tokens
 from ...request.prompt.lora_tags import LoraTag
 from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.stacked import Factors, factors_of_layers, inner_tokens, is_low_rank, one_after_the_other, rank_of
@@ -22,7 +22,7 @@ SHARED_INPUT = (".attn1.to_q", ".attn1.to_k", ".attn1.to_v")
 NetworkKey = tuple[str, int | None]
 """(name, ranks used): LoRAs of one key have the same deltas."""
 Strengths = Mapping[NetworkKey, Tensor]
-"""Strength of every LoRA: (B, h, w) at places, or (B,) on whole rows."""
+"""Strength of every LoRA: (B, h, w) or (B, L) at places, or (B,) on whole rows."""
 
 Acting = Sequence[tuple[Hashable, LayerDelta]]
 """(key, delta) of the LoRAs that act in a layer."""
@@ -37,8 +37,8 @@ class Placement(Protocol):
         """What the strengths depend on besides the grid: equal states, equal strengths."""
         ...
 
-    def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
-        """On ``grid``; whole rows where it is None (a layer without a place)."""
+    def strengths(self, model: ModelCall, place: Place) -> Strengths:
+        """At ``place``; whole rows where it is None (a layer without one)."""
         ...
 
 
@@ -177,10 +177,25 @@ class ByTag:
         """See `Placement`."""
         return tuple(tuple(self._loras_of(tag, row, model.step)) for tag, row in zip(model.tags, model.rows, strict=bool(model.tags)))
 
-    def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
+    def strengths(self, model: ModelCall, place: Place) -> Strengths:
         """See `Placement`."""
         found: dict[NetworkKey, Tensor] = {}
         for number, (tag, row) in enumerate(zip(model.tags, model.rows, strict=bool(model.tags))):
             for lora in self._loras_of(tag, row, model.step):
                 found.setdefault(key_of(lora), torch.zeros(len(model.rows)))[number] += lora.unet
         return found
+
+
+def on_tokens(key: NetworkKey, maps: Tensor, place: Tokens) -> Tensor:
+    """Strengths (B, L) of one LoRA: in its text, at its places of the picture (``maps`` (B, h, w)), and by its share of it elsewhere."""
+    lengths = place.lengths
+    made: dict[str, Tensor] = {"picture": maps.flatten(1)}
+    if "text" in lengths:
+        made["text"] = torch.zeros(len(maps), lengths["text"])
+        for row, texts in zip(made["text"], place.texts, strict=True):
+            per_text = torch.tensor([sum(lora.unet for lora in loras if key_of(lora) == key) for _, loras in texts])
+            counts = torch.tensor([length for length, _ in texts])
+            row[: int(counts.sum())] = per_text.repeat_interleave(counts)
+    if "behind" in lengths:
+        made["behind"] = maps.flatten(1).mean(1, keepdim=True).expand(-1, place.behind)
+    return torch.cat([made[part] for part in place.parts], 1)

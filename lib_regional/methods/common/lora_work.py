@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.calls import LayerCall, ModelCall
-from ...request.layout.windows import Grid
+from ...engine.calls import LayerCall, ModelCall, Place, Tokens
 from ...tensors.attention.regional import SUPPORT
 from ...tensors.lora.deltas import LayerDelta
 from ...tensors.lora.low_rank import Box, add_everywhere, add_in_box, add_on_tokens, added
@@ -46,7 +45,7 @@ IDLE = 3
 
 @dataclass(frozen=True, eq=False)
 class _Weighted:
-    """One LoRA that acts on a grid, and how strongly: (B,) on rows, (B, h, w) at places, on the CPU; ``support`` places in all.
+    """One LoRA that acts at a place, and how strongly: (B,) on rows, (B, h, w) at places, on the CPU; ``support`` places in all.
 
     ``column`` is its place among the LoRAs of the placement.
     """
@@ -67,13 +66,13 @@ class _Acting:
 
 @dataclass
 class Stage:
-    """Calls at which the same strengths hold: these by grid, and what was prepared from them by layer. ``used``: the last step that did."""
+    """Calls at which the same strengths hold: these by place, what was prepared of them by layer. ``used``: the last step that did."""
 
-    weighted: dict[Grid | None, list[_Weighted]] = field(default_factory=dict)
-    layers: dict[tuple[str, torch.dtype], tuple[Work, ...]] = field(default_factory=dict)
-    by_attributes: dict[tuple[str, torch.dtype], tuple[Work, ...]] = field(default_factory=dict)
+    weighted: dict[Place, list[_Weighted]] = field(default_factory=dict)
+    layers: dict[tuple[str, torch.dtype, Tokens | None], tuple[Work, ...]] = field(default_factory=dict)
+    by_attributes: dict[tuple[str, torch.dtype, Tokens | None], tuple[Work, ...]] = field(default_factory=dict)
     maps: dict[Hashable, Tensor] = field(default_factory=dict)
-    acting: dict[Grid | None, Mapping[str, Acting]] = field(default_factory=dict)
+    acting: dict[Place, Mapping[str, Acting]] = field(default_factory=dict)
     attribute_maps: tuple[Tensor, dict[Hashable, Tensor]] | None = None
     used: int = 0
 
@@ -112,7 +111,7 @@ class LoraWork:
         """What is to be done in a layer; nothing where no LoRA acts. ``by_attributes``: the strengths are its per-token attributes."""
         stage = self._stage(call.model)
         known = stage.by_attributes if by_attributes else stage.layers
-        name = (call.name, call.y.dtype)
+        name = (call.name, call.y.dtype, call.tokens)
         work = known.get(name)
         if work is None:
             work = known[name] = tuple(self._made(stage, call, by_attributes))
@@ -133,59 +132,59 @@ class LoraWork:
             self._now = (model, stage)
         return self._now[1]
 
-    def _acting(self, stage: Stage, call: LayerCall, grid: Grid | None, name: str) -> list[_Acting]:
-        if grid not in stage.weighted:
+    def _acting(self, stage: Stage, call: LayerCall, place: Place, name: str) -> list[_Acting]:
+        if place not in stage.weighted:
             # tiles of one picture share the factors of all LoRAs; elsewhere those that do nothing are left out
-            stage.weighted[grid] = _weighted(self._placement.strengths(call.model, grid), call.model.tile is not None)
-        found = ((weighted, self._networks.raw(weighted.key, name)) for weighted in stage.weighted[grid])
+            stage.weighted[place] = _weighted(self._placement.strengths(call.model, place), call.model.tile is not None)
+        found = ((weighted, self._networks.raw(weighted.key, name)) for weighted in stage.weighted[place])
         return [_Acting(weighted, delta) for weighted, delta in found if delta is not None]
 
     def _made(self, stage: Stage, call: LayerCall, by_attributes: bool) -> list[Work]:
         flat = call.x.dim() != 4
-        grid = call.grid if flat else (call.y.shape[-2], call.y.shape[-1])
-        acting = self._acting(stage, call, grid, call.name)
+        place = call.place if flat else (call.y.shape[-2], call.y.shape[-1])
+        acting = self._acting(stage, call, place, call.name)
         low = [one for one in acting if is_low_rank(one.delta)] if self._stacks else []
         if not flat and self._isolation is None and not _convs_stack(low, call):
             low = []
-        work = [self._stacked(stage, call, grid, low, by_attributes)] if low else []
+        work = [self._stacked(stage, call, place, low, by_attributes)] if low else []
         return [*work, *(self._single(call, one, by_attributes, flat) for one in acting if one not in low and one.weighted.support)]
 
     # ------------------------------------------------------------------ low-rank deltas
 
-    def _stacked(self, stage: Stage, call: LayerCall, grid: Grid | None, acting: list[_Acting], by_attributes: bool) -> Work:
+    def _stacked(self, stage: Stage, call: LayerCall, place: Place, acting: list[_Acting], by_attributes: bool) -> Work:
         y, strengths = call.y, [one.weighted.strengths for one in acting]
         keyed = [(one.weighted.key, one.delta) for one in acting]
         if by_attributes:
-            return self._on_attributes(acting, self._inner(stage, call, grid, keyed))
+            return self._on_attributes(acting, self._inner(stage, call, place, keyed))
         if strengths[0].dim() == 1:
-            rows = on_rows(self._store.factors(call.name, keyed, lambda: self._acting_in(stage, call, grid), y), strengths)
+            rows = on_rows(self._store.factors(call.name, keyed, lambda: self._acting_in(stage, call, place), y), strengths)
             return lambda call, y: add_on_rows(call.x, y, rows)
         if call.x.dim() == 4:
-            factors = self._store.factors(call.name, keyed, lambda: self._acting_in(stage, call, grid), y)
-            name = ("spatial", grid, tuple(key for key, _ in keyed), factors.ranks, y.dtype)
+            factors = self._store.factors(call.name, keyed, lambda: self._acting_in(stage, call, place), y)
+            name = ("spatial", place, tuple(key for key, _ in keyed), factors.ranks, y.dtype)
             maps = _known(stage.maps, name, lambda: rank_maps(strengths, factors.ranks).movedim(-1, 1).to(y.device, y.dtype))
             return self._on_canvas(factors, maps)
-        return self._on_tokens(stage, call, grid, acting, self._inner(stage, call, grid, keyed))
+        return self._on_tokens(stage, call, place, acting, self._inner(stage, call, place, keyed))
 
-    def _on_tokens(self, stage: Stage, call: LayerCall, grid: Grid | None, acting: list[_Acting], inner: Inner) -> Work:
+    def _on_tokens(self, stage: Stage, call: LayerCall, place: Place, acting: list[_Acting], inner: Inner) -> Work:
         y, factors, supports = call.y, inner.factors[call.name], [one.weighted.support for one in acting]
         flat = [one.weighted.strengths.flatten() for one in acting]
         if not stacking_loras_pays(factors, len(flat[0]), supports, y.device.type, y.element_size()):
             buckets = gathered(factors, flat)
             return lambda call, y: add_gathered(call.x, y, buckets)
-        name = (grid, tuple(one.weighted.key for one in acting), factors.ranks, y.dtype)
+        name = (place, tuple(one.weighted.key for one in acting), factors.ranks, y.dtype)
         maps = _known(stage.maps, name, lambda: token_maps(flat, factors.ranks).to(y.device, y.dtype))
         return lambda call, y: add_outer(y, inner.of(call.name, call.x, maps), factors.up)
 
-    def _inner(self, stage: Stage, call: LayerCall, grid: Grid | None, keyed: Acting) -> Inner:
-        return self._store.inner(call.name, keyed, lambda: self._acting_in(stage, call, grid), call.y)
+    def _inner(self, stage: Stage, call: LayerCall, place: Place, keyed: Acting) -> Inner:
+        return self._store.inner(call.name, keyed, lambda: self._acting_in(stage, call, place), call.y)
 
-    def _acting_in(self, stage: Stage, call: LayerCall, grid: Grid | None) -> Mapping[str, Acting]:
-        """What acts in each hooked layer on a grid."""
-        if grid not in stage.acting:
-            found = {name: [(one.weighted.key, one.delta) for one in self._acting(stage, call, grid, name)] for name in self._hooked}
-            stage.acting[grid] = {name: acting for name, acting in found.items() if acting}
-        return stage.acting[grid]
+    def _acting_in(self, stage: Stage, call: LayerCall, place: Place) -> Mapping[str, Acting]:
+        """What acts in each hooked layer at a place."""
+        if place not in stage.acting:
+            found = {name: [(one.weighted.key, one.delta) for one in self._acting(stage, call, place, name)] for name in self._hooked}
+            stage.acting[place] = {name: acting for name, acting in found.items() if acting}
+        return stage.acting[place]
 
     def _on_canvas(self, factors: Factors, maps: Tensor) -> Work:
         isolation, own = self._isolation, LayerDelta(factors.layer, weight=factors.down)
@@ -246,7 +245,7 @@ def _done(work: tuple[Work, ...], call: LayerCall) -> Tensor:
 
 
 def _weighted(strengths: Strengths, keep_inactive: bool) -> list[_Weighted]:
-    """Those of the LoRAs that do something on a grid; with ``keep_inactive`` all of them, if any does."""
+    """Those of the LoRAs that do something at a place; with ``keep_inactive`` all of them, if any does."""
     every = [_Weighted(at, *one, np.count_nonzero(abs(one[1].numpy()) > SUPPORT)) for at, one in enumerate(strengths.items())]
     acting = [one for one in every if one.support]
     return every if keep_inactive and acting else acting

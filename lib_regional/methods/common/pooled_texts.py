@@ -99,6 +99,6 @@ class WholeTexts:
 
     def _row_shares(self, row: Row, keys: Keys, call: ModelCall, grid: Grid) -> list[TextShare]:
         maps = self._maps(row, call, grid)
-        regions = [TextShare(self.contexts.tensor(key), maps.regions[region]) for region, key in keys.items()]
+        regions = [TextShare(self.contexts.tensor(key), maps.regions[region], self.contexts.loras(key)) for region, key in keys.items()]
         base = 1.0 - sum((share.weights for share in regions), torch.zeros(grid))
         return [share for share in (TextShare(None, base.clamp_min(0)), *regions) if float(share.weights.max()) > 0]

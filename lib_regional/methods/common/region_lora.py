@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ...engine.calls import LayerCall, ModelCall, Row, StepInfo
+from ...engine.calls import LayerCall, ModelCall, Place, Row, StepInfo, Tokens
 from ...engine.hooks import LayerHook
 from ...engine.plan import PassPlan, Plan
 from ...engine.ports import Host
@@ -36,10 +36,10 @@ from ...tensors.lora.stacked import (
 from ...tensors.masks.pyramid import Pyramid
 from ...tensors.out_of_memory import go_on_smaller, is_out_of_memory
 from .contexts import region_loras
-from .lora_factors import ByTag, Isolation, LorasOf, NetworkKey, Placement, Strengths, key_of
+from .lora_factors import ByTag, Isolation, LorasOf, NetworkKey, Placement, Strengths, key_of, on_tokens
 from .lora_work import LoraWork
 
-CONTEXT_LAYERS = (".attn2.to_k", ".attn2.to_v")
+CONTEXT_LAYERS = tuple(f".{at}" for at in ("attn2.to_k", "attn2.to_v", *(f"cross_attn.{end}" for end in ("k_proj", "v_proj", "k", "v"))))
 """Layers whose input is a context, which has no place in the picture."""
 
 
@@ -200,8 +200,14 @@ class ByPlace:
         """See `Placement`."""
         return (self._plan.active(model.step), model.step.hires, model.latent, model.tile, tuple(row.image for row in model.rows))
 
-    def strengths(self, model: ModelCall, grid: Grid | None) -> Strengths:
-        """See `Placement`. A layer without a place takes every LoRA by its share of the canvas."""
+    def strengths(self, model: ModelCall, place: Place) -> Strengths:
+        """See `Placement`. A layer without a place takes every LoRA by its share of the canvas, and so do tokens of other pictures; a
+        text has its own LoRAs."""
+        if isinstance(place, Tokens):
+            return {key: on_tokens(key, here, place) for key, here in self._on_grid(model, place.grid).items()}
+        return self._on_grid(model, place)
+
+    def _on_grid(self, model: ModelCall, grid: Grid | None) -> Strengths:
         images = {row.image: self._of_image(model, row.image, grid) for row in model.rows}
         keys = dict.fromkeys(key for found in images.values() for key in found)
         none = torch.zeros(grid or ())
@@ -278,9 +284,9 @@ def _check_shape(call: LayerCall, whole_rows: bool) -> None:
             f"Regional expected {announced} rows, but the layer {call.name} runs {runs} (Hypertile does so), where a region's LoRA finds "
             "no place; the picture was stopped. Switch that off, or leave LoRAs out of the regions."
         )
-    if call.grid is None or call.x.dim() != 3 or whole_rows:
+    if call.place is None or call.x.dim() != 3 or whole_rows:
         return
-    tokens = call.grid[0] * call.grid[1]
+    tokens = call.grid[0] * call.grid[1] if call.grid is not None else sum(call.tokens.lengths.values()) if call.tokens else 0
     if call.x.shape[1] != tokens:
         raise RegionalError(
             f"The layer {call.name} runs {call.x.shape[1]} of {tokens} tokens (token merging does so), where a region's LoRA finds no "

@@ -166,7 +166,8 @@ class RegionalPrediction:
         source, key, conditioning = self._context_of(call, at, branch, role)
         x = window.of(call.x[source])
         seen = self._observe(x, branch, window, call, row) if self._observe is not None else None
-        place: Hashable = (row.image, window, branch.region if seen is not None else None)
+        alone = seen is not None or branch.region in self._plan.referenced(call.model.step)
+        place: Hashable = (row.image, window, branch.region if alone else None)
         whole = seen is None and window == canvas_of(call.model.latent)
         tag = ("base" if branch.region is None else "region", branch.region, window)
         return (place, key), _Job(UNetRow(source, None if whole else x if seen is None else seen, conditioning, tag))
@@ -206,7 +207,8 @@ class RegionalPrediction:
 def scene_of(plan: Plan, call: UNetCall, row: Row, active: Active) -> Scene:
     """The scene of one row of a call with these ``active`` regions."""
     texts = plan.pass_of(call.model.step).texts[row.image]
-    alone = (r for r in active if not texts.regions[r] and texts.region_negatives[r] is None)
+    referenced = plan.referenced(call.model.step)
+    alone = (r for r in active if not texts.regions[r] and texts.region_negatives[r] is None and r not in referenced)
     inactive = frozenset(r for r in alone if plan.layout.regions[r].cfg_scale is None)
     own = plan.words is not None and plan.words.varies(active)
     return Scene(call.model.latent, active, inactive, texts.weights, row.image if own else None)

@@ -113,7 +113,7 @@ class Control:
         """Hook of cross-attention."""
         if not self._takes(call):
             return None
-        q, k, v = call.to_q(call.x), call.to_k(call.context), call.to_v(call.context)
+        q, k, v = call.to_q(call.x), call.keys(call.context), call.to_v(call.context)
         p = probabilities(q, k, call.heads, call.scale)
         for at, tag in _conditional(call):
             rule = self.rules.get(tag.key) if tag.side == "target" else None

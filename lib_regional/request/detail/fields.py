@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from ..fields import Field, Flag, Number, read_fields
+from ..fields import Field, Flag, Given, Number, read_fields
 
 DETAIL_FIELDS: Mapping[str, Field] = {
     "denoise": Number("Denoising strength: 0.4 adds detail to what is there, 1 makes the region anew.", 0.4, low=0.01),
@@ -32,28 +31,6 @@ PASS_FIELDS: Mapping[str, Field] = {
 """``options.detail``: the pass of all regions; a region's own ``detail`` goes before it."""
 
 SEQUENTIAL_FIELDS: Mapping[str, Field] = {**DETAIL_FIELDS, "denoise": replace(DETAIL_FIELDS["denoise"], default=1.0)}
-
-
-class Given(Mapping[str, Any]):
-    """An immutable mapping that can be hashed."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = dict(values)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._values.items()))
-
-    def __repr__(self) -> str:
-        return repr(self._values)
 
 
 @dataclass(frozen=True)

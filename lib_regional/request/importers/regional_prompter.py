@@ -40,9 +40,15 @@ _MIDDLE = [0.25, 0.25, 0.75, 0.75]
 def names_of(arguments: Sequence[object]) -> tuple[Sequence[str], str]:
     """Names of the positional arguments, and a note where they are in the order of versions before the tabs (until May 2023)."""
     mode = str(arguments[2]).lower() if len(arguments) > 2 else ""
-    if mode in DIRECTIONS or (mode in ("mask", *_PROMPT_MODES) and len(arguments) <= len(OLDER)):
+    if mode in DIRECTIONS or (mode in ("mask", *_PROMPT_MODES) and _is_older(arguments)):
         return OLDER, "The arguments are in the order of a Regional Prompter before June 2023, and were read so."
     return ARGUMENTS, ""
+
+
+def _is_older(arguments: Sequence[object]) -> bool:
+    """Whether ratios or the switch of the base stand where later versions have the submodes, in a list that is no longer than theirs."""
+    ratios, use_base = ([*arguments, None, None, None][OLDER.index(name)] for name in ("ratios", "use_base"))
+    return len(arguments) <= len(OLDER) and (isinstance(use_base, bool) or any(map(str.isdigit, str(ratios))))
 
 
 def build(source: Source) -> Imported:

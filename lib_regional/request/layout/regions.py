@@ -10,6 +10,7 @@ from ..collage.pictures import FITS, PictureText
 from ..detail.fields import OwnDetail
 from ..errors import Problem, SettingsError, raise_any, shown
 from ..fields import Choice, Colour, Field, Flag, Number, Span, Text, declarations, declared, settle, to_plain
+from ..references.fields import Reference, ReferenceField
 from .shapes import SHAPE_TYPES, Shape
 
 OVERLAPS = ("blend", "over")
@@ -90,6 +91,24 @@ class RegionSettings:
         "Denoising strength",
         "Denoising strength of region (0.5, n:0.5 or none)",
     )
+    reference: Reference | None = declared(
+        ReferenceField(
+            "A picture that acts as a prompt inside the region, by an IP-Adapter: an object with image (data URL), weight (1), "
+            "steps ([0, 1]) and model (null: the first that fits); null for none.",
+            None,
+        ),
+        "Reference picture",
+    )
+    controlnet: int | None = declared(
+        Number(
+            "Number of the ControlNet unit, from 0, that acts inside this region alone, with its own weight and steps; null for none.",
+            None,
+            high=99,
+            whole=True,
+            optional=True,
+        ),
+        "ControlNet unit",
+    )
     enabled: bool = declared(Flag("A region that is off leaves its place to the base.", True), "Enabled")
 
     def __post_init__(self) -> None:
@@ -106,6 +125,10 @@ class RegionSettings:
     def same_picture(self, other: RegionSettings) -> bool:
         """Whether both make the same picture: name and colour are for the editor alone."""
         return replace(self, name="", colour=None) == replace(other, name="", colour=None)
+
+    def refers(self, progress: float) -> bool:
+        """Whether its reference acts at this share of the steps."""
+        return self.reference is not None and self.reference.acts(progress)
 
     def fields_json(self) -> dict[str, Any]:
         """The fields that differ from their defaults, and the shape, as plain JSON."""

@@ -104,7 +104,13 @@ class Scene:
         return plain_work(self.canvas)
 
     def jobs(self, at: int, window: Window) -> Iterator[Job]:
-        """Predictions of region ``at`` in a window: its text, and its negative, the base's where it has neither one nor LoRAs."""
+        """Predictions of region ``at`` in a window: its text, and its negative, the base's where it has neither one nor LoRAs.
+
+        A region whose reference acts shares no prediction with others.
+        """
+        if any(number == at and region.refers(self.progress) for number, region in self.active):
+            yield from ((window, "cond", ("reference", at)), (window, "uncond", ("reference", at)))
+            return
         if self.texts is None:
             yield from ((window, "cond", at), (window, "uncond", None))
             return

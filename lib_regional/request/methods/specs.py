@@ -29,8 +29,13 @@ def _soft_from(when: str = "") -> Number:
     return Number(when + text, 0.3)
 
 
-_PREDICTED = frozenset({"cfg_scale", "seed"})
+_REFERENCE = frozenset({"reference"})
+"""Fields of a region that act through cross-attention."""
+
+_SEEDED = frozenset({"cfg_scale", "seed"})
 """Fields of a region that need a prediction of its own (its CFG scale), or its part of the first noise (its seed)."""
+
+_PREDICTED = _SEEDED | _REFERENCE
 
 
 def _composite_work(scene: Scene) -> float:
@@ -59,7 +64,7 @@ _ROWS = (
         work=work.couple,
         scored=True,
         finds=True,
-        serves=frozenset({"seed"}),
+        serves=frozenset({"seed"}) | _REFERENCE,
         options={
             "cache": Flag(
                 "Keep keys and values over the steps: faster, for some memory. In half precision 77 tokens of text take 3.7 MiB on SD1.5 "
@@ -185,7 +190,7 @@ _ROWS = (
         "Sequential inpainting",
         prepare="sequential:sequential",
         work=work.plain,
-        serves=_PREDICTED,
+        serves=_SEEDED,
         options=SEQUENTIAL_FIELDS,
     ),
     MethodSpec(
@@ -194,7 +199,7 @@ _ROWS = (
         prepare="repaint:repaint",
         work=_repaint_work,
         scored=True,
-        serves=frozenset({"seed"}),
+        serves=_REFERENCE | {"seed"},
         options=REPAINT_FIELDS,
         edges=("from",),
     ),
@@ -204,7 +209,7 @@ _ROWS = (
         prepare="collage:collage",
         work=_collage_work,
         scored=True,
-        serves=frozenset({"picture", "denoise"}),
+        serves=frozenset({"picture", "denoise"}) | _REFERENCE,
         options=COLLAGE_FIELDS,
     ),
     MethodSpec(

@@ -62,7 +62,7 @@ def _read(root: Path, folder: Path) -> FoundModel:
     kind = kind_of(model_type) or ""
     if not fault and not kind:
         known = ", ".join(each for row in KINDS.values() for each in row.classes)
-        fault = f'its config.json names the model type "{model_type}"; those that find masks are {known}'
+        fault = f'its config.json names the model type "{model_type}"; those that are used are {known}'
     if not fault and not any(folder.glob("*.safetensors")):
         fault = "it has no .safetensors file: other formats can run programs and are not read"
     return FoundModel(name, folder, kind, model_type, fault or class_fault(KINDS[kind].classes[model_type]))

@@ -1,4 +1,4 @@
-"""The kinds of models that find masks: which classes of transformers they are, what each is for, and where one gets them."""
+"""The kinds of models of the user's folders: which classes of transformers they are, what each is for, and where one gets them."""
 
 from __future__ import annotations
 
@@ -57,6 +57,12 @@ KINDS: Mapping[str, ModelKind] = {
             "depth_anything": "DepthAnythingForDepthEstimation",
         },
         unused=("neck.fusion_stage.layers.0.residual_layer1.", "backbone.embeddings.mask_token"),
+    ),
+    "clip_vision": ModelKind(
+        "CLIP vision",
+        "What an IP-Adapter reads of a reference picture.",
+        "h94/IP-Adapter",
+        {"clip_vision_model": "CLIPVisionModelWithProjection", "clip": "CLIPVisionModelWithProjection"},
     ),
 }
 """Name of a kind -> the kind. The depth models: DPT (MiDaS), ZoeDepth and Depth Anything 1 and 2."""

@@ -14,6 +14,7 @@ from ...engine.trajectory import Trajectory
 from ...methods import prepare
 from ...request.edit.repaint import check_texts, repainted, source_of
 from ...request.errors import settings_error
+from ..references import with_references
 from . import host as inner
 from .detail import detail_pass
 from .earlier import EarlierRun
@@ -30,7 +31,7 @@ def with_repainted(plan: Plan, host: Host, p: Any, first: bool) -> tuple[Plan, E
         many = len(plan.first.texts)
         pictures = given_pictures(p).expand(many, -1, -1, -1)
         return replace(plan, earlier=Trajectory(plan.picture.latent, pictures)), None
-    source = _source_plan(plan, p)
+    source = with_references(_source_plan(plan, p), host)
     inner.check_restart(p)
     if first:
         inner.announce(p.n_iter * (2 if plan.hires is not None else 1))

@@ -11,7 +11,7 @@ from lib_regional.engine.calls import TextShare
 from lib_regional.engine.capabilities import facts_of
 from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.forge.adapter import ForgeHost
-from lib_regional.hosts.forge.network.families import JointFamily
+from lib_regional.hosts.forge.network.families import family_of
 from lib_regional.hosts.forge.network.joint import KEPT, JointTexts
 from lib_regional.methods import open_session
 from lib_regional.request.errors import RegionalError
@@ -143,9 +143,9 @@ def test_a_network_that_never_uses_the_bias_is_an_error_at_the_first_step(monkey
 @pytest.mark.parametrize(
     ("asked", "what"),
     [({"self_attention": lambda call: None}, "self-attention"),
-     ({"layers": {"final": lambda call: None}}, "single layers .LoRAs in regions."),
+     ({"spatial": lambda call: None}, "norms and convolutions"),
      ({"cross_attention": lambda call: None}, "cross-attention")],
-    ids=["self", "layers", "cross"],
+    ids=["self", "norms", "cross"],
 )  # fmt: skip
 def test_what_it_has_not_is_refused_by_name(webui, asked, what):
     host = ForgeHost(webui.engine, Processing(webui))
@@ -173,22 +173,23 @@ def test_contexts_and_attention_fit_each_other():
     own, other = torch.randn(2, 5, 4), torch.randn(3, 4)
     weights = torch.tensor([[1.0, 0.25]])
     shares = [[TextShare(None, weights), TextShare(other, 1 - weights)], [TextShare(None, torch.ones(1, 2))]]
-    texts = JointTexts()
-    made, attention = texts.context(shares, own), texts.attention(shares, own)
+    family = family_of(FluxNetwork())
+    texts = JointTexts(family)
+    made, attention = texts.context(shares, own), texts.arranged(shares, own, (1, 2)).attention
     assert attention is not None and made.shape == (2, 8, 4) and attention.shape == (2, 10)
     assert torch.equal(made[0], torch.cat([own[0], other])) and torch.equal(made[1, :5], own[1])
-    assert JointFamily().grid((11, 7)) == (6, 4)
+    assert family.grid((11, 7)) == (6, 4)
 
 
 def test_attention_is_arranged_once_for_one_set_of_texts_and_two_are_kept():
     own = torch.randn(1, 5, 4)
     made = [[[TextShare(None, w), TextShare(torch.randn(3, 4), 1 - w)]] for w in (torch.rand(1, 2) for _ in range(KEPT + 1))]
-    texts = JointTexts()
-    first = texts.attention(made[0], own)
-    assert first is not None and texts.attention(made[0], own) is first
+    texts = JointTexts(family_of(FluxNetwork()))
+    first = texts.arranged(made[0], own, (1, 2))
+    assert first.attention is not None and texts.arranged(made[0], own, (1, 2)) is first
     for shares in made[1:]:
-        texts.attention(shares, own)
-    assert texts.attention(made[0], own) is not first
+        texts.arranged(shares, own, (1, 2))
+    assert texts.arranged(made[0], own, (1, 2)) is not first
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0], ids=["without negatives", "with negatives"])

@@ -7,7 +7,8 @@ from isolation_cases import plan_of
 from neo_networks import FluxKin, shared_latents
 
 from lib_regional.hosts.forge.adapter import ForgeHost
-from lib_regional.hosts.forge.network.families import joint_family, numbered_ids
+from lib_regional.hosts.forge.network.families import family_of
+from lib_regional.hosts.forge.network.positions import numbered
 from lib_regional.methods import open_session
 from lib_regional.request.errors import RegionalError
 
@@ -71,7 +72,7 @@ def test_a_region_acts_more_in_its_own_place(monkeypatch, kind):
 
 
 def test_texts_that_cannot_be_numbered_are_an_error(monkeypatch):
-    webui = host_of(monkeypatch, "flux2", patched=False)
+    webui = host_of(monkeypatch, "flux2", embedded=False)
     with pytest.raises(RegionalError, match="FluxKin.*latent_couple"):
         sample(webui, ["main"], [{**HALVES[0], "prompt": "a thing"}])
 
@@ -101,8 +102,9 @@ def test_encoding_the_regions_keeps_the_pictures_beside_the_prompt(monkeypatch, 
 
 
 def test_every_text_of_a_row_is_numbered_from_0():
-    ids = torch.zeros(2, 6, 3)
-    ids[..., 2] = torch.arange(6.0)
-    found = numbered_ids(ids, [2], [[4, 2], [3]])
-    assert found[..., 2].tolist() == [[0, 1, 2, 3, 0, 1], [0, 1, 2, 0, 0, 0]] and not found[..., :2].any()
-    assert joint_family(FluxKin("flux2")).grid((11, 7)) == (11, 7) and joint_family(FluxKin("kontext")).grid((11, 7)) == (6, 4)
+    ids = torch.zeros(2, 8, 3)
+    ids[..., 2] = torch.arange(8.0)
+    flux2, kontext = family_of(FluxKin("flux2")), family_of(FluxKin("kontext"))
+    found = numbered(ids, flux2, [[4, 2], [3]], 2)
+    assert found[..., 2].tolist() == [[0, 1, 2, 3, 0, 1, 6, 7], [0, 1, 2, 0, 0, 0, 6, 7]] and not found[..., :2].any()
+    assert flux2.grid((11, 7)) == (11, 7) and kontext.grid((11, 7)) == (6, 4) and kontext.positions is None

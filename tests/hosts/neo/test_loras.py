@@ -49,6 +49,32 @@ def test_deltas_are_what_the_hosts_merge_adds(monkeypatch, family):
     assert torch.allclose(added(found["block.1.to_q"], x), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("families", [("lora", "lora"), ("lora", "dora"), ("full", "lora")], ids="-".join)
+def test_parts_of_a_joined_layer_are_put_together(monkeypatch, families):
+    """Queries and keys of a fused layer have LoRAs of their own, for slices of its weight."""
+    torch.manual_seed(6)
+    weight = UNET_KEYS[LINEAR_KEY]
+    slices = {"lora_unet_q": (weight, (0, 0, 10)), "lora_unet_k": (weight, (0, 10, 6))}
+    parts = [LINEAR[family]((size, 24)) for family, size in zip(families, (10, 6), strict=True)]
+    parts[0].pop("diff_b", None)
+    contents = {**content(parts[0], "lora_unet_q"), **content(parts[1], "lora_unet_k")}
+    host = Loader(monkeypatch, Network(), {"x.safetensors": contents}, slices, TEXT_KEYS)
+    clean = host.objects.unet.model.diffusion_model.block["1"]["to_q"].weight.detach().clone()
+    found = forge_loras.unet_deltas(host.engine, LoraTag("x"))
+    assert set(found) == {"block.1.to_q"} and (found["block.1.to_q"].weight is None) == (families == ("lora", "lora"))
+    rows = (clean[:10], clean[10:])
+    new = torch.cat([torch.from_numpy(merged(*one)).float() for one in zip(families, parts, rows, strict=True)])
+    x = torch.randn(5, 24)
+    assert torch.allclose(added(found["block.1.to_q"], x), F.linear(x, new - clean), atol=1e-4)
+
+
+def test_a_joined_layer_that_is_rearranged_is_refused(monkeypatch):
+    keys = {"lora_unet_q": (UNET_KEYS[LINEAR_KEY], (0, 0, 16), lambda values: values)}
+    host = Loader(monkeypatch, Network(), {"x.safetensors": content(lora((16, 24)), "lora_unet_q")}, keys, TEXT_KEYS)
+    with pytest.raises(RegionalError, match="x.safetensors cannot be used: it rearranges a joined layer.*block.1.to_q"):
+        forge_loras.unet_deltas(host.engine, LoraTag("x"))
+
+
 @pytest.mark.parametrize("fault", [None, ZeroDivisionError], ids=["success", "error"])
 def test_texts_are_encoded_by_a_clone_that_goes(monkeypatch, fault):
     parts = lora((16, 24))

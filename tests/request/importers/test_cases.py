@@ -224,6 +224,23 @@ def test_arguments_by_number_are_read_and_other_objects_named(wrap):
         import_text(json.dumps({"alwayson_scripts": {"Regional Prompter": {"args": wrap({"active": True})}}}))
 
 
+SHORT = [True, False, "Mask", None, None, None, "2,1", "0.5", True]
+
+
+@pytest.mark.parametrize("mode", ["Mask", "Prompt"])
+@pytest.mark.parametrize(("arguments", "older"), [
+    (SHORT, False), ([*SHORT[:3], "Columns", "Mask", "Prompt", *SHORT[6:]], False), ([*SHORT[:3], "2,1", "0.5", True], True),
+    ([*SHORT[:3], "1", "0.5", True, False, False, "Attention", False, "0", "0", "0.4", ""], True), ([*SHORT[:3], "", "0.5", True], True),
+])  # fmt: skip
+def test_the_order_of_short_lists_is_seen_by_where_the_ratios_stand(mode, arguments, older):
+    given = {str(at): mode if at == 2 else value for at, value in enumerate(arguments) if value is not None}
+    for args in ([given], [mode if at == 2 else value for at, value in enumerate(arguments)]):
+        imported = import_text(json.dumps({"prompt": "a cat BREAK a dog, cat", "alwayson_scripts": {"Regional Prompter": {"args": args}}}))
+        assert any("before June 2023" in line for line in imported.taken) is older
+        assert (imported.settings.base.prompt, prompts(imported)) == ("a cat", ["a dog, cat"])
+        assert imported.settings.regions[0].base_share == 0.5
+
+
 # ---------------------------------------------------------------- infotexts
 
 

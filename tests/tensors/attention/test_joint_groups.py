@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lib_regional.tensors.attention.joint import groups
 from lib_regional.tensors.attention.joint.bias import Placed
 from lib_regional.tensors.attention.joint.groups import JointAttention, attend_in_groups, grouped, joint_attention
+from lib_regional.tensors.attention.joint.texts import TextAttention
 
 Texts = list[tuple[int, list[float]]]
 HALVES: Texts = [(2, [1.0, 1.0, 0.0, 0.0]), (3, [0.0, 0.0, 1.0, 1.0])]
@@ -110,6 +111,32 @@ def test_both_ways_give_the_same_and_are_made_once(pays: bool, monkeypatch: pyte
     attended = sum(count for name, count in launches.all.items() if "softmax" in name or "attention" in name)
     assert attended == (4 if pays else 1)
     assert not launches.all["log"] and not launches.all["_to_copy"], launches.all
+
+
+@pytest.mark.parametrize("pays", [True, False])
+@pytest.mark.parametrize("name", ["soft borders", "a padded row between two alike"])
+def test_the_picture_may_stand_before_the_texts(name: str, pays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "groups_pay", lambda *_: pays)
+    torch.manual_seed(2)
+    rows, total = placed(ROWS[name]), 5
+    q, k, v = torch.randn(3, len(rows), 2, total + 4 + 2, 4)
+    turned = JointAttention(rows, 2, picture_first=True)(*(z.roll(-total, 2) for z in (q, k, v))).roll(total, 2)
+    expected = JointAttention(rows, 2)(q, k, v)
+    for row, texts in enumerate(rows):
+        used = [*range(sum(length for length, _ in texts)), *range(total, q.shape[2])]
+        torch.testing.assert_close(turned[row, :, used], expected[row, :, used])
+
+
+def test_texts_alone_ask_themselves() -> None:
+    torch.manual_seed(3)
+    q, k, v = torch.randn(3, 3, 2, 6, 4)
+    attention = TextAttention([[2, 4], [2, 4], [3]])
+    got = attention(q, k, v)
+    assert attention.shape == (3, 6)
+    for row, start, stop in ((0, 0, 2), (0, 2, 6), (1, 0, 2), (1, 2, 6), (2, 0, 3)):
+        own = (z[row, :, start:stop] for z in (q, k, v))
+        torch.testing.assert_close(got[row, :, start:stop], torch.nn.functional.scaled_dot_product_attention(*own))
+    assert not got[2, :, 3:].any()
 
 
 def quarters(side: int, length: int, strip: int) -> list[list[Placed]]:

@@ -1,6 +1,6 @@
-"""Flux and its kin on Forge: regional texts beside each other in their joint attention.
+"""Networks with joint attention on Forge: regional texts beside each other.
 
-Its blocks offer no slot, and hold no attention module either: they call a function of their Python module. That name is set for the
+Their blocks offer no slot, and many hold no attention module either: they call a function of their Python module. That name is set for the
 duration of one UNet call and restored in every case.
 """
 
@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, get_args
 
+import torch
 from torch import Tensor, nn
 
-from ....engine.calls import TextShare
-from ....engine.patching import Patch, patched
+from ....engine.calls import TextShare, Tokens
+from ....engine.patching import Patch, patched, patched_forward
 from ....request.errors import RegionalError
+from ....request.layout.windows import Grid
 from ....tensors.attention.joint.bias import side_by_side
 from ....tensors.attention.joint.groups import JointAttention, joint_attention
+from ....tensors.attention.joint.texts import TextAttention
+from ....tensors.attention.regional import split_heads
 from ....tensors.device_copies import Moved
 from ..model import apart_instead, in_host
+from .families.family import JointFamily, LayerInput
+from .positions import Lengths, Renumbered, is_padding
 
 _NAME = "attention_function"
 
@@ -31,59 +38,98 @@ KEPT = 2
 Shares = Sequence[Sequence[TextShare]]
 
 
+@dataclass(frozen=True)
+class Arranged:
+    """Texts of one call: ``lengths`` in the network's tokens, and what runs in place of its attention; None for the plain one.
+
+    ``padding`` (B, T): tokens that the network makes itself behind each text; None in families without. ``tokens``: where the tokens
+    of each kind of layer are.
+    """
+
+    lengths: Lengths
+    grid: Grid
+    attention: JointAttention | None
+    alone: TextAttention
+    padding: Tensor | None
+    tokens: Mapping[LayerInput, Tokens | None]
+
+    @property
+    def pixels(self) -> int:
+        """Tokens of the picture."""
+        return self.grid[0] * self.grid[1]
+
+
 class JointTexts:
     """Contexts and attention of one generation's calls, on the network's device, made once for each set of texts and grid.
 
     What is kept of an attention may be large (`tensors.attention.joint.groups`); the last `KEPT` are.
     """
 
-    def __init__(self) -> None:
-        self._attention: OrderedDict[Hashable, tuple[Shares, JointAttention | None]] = OrderedDict()
+    def __init__(self, family: JointFamily) -> None:
+        self._family = family
+        self._arranged: OrderedDict[Hashable, tuple[Shares, Arranged]] = OrderedDict()
         self._moved = Moved()
 
     def context(self, shares: Shares, context: Tensor) -> Tensor:
-        """The rows' texts (B, T, D) in place of the host's ``context``."""
+        """The rows' texts (B, T, D) in place of the host's ``context``; zeros where the network will have its own padding."""
         rows = [
-            [own if share.context is None else self._moved(share.context, own) for share in texts]
+            [self._filled(own if share.context is None else self._moved(share.context, own)) for share in texts]
             for texts, own in zip(shares, context, strict=True)
         ]
         return side_by_side(rows)
 
-    def attention(self, shares: Shares, context: Tensor, references: int = 0) -> JointAttention | None:
-        """The joint attention of rows whose own texts are ``context`` (B, T, D); None for the plain one.
+    def _filled(self, text: Tensor) -> Tensor:
+        missing = self._family.length(len(text)) - len(text)
+        return torch.nn.functional.pad(text, (0, 0, 0, missing)) if missing else text
 
-        ``references``: tokens of pictures beside the prompt.
-        """
-        name = (id(shares), context.shape, references)
-        if name not in self._attention:
-            lengths, weights = lengths_of(shares, context.shape[1]), [[share.weights.flatten() for share in texts] for texts in shares]
-            rows = [list(zip(*row, strict=True)) for row in zip(lengths, weights, strict=True)]
-            self._attention[name] = (shares, joint_attention(rows, references))
-        self._attention.move_to_end(name)
-        while len(self._attention) > KEPT:
-            self._attention.popitem(last=False)
-        return self._attention[name][1]
+    def arranged(self, shares: Shares | None, context: Tensor, grid: Grid, behind: int = 0) -> Arranged:
+        """For rows whose own texts are ``context`` (B, T, D), which have the picture for themselves where ``shares`` is None; ``behind``:
+        tokens behind the picture's ``grid``."""
+        name = (None if shares is None else id(shares), context.shape, grid, behind)
+        if name not in self._arranged:
+            texts = [[TextShare(None, torch.ones(grid))]] * len(context) if shares is None else shares
+            self._arranged[name] = texts, self._made(texts, context.shape[1], grid, behind)
+        self._arranged.move_to_end(name)
+        while len(self._arranged) > KEPT:
+            self._arranged.popitem(last=False)
+        return self._arranged[name][1]
 
-
-def lengths_of(shares: Shares, own: int) -> list[list[int]]:
-    """Tokens of every text of every row; ``own`` of the rows' own texts."""
-    return [[own if share.context is None else len(share.context) for share in texts] for texts in shares]
+    def _made(self, shares: Shares, own: int, grid: Grid, behind: int) -> Arranged:
+        given = [[own if share.context is None else len(share.context) for share in texts] for texts in shares]
+        lengths = [[self._family.length(length) for length in texts] for texts in given]
+        weights = [[share.weights.flatten() for share in texts] for texts in shares]
+        rows = [list(zip(*row, strict=True)) for row in zip(lengths, weights, strict=True)]
+        attention = joint_attention(rows, behind, self._family.picture_first)
+        padding = is_padding(given, lengths) if self._family.padding is not None else None
+        loras = [[(n, share.loras) for n, share in zip(*row, strict=True)] for row in zip(lengths, shares, strict=True)]
+        tokens = {part: self._family.tokens_of(part, grid, loras, behind) for part in get_args(LayerInput)}
+        return Arranged(lengths, grid, attention, TextAttention(lengths), padding, tokens)
 
 
 @contextmanager
-def attending(unet: nn.Module, attention: JointAttention | None) -> Iterator[None]:
-    """Let the blocks of ``unet`` run ``attention`` where they would run their own.
+def attending(unet: nn.Module, family: JointFamily, arranged: Arranged) -> Iterator[None]:
+    """Let ``unet`` run ``arranged`` texts: attention of its blocks, positions and padding.
 
-    Raises `RegionalError` on exit where none of them did: the regions' texts stand side by side then, and nothing keeps them apart.
+    Raises `RegionalError` on exit where it did not use them: the regions' texts stand side by side then, and nothing keeps them apart.
     """
-    if attention is None:
+    with ExitStack() as stack:
+        if arranged.padding is not None:
+            stack.enter_context(_padded(unet, family, arranged.padding))
+        if arranged.attention is None:
+            yield
+            return
+        instead = _Instead(arranged.attention, arranged.alone if family.texts_alone else None)
+        stack.enter_context(patched(Patch(vars(_attention_module(unet, family)), _NAME, instead)))
+        for block in _blocks_of(unet, family.texts_alone):
+            stack.enter_context(patched_forward(block, instead.on_texts))
+        renumbered = Renumbered(family, arranged.lengths, arranged.pixels)
+        if family.positions is not None:
+            stack.enter_context(patched_forward(_part(unet, family.positions.embedder), renumbered))
         yield
-        return
-    instead = _Instead(attention)
-    with patched(Patch(vars(_attention_module(unet)), _NAME, instead)):
-        yield
+    if family.positions is not None and not renumbered.used:
+        raise _unnumbered(unet)
     if not instead.used:
-        rows, tokens = attention.shape
+        rows, tokens = arranged.attention.shape
         raise RegionalError(
             f"Regional cannot work with this model ({type(unet).__name__}{in_host()}) in this way: none of its attention layers ran "
             f"{rows} rows of {tokens} tokens of text and picture, so the regions would have had no effect and the picture "
@@ -91,30 +137,85 @@ def attending(unet: nn.Module, attention: JointAttention | None) -> Iterator[Non
         )
 
 
-def _attention_module(unet: Any) -> Any:
-    """The module in whose ``attention`` the blocks of ``unet`` end up."""
-    own = sys.modules[type(unet.double_blocks[0]).__module__]
-    found = sys.modules.get(getattr(getattr(own, "attention", None), "__module__", ""))
-    if not hasattr(found, _NAME):
-        raise RegionalError(f"Regional does not know the attention of this model ({type(unet).__name__}).")
+def _blocks_of(unet: nn.Module, stacks: Sequence[str]) -> list[nn.Module]:
+    return [block for name in stacks for block in unet.get_submodule(name).children()]
+
+
+def _part(unet: nn.Module, name: str) -> nn.Module:
+    found = getattr(unet, name, None)
+    if not isinstance(found, nn.Module):
+        raise _unnumbered(unet)
+    return found
+
+
+def _unnumbered(unet: nn.Module) -> RegionalError:
+    return RegionalError(
+        f"Regional cannot number the texts of regions in this model ({type(unet).__name__}{in_host()}), so the picture was stopped. "
+        f"{apart_instead()}"
+    )
+
+
+@contextmanager
+def _padded(unet: nn.Module, family: JointFamily, padding: Tensor) -> Iterator[None]:
+    """The network's own padding behind every text, as behind the one text that it expects."""
+    assert family.padding is not None
+    token: Any = getattr(unet, family.padding.token)
+
+    def around(inner: Callable[..., Tensor], context: Tensor) -> Tensor:
+        made = inner(context)
+        return torch.where(padding.to(made.device)[..., None], token.to(made), made)
+
+    with patched_forward(_part(unet, family.padding.embedder), around):
+        yield
+
+
+def _attention_module(unet: nn.Module, family: JointFamily) -> Any:
+    """The module whose attention function the blocks of ``unet`` call: their own, or that of the ``attention`` which they call."""
+    own = sys.modules[type(next(unet.get_submodule(family.blocks).children())).__module__]
+    through = sys.modules.get(getattr(getattr(own, "attention", None), "__module__", ""))
+    found = next((module for module in (through, own) if hasattr(module, _NAME)), None)
+    if found is None:
+        raise RegionalError(f"Regional does not know the attention of this model ({type(unet).__name__}{in_host()}). {apart_instead()}")
     return found
 
 
 class _Instead:
-    """In place of Forge's attention function, for calls of the attention's own shape; ``used`` is whether there was one."""
+    """In place of the host's attention function, for calls of the attention's own shape; ``used`` is whether there were those expected."""
 
-    def __init__(self, attention: JointAttention) -> None:
-        self._attention = attention
-        self.used = False
+    def __init__(self, attention: JointAttention, alone: TextAttention | None) -> None:
+        self._attention, self._alone = attention, alone
+        self._texts = self._met = False
+        self._refined = alone is None
+
+    @property
+    def used(self) -> bool:
+        """Whether both kinds of blocks, those with texts alone and those with the picture, have run."""
+        return self._met and self._refined
+
+    def on_texts(self, inner: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """In place of the ``forward`` of a block that runs on texts alone."""
+        self._texts = True
+        try:
+            return inner(*args, **kwargs)
+        finally:
+            self._texts = False
 
     def __call__(self, inner: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """q, k, v (B, heads, L, d) -> (B, L, heads · d), as Forge's own with ``skip_reshape``; (B, heads, L, d) if that is asked for.
+        """q, k, v (B, heads, L, d), or (B, L, heads · d) without ``skip_reshape`` -> (B, L, heads · d); (B, heads, L, d) if
+        ``skip_output_reshape`` is asked for.
 
         PyTorch's attention, whatever the user chose for the host: not every other one takes a bias.
         """
+        mine = self._alone if self._texts else self._attention
         masked = kwargs.get("mask") is not None or any(isinstance(extra, Tensor) for extra in args)
-        if (q.shape[0], q.shape[-2]) != self._attention.shape or masked:
+        if mine is None or masked or (q.shape[0], q.shape[-2]) != mine.shape:
             return inner(q, k, v, *args, **kwargs)
-        self.used = True
-        made = self._attention(q, k, v)
+        if self._texts:
+            self._refined = True
+        else:
+            self._met = True
+        if q.dim() == 3:
+            heads = int(args[0] if args else kwargs["heads"])
+            q, k, v = (split_heads(z, heads) for z in (q, k, v))
+        made = mine(q, k, v)
         return made if kwargs.get("skip_output_reshape") else made.transpose(1, 2).flatten(2)

@@ -9,24 +9,25 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ....engine.calls import ModelCall, RowRoles, Site, StepInfo
-from ....engine.hooks import AttentionHook, Hooks
+from ....engine.calls import LayerCall, ModelCall, RowRoles, Site, StepInfo, Tokens
+from ....engine.hooks import AttentionHook, Hooks, LayerHook
 from ....engine.patching import foreign_forward, patched_forward
 from ....request.errors import RegionalError
 from ....request.layout.windows import Grid, Tile
 from ....tensors.lora.deltas import LayerDelta
-from ...installing.installer import HookInstaller, Patches
+from ...installing.installer import HookInstaller, LayerAnswer, Patches
 from ...installing.sites import sites_of, transformer_of
 from ...ldm.attention import check_shape, refuse_foreign_texts, undone
 from ...ldm.unet import around_unet
-from ...neo.blocks import block_call, cross_layers, grid_of
-from ..model import apart_instead, in_host, kind_of, refuse_unserved
+from ...neo.blocks import CrossBlocks
+from ..model import in_host, kind_of, refuse_unserved
 from ..rows import ROWS
 from ..weights import applied_weights
 from .arguments import fresh_arguments, nested_arguments
 from .attention import attention_call, chained, check_values
-from .families import JointFamily, Numbered, joint_family
-from .joint import JointTexts, Shares, attending, lengths_of
+from .families import family_of
+from .families.family import JointFamily, LayerInput, input_of
+from .joint import Arranged, JointTexts, Shares, attending
 
 
 class NetworkInstaller(HookInstaller):
@@ -34,9 +35,10 @@ class NetworkInstaller(HookInstaller):
 
     def __init__(self, hooks: Hooks) -> None:
         super().__init__(hooks)
-        self._joint = False
-        self._family = JointFamily()
-        self._texts = JointTexts()
+        self._family: JointFamily | None = None
+        self._texts: JointTexts | None = None
+        self._arranged: Arranged | None = None
+        self._blocks: CrossBlocks | None = None
         self._cross: dict[str, Any] = {}
         self._announced: tuple[StepInfo, Grid] | None = None
         self._tile: Tile | None = None
@@ -47,11 +49,15 @@ class NetworkInstaller(HookInstaller):
     def on_network(self, network: nn.Module) -> Patches:
         """See `HookInstaller`."""
         refuse_unserved(self.hooks, network)
-        self._joint, self._family = kind_of(network) == "joint", joint_family(network)
+        self._family = family_of(network)
+        self._texts = None if self._family is None else JointTexts(self._family)
+        self._blocks = CrossBlocks(network) if kind_of(network) == "blocks" else None
+        self._refuse_unreached(network)
         self._cross = {site.name: layer for site, layer in sites_of(network) if site.kind == "cross"}
         yield patched_forward(network, self._around)
-        for site, layer in cross_layers(network) if kind_of(network) == "blocks" and self.hooks.cross_attention is not None else ():
-            yield patched_forward(layer, self._around_block(site, layer))
+        if self._blocks is not None and self.hooks.cross_attention is not None:
+            for site, layer in self._blocks.layers:
+                yield patched_forward(layer, self._around_block(self._blocks, site, layer))
 
     def on_attention(self, site: Site, layer: Any, hook: AttentionHook | None) -> Patches:
         """See `HookInstaller`."""
@@ -78,7 +84,7 @@ class NetworkInstaller(HookInstaller):
 
     def check(self, joint: bool = False) -> None:
         """See `HookInstaller`."""
-        super().check(joint or self._joint)
+        super().check(joint or self._family is not None)
 
     @contextmanager
     def tile(self, tile: Tile) -> Iterator[None]:
@@ -102,6 +108,9 @@ class NetworkInstaller(HookInstaller):
             return inner(x, *args, **kwargs)
         self._check(rows, x)
         self.ran = True
+        context = kwargs.get("context")
+        if isinstance(context, Tensor) and context.dim() == 4:
+            inner, kwargs = _with_axis(inner), {**kwargs, "context": context.flatten(1, 2)}
         with self.running.during(ModelCall(rows, *self._announced, tile=self._tile)):
             if self.hooks.unet is None:
                 return self._run(inner, x, *args, **kwargs)
@@ -128,30 +137,67 @@ class NetworkInstaller(HookInstaller):
         self.running.norms_are_wrapped = "group_norm_wrapper" in rest.get("transformer_options", {})
         if self.hooks.cross_attention is not None and "transformer_options" in rest:
             rest = {**rest, "transformer_options": chained(rest["transformer_options"], self._cross, self._ask_named)}
-        if not self._joint or self.hooks.joint is None:
+        family = self._family
+        shares = None if family is None or self.hooks.joint is None else self.hooks.joint(model, family.grid(model.latent))
+        if family is None or (shares is None and not self.hooks.layers):
             return inner(x, timesteps, context=context, **rest)
-        shares = self.hooks.joint(model, self._family.grid(model.latent))
-        return (
-            inner(x, timesteps, context=context, **rest) if shares is None else self._run_joint(inner, x, timesteps, context, shares, rest)
-        )
+        return self._run_joint(inner, x, timesteps, context, shares, rest)
 
     def _run_joint(
-        self, inner: Callable[..., Tensor], x: Tensor, timesteps: Any, context: Tensor, shares: Shares, rest: dict[str, Any]
+        self, inner: Callable[..., Tensor], x: Tensor, timesteps: Any, context: Tensor, shares: Shares | None, rest: dict[str, Any]
     ) -> Tensor:
-        """The network with the texts of ``shares`` side by side."""
-        assert self.network is not None
-        attention = self._texts.attention(shares, context, self._family.references(rest))
-        numbered = Numbered(self._family, lengths_of(shares, context.shape[1]))
-        if attention is not None and "transformer_options" in rest:
-            rest = {**rest, "transformer_options": numbered.options(rest["transformer_options"])}
-        with attending(self.network, attention):
-            made = inner(x, timesteps, context=self._texts.context(shares, context), **rest)
-        if attention is not None and not numbered.used:
+        """The network with the texts of ``shares`` side by side, or with the host's own where these are None."""
+        network, family, texts = self.network, self._family, self._texts
+        assert network is not None and family is not None and texts is not None
+        latent = (x.shape[-2], x.shape[-1])
+        before, self._arranged = self._arranged, texts.arranged(shares, context, family.grid(latent), family.behind(latent, rest))
+        try:
+            if shares is None:
+                return inner(x, timesteps, context=context, **rest)
+            with attending(network, family, self._arranged):
+                return inner(x, timesteps, context=texts.context(shares, context), **rest)
+        finally:
+            self._arranged = before
+
+    # ------------------------------------------------------------------ layers of transformers
+
+    def _input_of(self, name: str) -> LayerInput | None:
+        """What a layer of a transformer runs on; None in a UNet."""
+        if self._family is not None:
+            return input_of(self._family.layers, name)
+        return None if self._blocks is None else self._blocks.input_of(name)
+
+    def _refuse_unreached(self, network: nn.Module) -> None:
+        missing = [name for name in self.hooks.layers if self._input_of(name) == "unreached"]
+        if missing:
             raise RegionalError(
-                f"Regional cannot number the texts of regions in this model ({type(self.network).__name__}{in_host()}), so the picture was "
-                f"stopped. {apart_instead()}"
+                f"Regional cannot use a LoRA in a region that changes the layer {missing[0]} of {type(network).__name__}{in_host()}: "
+                "what it runs on has no place in the picture. Leave that LoRA out of the regions."
             )
-        return made
+
+    def _layer_hook(self, name: str, transformer: str | None, hook: LayerHook) -> LayerAnswer:
+        part = self._input_of(name)
+        if part is None:
+            return super()._layer_hook(name, transformer, hook)
+        running = self.running
+
+        def answer(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], y: Tensor) -> Tensor | None:
+            now = running.now
+            if now is None:
+                return None
+            x = args[0] if args else next(iter(kwargs.values()))
+            grid, tokens = self._place_of(part, now)
+            if part != "rows":
+                x, flat = x.reshape(len(now.rows), -1, x.shape[-1]), y.reshape(len(now.rows), -1, y.shape[-1])
+            done = hook(LayerCall(name, grid, now, x, y if part == "rows" else flat, tokens=tokens))
+            return None if done is None else done.view(y.shape)
+
+        return answer
+
+    def _place_of(self, part: LayerInput, model: ModelCall) -> tuple[Grid | None, Tokens | None]:
+        if self._arranged is not None:
+            return None, self._arranged.tokens[part]
+        return self._blocks.grid(model.latent) if self._blocks is not None and part == "cells" else None, None
 
     # ------------------------------------------------------------------ attention
 
@@ -172,16 +218,16 @@ class NetworkInstaller(HookInstaller):
 
         return around
 
-    def _around_block(self, site: Site, attn: Any) -> Callable[..., Tensor]:
+    def _around_block(self, blocks: CrossBlocks, site: Site, attn: Any) -> Callable[..., Tensor]:
         """In place of the ``forward`` of a transformer's cross-attention."""
         foreign = foreign_forward(attn)
 
         def around(inner: Callable[..., Tensor], x: Tensor, context: Tensor | None = None, *args: Any, **kwargs: Any) -> Tensor:
             model, hook, done = self.running.now, self.hooks.cross_attention, None
             if model is not None and hook is not None and context is not None:
-                grid = grid_of(self.network, model.latent)
+                grid = blocks.grid(model.latent)
                 check_shape(site, x, grid, model)
-                done = hook(block_call(site, attn, grid, model, x, context))
+                done = hook(blocks.call(site, attn, grid, model, x, context))
             if done is not None and foreign is not None:
                 raise undone(foreign)
             return inner(x, context, *args, **kwargs) if done is None else done
@@ -201,3 +247,8 @@ class NetworkInstaller(HookInstaller):
         """The output of the hook at the layer ``name`` before the output projection, for `chained`."""
         assert self.hooks.cross_attention is not None
         return self._ask(Site(name, "cross"), self._cross[name], self.hooks.cross_attention, x, context, lambda y: y)
+
+
+def _with_axis(inner: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A network whose contexts (B, 1, T, D) have one axis more (Krea 2), for contexts (B, T, D)."""
+    return lambda x, timesteps, context, **rest: inner(x, timesteps, context=context[:, None], **rest)

@@ -5,7 +5,8 @@ Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models": y = W x + 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ...model.loading import load_model
 from ...model.stable_diffusion import StandaloneModel
 from ..data.captions import caption
 from ..data.latents import grow, object_cells
-from ..data.lora_pictures import SUBJECTS
+from ..data.lora_pictures import SUBJECTS, Subject
 from ..data.vocabulary import encode
 from ..groupnorm import quicken
 from ..ldm_keys import unet_key
@@ -105,11 +106,11 @@ class Adapter:
 
 
 @torch.no_grad()
-def subject_latents(out: Path, name: str, count: int, seed: int, model: StandaloneModel) -> tuple[Tensor, Tensor]:
+def subject_latents(out: Path, name: str, subject: Subject, count: int, seed: int, model: StandaloneModel) -> tuple[Tensor, Tensor]:
     """Latents (N,4,16,16) of ``count`` pictures and the cells their things touch (N,1,16,16); encoded once and kept in ``out``."""
     from tqdm import tqdm
 
-    path, subject = out / f"{name}.latents.safetensors", SUBJECTS[name]
+    path = out / f"{name}.latents.safetensors"
     if path.exists():
         parts = load_file(path)
         if len(parts["latents"]) == count:
@@ -126,17 +127,18 @@ def subject_latents(out: Path, name: str, count: int, seed: int, model: Standalo
     return torch.cat(latents).float(), torch.stack(objects).float()
 
 
-def _loss(adapter: Adapter, latents: Tensor, objects: Tensor, texts: list[str], rng: np.random.Generator) -> Tensor:
-    """The base model's loss: error of the noise, cells of things weighted, min-SNR-5 by drawing the times."""
-    device, alphas = adapter.model.device, alphas_cumprod()
+def noise_loss(
+    predict: Callable[[Tensor, Tensor], Tensor], device: torch.device, latents: Tensor, objects: Tensor, rng: np.random.Generator
+) -> Tensor:
+    """The base model's loss of ``predict(noisy, times)``: error of the noise, cells of things weighted, min-SNR-5 by drawing the times."""
+    alphas = alphas_cumprod()
     odds, weights = timestep_odds(alphas)
     times = torch.from_numpy(rng.choice(STEPS, len(latents), p=odds))
     alpha, noise = alphas[times].view(-1, 1, 1, 1), torch.randn_like(latents)
     noisy = (alpha.sqrt() * latents + (1 - alpha).sqrt() * noise).to(device, memory_format=torch.channels_last)
     weight = 1 + (OBJECT_WEIGHT - 1) * grow(objects)
     weight = weight / weight.mean() * weights[times].view(-1, 1, 1, 1)
-    predicted = adapter.predict(noisy, times.to(device), texts)
-    return ((predicted - noise.to(device)).square() * weight.to(device)).mean()
+    return ((predict(noisy, times.to(device)) - noise.to(device)).square() * weight.to(device)).mean()
 
 
 def train_lora(run: Run, name: str, pictures: int, target: Path | None = None) -> Path:
@@ -144,7 +146,7 @@ def train_lora(run: Run, name: str, pictures: int, target: Path | None = None) -
     torch.manual_seed(run.seed)
     subject = SUBJECTS[name]
     adapter = Adapter(run.device, subject.conv_rank)
-    latents, objects = subject_latents(run.out, name, pictures, run.seed, adapter.model)
+    latents, objects = subject_latents(run.out, name, subject, pictures, run.seed, adapter.model)
     scenes = [subject.scene(i, run.seed) for i in range(pictures)]
     optimiser = torch.optim.AdamW(adapter.parts.parameters(), run.rate, betas=(0.9, 0.99), weight_decay=0.01)
     average, checkpoint, start = Average(adapter.parts, 0.99), Checkpoint(run.out / f"{name}.pt"), 0
@@ -159,7 +161,8 @@ def train_lora(run: Run, name: str, pictures: int, target: Path | None = None) -
     for step in steps_of(run, start, name):
         set_rate(optimiser, run.rate_at(step))
         chosen = rng.integers(pictures, size=run.batch)
-        loss = _loss(adapter, latents[chosen], objects[chosen], [caption(rng, scenes[i]) for i in chosen], rng)
+        predict = functools.partial(adapter.predict, texts=[caption(rng, scenes[i]) for i in chosen])
+        loss = noise_loss(predict, adapter.model.device, latents[chosen], objects[chosen], rng)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(adapter.parts.parameters(), 1.0)

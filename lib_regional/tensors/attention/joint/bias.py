@@ -23,10 +23,12 @@ Placed = tuple[int, Tensor]
 _PADDING = -1
 
 
-def joint_bias(rows: Sequence[Sequence[Placed]], dtype: torch.dtype = torch.float32, references: int = 0) -> Tensor | None:
+def joint_bias(
+    rows: Sequence[Sequence[Placed]], dtype: torch.dtype = torch.float32, references: int = 0, picture_first: bool = False
+) -> Tensor | None:
     """Texts of each row -> (B, 1, L, L) to add to the scores, L = T + P + ``references``; T is the longest row's.
 
-    None where nothing has to be added.
+    ``picture_first``: tokens are ``[picture | references | texts]``. None where nothing has to be added.
     """
     if is_plain(rows):
         return None
@@ -35,7 +37,7 @@ def joint_bias(rows: Sequence[Sequence[Placed]], dtype: torch.dtype = torch.floa
     bias = like.new_zeros(len(rows), 1, size, size, dtype=dtype)
     for texts, row in zip(rows, bias[:, 0], strict=True):
         _write_bias(texts, total, row)
-    return bias
+    return bias.roll((-total, -total), (2, 3)) if picture_first else bias
 
 
 def longest(rows: Sequence[Sequence[Placed]]) -> int:

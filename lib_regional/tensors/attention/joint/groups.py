@@ -9,8 +9,9 @@ asked by themselves where that saves more than its operators cost, the others to
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from .bias import Placed, is_plain, joint_bias, longest
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
+Row = TypeVar("Row")
 Range = tuple[int, int]
 """Tokens from the first to one before the second."""
 _OPERATORS = 5
@@ -53,10 +55,11 @@ def _count(ranges: Sequence[Range]) -> int:
 class JointAttention:
     """Attention of ``rows`` with placed texts, arranged at the first call of its kind: in groups, or with a bias over all tokens."""
 
-    def __init__(self, rows: Sequence[Sequence[Placed]], references: int = 0) -> None:
-        """``references``: tokens behind the picture's. Weights may lie on any device."""
+    def __init__(self, rows: Sequence[Sequence[Placed]], references: int = 0, picture_first: bool = False) -> None:
+        """``references``: tokens behind the picture's. ``picture_first``: ``[picture | references | texts]``. Weights may lie on any
+        device."""
         self._rows = [[(length, weights.cpu()) for length, weights in texts] for texts in rows]
-        self._references = references
+        self._references, self._picture_first = references, picture_first
         self.arranged: dict[Hashable, tuple[Asked, ...] | Tensor] = {}
         """By device, precision, heads and their width."""
 
@@ -76,17 +79,17 @@ class JointAttention:
     def _cheapest(self, q: Tensor) -> tuple[Asked, ...] | Tensor:
         kind, heads, channels = q.device.type, q.shape[1], q.shape[1] * q.shape[3]
         least = seconds(kind, _OPERATORS, 0, 0) / seconds(kind, 0, 4 * channels, 0)
-        groups = grouped(self._rows, self._references, q.device, q.dtype, least)
+        groups = grouped(self._rows, self._references, q.device, q.dtype, least, self._picture_first)
         if groups_pay(groups, self.shape, heads, channels, kind, q.element_size()):
             return groups
         rows = [[(length, weights.to(q.device)) for length, weights in texts] for texts in self._rows]
-        bias = joint_bias(rows, q.dtype, self._references)
+        bias = joint_bias(rows, q.dtype, self._references, self._picture_first)
         return groups if bias is None else bias
 
 
-def joint_attention(rows: Sequence[Sequence[Placed]], references: int = 0) -> JointAttention | None:
+def joint_attention(rows: Sequence[Sequence[Placed]], references: int = 0, picture_first: bool = False) -> JointAttention | None:
     """Attention of each row's texts with their weights; None where it is the plain one."""
-    return None if is_plain(rows) else JointAttention(rows, references)
+    return None if is_plain(rows) else JointAttention(rows, references, picture_first)
 
 
 def groups_pay(groups: Sequence[Asked], shape: tuple[int, int], heads: int, channels: int, device: str, size: int) -> bool:
@@ -107,18 +110,26 @@ def grouped(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     least: float = math.inf,
+    picture_first: bool = False,
 ) -> tuple[Asked, ...]:
     """Texts of each row with their weights (P,) on the CPU -> the groups of its tokens; adjacent rows that are alike share theirs.
 
     Tokens on which one set of several texts acts are a group of their own where that saves more than ``least`` scores.
     """
-    total, found, start = longest(rows), list[Asked](), 0
-    for stop in range(1, len(rows) + 1):
-        if stop == len(rows) or not _alike(rows[start], rows[stop]):
-            made = _of_row(rows[start], total, references, least)
-            found.extend(_moved((start, stop), *one, device, dtype) for one in made)
-            start = stop
+    total, found = longest(rows), list[Asked]()
+    for run in alike_rows(rows, _alike):
+        made = _of_row(rows[run[0]], total, references, least, picture_first)
+        found.extend(_moved(run, *one, device, dtype) for one in made)
     return tuple(found)
+
+
+def alike_rows(rows: Sequence[Row], alike: Callable[[Row, Row], bool]) -> Iterator[Range]:
+    """Adjacent rows that are alike."""
+    start = 0
+    for stop in range(1, len(rows) + 1):
+        if stop == len(rows) or not alike(rows[start], rows[stop]):
+            yield start, stop
+            start = stop
 
 
 def _alike(one: Sequence[Placed], other: Sequence[Placed]) -> bool:
@@ -126,20 +137,22 @@ def _alike(one: Sequence[Placed], other: Sequence[Placed]) -> bool:
 
 
 def _of_row(
-    texts: Sequence[Placed], total: int, references: int, least: float
+    texts: Sequence[Placed], total: int, references: int, least: float, picture_first: bool
 ) -> Iterator[tuple[Ints | None, tuple[Range, ...], Floats | None]]:
     """Groups of one row: queries, keys and bias (Q, K) as in `Asked`."""
     shares, lengths = _shares(texts, references), [length for length, _ in texts]
-    size, starts = total + len(shares), np.cumsum([0, *lengths]).tolist()
-    spans, picture = list(zip(starts[:-1], starts[1:], strict=True)), (total, size)
+    size = total + len(shares)
+    text, place = (len(shares), 0) if picture_first else (0, total)  # where texts and picture begin
+    starts = np.cumsum([text, *lengths]).tolist()
+    spans, picture = list(zip(starts[:-1], starts[1:], strict=True)), (place, place + len(shares))
     alone = (shares >= 1 - SUPPORT) & ((shares > SUPPORT).sum(1, keepdims=True) == 1)
-    for text, span in enumerate(spans):
-        queries = np.concatenate([np.arange(*span), total + np.flatnonzero(alone[:, text])])
+    for number, span in enumerate(spans):
+        queries = np.concatenate([np.arange(*span), place + np.flatnonzero(alone[:, number])])
         yield None if len(queries) == size else queries, _joined([span, picture]), None
     for tokens in _by_texts(shares > SUPPORT, np.flatnonzero(~alone.any(1)), np.array(lengths), least):
         acting = np.flatnonzero((shares[tokens] > SUPPORT).any(0))
         bias = _bias(shares[np.ix_(tokens, acting)], [lengths[text] for text in acting], len(shares))
-        yield total + tokens, _joined([*(spans[text] for text in acting), picture]), bias
+        yield place + tokens, _joined([*(spans[text] for text in acting), picture]), bias
 
 
 def _by_texts(acts: Bools, tokens: Ints, lengths: Ints, least: float) -> list[Ints]:

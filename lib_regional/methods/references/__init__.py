@@ -1,0 +1,1 @@
+"""Reference pictures of regions, whatever the method is."""

@@ -1,0 +1,1 @@
+"""Reference pictures of regions as a request asks for them."""

@@ -1,0 +1,1 @@
+"""Reference pictures: adapters and image encoders of the user's folders."""

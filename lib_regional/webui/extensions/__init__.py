@@ -1,0 +1,1 @@
+"""What other extensions of the WebUI bring to regions."""

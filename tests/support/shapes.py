@@ -167,9 +167,9 @@ VIEWS = frozenset(
 
 
 class Launches(TorchDispatchMode):
-    """Counts operators: ``all`` but views by their names, and those ``made`` whose result is no part of what they were given.
+    """Counts operators: ``all`` but views, and those ``made`` whose result is no part of what they were given.
 
-    The second leaves out what does nothing (dropout at rest, a conversion to what is there) and counts reshapes that copy.
+    The second leaves out what does nothing (dropout at rest, a conversion to what is there). A reshape that copies is no view.
     """
 
     def __init__(self) -> None:
@@ -180,9 +180,10 @@ class Launches(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
         done = func(*args, **(kwargs or {}))
         name = func._schema.name.removeprefix("aten::")
-        if name not in VIEWS:
+        makes = name.endswith("_") or not _of(done) <= _of((args, kwargs))
+        if makes or name not in VIEWS:
             self.all[name] += 1
-        if name.endswith("_") or not _of(done) <= _of((args, kwargs)):
+        if makes:
             self.made[name] += 1
         return done
 

@@ -7,6 +7,7 @@ import csv
 import io
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,16 @@ LAYOUT = BoxLayout(
 SIZE = (128, 64)
 
 
-def asked(method: str) -> dict[str, Any]:
-    return methods.request(LAYOUT, method, SIZE, {"steps": 4})
+HALVES = replace(LAYOUT, parts=(Part("a cat", (0, 0, 0.5, 1), "cat"), Part("a dog", (0.5, 0, 1, 1), "dog")))
 
 
-def imported(method: str) -> Settings:
+def asked(method: str, layout: BoxLayout = LAYOUT) -> dict[str, Any]:
+    return methods.request(layout, method, SIZE, {"steps": 4})
+
+
+def imported(method: str, layout: BoxLayout = LAYOUT) -> Settings:
     """The request of another tool as this extension reads that tool's requests."""
-    return import_text(json.dumps(asked(method)), method, read_masks=palette_masks, size=SIZE).settings
+    return import_text(json.dumps(asked(method, layout)), method, read_masks=palette_masks, size=SIZE).settings
 
 
 def test_the_plain_request_has_the_caption_alone() -> None:
@@ -74,6 +78,13 @@ def test_regional_prompter_is_asked_for_the_same_areas() -> None:
         mask = Image.open(io.BytesIO(base64.b64decode(region.shape.data.partition(",")[2])))
         [box] = largest_area(np.asarray(mask.convert("L")) > 127)
         assert box == pytest.approx(part.box, abs=0.02)
+
+
+@pytest.mark.parametrize("method", ["forge_couple", "regional_prompter"])
+def test_other_tools_get_no_text_for_the_rest_where_boxes_leave_none(method: str) -> None:
+    settings = imported(method, HALVES)
+    assert [(region.prompt, region.weight) for region in settings.regions] == [("a cat", 1), ("a dog", 1)]
+    assert "grass" not in json.dumps(asked(method, HALVES))
 
 
 def test_the_own_set_has_the_form_of_7bench(tmp_path: Path) -> None:

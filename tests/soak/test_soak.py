@@ -73,6 +73,10 @@ def test_a_webui_is_asked_by_its_address(served: Served, monkeypatch: pytest.Mon
     outside = Soak(Asked(served.url), SEED)
     asked = [outside.request(number) for number in range(300)]
     assert {name for name, _ in asked} == set(KINDS) - {"failing"} and all(request.inner is None for _, request in asked)
+    for images in (["one"], ["another"]):
+        answer = json.dumps({"images": images}).encode()
+        assert not list(outside._faults(replace(PLAIN, route="img2img"), 200, answer)), "WebUIs encode with noise of no seed"
+    assert len([fault for images in ("a", "b") for fault in outside._faults(PLAIN, 200, json.dumps({"images": images}).encode())]) == 1
     monkeypatch.setattr(Soak, "request", lambda *_: ("plain", PLAIN))
     assert main(["--generations", "2", "--webui-url", served.url, "--pid", str(os.getpid())]) == 0
     table = capsys.readouterr().out

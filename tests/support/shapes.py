@@ -167,9 +167,10 @@ VIEWS = frozenset(
 
 
 class Launches(TorchDispatchMode):
-    """Counts operators: ``all`` but views by their names, and those ``made`` whose result is no part of what they were given.
+    """Counts operators: ``all`` but views, and those ``made`` whose result is no part of what they were given.
 
-    The second leaves out what does nothing (dropout at rest, a conversion to what is there) and counts reshapes that copy.
+    The second leaves out what does nothing (dropout at rest, a conversion to what is there). A reshape that copies is no view. Attention's
+    results lie in memory as all fused kernels of PyTorch leave them (B, L, heads, d), so that heads are joined without a copy.
     """
 
     def __init__(self) -> None:
@@ -180,9 +181,12 @@ class Launches(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
         done = func(*args, **(kwargs or {}))
         name = func._schema.name.removeprefix("aten::")
-        if name not in VIEWS:
+        if name == "scaled_dot_product_attention":
+            done = torch.empty_like(done.transpose(1, 2), memory_format=torch.contiguous_format).transpose(1, 2)
+        makes = name.endswith("_") or not _of(done) <= _of((args, kwargs))
+        if makes or name not in VIEWS:
             self.all[name] += 1
-        if name.endswith("_") or not _of(done) <= _of((args, kwargs)):
+        if makes:
             self.made[name] += 1
         return done
 

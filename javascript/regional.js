@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources ba0ac6d0f2923d6d694febef6e5c38787d1964bf7326516d4c89e4aaeb692256
-// script f3f7dc3ba82c03b3bffded6cbac9ee14a81c376f33216da0b1c2df06ec04a6ac
+// sources f39d07b1ed2a888aa0b72463e432490cd94f8e42e8c2fe9a8a5df66e4a2d2046
+// script 50884a85ce66636b4f6abe9c1893258daa6dae65e639a5755e2826061eec2198
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -1279,7 +1279,7 @@ ${t("The layout here stays as it was.")}`, true);
     return node;
   }
 
-  // javascript/src/stage/mask_cache.js
+  // javascript/src/stage/layers/mask_cache.js
   var MOST = 200;
   var LONGEST = 1024;
   var MaskCache = class {
@@ -1703,20 +1703,9 @@ ${t("The layout here stays as it was.")}`, true);
     node.replaceChildren(icon(name));
   }
 
-  // javascript/src/widgets/files.js
-  var PICTURES = "image/png,image/jpeg,image/webp,image/bmp,image/gif,image/svg+xml,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.gif,.svg,.tif,.tiff";
+  // javascript/src/host/reading.js
   var MEGABYTE = 1024 * 1024;
   var LARGEST = 45 * MEGABYTE;
-  function download(name, blob) {
-    const url = URL.createObjectURL(blob);
-    el("a", { href: url, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1e4);
-  }
-  function chooseFile(accept, take) {
-    const input = el("input", { type: "file", accept, onchange: () => input.files && input.files.length && take(input.files[0]) });
-    input.click();
-    return input;
-  }
   function readFile(file) {
     if (file.size > LARGEST) {
       const size = Math.round(file.size / MEGABYTE);
@@ -1728,6 +1717,19 @@ ${t("The layout here stays as it was.")}`, true);
       reader.onerror = () => reject(new Error(t("{0} could not be read.", file.name)));
       reader.readAsDataURL(file);
     });
+  }
+
+  // javascript/src/widgets/files.js
+  var PICTURES = "image/png,image/jpeg,image/webp,image/bmp,image/gif,image/svg+xml,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.gif,.svg,.tif,.tiff";
+  function download(name, blob) {
+    const url = URL.createObjectURL(blob);
+    el("a", { href: url, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1e4);
+  }
+  function chooseFile(accept, take) {
+    const input = el("input", { type: "file", accept, onchange: () => input.files && input.files.length && take(input.files[0]) });
+    input.click();
+    return input;
   }
 
   // javascript/src/widgets/fields.js
@@ -2416,6 +2418,53 @@ ${t("The layout here stays as it was.")}`, true);
     return `region ${numberOf(state, index)} ${state.regions[index].name || ""}`.replace(/[^\p{L}\p{N} _-]/gu, "").trim();
   }
 
+  // javascript/src/model/words/infotext.js
+  var NEGATIVE = "Negative prompt:";
+  function divided(infotext) {
+    const at = infotext.lastIndexOf("Steps: ");
+    return at < 0 ? [infotext, ""] : [infotext.slice(0, at), infotext.slice(at)];
+  }
+  function valueOf(line, name) {
+    const found2 = new RegExp(`(?:^|, |\\n)${name}: ("(?:[^"\\\\]|\\\\.)*"|[^,\\n]*)`).exec(line);
+    return found2 ? found2[1].replace(/^"|"$/g, "").trim() : null;
+  }
+  function parametersOf(infotext) {
+    const [head, line] = divided(infotext);
+    const cut = head.lastIndexOf(NEGATIVE);
+    const number = (name) => {
+      const text = valueOf(line, name);
+      return text !== null && text !== "" && Number.isFinite(Number(text)) ? Number(text) : null;
+    };
+    const [width, height] = /^(\d+)x(\d+)$/.exec(valueOf(line, "Size") || "")?.slice(1).map(Number) || [null, null];
+    return {
+      prompt: (cut < 0 ? head : head.slice(0, cut)).trim(),
+      negative: cut < 0 ? "" : head.slice(cut + NEGATIVE.length).trim(),
+      sampler: valueOf(line, "Sampler"),
+      scheduler: valueOf(line, "Schedule type"),
+      steps: number("Steps"),
+      cfg_scale: number("CFG scale"),
+      seed: number("Seed"),
+      width,
+      height
+    };
+  }
+  function scoresOf(infotext) {
+    const found2 = /^([\d.]+) \((.*)\)$/.exec(valueOf(divided(infotext)[1], "Regional score") || "");
+    if (!found2) return null;
+    const regions = [...found2[2].matchAll(/(\d+): ([\d.]+)/g)].map(
+      ([, region, score]) => (
+        /** @type {[number, number]} */
+        [Number(region), Number(score)]
+      )
+    );
+    return { lowest: Number(found2[1]), regions };
+  }
+  var hasRegions = (infotext) => /\bRegional: /.test(infotext);
+  function withBase(settings, { prompt, negative }) {
+    const { base = {} } = settings;
+    return { ...settings, base: { ...base, prompt: base.prompt ?? prompt, negative: base.negative ?? negative } };
+  }
+
   // javascript/src/model/words/png_text.js
   var SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
   var KEYS = ["parameters", "UserComment"];
@@ -2457,6 +2506,19 @@ ${t("The layout here stays as it was.")}`, true);
   async function infotextOfShown(tab) {
     const shown2 = shownPicture(tab);
     return shown2 ? await infotextAt(shown2.src) || shownInfotext(tab) : "";
+  }
+
+  // javascript/src/host/made_with.js
+  async function madeWith(panel) {
+    const infotext = await infotextOfShown(panel.tab);
+    if (!hasRegions(infotext)) {
+      panel.note(infotext ? "The shown picture was made without regions." : "There is no picture here yet: press Generate first.", true);
+      return null;
+    }
+    const body = { text: infotext, format: "regional", hints: {}, ...panel.size(), ...panel.prompts() };
+    const answer = await callApi("import", { method: "POST", body });
+    if (!answer.ok) return panel.note(errorText(answer), true), null;
+    return { settings: answer.data.settings, parameters: parametersOf(infotext) };
   }
 
   // javascript/src/host/taking.js
@@ -2514,54 +2576,7 @@ ${t("The layout here stays as it was.")}`, true);
     return { taken, missed };
   }
 
-  // javascript/src/model/words/infotext.js
-  var NEGATIVE = "Negative prompt:";
-  function divided(infotext) {
-    const at = infotext.lastIndexOf("Steps: ");
-    return at < 0 ? [infotext, ""] : [infotext.slice(0, at), infotext.slice(at)];
-  }
-  function valueOf(line, name) {
-    const found2 = new RegExp(`(?:^|, |\\n)${name}: ("(?:[^"\\\\]|\\\\.)*"|[^,\\n]*)`).exec(line);
-    return found2 ? found2[1].replace(/^"|"$/g, "").trim() : null;
-  }
-  function parametersOf(infotext) {
-    const [head, line] = divided(infotext);
-    const cut = head.lastIndexOf(NEGATIVE);
-    const number = (name) => {
-      const text = valueOf(line, name);
-      return text !== null && text !== "" && Number.isFinite(Number(text)) ? Number(text) : null;
-    };
-    const [width, height] = /^(\d+)x(\d+)$/.exec(valueOf(line, "Size") || "")?.slice(1).map(Number) || [null, null];
-    return {
-      prompt: (cut < 0 ? head : head.slice(0, cut)).trim(),
-      negative: cut < 0 ? "" : head.slice(cut + NEGATIVE.length).trim(),
-      sampler: valueOf(line, "Sampler"),
-      scheduler: valueOf(line, "Schedule type"),
-      steps: number("Steps"),
-      cfg_scale: number("CFG scale"),
-      seed: number("Seed"),
-      width,
-      height
-    };
-  }
-  function scoresOf(infotext) {
-    const found2 = /^([\d.]+) \((.*)\)$/.exec(valueOf(divided(infotext)[1], "Regional score") || "");
-    if (!found2) return null;
-    const regions = [...found2[2].matchAll(/(\d+): ([\d.]+)/g)].map(
-      ([, region, score]) => (
-        /** @type {[number, number]} */
-        [Number(region), Number(score)]
-      )
-    );
-    return { lowest: Number(found2[1]), regions };
-  }
-  var hasRegions = (infotext) => /\bRegional: /.test(infotext);
-  function withBase(settings, { prompt, negative }) {
-    const { base = {} } = settings;
-    return { ...settings, base: { ...base, prompt: base.prompt ?? prompt, negative: base.negative ?? negative } };
-  }
-
-  // javascript/src/model/one_region.js
+  // javascript/src/model/shown/one_region.js
   var LEFT_OUT = ["enabled", "version", "attention_maps"];
   var asSource = (settings) => Object.fromEntries(Object.entries(settings).filter(([key]) => !LEFT_OUT.includes(key)));
   function inPicture(region) {
@@ -2601,17 +2616,6 @@ ${t("The layout here stays as it was.")}`, true);
   var ONE = { batch_count: 1, batch_size: 1 };
   var SETTLE2 = 300;
   var START = 4e3;
-  async function madeWith(panel) {
-    const infotext = await infotextOfShown(panel.tab);
-    if (!hasRegions(infotext)) {
-      panel.note(infotext ? "The shown picture was made without regions." : "There is no picture here yet: press Generate first.", true);
-      return null;
-    }
-    const body = { text: infotext, format: "regional", hints: {}, ...panel.size(), ...panel.prompts() };
-    const answer = await callApi("import", { method: "POST", body });
-    if (!answer.ok) return panel.note(errorText(answer), true), null;
-    return { settings: answer.data.settings, parameters: parametersOf(infotext) };
-  }
   async function makeAgain(panel, index) {
     const made = index < 0 ? null : await madeWith(panel);
     if (!made) return;
@@ -2747,7 +2751,7 @@ ${t("The layout here stays as it was.")}`, true);
     panel.select([regions[regions.length - 1]._id], { reveal: true });
   }
 
-  // javascript/src/model/source.js
+  // javascript/src/model/shown/source.js
   var EDIT_METHODS = ["mrgd", "p2p"];
   var SOURCE_KEYS = ["regions", "grid", "base", "common", "overlap"];
   var EDIT_OPTIONS = [
@@ -3601,7 +3605,7 @@ ${t("The layout here stays as it was.")}`, true);
     return groups.filter((group2) => group2.length);
   }
 
-  // javascript/src/panel/menu/menu.js
+  // javascript/src/stage/menu.js
   var ARROWS2 = { ArrowDown: 1, ArrowUp: -1 };
   var close = null;
   function openMenu(panel, { x, y }, back) {
@@ -3829,7 +3833,7 @@ ${t("The layout here stays as it was.")}`, true);
     }
   }
 
-  // javascript/src/stage/attention_maps.js
+  // javascript/src/stage/layers/attention_maps.js
   var EVERY = 1500;
   var PENDING = "The next picture shows where the words of each region are looked at.";
   var NONE = "No attention was kept of this picture: the method works without attention of its own regions, or its regions have no words.";
@@ -3893,7 +3897,7 @@ ${t("The layout here stays as it was.")}`, true);
     context.restore();
   }
 
-  // javascript/src/stage/labels.js
+  // javascript/src/stage/layers/labels.js
   var labels = /* @__PURE__ */ new Map();
   var MOST_LABELS = 2e3;
   function drawLabel(context, region, number, bounds, view) {
@@ -4113,7 +4117,7 @@ ${t("The layout here stays as it was.")}`, true);
     });
   }
 
-  // javascript/src/stage/background.js
+  // javascript/src/stage/layers/background.js
   var OF_RESULT = ["result", "init", "words"];
   var MOST_PIXELS = 64e6;
   var LONGEST2 = 2048;
@@ -5903,7 +5907,7 @@ ${t("The layout here stays as it was.")}`, true);
     }
   };
 
-  // javascript/src/model/repaint.js
+  // javascript/src/model/shown/repaint.js
   var SOURCE = "options.repaint.source";
   var REGIONS = "options.repaint.regions";
   var LEFT_OUT2 = ["enabled", "version", "attention_maps"];
@@ -5987,7 +5991,7 @@ ${t("The layout here stays as it was.")}`, true);
     return { ...field, isInHeader: true };
   }
 
-  // javascript/src/model/pictures.js
+  // javascript/src/model/shown/pictures.js
   var MOST4 = 12;
   var withoutGrid = (entries) => entries.length > 2 && entries[0].infotext === entries[1].infotext ? entries.slice(1) : entries;
   function withPictures(strip, made) {

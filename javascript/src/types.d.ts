@@ -1,6 +1,6 @@
 // Types that several modules share. `State` is the Settings JSON with every default filled in; names with an underscore stay in the page.
 
-import type {MaskCache} from "./stage/mask_cache.js";
+import type {MaskCache} from "./stage/layers/mask_cache.js";
 import type {Stage} from "./stage/stage.js";
 
 /** [x0, y0, x1, y1] as shares of the picture's width and height, 0 to 1. */

@@ -17,7 +17,7 @@ import {
     optionsOf,
     releaseSource,
     sourceOf,
-} from "../model/source.js";
+} from "../model/shown/source.js";
 import {methodOptions} from "../model/state.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";

@@ -5,10 +5,10 @@
 /** @import {Panel} from "../panel/panel.js" */
 
 import {t} from "../host/language.js";
+import {madeWith} from "../host/made_with.js";
 import {takeParameters} from "../host/taking.js";
-import {EDIT_METHODS, editSampler, lockSource, sourceOfSettings} from "../model/source.js";
+import {EDIT_METHODS, editSampler, lockSource, sourceOfSettings} from "../model/shown/source.js";
 import {withBase} from "../model/words/infotext.js";
-import {madeWith} from "../panel/page/one_region.js";
 
 /**
  * Lock the shown picture. One without regions, or none, is refused with a message.

@@ -5,7 +5,7 @@
 
 import {t} from "../host/language.js";
 import {numberOf} from "../model/numbers.js";
-import {keywordsOf, setKeywords, setPair} from "../model/source.js";
+import {keywordsOf, setKeywords, setPair} from "../model/shown/source.js";
 import {el} from "../widgets/elements.js";
 
 /** @typedef {{kind: string, source: number | null, target: number | null}} Pair A region of the source and one of the layout. */

@@ -4,7 +4,7 @@
 
 import {givenPicture, shownPicture} from "../host/gallery.js";
 import {translateMessage} from "../host/language.js";
-import {pictureDifference, sourceOf} from "../model/source.js";
+import {pictureDifference, sourceOf} from "../model/shown/source.js";
 import {el} from "../widgets/elements.js";
 
 const WIDTH = 320;

@@ -11,7 +11,8 @@ import {fromJson} from "../model/state.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
 import {labelled} from "../widgets/fields.js";
-import {chooseFile, readFile} from "../widgets/files.js";
+import {readFile} from "../host/reading.js";
+import {chooseFile} from "../widgets/files.js";
 
 const FORMATS = [
     ["auto", "find out"],

@@ -18,7 +18,8 @@ import {numberOf} from "../model/numbers.js";
 import {makeRegion, toJson} from "../model/state.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
-import {chooseFile, download, PICTURES, readFile} from "../widgets/files.js";
+import {readFile} from "../host/reading.js";
+import {chooseFile, download, PICTURES} from "../widgets/files.js";
 import {PictureMasks} from "./picture_masks.js";
 
 const SAVES = [

@@ -21,7 +21,8 @@ import {makeRegion} from "../model/state.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
 import {labelled, selectField} from "../widgets/fields.js";
-import {chooseFile, PICTURES, readFile} from "../widgets/files.js";
+import {readFile} from "../host/reading.js";
+import {chooseFile, PICTURES} from "../widgets/files.js";
 import {schemaField} from "../widgets/schema_fields.js";
 import {ClickArea} from "./click_area.js";
 

@@ -1,8 +1,8 @@
 // The parameters that the shown picture carries.
 
 import {pngParameters} from "../model/words/png_text.js";
-import {readFile} from "../widgets/files.js";
 import {shownPicture} from "./gallery.js";
+import {readFile} from "./reading.js";
 import {callApi} from "./server.js";
 import {shownInfotext} from "./tab.js";
 

@@ -10,7 +10,7 @@ import {mergeCells, splitCell} from "../model/layout.js";
 import {warpMask} from "../model/masks/mask.js";
 import {addRegion} from "../model/regions.js";
 import {changeRegions, duplicateRegions, moveInList, removeRegions, solo} from "../model/selection.js";
-import {storeMask} from "../stage/mask_cache.js";
+import {storeMask} from "../stage/layers/mask_cache.js";
 import {copyToClipboard, pasteFromClipboard} from "./clipboard.js";
 import {chosenToMasks, invertChosen, saveLayer} from "./menu/shape_acts.js";
 import {addDetail, makeAgain} from "./page/one_region.js";

@@ -6,7 +6,7 @@
 import {t, translateMessage} from "../host/language.js";
 import {cellCount, ratiosFault} from "../model/geometry/grid.js";
 import {setGrid, useGrid, useShapes} from "../model/layout.js";
-import {EDIT_METHODS, EDIT_OPTIONS} from "../model/source.js";
+import {EDIT_METHODS, EDIT_OPTIONS} from "../model/shown/source.js";
 import {methodOptions} from "../model/state.js";
 import {Stage} from "../stage/stage.js";
 import {button} from "../widgets/buttons.js";

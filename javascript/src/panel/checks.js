@@ -9,7 +9,7 @@ import {callApi} from "../host/server.js";
 import {inNumbers, numberOf, numbersOf} from "../model/numbers.js";
 import {generalWarnings, panelWords, regionWarnings} from "../model/words/messages.js";
 import {summary, toJson} from "../model/state.js";
-import {refreshBackground} from "../stage/background.js";
+import {refreshBackground} from "../stage/layers/background.js";
 import {el} from "../widgets/elements.js";
 
 /** @typedef {{field?: string, message?: string, detail?: string}} Problem */

@@ -6,10 +6,10 @@
 import {t} from "../host/language.js";
 import {writeNumber} from "../host/tab.js";
 import {numberOf} from "../model/numbers.js";
-import {repaintedRegions, repaintSource, setRepainted, setRepaintSource} from "../model/repaint.js";
+import {repaintedRegions, repaintSource, setRepainted, setRepaintSource} from "../model/shown/repaint.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
-import {madeWith} from "./page/one_region.js";
+import {madeWith} from "../host/made_with.js";
 
 /** Options of repainting that have inputs here. */
 export const REPAINT_OPTIONS = ["source", "regions"];

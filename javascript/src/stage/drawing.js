@@ -1,14 +1,14 @@
 // Drawing a layout into a canvas: for the editor, for thumbnails and for the overlay on a result.
 
 /** @import {Box, Grid, Guides, LayoutView, Region, Shaped, State, ToPixels} from "../types.js" */
-/** @import {MaskCache} from "./mask_cache.js" */
+/** @import {MaskCache} from "./layers/mask_cache.js" */
 
 import {css, regionColour} from "../model/colours.js";
 import {HANDLES} from "../model/geometry/boxes.js";
 import {dividers} from "../model/geometry/dividers.js";
 import {maskText, regionBounds} from "../model/geometry/shapes.js";
 import {numberOf} from "../model/numbers.js";
-import {drawLabel} from "./labels.js";
+import {drawLabel} from "./layers/labels.js";
 import {drawSearched} from "./searched.js";
 
 /**

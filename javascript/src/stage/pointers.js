@@ -6,7 +6,7 @@
 import {regionAt} from "../model/geometry/hits.js";
 import {panView} from "../model/geometry/view.js";
 import {clamp} from "../model/values.js";
-import {openMenu} from "../panel/menu/menu.js";
+import {openMenu} from "./menu.js";
 import {tools} from "./tools/index.js";
 
 /** @typedef {{far: number, u: number, v: number}} Fingers Distance and middle of two fingers, in shares of the canvas. */

@@ -7,9 +7,9 @@ import {t} from "../host/language.js";
 import {boxBetween} from "../model/geometry/boxes.js";
 import {cellCount} from "../model/geometry/grid.js";
 import {numbered} from "../model/numbers.js";
-import {drawAttention} from "./attention_maps.js";
+import {drawAttention} from "./layers/attention_maps.js";
 import {drawDividers, drawEmpty, drawGuides, drawKnob, drawMarquee, drawRegions, drawSelection} from "./drawing.js";
-import {OF_RESULT} from "./background.js";
+import {OF_RESULT} from "./layers/background.js";
 import {tools} from "./tools/index.js";
 
 /**

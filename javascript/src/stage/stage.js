@@ -12,7 +12,7 @@ import {isBlank, useShapes} from "../model/layout.js";
 import {clamp} from "../model/values.js";
 import {el} from "../widgets/elements.js";
 import {attachKeys} from "./keys.js";
-import {MaskCache} from "./mask_cache.js";
+import {MaskCache} from "./layers/mask_cache.js";
 import {attachPointers} from "./pointers.js";
 import {drawStage} from "./render.js";
 import {createToolbar} from "./toolbar.js";

@@ -5,7 +5,7 @@
 import {t} from "../host/language.js";
 import {dressTool, tool} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
-import {setBackground} from "./background.js";
+import {setBackground} from "./layers/background.js";
 import {toggleFullScreen} from "./full_screen.js";
 import {tools} from "./tools/index.js";
 

@@ -7,7 +7,8 @@ import {getField} from "../model/fields.js";
 import {button} from "./buttons.js";
 import {el} from "./elements.js";
 import {asPath, setValue} from "./fields.js";
-import {chooseFile, readFile} from "./files.js";
+import {readFile} from "../host/reading.js";
+import {chooseFile} from "./files.js";
 
 const ACCEPTED = "image/png,image/jpeg,image/webp,image/bmp,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.tif,.tiff";
 

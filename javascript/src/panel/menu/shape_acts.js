@@ -11,7 +11,7 @@ import {useShapes} from "../../model/layout.js";
 import {invertMask, isEmptyMask} from "../../model/masks/mask.js";
 import {numberOf} from "../../model/numbers.js";
 import {changeRegions} from "../../model/selection.js";
-import {storeMask, tintInto} from "../../stage/mask_cache.js";
+import {storeMask, tintInto} from "../../stage/layers/mask_cache.js";
 import {el} from "../../widgets/elements.js";
 import {download} from "../../widgets/files.js";
 

@@ -3,7 +3,7 @@
 /** @import {Panel} from "../panel.js" */
 
 import {shownPicture} from "../../host/gallery.js";
-import {OF_RESULT, refreshBackground} from "../../stage/background.js";
+import {OF_RESULT, refreshBackground} from "../../stage/layers/background.js";
 
 /**
  * Update the panel when it comes into view.

@@ -7,36 +7,16 @@
 
 import {t} from "../../host/language.js";
 import {find} from "../../host/page.js";
-import {callApi, errorText} from "../../host/server.js";
-import {infotextOfShown} from "../../host/shown.js";
+import {madeWith} from "../../host/made_with.js";
 import {writeNumber} from "../../host/tab.js";
 import {pause, readNumber, takeParameters} from "../../host/taking.js";
 import {numberOf} from "../../model/numbers.js";
-import {againSettings, detailSettings} from "../../model/one_region.js";
-import {hasRegions, parametersOf} from "../../model/words/infotext.js";
+import {againSettings, detailSettings} from "../../model/shown/one_region.js";
 
 /** Numbers that this one picture has, whatever stands in the tab. */
 const ONE = {batch_count: 1, batch_size: 1};
 const SETTLE = 300;
 const START = 4000;
-
-/**
- * What the shown picture was made with. A picture that was made without regions gives null and a message.
- *
- * @param {Panel} panel
- * @returns {Promise<{settings: Json, parameters: Parameters} | null>}
- */
-export async function madeWith(panel) {
-    const infotext = await infotextOfShown(panel.tab);
-    if (!hasRegions(infotext)) {
-        panel.note(infotext ? "The shown picture was made without regions." : "There is no picture here yet: press Generate first.", true);
-        return null;
-    }
-    const body = {text: infotext, format: "regional", hints: {}, ...panel.size(), ...panel.prompts()};
-    const answer = await callApi("import", {method: "POST", body});
-    if (!answer.ok) return (panel.note(errorText(answer), true), null);
-    return {settings: answer.data.settings, parameters: parametersOf(infotext)};
-}
 
 /**
  * @param {Panel} panel

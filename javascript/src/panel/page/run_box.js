@@ -4,7 +4,7 @@
 
 import {find} from "../../host/page.js";
 import {t} from "../../host/language.js";
-import {setBackground} from "../../stage/background.js";
+import {setBackground} from "../../stage/layers/background.js";
 import {button} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
 import {Strip} from "./strip.js";

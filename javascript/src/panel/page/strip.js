@@ -1,6 +1,6 @@
 // The last pictures below the canvas, with their regions' scores. A click lays one under the regions.
 
-/** @import {Entry} from "../../model/pictures.js" */
+/** @import {Entry} from "../../model/shown/pictures.js" */
 /** @import {Panel} from "../panel.js" */
 
 import {allPictures} from "../../host/gallery.js";
@@ -9,10 +9,10 @@ import {callApi, errorText} from "../../host/server.js";
 import {infotextAt} from "../../host/shown.js";
 import {takeParameters} from "../../host/taking.js";
 import {numbersOf} from "../../model/numbers.js";
-import {scoreWords, withoutGrid, withPictures} from "../../model/pictures.js";
+import {scoreWords, withoutGrid, withPictures} from "../../model/shown/pictures.js";
 import {fromJson} from "../../model/state.js";
 import {hasRegions, parametersOf} from "../../model/words/infotext.js";
-import {showPicture} from "../../stage/background.js";
+import {showPicture} from "../../stage/layers/background.js";
 import {button} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
 

@@ -10,7 +10,7 @@ import {solo} from "../../model/selection.js";
 import {dressTool, tool} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
 import {icon} from "../../widgets/icons.js";
-import {openMenu} from "../menu/menu.js";
+import {openMenu} from "../../stage/menu.js";
 
 /** @typedef {(state: State, index: number) => State} Change Of the state by one region's index. */
 

@@ -14,7 +14,7 @@ import {numberOf} from "../../model/numbers.js";
 import {indexOf, replaceRegion, setShapeKind} from "../../model/regions.js";
 import {DRAWN_KINDS, SHAPE_KINDS} from "../../model/state.js";
 import {clamp} from "../../model/values.js";
-import {storeMask} from "../../stage/mask_cache.js";
+import {storeMask} from "../../stage/layers/mask_cache.js";
 import {button} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
 import {labelled, numberField} from "../../widgets/fields.js";

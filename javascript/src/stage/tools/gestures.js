@@ -15,7 +15,7 @@ import {snapShift} from "../../model/geometry/snapping.js";
 import {scaleMask, warpMask} from "../../model/masks/mask.js";
 import {changeRegions} from "../../model/selection.js";
 import {tidy} from "../../model/values.js";
-import {storeMask} from "../mask_cache.js";
+import {storeMask} from "../layers/mask_cache.js";
 
 /**
  * Whether any of the regions has a mask that can change.

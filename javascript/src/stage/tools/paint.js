@@ -11,7 +11,7 @@ import {numbered} from "../../model/numbers.js";
 import {onTop} from "../../model/regions.js";
 import {makeRegion} from "../../model/state.js";
 import {clamp} from "../../model/values.js";
-import {storeMask, tintInto} from "../mask_cache.js";
+import {storeMask, tintInto} from "../layers/mask_cache.js";
 
 /** Least share of the brush's radius, for a pen that hardly presses. */
 const LEAST_PRESSURE = 0.15;

@@ -1,13 +1,13 @@
 // Attention on the words of every region, over the finished picture. The server keeps the maps while this view is chosen.
 
-/** @import {Answer, AttentionMap, Background, Colour, State, ToPixels} from "../types.js" */
-/** @import {Stage} from "./stage.js" */
+/** @import {Answer, AttentionMap, Background, Colour, State, ToPixels} from "../../types.js" */
+/** @import {Stage} from "../stage.js" */
 
-import {shownImage, shownPicture} from "../host/gallery.js";
-import {callApi} from "../host/server.js";
-import {regionColour} from "../model/colours.js";
-import {numberOf} from "../model/numbers.js";
-import {el} from "../widgets/elements.js";
+import {shownImage, shownPicture} from "../../host/gallery.js";
+import {callApi} from "../../host/server.js";
+import {regionColour} from "../../model/colours.js";
+import {numberOf} from "../../model/numbers.js";
+import {el} from "../../widgets/elements.js";
 
 const EVERY = 1500;
 

@@ -1,10 +1,10 @@
 // Labels of regions on the canvas: number and first words, shortened to the room that there is.
 
-/** @import {Box, LayoutView, Region} from "../types.js" */
+/** @import {Box, LayoutView, Region} from "../../types.js" */
 
-import {css, regionColour, textColour} from "../model/colours.js";
-import {maskText} from "../model/geometry/shapes.js";
-import {clamp} from "../model/values.js";
+import {css, regionColour, textColour} from "../../model/colours.js";
+import {maskText} from "../../model/geometry/shapes.js";
+import {clamp} from "../../model/values.js";
 
 /** Labels as they were drawn before: measuring a text costs more than drawing it. @type {Map<string, {text: string, width: number}>} */
 const labels = new Map();

@@ -2,7 +2,7 @@
 
 /** `numbers`: those of the regions when it was made; `isCut`: it was interrupted. @typedef {{src: string, infotext: string, numbers: number[], isCut: boolean}} Entry */
 
-import {scoresOf} from "./words/infotext.js";
+import {scoresOf} from "../words/infotext.js";
 
 const MOST = 12;
 

@@ -1,11 +1,11 @@
 // Settings that make one region of a finished picture again, or add detail to it, and keep the rest.
 
-/** @import {Json, State} from "../types.js" */
-/** @import {Parameters} from "./words/infotext.js" */
+/** @import {Json, State} from "../../types.js" */
+/** @import {Parameters} from "../words/infotext.js" */
 
-import {toJson} from "./state.js";
-import {same} from "./values.js";
-import {withBase} from "./words/infotext.js";
+import {toJson} from "../state.js";
+import {same} from "../values.js";
+import {withBase} from "../words/infotext.js";
 
 const LEFT_OUT = ["enabled", "version", "attention_maps"];
 

@@ -1,12 +1,12 @@
 // The menu of the chosen regions: a right click on the canvas, a long press, or the dots of a card open it.
 
-/** @import {Panel} from "../panel.js" */
+/** @import {Panel} from "../panel/panel.js" */
 
-import {shownPicture} from "../../host/gallery.js";
-import {overPage} from "../../host/page.js";
-import {menuEntries} from "../../model/menu.js";
-import {clamp} from "../../model/values.js";
-import {el} from "../../widgets/elements.js";
+import {shownPicture} from "../host/gallery.js";
+import {overPage} from "../host/page.js";
+import {menuEntries} from "../model/menu.js";
+import {clamp} from "../model/values.js";
+import {el} from "../widgets/elements.js";
 
 const ARROWS = {ArrowDown: 1, ArrowUp: -1};
 
@@ -66,7 +66,7 @@ export function openMenu(panel, {x, y}, back) {
 }
 
 /**
- * @param {import("../../model/menu.js").Entry} entry
+ * @param {import("../model/menu.js").Entry} entry
  * @param {(name: string) => void} choose
  */
 function item({name, label, key}, choose) {

@@ -1,12 +1,12 @@
 // Masks of the layout as pixels in the browser: each text is decoded once, and tinted for the canvas.
 
-/** @import {Box, Colour, Mask, Size} from "../types.js" */
+/** @import {Box, Colour, Mask, Size} from "../../types.js" */
 
-import {callApi, errorText} from "../host/server.js";
-import {SHAPE_TEXT} from "../model/geometry/shapes.js";
-import {makeMask, maskBounds, readRle} from "../model/masks/mask.js";
-import {maskToUrl} from "../model/masks/png.js";
-import {el} from "../widgets/elements.js";
+import {callApi, errorText} from "../../host/server.js";
+import {SHAPE_TEXT} from "../../model/geometry/shapes.js";
+import {makeMask, maskBounds, readRle} from "../../model/masks/mask.js";
+import {maskToUrl} from "../../model/masks/png.js";
+import {el} from "../../widgets/elements.js";
 
 const MOST = 200;
 const LONGEST = 1024;

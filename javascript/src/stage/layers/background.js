@@ -1,11 +1,11 @@
 // What lies under the regions: a picture, the weight maps, or attention maps.
 
-/** @import {Stage} from "./stage.js" */
+/** @import {Stage} from "../stage.js" */
 
-import {givenPicture, shownPicture} from "../host/gallery.js";
-import {t} from "../host/language.js";
+import {givenPicture, shownPicture} from "../../host/gallery.js";
+import {t} from "../../host/language.js";
 import {refreshAttention} from "./attention_maps.js";
-import {chooseFile} from "../widgets/files.js";
+import {chooseFile} from "../../widgets/files.js";
 
 /** Kinds that follow the pictures of the page. */
 export const OF_RESULT = ["result", "init", "words"];

@@ -1,8 +1,8 @@
 // Repainting in the state: the settings that the picture was made from, and the regions that are made again.
 
-/** @import {Json, State} from "../types.js" */
+/** @import {Json, State} from "../../types.js" */
 
-import {getField, setField} from "./fields.js";
+import {getField, setField} from "../fields.js";
 
 const SOURCE = "options.repaint.source";
 const REGIONS = "options.repaint.regions";

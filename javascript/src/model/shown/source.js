@@ -1,10 +1,10 @@
 // Edits of a picture in the state: the source layout, the pairs of source and target regions, the regions' keywords.
 
-/** @import {Json, State} from "../types.js" */
+/** @import {Json, State} from "../../types.js" */
 
-import {setField} from "./fields.js";
-import {fromJson, toJson} from "./state.js";
-import {copy} from "./values.js";
+import {setField} from "../fields.js";
+import {fromJson, toJson} from "../state.js";
+import {copy} from "../values.js";
 
 /** Methods that edit a picture; the first one is the default. */
 export const EDIT_METHODS = ["mrgd", "p2p"];

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 from lib_regional.standalone.environment import ROOT, exit_code, offline, run_child, say
 from tests.javascript import javascript_checks
@@ -66,10 +67,20 @@ def failing(selected: Iterator[tuple[str, list[str]]]) -> dict[str, int]:
 def run(failed: dict[str, int], arguments: Sequence[str]) -> int:
     """Run pytest after checks of which some ``failed``; the exit code of all."""
     threads = os.environ.get("OMP_NUM_THREADS", "1")  # two workers share the cores
-    code = run_child([sys.executable, "-m", *PYTEST, *arguments], offline(OMP_NUM_THREADS=threads))
+    code = run_child([sys.executable, "-m", *PYTEST, *arguments], offline(OMP_NUM_THREADS=threads, **kept_bytecode(os.environ)))
     if failed:
         print("Failed before pytest: " + ", ".join(failed), flush=True)
     return code or next(iter(failed.values()), 0)
+
+
+def kept_bytecode(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables with which tests keep compiled modules in the virtual environment, where Python is set not to write any beside the sources.
+
+    Tests start many programs, and every one would compile PyTorch anew.
+    """
+    if not environment.get("PYTHONDONTWRITEBYTECODE") or environment.get("PYTHONPYCACHEPREFIX"):
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "pycache")}
 
 
 def checks() -> Iterator[tuple[str, list[str]]]:

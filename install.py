@@ -18,7 +18,10 @@ NEEDED = {
     "starlette": "starlette",
 }
 """Module that is imported when the extension is loaded -> the name under which pip knows it."""
-OPTIONAL = {"transformers": "masks from pictures, and CLIPSeg as the guidance model of an edit"}
+OPTIONAL = {
+    "safetensors": "pictures as prompts",
+    "transformers": "masks from pictures, pictures as prompts, and CLIPSeg as the guidance model of an edit",
+}
 """Module that is imported when a feature is used -> what is not available without it."""
 
 

@@ -166,7 +166,7 @@ def test_layouts_of_other_tools_come_with_a_report(editor):
     editor.act("import-go")
     editor.find("[data-action=import-report] .rg-taken").first.wait_for()
     assert editor.settings["grid"]["ratios"] == "2,1,1;1,1" and editor.settings["enabled"] is True
-    assert editor.find(".rg-chip").inner_text() == "grass 1"
+    assert editor.find(".rg-chip").inner_text() == "grass: no such LoRA"
     before = editor.settings
     editor.find("[data-action=import-text]").fill('{"alwayson_scripts": {')
     editor.act("import-go")

@@ -28,7 +28,7 @@ from lib_regional.request.settings import Settings
 from lib_regional.standalone.pipeline.extra_networks import parse_prompt
 from lib_regional.standalone.pipeline.infotext import parse_generation_parameters
 from lib_regional.standalone.server.api.faults import without_paths
-from lib_regional.webui import templates
+from lib_regional.webui.extensions import templates
 
 MOST = 2.5
 SHORT, LONGEST = 2_000, 300_000

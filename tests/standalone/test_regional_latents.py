@@ -16,8 +16,8 @@ from lib_regional.request.settings import Settings
 from lib_regional.standalone.sampling.samplers import ALL_SAMPLERS
 from lib_regional.tensors.masks.weight_maps import weight_maps
 
-OWN = [method for method in serving("seed") if method != "sequential"]
-"""Methods whose seeds are those of the pass itself: sequential inpainting makes its regions in passes of their own, after it."""
+OWN = [method for method in serving("seed") if method not in ("sequential", "repaint")]
+"""Methods whose seeds are those of the pass itself: sequential inpainting and repainting make regions in passes of their own."""
 SAMPLERS = [spec.name for spec in ALL_SAMPLERS]
 LEFT, RIGHT = [0, 0, 0.5, 1], [0.5, 0, 1, 1]
 FULL = {"box": [0, 0, 1, 1], "feather": 0}

@@ -23,21 +23,28 @@ _MOST_CELLS = 1.25
 
 @dataclass(frozen=True)
 class Boxes:
-    """``seen`` (B, n, 1, H'·W'): the flat inputs in each of n boxes of ``size`` (H', W').
+    """n boxes of ``size`` (H', W') for ``outputs`` (h, w): where the inputs in each are, and where its results go.
 
-    ``inside`` (B·n, 1, H', W') is 1 where they are of the part and 0 elsewhere, None where all are; ``box`` and ``position`` (B, 1, h·w)
-    are each output's box of B·n, and its place in that box's result. ``tiling`` says that the boxes are the canvas cut into equal
-    rectangles, see `isolation_tiles`.
+    ``inside`` (B·n, 1, H', W') is 1 where inputs are of the part and 0 elsewhere, None where all are. ``places`` is how many rows and
+    columns of equal rectangles the boxes cut the canvas into, see `isolation_tiles`, or the indices where they do not.
     """
 
     size: Grid
     outputs: Grid
-    seen: Tensor
     inside: Tensor | None
+    places: Grid | Indices
+
+
+@dataclass(frozen=True)
+class Indices:
+    """``seen`` (B, n, 1, H'·W'): the flat inputs in each of n boxes; ``box`` and ``position`` (B, 1, h·w): each output's box of B·n, and
+    its place in that box's result.
+    """
+
+    seen: Tensor
     box: Tensor
     position: Tensor
     ranges: Ranges
-    tiling: Grid | None = None
 
 
 def conv_boxed(x: Tensor, boxes: Boxes, run: Callable[[Tensor], Tensor]) -> Tensor:
@@ -50,19 +57,21 @@ def conv_boxed(x: Tensor, boxes: Boxes, run: Callable[[Tensor], Tensor]) -> Tens
 
 def into_boxes(x: Tensor, boxes: Boxes) -> Tensor:
     """x (B, C, H, W) -> (B·n, C, H', W')"""
-    if boxes.tiling is not None:
-        return into_tiles(x, boxes.tiling)
-    numbers, device = boxes.ranges, x.device
+    places = boxes.places
+    if isinstance(places, tuple):
+        return into_tiles(x, places)
+    numbers, device = places.ranges, x.device
     rows, channels = numbers(len(x), device)[:, None, None, None], numbers(x.shape[1], device)[:, None]
-    return x.flatten(2)[rows, channels, boxes.seen].view(-1, x.shape[1], *boxes.size)
+    return x.flatten(2)[rows, channels, places.seen].view(-1, x.shape[1], *boxes.size)
 
 
 def back_from_boxes(done: Tensor, boxes: Boxes) -> Tensor:
     """A convolution's results in boxes (B·n, C, h', w') -> (B, C, h, w)"""
-    if boxes.tiling is not None:
-        return from_tiles(done, boxes.tiling)
-    back = done.flatten(2)[boxes.box, boxes.ranges(done.shape[1], done.device)[:, None], boxes.position]
-    return back.view(len(boxes.box), -1, *boxes.outputs)
+    places = boxes.places
+    if isinstance(places, tuple):
+        return from_tiles(done, places)
+    back = done.flatten(2)[places.box, places.ranges(done.shape[1], done.device)[:, None], places.position]
+    return back.view(len(places.box), -1, *boxes.outputs)
 
 
 def boxes_of(
@@ -94,13 +103,15 @@ def boxes_of(
     number, position = _places(after, labels, starts, width)
     if not _all_within(layer, kernel, before, after, number, flat, inside):
         return None
+    grid = (after.shape[1], after.shape[2])
+    if inside.all():
+        tiling = tiling_of(after)
+        if tiling is not None and (tiling[0] * size[0], tiling[1] * size[1]) == before.shape[1:]:
+            return Boxes(size, grid, None, tiling)
     masks = None if inside.all() else torch.from_numpy(inside.reshape(-1, 1, *size)).to(device, dtype)
     box = number + np.arange(len(after))[:, None] * labels.shape[1]
     seen, box_at, position_at = brought([flat[:, :, None], box[:, None], position[:, None]], device)
-    tiling = tiling_of(after) if masks is None else None
-    if tiling is not None and (tiling[0] * size[0], tiling[1] * size[1]) != before.shape[1:]:
-        tiling = None
-    return Boxes(size, (after.shape[1], after.shape[2]), seen, masks, box_at, position_at, ranges or Ranges(), tiling)
+    return Boxes(size, grid, masks, Indices(seen, box_at, position_at, ranges or Ranges()))
 
 
 def _corners(masks: Bools) -> tuple[Ints, Ints]:

@@ -18,7 +18,8 @@ INFOTEXT = "() => document.querySelector('#html_info_txt2img').textContent"
 
 @pytest.fixture
 def made(editor):
-    """A picture of two regions on the page."""
+    """A picture of two regions on the page, whose seed is random whatever an earlier test left in its box."""
+    editor.page.locator("#txt2img_seed input").first.fill("-1")
     editor.load(TWO)
     editor.resize(64, 64)
     editor.generate(steps=3)

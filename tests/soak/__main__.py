@@ -36,11 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.pid is not None and not (options.webui_url and memory(options.pid)[0]):
         parser.error(f"--pid {options.pid} is no process of this machine" if options.webui_url else "--pid goes with --webui-url")
-    warnings.simplefilter("ignore")
-    for name in ("regional", "lib_regional", "uvicorn"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # the failures are meant
     found, first = Found.restored(options.state, options.seed) if options.state and options.state.is_file() else (Found(), 0)
-    with _asked(options.webui_url, options.pid) as asked:
+    with _quiet(), _asked(options.webui_url, options.pid) as asked:
         soak = Soak(asked, options.seed, found)
         for number in range(first, options.generations):
             soak.one(number)
@@ -52,6 +49,22 @@ def main(arguments: Sequence[str]) -> int:
         found.save(options.state, options.seed, max(first, options.generations))
     print(found.table(), *found.verdict(), sep="\n")
     return 1 if found.verdict() else 0
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Warnings and log lines below CRITICAL are not shown inside the block: the failures of a soak are meant."""
+    loggers = [logging.getLogger(name) for name in ("regional", "lib_regional", "uvicorn")]
+    before = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.CRITICAL)
+            yield
+        finally:
+            for logger, level in zip(loggers, before, strict=True):
+                logger.setLevel(level)
 
 
 @contextmanager

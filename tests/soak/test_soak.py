@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -78,10 +80,12 @@ def test_a_webui_is_asked_by_its_address(served: Served, monkeypatch: pytest.Mon
         assert not list(outside._faults(replace(PLAIN, route="img2img"), 200, answer)), "WebUIs encode with noise of no seed"
     assert len([fault for images in ("a", "b") for fault in outside._faults(PLAIN, 200, json.dumps({"images": images}).encode())]) == 1
     monkeypatch.setattr(Soak, "request", lambda *_: ("plain", PLAIN))
+    level, filters = logging.getLogger("regional").level, list(warnings.filters)
     assert main(["--generations", "2", "--webui-url", served.url, "--pid", str(os.getpid())]) == 0
     table = capsys.readouterr().out
     assert "| plain | 2 |" in table and "to the byte | 1 |" in table and " MB |" in table
     assert main(["--generations", "1", "--webui-url", served.url]) == 0 and "not measured" in capsys.readouterr().out
+    assert (logging.getLogger("regional").level, warnings.filters) == (level, filters), "what a soak silences is silent for its time"
     for wrong in (["--pid", "1"], ["--webui-url", served.url, "--pid", str(2**30)]):
         with pytest.raises(SystemExit):
             main(wrong)

@@ -95,7 +95,7 @@ class Soak:
 
     def __init__(self, asked: Asked, seed: int, found: Found | None = None) -> None:
         self._asked, self._place, self._seed = asked, urlsplit(asked.url).netloc, seed
-        self._post("txt2img", {**FIXED, "steps": 1})  # waits for what is still running, and for what the first generation makes once
+        self._wait()  # and what the first generation makes once is made
         if not asked.own:
             self._keep_options()
         self._before = traces(asked.host)
@@ -115,6 +115,8 @@ class Soak:
         name, request = self.request(number)
         with _failing(self._asked.host, request.inner), self._interrupting(request.interrupted_after):
             status, answer = self._post(request.route, request.body, request.gone_after)
+        if request.gone_after is not None:
+            self._wait()
         self.found.done[name] += 1
         for fault in self._faults(request, status, answer):
             self.found.faults.append(f"seed {self._seed}, request {number} ({name}): {fault}")
@@ -130,11 +132,10 @@ class Soak:
                 yield "the picture is another one"
             elif again:
                 self.found.same += 1
-        if request.gone_after is None:  # of a client that went away the generation may still run
-            after = traces(self._asked.host)
-            if after != self._before:
-                changed = [name for name in after.keys() | self._before.keys() if after.get(name) != self._before.get(name)]
-                yield f"hooks are left: {sorted(changed)[:5]}"
+        after = traces(self._asked.host)
+        if after != self._before:
+            changed = [name for name in after.keys() | self._before.keys() if after.get(name) != self._before.get(name)]
+            yield f"hooks are left: {sorted(changed)[:5]}"
 
     @contextlib.contextmanager
     def _interrupting(self, seconds: float | None) -> Iterator[None]:
@@ -149,6 +150,11 @@ class Soak:
         finally:
             timer.cancel()
             timer.join()
+
+    def _wait(self) -> None:
+        """Return when nothing runs any more: pictures are made one after the other, and that of a client that went away may still run."""
+        time.sleep(0.05)  # what was sent before has arrived
+        self._post("txt2img", {**FIXED, "steps": 1})
 
     def _keep_options(self) -> None:
         """Save the options that requests override: AUTOMATIC1111 puts back those alone that were saved once."""

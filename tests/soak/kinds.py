@@ -179,7 +179,7 @@ def refused(source: random.Random) -> Request:
 def failing(source: random.Random) -> Request:
     """Any good request in whose sampling memory runs out."""
     good = source.choice((plain, of_method, with_loras, edit, collage, second_pass))(source)
-    return Request(good.body, good.route, status=422, inner=source.randrange(3))
+    return Request({**good.body, "steps": 4}, good.route, status=422, inner=source.randrange(2))  # of at least two calls
 
 
 def interrupted(source: random.Random) -> Request:

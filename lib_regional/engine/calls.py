@@ -279,8 +279,21 @@ def through_denoised(
 @dataclass(frozen=True)
 class TextShare:
     """One text of a row in joint attention: ``context`` (T, D), None for the row's own, its weight map, (h, w) in [0, 1], and the LoRAs
-    that act on it."""
+    that act on it. ``label``: see `JointRows`."""
 
     context: Tensor | None
     weights: Tensor
     loras: Sequence[LoraTag] = ()
+    label: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class JointRows:
+    """``texts`` of each row in joint attention; the weights of a row's texts sum to 1 at every token.
+
+    ``labels`` (B, h, w) on the CPU, where regions are isolated: the picture's tokens, and texts asking them, see those of their own label
+    and of 0, which see all. None where the picture's own attention is free.
+    """
+
+    texts: Sequence[Sequence[TextShare]]
+    labels: Tensor | None = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..request.layout.windows import Grid
-from .calls import AttentionCall, DenoiserCall, LayerCall, ModelCall, SpatialCall, TextShare, UNetCall
+from .calls import AttentionCall, DenoiserCall, JointRows, LayerCall, ModelCall, SpatialCall, UNetCall
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,10 +33,10 @@ VectorHook = Callable[[ModelCall, "Tensor"], "Tensor | None"]
 Models with such a vector (SDXL, Flux) use it besides the context, without spatial positions; see `Conditioning.vector`.
 """
 
-JointHook = Callable[[ModelCall, Grid], "Sequence[Sequence[TextShare]] | None"]
+JointHook = Callable[[ModelCall, Grid], "JointRows | None"]
 """For models whose text and image tokens share one attention (Flux): each row's texts on the image tokens' ``grid``.
 
-The weights of a row's texts sum to 1 at every token. None leaves the call to the host.
+None leaves the call to the host.
 """
 
 TokenAttributesHook = Callable[[ModelCall, Grid], "Tensor | None"]

@@ -9,6 +9,7 @@ from ..engine.capabilities import facts_of
 from ..engine.hooks import Hooks
 from ..engine.plan import Plan
 from ..engine.ports import Host
+from ..request.errors import RegionalError
 from ..tensors.masks.pyramid import Pyramid
 from .common.isolation import Separation
 from .common.pooled_texts import WholeTexts
@@ -24,7 +25,8 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
     """Hooks for one generation, for models with cross-attention and for those where text and picture share one (`tensors.attention.joint`).
 
     ``options.attention_couple.cache`` (default true) keeps keys and values over the steps; ``separate``, ``separate_until`` and
-    ``border`` keep regions with different LoRAs apart (`methods.common.isolation`), on models whose self-attention can be hooked.
+    ``border`` keep regions with different LoRAs apart (`methods.common.isolation`), on models whose self-attention can be hooked;
+    ``isolate_until`` keeps all regions apart in joint attention.
     """
     prepared = Prepared(plan, host)
     return prepared.renewed_by(couple_hooks(plan, prepared))
@@ -39,7 +41,7 @@ def couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
     apart = Separation(plan, pyramid, str(option("separate")) if facts_of(prepared.host).self_attention else "nothing", *shares)
     placement = ByPlace(plan, pyramid)
     strengths = strength_attributes(placement)
-    couple, whole = Couple(plan, prepared, pyramid, cache), WholeTexts(plan, prepared, pyramid)
+    couple, whole = Couple(plan, prepared, pyramid, cache), WholeTexts(plan, prepared, pyramid, _isolate_until(plan, prepared.host))
     return Hooks(
         cross_attention=couple,
         joint=whole.shares,
@@ -52,3 +54,14 @@ def couple_hooks(plan: Plan, prepared: Prepared) -> Hooks:
         renew=couple.renew,
         close=cache.clear,
     )
+
+
+def _isolate_until(plan: Plan, host: Host) -> float:
+    """The option's value. Raises `RegionalError` for models that it does nothing on."""
+    until = float(plan.settings.option_of("attention_couple")("isolate_until"))
+    if until and facts_of(host).cross_attention:
+        raise RegionalError(
+            f"options.attention_couple.isolate_until is {until:g}, but text and picture share no attention in this model. It must be 0 "
+            'here; "separate" isolates regions with different LoRAs on UNets.'
+        )
+    return until

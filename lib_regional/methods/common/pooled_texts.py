@@ -6,12 +6,12 @@ that each has, so that one region over the whole canvas is the plain prompt, exa
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 
 import torch
 from torch import Tensor
 
-from ...engine.calls import ModelCall, Row, TextShare
+from ...engine.calls import JointRows, ModelCall, Row, TextShare
 from ...engine.plan import Plan
 from ...request.layout.windows import Grid
 from ...tensors.masks.pyramid import Pyramid
@@ -28,12 +28,14 @@ Mixture = tuple[Tensor, Tensor, Tensor]
 class WholeTexts:
     """One generation's texts by row, with their shares of the picture."""
 
-    def __init__(self, plan: Plan, prepared: Prepared, pyramid: Pyramid) -> None:
+    def __init__(self, plan: Plan, prepared: Prepared, pyramid: Pyramid, isolate_until: float = 0.0) -> None:
+        """``isolate_until``: share of a pass's steps in which regions are isolated in joint attention."""
+        self._isolate_until = isolate_until
         self._plan = plan
         self._pyramid = pyramid
         self._prepared = prepared
         self._mixtures: dict[Hashable, tuple[Contexts, Mixture | None]] = {}
-        self._shares: dict[Hashable, tuple[Contexts, list[Sequence[TextShare]]]] = {}
+        self._shares: dict[Hashable, tuple[Contexts, JointRows]] = {}
 
     @property
     def contexts(self) -> Contexts:
@@ -74,20 +76,28 @@ class WholeTexts:
         images = tuple(row.image for row in call.rows) if self._plan.words is not None else ()
         return grid, call.latent, call.tile, factors, tuple(tuple(keys.items()) for keys in keyed), self._plan.active(call.step), images
 
-    def shares(self, call: ModelCall, grid: Grid) -> list[Sequence[TextShare]] | None:
+    def shares(self, call: ModelCall, grid: Grid) -> JointRows | None:
         """Texts of the rows and their weight maps, for joint attention; None where only the rows' own texts act.
 
-        Calls with the same regions, texts and grid are given one and the same list, so that hosts can keep what they make of it.
+        Calls with the same regions, texts and grid are given one and the same object, so that hosts can keep what they make of it.
         """
         keyed = [self._keys_of(row, call) for row in call.rows]
         if not any(keyed):
             return None
-        name = self._name(call, grid, keyed)
+        isolated = call.step.progress < self._isolate_until
+        name = self._name(call, grid, keyed), isolated
         known = self._shares.get(name)
         if known is None or known[0] is not self.contexts:
-            made: list[Sequence[TextShare]] = [self._row_shares(row, keys, call, grid) for row, keys in zip(call.rows, keyed, strict=True)]
-            known = self._shares[name] = self.contexts, made
+            texts = [self._row_shares(row, keys, call, grid) for row, keys in zip(call.rows, keyed, strict=True)]
+            labels = torch.stack([self._labels(row, call, grid) for row in call.rows]) if isolated else None
+            known = self._shares[name] = self.contexts, JointRows(texts, labels)
         return known[1]
+
+    def _labels(self, row: Row, call: ModelCall, grid: Grid) -> Tensor:
+        """(h, w) on the CPU: the region with the largest share of a cell, counted from 1; 0 where that is the base."""
+        active, share = self._plan.active(call.step), self._maps(row, call, grid).share
+        largest = torch.stack([(1 - share.sum(0)).clamp_min(0), *(share[region] for region in active)]).argmax(0)
+        return torch.tensor([0, *(region + 1 for region in active)])[largest.cpu()]
 
     def _keys_of(self, row: Row, call: ModelCall) -> Keys:
         found = {region: self.contexts.key(row, region, call.step) for region in self._plan.active(call.step)}
@@ -99,6 +109,8 @@ class WholeTexts:
 
     def _row_shares(self, row: Row, keys: Keys, call: ModelCall, grid: Grid) -> list[TextShare]:
         maps = self._maps(row, call, grid)
-        regions = [TextShare(self.contexts.tensor(key), maps.regions[region], self.contexts.loras(key)) for region, key in keys.items()]
+        regions = [
+            TextShare(self.contexts.tensor(key), maps.regions[region], self.contexts.loras(key), region + 1) for region, key in keys.items()
+        ]
         base = 1.0 - sum((share.weights for share in regions), torch.zeros(grid))
         return [share for share in (TextShare(None, base.clamp_min(0)), *regions) if float(share.weights.max()) > 0]

@@ -7,7 +7,7 @@ from forge_double import Engine, Processing, WebUI
 from forge_networks import FluxNetwork, context
 from isolation_cases import plan_of
 
-from lib_regional.engine.calls import TextShare
+from lib_regional.engine.calls import JointRows, TextShare
 from lib_regional.engine.capabilities import facts_of
 from lib_regional.engine.hooks import Hooks
 from lib_regional.hosts.forge.adapter import ForgeHost
@@ -74,7 +74,7 @@ def test_the_function_is_set_back_even_after_an_error(webui):
 
     def joint(model, grid):
         half = torch.full(grid, 0.5)
-        return [[TextShare(None, half), TextShare(context("x"), half)] for _ in model.rows]
+        return JointRows([[TextShare(None, half), TextShare(context("x"), half)] for _ in model.rows])
 
     def watch(module, args):
         inside.append(forge_networks.attention_function is not before)
@@ -172,7 +172,7 @@ def test_methods_that_predict_apart_work_here_too(webui, method):
 def test_contexts_and_attention_fit_each_other():
     own, other = torch.randn(2, 5, 4), torch.randn(3, 4)
     weights = torch.tensor([[1.0, 0.25]])
-    shares = [[TextShare(None, weights), TextShare(other, 1 - weights)], [TextShare(None, torch.ones(1, 2))]]
+    shares = JointRows([[TextShare(None, weights), TextShare(other, 1 - weights)], [TextShare(None, torch.ones(1, 2))]])
     family = family_of(FluxNetwork())
     texts = JointTexts(family)
     made, attention = texts.context(shares, own), texts.arranged(shares, own, (1, 2)).attention
@@ -183,7 +183,7 @@ def test_contexts_and_attention_fit_each_other():
 
 def test_attention_is_arranged_once_for_one_set_of_texts_and_two_are_kept():
     own = torch.randn(1, 5, 4)
-    made = [[[TextShare(None, w), TextShare(torch.randn(3, 4), 1 - w)]] for w in (torch.rand(1, 2) for _ in range(KEPT + 1))]
+    made = [JointRows([[TextShare(None, w), TextShare(torch.randn(3, 4), 1 - w)]]) for w in (torch.rand(1, 2) for _ in range(KEPT + 1))]
     texts = JointTexts(family_of(FluxNetwork()))
     first = texts.arranged(made[0], own, (1, 2))
     assert first.attention is not None and texts.arranged(made[0], own, (1, 2)) is first

@@ -12,6 +12,7 @@ from neo_networks import shared_latents
 from lib_regional.hosts.forge.adapter import ForgeHost
 from lib_regional.hosts.forge.model import kind_of
 from lib_regional.hosts.forge.network.families import family_of
+from lib_regional.hosts.forge.rows import ROWS
 from lib_regional.methods import open_session
 from lib_regional.request.errors import RegionalError
 
@@ -53,17 +54,17 @@ def with_axis(monkeypatch, webui):
     monkeypatch.setattr("modules.prompt_parser.get_learned_conditioning", encoded)
 
 
-def sample(webui, prompts, regions=None, method="attention_couple", scale=3.0, size=(8, 12)):
+def sample(webui, prompts, regions=None, method="attention_couple", scale=3.0, size=(8, 12), steps=1, **options):
     p = Processing(webui, prompts, ["bad"] * len(prompts))
     p.cfg_scale = scale
     x = webui.engine.network.latent(size, len(prompts))
     if regions is None:
-        return p.sample(1, x)
-    plan = plan_of(method, {"regions": regions}, p.prompts, p.negatives, (size[1] * 8, size[0] * 8))
+        return p.sample(steps, x)
+    plan = plan_of(method, {"regions": regions, "options": {method: options}}, p.prompts, p.negatives, (size[1] * 8, size[0] * 8))
     host = ForgeHost(webui.engine, p)
     p.before_sampling[:] = [host.begin_pass]
     with open_session(host, plan):
-        return p.sample(1, x)
+        return p.sample(steps, x)
 
 
 def close(one, other):
@@ -114,6 +115,46 @@ def test_in_one_block_a_text_acts_in_its_own_half_alone(monkeypatch, kind):
 def test_behind_it_the_pictures_own_attention_carries_it_on(monkeypatch, kind):
     found = changed(host_of(monkeypatch, kind))
     assert found[6:].mean() > 1.5 * found[:6].mean() > 1e-7
+
+
+@pytest.mark.parametrize("size", [(8, 12), (7, 12)], ids=["even", "odd"])
+def test_isolated_regions_reach_nothing_of_each_other(monkeypatch, kind, size):
+    """What is behind the picture of Z-Image, where it is filled up, sees all of it."""
+    found = changed(host_of(monkeypatch, kind, depth=3), size=size, isolate_until=1)
+    assert found[:6].max() < 1e-6 < 1e-4 < found[6:].mean()
+
+
+def test_isolation_ends(monkeypatch, kind):
+    """The same text is the plain prompt in the steps behind its end, and not before."""
+    webui, calls = host_of(monkeypatch, kind), []
+    network = webui.engine.network
+    watch = network.register_forward_hook(lambda _, args, kwargs, made: calls.append((args, kwargs, made)), with_kwargs=True)
+    sample(webui, ["main"], halves("main", "main"), scale=1.0, steps=2, isolate_until=0.5)
+    watch.remove()
+    changes = []
+    for args, kwargs, made in calls:
+        with torch.inference_mode():
+            plain = network(*args, **{name: value for name, value in kwargs.items() if name != ROWS})
+        changes.append(float((made - plain).abs().max()))
+    assert changes[1] < 1e-5 < 1e-3 < changes[0]
+
+
+def test_nothing_is_isolated_where_one_region_is_everywhere(monkeypatch, kind):
+    webui = host_of(monkeypatch, kind)
+    close(sample(webui, ["main"], [{**FULL, "prompt": LONG}], isolate_until=1), sample(webui, [LONG]))
+
+
+@pytest.mark.parametrize("method", ["attention_couple", "rag"])
+def test_isolation_is_refused_where_it_does_nothing(monkeypatch, method):
+    webui = WebUI(monkeypatch, Engine())
+    p = Processing(webui)
+    told = {"regions": halves("one", "another"), "options": {"attention_couple": {"isolate_until": 0.5}}}
+    plan = plan_of(method, told, p.prompts, p.negatives, (80, 64))
+    with (
+        pytest.raises(RegionalError, match=r"options\.attention_couple\.isolate_until is 0\.5, .* must be 0"),
+        open_session(ForgeHost(webui.engine, p), plan),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("references", [1, 2])

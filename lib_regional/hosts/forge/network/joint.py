@@ -16,11 +16,11 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
-from ....engine.calls import TextShare, Tokens
+from ....engine.calls import JointRows, TextShare, Tokens
 from ....engine.patching import Patch, patched, patched_forward
 from ....request.errors import RegionalError
 from ....request.layout.windows import Grid
-from ....tensors.attention.joint.bias import side_by_side
+from ....tensors.attention.joint.bias import Isolated, side_by_side
 from ....tensors.attention.joint.groups import JointAttention, joint_attention
 from ....tensors.attention.joint.texts import TextAttention
 from ....tensors.attention.regional import split_heads
@@ -35,21 +35,20 @@ _NAME = "attention_function"
 KEPT = 2
 """Arrangements of texts that a generation keeps: those of conditional and unconditional calls."""
 
-Shares = Sequence[Sequence[TextShare]]
-
 
 @dataclass(frozen=True)
 class Arranged:
     """Texts of one call: ``lengths`` in the network's tokens, and what runs in place of its attention; None for the plain one.
 
-    ``padding`` (B, T): tokens that the network makes itself behind each text; None in families without. ``tokens``: where the tokens
-    of each kind of layer are.
+    ``alone``: attention of texts alone, ``picture`` that of the picture alone, None where it is free. ``padding`` (B, T): tokens that the
+    network makes itself behind each text; None in families without. ``tokens``: where the tokens of each kind of layer are.
     """
 
     lengths: Lengths
     grid: Grid
     attention: JointAttention | None
     alone: TextAttention
+    picture: JointAttention | None
     padding: Tensor | None
     tokens: Mapping[LayerInput, Tokens | None]
 
@@ -67,14 +66,14 @@ class JointTexts:
 
     def __init__(self, family: JointFamily) -> None:
         self._family = family
-        self._arranged: OrderedDict[Hashable, tuple[Shares, Arranged]] = OrderedDict()
+        self._arranged: OrderedDict[Hashable, tuple[JointRows, Arranged]] = OrderedDict()
         self._moved = Moved()
 
-    def context(self, shares: Shares, context: Tensor) -> Tensor:
+    def context(self, shares: JointRows, context: Tensor) -> Tensor:
         """The rows' texts (B, T, D) in place of the host's ``context``; zeros where the network will have its own padding."""
         rows = [
             [self._filled(own if share.context is None else self._moved(share.context, own)) for share in texts]
-            for texts, own in zip(shares, context, strict=True)
+            for texts, own in zip(shares.texts, context, strict=True)
         ]
         return side_by_side(rows)
 
@@ -82,28 +81,37 @@ class JointTexts:
         missing = self._family.length(len(text)) - len(text)
         return torch.nn.functional.pad(text, (0, 0, 0, missing)) if missing else text
 
-    def arranged(self, shares: Shares | None, context: Tensor, grid: Grid, behind: int = 0) -> Arranged:
+    def arranged(self, shares: JointRows | None, context: Tensor, grid: Grid, behind: int = 0) -> Arranged:
         """For rows whose own texts are ``context`` (B, T, D), which have the picture for themselves where ``shares`` is None; ``behind``:
         tokens behind the picture's ``grid``."""
         name = (None if shares is None else id(shares), context.shape, grid, behind)
         if name not in self._arranged:
-            texts = [[TextShare(None, torch.ones(grid))]] * len(context) if shares is None else shares
-            self._arranged[name] = texts, self._made(texts, context.shape[1], grid, behind)
+            rows = JointRows([[TextShare(None, torch.ones(grid))]] * len(context)) if shares is None else shares
+            self._arranged[name] = rows, self._made(rows, context.shape[1], grid, behind)
         self._arranged.move_to_end(name)
         while len(self._arranged) > KEPT:
             self._arranged.popitem(last=False)
         return self._arranged[name][1]
 
-    def _made(self, shares: Shares, own: int, grid: Grid, behind: int) -> Arranged:
-        given = [[own if share.context is None else len(share.context) for share in texts] for texts in shares]
-        lengths = [[self._family.length(length) for length in texts] for texts in given]
-        weights = [[share.weights.flatten() for share in texts] for texts in shares]
-        rows = [list(zip(*row, strict=True)) for row in zip(lengths, weights, strict=True)]
-        attention = joint_attention(rows, behind, self._family.picture_first)
+    def _made(self, shares: JointRows, own: int, grid: Grid, behind: int) -> Arranged:
+        texts = shares.texts
+        given = [[own if share.context is None else len(share.context) for share in row] for row in texts]
+        lengths = [[self._family.length(length) for length in row] for row in given]
+        rows = [[(length, share.weights.flatten()) for length, share in zip(*row, strict=True)] for row in zip(lengths, texts, strict=True)]
+        isolation = _isolation(shares)
+        attention = joint_attention(rows, behind, self._family.picture_first, isolation)
+        pictures = [[(0, row[0].weights.new_ones(grid).flatten())] for row in texts]
+        picture = joint_attention(pictures, behind, isolation=isolation) if self._family.picture_alone and isolation is not None else None
         padding = is_padding(given, lengths) if self._family.padding is not None else None
-        loras = [[(n, share.loras) for n, share in zip(*row, strict=True)] for row in zip(lengths, shares, strict=True)]
+        loras = [[(n, share.loras) for n, share in zip(*row, strict=True)] for row in zip(lengths, texts, strict=True)]
         tokens = {part: self._family.tokens_of(part, grid, loras, behind) for part in get_args(LayerInput)}
-        return Arranged(lengths, grid, attention, TextAttention(lengths), padding, tokens)
+        return Arranged(lengths, grid, attention, TextAttention(lengths), picture, padding, tokens)
+
+
+def _isolation(rows: JointRows) -> list[Isolated] | None:
+    if rows.labels is None:
+        return None
+    return [Isolated(tuple(share.label for share in texts), own.flatten()) for texts, own in zip(rows.texts, rows.labels, strict=True)]
 
 
 @contextmanager
@@ -118,10 +126,11 @@ def attending(unet: nn.Module, family: JointFamily, arranged: Arranged) -> Itera
         if arranged.attention is None:
             yield
             return
-        instead = _Instead(arranged.attention, arranged.alone if family.texts_alone else None)
+        instead = _Instead(arranged.attention, arranged.alone if family.texts_alone else None, arranged.picture)
         stack.enter_context(patched(Patch(vars(_attention_module(unet, family)), _NAME, instead)))
-        for block in _blocks_of(unet, family.texts_alone):
-            stack.enter_context(patched_forward(block, instead.on_texts))
+        for part, stacks in (("texts", family.texts_alone), ("picture", family.picture_alone)):
+            for block in _blocks_of(unet, stacks):
+                stack.enter_context(patched_forward(block, instead.on(part)))
         renumbered = Renumbered(family, arranged.lengths, arranged.pixels)
         if family.positions is not None:
             stack.enter_context(patched_forward(_part(unet, family.positions.embedder), renumbered))
@@ -182,23 +191,27 @@ def _attention_module(unet: nn.Module, family: JointFamily) -> Any:
 class _Instead:
     """In place of the host's attention function, for calls of the attention's own shape; ``used`` is whether there were those expected."""
 
-    def __init__(self, attention: JointAttention, alone: TextAttention | None) -> None:
-        self._attention, self._alone = attention, alone
-        self._texts = self._met = False
-        self._refined = alone is None
+    def __init__(self, attention: JointAttention, texts: TextAttention | None, picture: JointAttention | None) -> None:
+        self._of = {part: mine for part, mine in (("joint", attention), ("texts", texts), ("picture", picture)) if mine is not None}
+        self._now = "joint"
+        self._met: set[str] = set()
 
     @property
     def used(self) -> bool:
-        """Whether both kinds of blocks, those with texts alone and those with the picture, have run."""
-        return self._met and self._refined
+        """Whether all kinds of blocks, those with texts or the picture alone and those with both, have run."""
+        return self._met == set(self._of)
 
-    def on_texts(self, inner: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """In place of the ``forward`` of a block that runs on texts alone."""
-        self._texts = True
-        try:
-            return inner(*args, **kwargs)
-        finally:
-            self._texts = False
+    def on(self, part: str) -> Callable[..., Tensor]:
+        """In place of the ``forward`` of a block that runs on the ``texts`` or the ``picture`` alone."""
+
+        def around(inner: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+            self._now = part
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                self._now = "joint"
+
+        return around
 
     def __call__(self, inner: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """q, k, v (B, heads, L, d), or (B, L, heads · d) without ``skip_reshape`` -> (B, L, heads · d); (B, heads, L, d) if
@@ -206,14 +219,11 @@ class _Instead:
 
         PyTorch's attention, whatever the user chose for the host: not every other one takes a bias.
         """
-        mine = self._alone if self._texts else self._attention
+        mine = self._of.get(self._now)
         masked = kwargs.get("mask") is not None or any(isinstance(extra, Tensor) for extra in args)
         if mine is None or masked or (q.shape[0], q.shape[-2]) != mine.shape:
             return inner(q, k, v, *args, **kwargs)
-        if self._texts:
-            self._refined = True
-        else:
-            self._met = True
+        self._met.add(self._now)
         if q.dim() == 3:
             heads = int(args[0] if args else kwargs["heads"])
             q, k, v = (split_heads(z, heads) for z in (q, k, v))

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ....engine.calls import LayerCall, ModelCall, RowRoles, Site, StepInfo, Tokens
+from ....engine.calls import JointRows, LayerCall, ModelCall, RowRoles, Site, StepInfo, Tokens
 from ....engine.hooks import AttentionHook, Hooks, LayerHook
 from ....engine.patching import foreign_forward, patched_forward
 from ....request.errors import RegionalError
@@ -27,7 +27,7 @@ from .arguments import fresh_arguments, nested_arguments
 from .attention import attention_call, chained, check_values
 from .families import family_of
 from .families.family import JointFamily, LayerInput, input_of
-from .joint import Arranged, JointTexts, Shares, attending
+from .joint import Arranged, JointTexts, attending
 
 
 class NetworkInstaller(HookInstaller):
@@ -144,7 +144,7 @@ class NetworkInstaller(HookInstaller):
         return self._run_joint(inner, x, timesteps, context, shares, rest)
 
     def _run_joint(
-        self, inner: Callable[..., Tensor], x: Tensor, timesteps: Any, context: Tensor, shares: Shares | None, rest: dict[str, Any]
+        self, inner: Callable[..., Tensor], x: Tensor, timesteps: Any, context: Tensor, shares: JointRows | None, rest: dict[str, Any]
     ) -> Tensor:
         """The network with the texts of ``shares`` side by side, or with the host's own where these are None."""
         network, family, texts = self.network, self._family, self._texts

@@ -8,14 +8,21 @@ the softmax (*choice*; full canvas ≡ plain and same text everywhere ≡ plain 
 
 Pictures given beside the prompt (Flux Kontext, Flux.2) stand behind the picture, ``[texts | picture | references]``. A reference's token
 asks text s with ``log`` of the text's share of the picture, and everything else with 0, as all do who ask it.
+
+The picture's own attention is free, unless regions are *isolated*: then picture tokens, and texts asking the picture, see the tokens of
+their own label and those of `isolation_labels.COMMON`, which see all; −∞ for the others. Which texts a token asks stays as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from ..isolation_labels import divided, sees
 
 Placed = tuple[int, Tensor]
 """Length of a text in tokens, and its weights (P,) over the picture's tokens."""
@@ -23,20 +30,38 @@ Placed = tuple[int, Tensor]
 _PADDING = -1
 
 
+@dataclass(frozen=True, eq=False)
+class Isolated:
+    """Labels of one row: of each of its texts, and of the picture's tokens (P,), on the CPU."""
+
+    texts: tuple[int, ...]
+    picture: Tensor
+
+
+Isolation = Sequence[Isolated]
+"""Of each row."""
+
+
 def joint_bias(
-    rows: Sequence[Sequence[Placed]], dtype: torch.dtype = torch.float32, references: int = 0, picture_first: bool = False
+    rows: Sequence[Sequence[Placed]],
+    dtype: torch.dtype = torch.float32,
+    references: int = 0,
+    picture_first: bool = False,
+    isolation: Isolation | None = None,
 ) -> Tensor | None:
     """Texts of each row -> (B, 1, L, L) to add to the scores, L = T + P + ``references``; T is the longest row's.
 
     ``picture_first``: tokens are ``[picture | references | texts]``. None where nothing has to be added.
     """
-    if is_plain(rows):
+    if is_plain(rows, isolation):
         return None
     total = longest(rows)
     size, like = total + rows[0][0][1].shape[0] + references, rows[0][0][1]
     bias = like.new_zeros(len(rows), 1, size, size, dtype=dtype)
-    for texts, row in zip(rows, bias[:, 0], strict=True):
+    for at, (texts, row) in enumerate(zip(rows, bias[:, 0], strict=True)):
         _write_bias(texts, total, row)
+        if isolation is not None:
+            _write_isolation(texts, isolation[at], total, row)
     return bias.roll((-total, -total), (2, 3)) if picture_first else bias
 
 
@@ -45,9 +70,11 @@ def longest(rows: Sequence[Sequence[Placed]]) -> int:
     return max(sum(length for length, _ in texts) for texts in rows)
 
 
-def is_plain(rows: Sequence[Sequence[Placed]]) -> bool:
-    """Whether every row has one text that acts everywhere, and no row is padded."""
+def is_plain(rows: Sequence[Sequence[Placed]], isolation: Isolation | None = None) -> bool:
+    """Whether every row has one text that acts everywhere, no row is padded, and no places are isolated from each other."""
     total = longest(rows)
+    if isolation is not None and any(divided(one.picture[None]) for one in isolation):
+        return False
     return all(len(texts) == 1 and texts[0][0] == total and bool((texts[0][1] == 1).all()) for texts in rows)
 
 
@@ -65,6 +92,17 @@ def _write_bias(texts: Sequence[Placed], total: int, bias: Tensor) -> None:
         start += length
     bias[:total, :total].masked_fill_(owner[:, None] != owner[None], -torch.inf)
     bias[total:, :total] = scores
+
+
+def _write_isolation(texts: Sequence[Placed], isolated: Isolated, total: int, bias: Tensor) -> None:
+    """Add to one row's bias (L, L) who does not see whom of the picture."""
+    picture = isolated.picture.numpy()
+    asking = np.concatenate([np.repeat(isolated.texts, [length for length, _ in texts]).astype(picture.dtype), picture])
+    hidden = torch.from_numpy(~sees(asking[:, None], picture[None])).to(bias.device)
+    count = len(asking) - len(picture)
+    columns = slice(total, total + len(picture))
+    bias[:count, columns].masked_fill_(hidden[:count], -torch.inf)
+    bias[columns, columns].masked_fill_(hidden[count:], -torch.inf)
 
 
 def side_by_side(rows: Sequence[Sequence[Tensor]]) -> Tensor:

@@ -52,10 +52,11 @@ class JointFamily:
     """How a network with joint attention arranges its tokens, ``[texts | picture | what is behind it]`` on patches of the latent.
 
     ``blocks`` names its stack of blocks, in whose Python module its attention function is; ``patch`` is the side of a patch in cells.
-    ``texts_alone``: stacks of blocks that run on text tokens before these meet the picture. ``references``: whether pictures given
-    beside the prompt stand behind the picture, those that the network gets as an argument or else those that the host shares with all
-    its networks. ``layers``: patterns of module names, of which the first that fits says what a layer runs on. ``fused``: layers of the
-    text encoder that a text's tokens have beside each other. ``picture_first``: ``[picture | what is behind it | texts]``.
+    ``texts_alone``: stacks of blocks that run on text tokens before these meet the picture, ``picture_alone`` those of its tokens.
+    ``references``: whether pictures given beside the prompt stand behind the picture, those that the network gets as an argument or else
+    those that the host shares with all its networks. ``layers``: patterns of module names, of which the first that fits says what a layer
+    runs on. ``fused``: layers of the text encoder that a text's tokens have beside each other. ``picture_first``: ``[picture | what is
+    behind it | texts]``.
     """
 
     name: str
@@ -64,6 +65,7 @@ class JointFamily:
     positions: Positions | None = None
     padding: Padding | None = None
     texts_alone: tuple[str, ...] = ()
+    picture_alone: tuple[str, ...] = ()
     layers: tuple[tuple[str, LayerInput], ...] = (("*", "unreached"),)
     references: Literal["", "argument", "shared"] = ""
     picture_first: bool = False

@@ -28,4 +28,5 @@ def lumina(network: nn.Module) -> JointFamily | None:
     multiple = getattr(network, "pad_tokens_multiple", None)
     padding = Padding(multiple, "cap_embedder", "cap_pad_token") if multiple else None
     positions = Positions("rope_embedder", (0,), before_picture=True)
-    return JointFamily("Lumina", "layers", side_of(network, "patch_size"), positions, padding, ("context_refiner",), _LAYERS)
+    alone, side = (("context_refiner",), ("noise_refiner",)), side_of(network, "patch_size")
+    return JointFamily("Lumina", "layers", side, positions, padding, *alone, _LAYERS)

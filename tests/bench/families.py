@@ -2,8 +2,9 @@
 
     NEO/venv/bin/python tests/bench/families.py NEO [--families flux1 z-image …] [--regions 2] [--side 64] [--lengths 512 512 512]
 
-``NEO`` is the host's folder: the networks are its own classes, with fewer blocks of each kind than the real ones (so that a step's other
-operators weigh more), and PyTorch's attention. One row in fp16, ``--side``² tokens of the picture. *Launches*: every operator but views, of a later step.
+``NEO`` is the host's folder: the networks are its own classes, with fewer blocks of each kind than the real ones
+(so that a step's other operators weigh more), and PyTorch's attention. One row in fp16, ``--side``² tokens of the picture. *Launches*:
+every operator but views, of a later step.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,13 +140,14 @@ def launches(model: Model, network: nn.Module, side: int, length: int, shares: l
     shape = (1, model.channels, 1, cells, cells) if model.temporal else (1, model.channels, cells, cells)
     x, times = torch.empty(*shape, dtype=torch.float16, device="meta"), torch.empty(1, device="meta")
     context = torch.empty(1, *((1,) if model.axis else ()), length, model.width, dtype=torch.float16, device="meta")
-    rest: dict[str, Any] = {"transformer_options": {}, "guidance": torch.empty(1, device="meta")}
+    rest: dict[str, Any] = {"transformer_options": {}}
     if model.vector:
+        rest["guidance"] = torch.empty(1, device="meta")
         rest["y"] = torch.empty(1, model.vector, dtype=torch.float16, device="meta")
     rows = None if shares is None else JointRows([shares])
     installer = NetworkInstaller(Hooks(joint=lambda *_: rows))
     counts = []
-    with torch.inference_mode(), torch.device("meta") if shares is None else nullcontext():
+    with torch.inference_mode():
         if shares is not None:
             installer.install(network)
         for step in range(2):

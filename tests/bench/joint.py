@@ -21,7 +21,8 @@ from steps import GRIDS  # noqa: E402
 
 from lib_regional.request.settings import Settings  # noqa: E402
 from lib_regional.tensors.attention.joint.bias import Placed, longest  # noqa: E402
-from lib_regional.tensors.attention.joint.groups import Asked, JointAttention  # noqa: E402
+from lib_regional.tensors.attention.joint.calls import Asked, Grouped  # noqa: E402
+from lib_regional.tensors.attention.joint.groups import JointAttention  # noqa: E402
 from lib_regional.tensors.masks.weight_maps import weight_maps  # noqa: E402
 
 HEADS, WIDTH = 24, 128
@@ -44,8 +45,9 @@ def line(name: str, row: list[Placed], side: int) -> str:
     with Launches() as launches:
         attention(q, q, q)
     [arranged] = attention.arranged.values()
-    if isinstance(arranged, tuple):
-        scores, bias = sum(queries * keys for _, queries, keys in (one.sizes(tokens) for one in arranged)), sum(map(_numbers, arranged))
+    if isinstance(arranged, Grouped):
+        sizes = [group.sizes(tokens) for group in arranged.groups]
+        scores, bias = sum(queries * keys for _, queries, keys in sizes), sum(map(_numbers, arranged.groups))
     else:
         scores = bias = tokens**2
     return f"| {name} | {len(row)} | {scores / tokens**2:.2f} | {bias / tokens**2:.3f} | {launches.all.total()} |"

@@ -15,6 +15,9 @@ the year before, where it differs):
 7.  With LoRAs "on the fly" a layer has ``weight_function``, a list of functions of its weight, and its weight is not changed.
 8.  ``cond_stage_model`` is there for every model, and holds all text encoders.
 9.  ``modules_forge.forge_version`` has ``version`` and ``release``.
+10. Anima's text adapter is in the text encoder (``qwen3_06b.llm_adapter``): before a file is read for it, names that begin with
+    ``diffusion_model.llm_adapter`` or ``lora_unet_llm_adapter`` become ``text_encoders.qwen3_06b.llm_adapter`` and
+    ``lora_te_llm_adapter``.
 """
 
 from __future__ import annotations

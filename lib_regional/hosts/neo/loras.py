@@ -18,6 +18,8 @@ from ..forge.lora_tools import ForgeTools, Patches
 
 _DOUBLED, _SINGLE = "lora_unet__", "lora_unet_"
 """Some trainers write the first, which the host reads as the second."""
+_ADAPTER = {"diffusion_model.llm_adapter": "text_encoders.qwen3_06b.llm_adapter", "lora_unet_llm_adapter": "lora_te_llm_adapter"}
+"""Anima's files count its text adapter to the network; the host has it in the text encoder, and reads the first names as the second."""
 
 
 class NeoTools(ForgeTools):
@@ -27,6 +29,10 @@ class NeoTools(ForgeTools):
         """See `LoraTools`."""
         weights = super().read(filename)
         return {_SINGLE + key.removeprefix(_DOUBLED) if key.startswith(_DOUBLED) else key: value for key, value in weights.items()}
+
+    def text_patches(self, engine: Any, weights: Any) -> Patches:
+        """See `LoraTools`."""
+        return super().text_patches(engine, {_of_adapter(key): value for key, value in weights.items()})
 
     def merged(self, patcher: Any, weight: Tensor, patch: Any, key: str) -> Tensor:
         """See `LoraTools`. Raises `NetworkError` where the host's merge fails, which only logs that and returns the weight as it was.
@@ -69,3 +75,8 @@ class NeoTools(ForgeTools):
         finally:
             engine.forge_objects = before
             load_model_gpu(before.clip.patcher)
+
+
+def _of_adapter(key: str) -> str:
+    start = next((start for start in _ADAPTER if key.startswith(start)), None)
+    return key if start is None else _ADAPTER[start] + key.removeprefix(start)

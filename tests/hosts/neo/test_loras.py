@@ -121,6 +121,25 @@ def test_a_doubled_underscore_is_read_as_the_host_reads_it(monkeypatch):
     assert set(forge_loras.unet_deltas(host.engine, LoraTag("x"))) == {"block.1.to_q"}
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("diffusion_model.llm_adapter.out", "text_encoders.qwen3_06b.llm_adapter.out"),
+        ("lora_unet_llm_adapter_out", "lora_te_llm_adapter_out"),
+    ],
+    ids=["PEFT", "kohya"],
+)
+def test_the_text_adapter_of_anima_is_changed_where_regions_are_encoded(monkeypatch, written, read):
+    """Not in silence left out of a region, which the same file in the main prompt changes."""
+    parts = lora((16, 24))
+    host = Loader(monkeypatch, Network(), {"x.safetensors": content(parts, written)}, UNET_KEYS, {read: TEXT_KEYS[TEXT_KEY]})
+    x = torch.randn(3, 24)
+    weight, plain = host.text.text["fc1"].weight.detach().clone(), host.encode(x)
+    delta = torch.from_numpy(merged("lora", parts, weight)).float() - weight
+    with forge_loras.on_texts(host.engine, [LoraTag("x", 0.5)]):
+        assert torch.allclose(host.encode(x), plain + 0.5 * F.linear(x, delta), atol=1e-5)
+
+
 def test_a_low_rank_patch_is_known_as_an_object_and_as_a_tuple():
     class Adapter:
         name = "lora"

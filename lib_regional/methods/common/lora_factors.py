@@ -77,24 +77,22 @@ class Inner:
 
     down: Tensor
     factors: Mapping[str, Factors]
-    kept: tuple[Tensor, Tensor] | None = None
+    kept: tuple[Tensor, Mapping[str, Tensor]] | None = None
     left: set[str] = field(default_factory=set)
 
     def of(self, layer: str, x: Tensor, maps: Tensor) -> Tensor:
-        """The part (N, Σr) of a layer, for its input x and the LoRAs' strengths ``maps`` (`stacked_lora.token_maps`)."""
+        """The part (…, Σr) of a layer, for its input x (…, in) and the LoRAs' strengths ``maps`` (`stacked_lora.token_maps`)."""
         count = len(self.factors)
         if count == 1:
             return inner_tokens(x, self.down, maps)
         if self.kept is None or self.kept[0] is not x or layer not in self.left:
-            self.kept = (x, inner_tokens(x, self.down, maps, count))
+            self.kept = (x, dict(zip(self.factors, inner_tokens(x, self.down, maps, count).chunk(count, -1), strict=True)))
             self.left = set(self.factors)
-        h = self.kept[1]
+        h = self.kept[1][layer]
         self.left.discard(layer)
         if not self.left:
             self.kept = None
-        width = h.shape[1] // count
-        at = list(self.factors).index(layer) * width
-        return h[:, at : at + width]
+        return h
 
 
 ActingIn = Callable[[], Mapping[str, Acting]]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,7 +33,8 @@ from ...tensors.lora.stacked import (
 )
 from ...tensors.out_of_memory import go_on_smaller, is_out_of_memory
 from ...tensors.precision import in_type
-from .lora_factors import Acting, Deltas, FactorStore, Inner, Isolation, NetworkKey, Placement, Strengths
+from .lora_factors import Acting, Deltas, FactorStore, Inner, Isolation, Placement
+from .lora_places import Weighted, check_shape, has_attributes, weighted_at
 
 Work = Callable[[LayerCall, Tensor], Tensor]
 """``(call, y)`` -> what takes the place of y, a new tensor."""
@@ -43,24 +43,11 @@ IDLE = 3
 """Steps without a call of its kind after which what was prepared for a stage makes room."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Weighted:
-    """One LoRA that acts at a place, and how strongly: (B,) on rows, (B, h, w) at places, on the CPU; ``support`` places in all.
-
-    ``column`` is its place among the LoRAs of the placement.
-    """
-
-    column: int
-    key: NetworkKey
-    strengths: Tensor
-    support: int
-
-
 @dataclass(frozen=True)
 class _Acting:
     """A LoRA that acts in a layer."""
 
-    weighted: _Weighted
+    weighted: Weighted
     delta: LayerDelta
 
 
@@ -68,9 +55,8 @@ class _Acting:
 class Stage:
     """Calls at which the same strengths hold: these by place, what was prepared of them by layer. ``used``: the last step that did."""
 
-    weighted: dict[Place, list[_Weighted]] = field(default_factory=dict)
-    layers: dict[tuple[str, torch.dtype, Tokens | None], tuple[Work, ...]] = field(default_factory=dict)
-    by_attributes: dict[tuple[str, torch.dtype, Tokens | None], tuple[Work, ...]] = field(default_factory=dict)
+    weighted: dict[Place, list[Weighted]] = field(default_factory=dict)
+    layers: dict[tuple[str, torch.Size, torch.dtype, Tokens | None, bool], tuple[Work, ...]] = field(default_factory=dict)
     maps: dict[Hashable, Tensor] = field(default_factory=dict)
     acting: dict[Place, Mapping[str, Acting]] = field(default_factory=dict)
     attribute_maps: tuple[Tensor, dict[Hashable, Tensor]] | None = None
@@ -93,28 +79,32 @@ class LoraWork:
         self._stacks = True
         self._now: tuple[ModelCall, Stage] | None = None
 
-    def added(self, call: LayerCall, by_attributes: bool) -> Tensor:
-        """The layer's output with its LoRAs, see `of`; where memory does not suffice for all at once, one after the other from now on."""
+    def __call__(self, call: LayerCall) -> Tensor | None:
+        """The layer's output with its LoRAs; None where none acts. A hook of the layer (`Hooks.layers`).
+
+        Where memory does not suffice for all of them at once, they are added one after the other from now on. Raises `RegionalError` for
+        rows or tokens that the host has not announced.
+        """
+        work = self._of(call)
         try:
-            return _done(self.of(call, by_attributes), call)
+            return _done(work, call) if work else None
         except RuntimeError as error:
             if not self._stacks or not is_out_of_memory(error):
                 raise
         self._stacks, self._store = False, FactorStore()
         for stage in self._stages.values():
-            for kept in (stage.layers, stage.by_attributes, stage.maps):
-                kept.clear()
+            stage.layers.clear()
+            stage.maps.clear()
         go_on_smaller("the regions' LoRAs all at once were too much for the memory; going on with one after the other.")
-        return _done(self.of(call, by_attributes), call)
+        return _done(self._of(call), call)
 
-    def of(self, call: LayerCall, by_attributes: bool) -> tuple[Work, ...]:
-        """What is to be done in a layer; nothing where no LoRA acts. ``by_attributes``: the strengths are its per-token attributes."""
-        stage = self._stage(call.model)
-        known = stage.by_attributes if by_attributes else stage.layers
-        name = (call.name, call.y.dtype, call.tokens)
-        work = known.get(name)
+    def _of(self, call: LayerCall) -> tuple[Work, ...]:
+        """What is to be done in a layer that runs tokens like these; nothing where no LoRA acts."""
+        stage, by_attributes = self._stage(call.model), call.token_attributes is not None and has_attributes(call)
+        name = (call.name, call.x.shape, call.y.dtype, call.tokens, by_attributes)
+        work = stage.layers.get(name)
         if work is None:
-            work = known[name] = tuple(self._made(stage, call, by_attributes))
+            work = stage.layers[name] = tuple(self._made(stage, call, by_attributes))
         return work
 
     def _stage(self, model: ModelCall) -> Stage:
@@ -135,7 +125,7 @@ class LoraWork:
     def _acting(self, stage: Stage, call: LayerCall, place: Place, name: str) -> list[_Acting]:
         if place not in stage.weighted:
             # tiles of one picture share the factors of all LoRAs; elsewhere those that do nothing are left out
-            stage.weighted[place] = _weighted(self._placement.strengths(call.model, place), call.model.tile is not None)
+            stage.weighted[place] = weighted_at(self._placement.strengths(call.model, place), call.model.tile is not None)
         found = ((weighted, self._networks.raw(weighted.key, name)) for weighted in stage.weighted[place])
         return [_Acting(weighted, delta) for weighted, delta in found if delta is not None]
 
@@ -147,7 +137,10 @@ class LoraWork:
         if not flat and self._isolation is None and not _convs_stack(low, call):
             low = []
         work = [self._stacked(stage, call, place, low, by_attributes)] if low else []
-        return [*work, *(self._single(call, one, by_attributes, flat) for one in acting if one not in low and one.weighted.support)]
+        work += [self._single(call, one, by_attributes, flat) for one in acting if one not in low and one.weighted.support]
+        if work and not by_attributes:
+            check_shape(call, self._placement.whole_rows)
+        return work
 
     # ------------------------------------------------------------------ low-rank deltas
 
@@ -242,13 +235,6 @@ def _done(work: tuple[Work, ...], call: LayerCall) -> Tensor:
     for one in work:
         y = one(call, y)
     return y
-
-
-def _weighted(strengths: Strengths, keep_inactive: bool) -> list[_Weighted]:
-    """Those of the LoRAs that do something at a place; with ``keep_inactive`` all of them, if any does."""
-    every = [_Weighted(at, *one, np.count_nonzero(abs(one[1].numpy()) > SUPPORT)) for at, one in enumerate(strengths.items())]
-    acting = [one for one in every if one.support]
-    return every if keep_inactive and acting else acting
 
 
 def _convs_stack(acting: list[_Acting], call: LayerCall) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ...engine.calls import LayerCall, ModelCall, Place, Row, StepInfo, Tokens
+from ...engine.calls import ModelCall, Place, Row, StepInfo, Tokens
 from ...engine.hooks import LayerHook
 from ...engine.plan import PassPlan, Plan
 from ...engine.ports import Host
@@ -239,11 +239,6 @@ def loras_of_regions(plan: Plan) -> LorasOf:
     return loras_of
 
 
-def _by_attributes(call: LayerCall) -> bool:
-    """Whether the layer's tokens are not those of its grid, and have per-token attributes."""
-    return call.token_attributes is not None and call.x.shape[:2] == call.token_attributes.shape[:2]
-
-
 def layer_hooks(
     networks: Networks, placement: Placement, *, contexts: bool = True, isolation: Isolation | None = None
 ) -> dict[str, LayerHook]:
@@ -253,17 +248,7 @@ def layer_hooks(
     (`Networks.on_contexts`).
     """
     names = [name for name in networks.layers if contexts or not name.endswith(CONTEXT_LAYERS)]
-    prepared = LoraWork(networks, placement, isolation, names)
-
-    def hook(call: LayerCall) -> Tensor | None:
-        by_attributes = _by_attributes(call)
-        if not prepared.of(call, by_attributes):
-            return None
-        if not by_attributes:
-            _check_shape(call, placement.whole_rows)
-        return prepared.added(call, by_attributes)
-
-    return dict.fromkeys(names, hook)
+    return dict.fromkeys(names, LoraWork(networks, placement, isolation, names))
 
 
 def row_hooks(networks: Networks, plan: Plan) -> dict[str, LayerHook]:
@@ -274,21 +259,3 @@ def row_hooks(networks: Networks, plan: Plan) -> dict[str, LayerHook]:
 def tagged_hooks(networks: Networks, loras_of: LorasOf) -> dict[str, LayerHook]:
     """Hooks that apply the LoRAs of a row's mark to the whole row, contexts included; rows of other marks stay as they are."""
     return layer_hooks(networks, ByTag(loras_of))
-
-
-def _check_shape(call: LayerCall, whole_rows: bool) -> None:
-    """Raise `RegionalError` where a layer does not run the rows and tokens that the host announced; sets on whole rows need no tokens."""
-    announced, runs = len(call.model.rows), call.x.shape[0]
-    if runs != announced:
-        raise RegionalError(
-            f"Regional expected {announced} rows, but the layer {call.name} runs {runs} (Hypertile does so), where a region's LoRA finds "
-            "no place; the picture was stopped. Switch that off, or leave LoRAs out of the regions."
-        )
-    if call.place is None or call.x.dim() != 3 or whole_rows:
-        return
-    tokens = call.grid[0] * call.grid[1] if call.grid is not None else sum(call.tokens.lengths.values()) if call.tokens else 0
-    if call.x.shape[1] != tokens:
-        raise RegionalError(
-            f"The layer {call.name} runs {call.x.shape[1]} of {tokens} tokens (token merging does so), where a region's LoRA finds no "
-            "place. Switch that off, leave LoRAs out of the regions, or use latent_couple, whose LoRAs need none."
-        )

@@ -7,7 +7,6 @@ them, for many LoRAs on large grids; *rows*: each row of the batch with factors 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -105,20 +104,27 @@ def token_maps(strengths: Sequence[Tensor], ranks: Sequence[int]) -> Tensor:
 
 
 def inner_tokens(x: Tensor, down: Tensor, maps: Tensor, members: int = 1) -> Tensor:
-    """x (…, in), ``down`` of ``members`` layers one after the other, maps (N, 1, n, 1) over all tokens N -> (N, members · Σr)."""
+    """x (…, in), ``down`` of ``members`` layers one after the other, maps (N, 1, n, 1) over all tokens N -> (…, members · Σr)."""
     tokens, _, count, _ = maps.shape
-    return (F.linear(in_type(x, down.dtype), down).view(tokens, members, count, -1) * maps).flatten(1)
+    h = F.linear(in_type(x, down.dtype), down)
+    return (h.view(tokens, members, count, -1) * maps).view(h.shape)
 
 
 def add_outer(y: Tensor, h: Tensor, up: Tensor) -> Tensor:
-    """y (…, out) + h (N, Σr) up -> as y, a new tensor."""
-    with _in_type_of(y):
-        return torch.addmm(y.reshape(-1, y.shape[-1]), in_type(h, up.dtype), up).view(y.shape)
+    """y (…, out) + h (…, Σr) up -> as y, a new tensor."""
+    rows, right = y, in_type(h, up.dtype)
+    if y.dim() != 3:
+        rows, right = y.reshape(1, -1, y.shape[-1]), right.reshape(1, -1, h.shape[-1])
+    done = _sum_of_products(rows, right, up.expand(rows.shape[0], -1, -1))
+    return done if rows is y else done.view(y.shape)
 
 
-def _in_type_of(y: Tensor) -> AbstractContextManager[object]:
-    """Sums with ``y`` are in its own type: autocast would round one that the host keeps in fp32."""
-    return full_precision(y.device) if y.dtype == torch.float32 else nullcontext()
+def _sum_of_products(y: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """y (B, n, m) + left (B, n, k) right (B, k, m), in y's own type: autocast would round one that the host keeps in fp32."""
+    if y.dtype != torch.float32:
+        return torch.baddbmm(y, left, right)
+    with full_precision(y.device):
+        return torch.baddbmm(y, left, right)
 
 
 def inner_conv(x: Tensor, factors: Factors) -> Tensor:
@@ -129,10 +135,10 @@ def inner_conv(x: Tensor, factors: Factors) -> Tensor:
 
 def add_conv(y: Tensor, h: Tensor, maps: Tensor, factors: Factors) -> Tensor:
     """y (B, out, h, w) + the LoRAs' inner values h (B, Σr, h, w) at strengths maps (B, n, h, w) -> (B, out, h, w), a new tensor."""
-    weighted = (h.unflatten(1, (maps.shape[1], -1)) * maps[:, :, None]).flatten(1, 2).flatten(2)
+    rows, count, *cells = maps.shape
+    weighted = (h.view(rows, count, -1, *cells) * maps[:, :, None]).reshape(rows, h.shape[1], -1)
     up = factors.up.mT.expand(len(y), -1, -1)
-    with _in_type_of(y):
-        return torch.baddbmm(y.flatten(2), up, in_type(weighted, up.dtype)).view(y.shape)
+    return _sum_of_products(y.flatten(2), up, in_type(weighted, up.dtype)).view(y.shape)
 
 
 @dataclass(frozen=True)
@@ -165,11 +171,9 @@ def add_on_rows(x: Tensor, y: Tensor, rows: OnRows) -> Tensor:
     if layer.kind == "conv":
         grouped = F.conv2d(x.flatten(0, 1)[None], down.flatten(0, 1), None, layer.stride, layer.padding, layer.dilation, len(x))
         h = grouped.view(len(x), down.shape[1], -1) * rows.scale[..., None]
-        with _in_type_of(y):
-            return torch.baddbmm(y.flatten(2), up.mT, in_type(h, y.dtype)).view(y.shape)
+        return _sum_of_products(y.flatten(2), up.mT, in_type(h, y.dtype)).view(y.shape)
     h = torch.bmm(x.reshape(len(x), -1, x.shape[-1]), down.mT) * rows.scale[:, None]
-    with _in_type_of(y):
-        return torch.baddbmm(y.reshape(len(y), -1, y.shape[-1]), in_type(h, up.dtype), up).view(y.shape)
+    return _sum_of_products(y.reshape(len(y), -1, y.shape[-1]), in_type(h, up.dtype), up).view(y.shape)
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def test_layers_that_read_the_same_tokens_share_the_first_product():
     h = inner_tokens(x, torch.cat([one.down for one in factors]), token_maps(list(strengths), (4, 4)), 3)
     for layer, (deltas, one) in enumerate(zip(layers, factors, strict=True)):
         y = drawn(2, 20, OUT, seed=layer)
-        got = add_outer(y, h[:, 8 * layer : 8 * layer + 8], one.up)
+        got = add_outer(y, h[..., 8 * layer : 8 * layer + 8], one.up)
         check(got, written_out(deltas, strengths.view(2, 2, 20, 1), x, y), torch.float32)
 
 

@@ -61,12 +61,13 @@ _Arranged = Stacked | Combined | _Buckets
 class _Layer:
     """What layers of one grid have in common: how the regions' parts are asked, and for which contexts.
 
-    ``contents``: each content that any of the ``asked`` has, with one of its keys.
+    ``contents``: each content that any of the ``asked`` has, with one of its keys; ``groups``: the contents of each of the ``asked``.
     """
 
     asked: tuple[_Asked, ...]
     contents: tuple[tuple[int, ContextKey], ...]
     arranged: _Arranged
+    groups: tuple[tuple[int, ...], ...]
 
     def attend(self, q: Tensor, own: KeysValues, pairs: Sequence[KeysValues], call: AttentionCall) -> Tensor:
         """q (B, L, C) -> (B, L, C), before the output projection."""
@@ -180,7 +181,7 @@ class Couple:
         keys = [tuple(stage.sources[at].key for at in group) for group in members]
         asked = tuple(_Asked(group, tuple(self._contexts.content(key) for key in group)) for group in keys)
         contents = {content: key for group in asked for content, key in zip(group.contents, group.keys, strict=True)}
-        return _Layer(asked, tuple(contents.items()), arranged)
+        return _Layer(asked, tuple(contents.items()), arranged, tuple(group.contents for group in asked))
 
     def _arranged(self, stage: _Stage, parts: list[Part], own: Tensor, like: Tensor) -> tuple[list[tuple[int, ...]], _Arranged]:
         """The regions' parts in the cheapest way, or in small calls, and the parts that are asked together."""
@@ -198,6 +199,9 @@ class Couple:
         """K and V of the rows' own contexts (B, heads, T, d), and of everything that is asked (n, heads, T, d): from the cache or projected
         now, all of them together; equal contexts share theirs."""
         site = call.site.name
+        kept = self._cache.together(site, layer.groups)
+        if kept is not None:
+            return self._projected(call, [])[0], kept
         found = {content: self._cache.get(site, content) for content, _ in layer.contents}
         missing: dict[int, list[tuple[int, ContextKey]]] = {}
         for content, key in layer.contents:

@@ -43,8 +43,17 @@ def _fills(tensor: Tensor) -> bool:
     return tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
 
 
+def _shares(part: Tensor, whole: Tensor) -> bool:
+    """Whether both lie in the same memory."""
+    return bool(part.untyped_storage()._cdata == whole.untyped_storage()._cdata)
+
+
 Place = tuple[Block, int]
 """Where the keys and values of one context lie."""
+
+
+Contents = tuple[Hashable, ...]
+"""Contexts of one length, by content, in the order in which their keys and values are asked for."""
 
 
 def stacked(places: Sequence[Place]) -> KeysValues:
@@ -78,6 +87,7 @@ class KeyValueCache:
         self._limit = limit
         self._places: dict[tuple[str, Hashable], Place] = {}
         self._blocks: dict[Block, _Kept] = {}
+        self._views: dict[tuple[str, tuple[Contents, ...]], tuple[tuple[Block, ...], list[KeysValues]]] = {}
         self._step: Hashable = None
         self._now = 0
         self.size = 0
@@ -94,6 +104,24 @@ class KeyValueCache:
         if place is not None:
             self._blocks[place[0]].used = self._now
         return place
+
+    def together(self, site: str, groups: tuple[Contents, ...]) -> list[KeysValues] | None:
+        """K and V (n, heads, T, d) of every group; None where any of it is not kept. Looked up at once from the second time on, where they
+        are views of what is kept."""
+        known = self._views.get((site, groups))
+        if known is not None:
+            for block in known[0]:
+                self._blocks[block].used = self._now
+            return known[1]
+        places = [[self.get(site, content) for content in contents] for contents in groups]
+        found = [[place for place in each if place is not None] for each in places]
+        if [*map(len, found)] != [*map(len, groups)]:
+            return None
+        pairs = [stacked(each) for each in found]
+        blocks = [each[0][0] for each in found]
+        if all(_shares(pair[0], block.k) for pair, block in zip(pairs, blocks, strict=True)):
+            self._views[site, groups] = (tuple(dict.fromkeys(blocks)), pairs)
+        return pairs
 
     def keep(self, site: str, contents: Sequence[Hashable], block: Block) -> None:
         """Keep as many of the contexts of ``block`` as there is room for, the first ones first."""
@@ -114,6 +142,7 @@ class KeyValueCache:
         for block, kept in list(self._blocks.items()):
             if self._now - kept.used > IDLE:
                 del self._blocks[block]
+                self._views.clear()
                 self.size -= len(kept.names) * block.bytes_each
                 for name in kept.names:
                     del self._places[name]
@@ -122,4 +151,5 @@ class KeyValueCache:
         """Drop everything: contexts, weights or LoRA strengths have changed."""
         self._places.clear()
         self._blocks.clear()
+        self._views.clear()
         self.size = 0

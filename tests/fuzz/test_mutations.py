@@ -17,7 +17,7 @@ from tests.fuzz.__main__ import main
 from tests.fuzz.inputs import SETTINGS
 from tests.fuzz.runner import Found, Fuzzer
 
-CASES = int(os.environ.get("REGIONAL_FUZZ_CASES", "5000"))
+CASES = int(os.environ.get("REGIONAL_FUZZ_CASES", "20000"))
 SEED = int(os.environ.get("REGIONAL_FUZZ_SEED", "18"))
 PARTS = 4
 

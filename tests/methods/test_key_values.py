@@ -95,3 +95,35 @@ def test_contexts_are_told_apart_by_their_bits(dtype):
     changed = x.clone()
     changed[-1, -1] += 1
     assert len({fingerprint(x), fingerprint(changed), fingerprint(x.view(16, 77)), fingerprint(x.double())}) == 4
+
+
+def test_what_is_asked_together_is_looked_up_at_once_and_no_longer_than_it_is_kept():
+    cache, made = KeyValueCache(limit=4 * EACH), block(4)
+    cache.begin(0)
+    assert cache.together("site", (("a", "b"),)) is None
+    cache.keep("site", "abcd", made)
+    groups = (("b", "c"), ("a", "a"))
+    pairs = cache.together("site", groups)
+    assert torch.equal(pairs[0][0], made.k[1:3]) and torch.equal(pairs[1][1], made.v[[0, 0]])
+    for step in range(1, 3 * IDLE):
+        cache.begin(step)
+        assert cache.together("site", groups) is pairs, "a lookup is a use: what is asked for is not idle"
+    assert cache.together("site", (("a", "e"),)) is None and cache.together("other", groups) is None
+    cache.keep("site", "efgh", block(4))
+    assert cache.together("site", groups) is pairs, "what is in use makes no room"
+    for step in range(3 * IDLE, 5 * IDLE):
+        cache.begin(step)
+    cache.keep("site", "efgh", block(4))
+    assert cache.together("site", groups) is None and cache.size == 4 * EACH
+    cache.clear()
+    assert cache.together("site", (("e", "f"),)) is None
+
+
+def test_what_lies_apart_is_joined_anew_each_time():
+    cache = KeyValueCache(limit=4 * EACH)
+    cache.begin(0)
+    cache.keep("site", "a", block(1))
+    cache.keep("site", "b", block(1))
+    groups = (("a", "b"),)
+    first, second = cache.together("site", groups), cache.together("site", groups)
+    assert first is not second and all(torch.equal(one, two) for one, two in zip(first[0], second[0], strict=True))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from host_time import OWN, calls
 from shapes import ShapeModel
 from steps import CASES, Case, Cost, counted, launched, run
 
@@ -28,6 +29,13 @@ MOST = {
     "latent composite, alone, 4": (1.1, 1.3, 1.6),
 }
 """Name of a case -> launches and FLOPs of a later step, and launches of the first one, ÷ plain, at most."""
+CALLS = {
+    "couple, 4": 510,
+    "couple, 16": 640,
+    "LoRAs on attention, separate: nothing, 4": 2700,
+    "LoRAs on attention, separate: all, 4": 5050,
+}
+"""Name of a case -> functions of our own that the third step calls, at most; a plain step calls some 17 000 of PyTorch and diffusers."""
 COUNTS_FLOPS = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 6)
 """Older PyTorch (2.1 and 2.3 were tried) counts no FLOPs in inference mode: there launches alone are held."""
 CASE = {case.name: case for case in CASES}
@@ -63,11 +71,13 @@ def test_a_plain_step_is_counted_as_ever(plain: Cost) -> None:
 @pytest.mark.parametrize("name", MOST)
 def test_steps_launch_no_more_than(name: str, model: ShapeModel, plain: Cost) -> None:
     case: Case = CASE[name]
+    measures = iter((counted, counted, lambda step: calls(step, OWN)))
     with torch.inference_mode():
-        first, later = run(model, case, 2, counted)
+        first, later, ours = run(model, case, 3, lambda step: next(measures)(step))
     flops = later.flops / plain.flops if COUNTS_FLOPS else 0.0
     ratios = later.launches / plain.launches, flops, first.launches / plain.launches
     assert all(got <= most for got, most in zip(ratios, MOST[name], strict=True)), ratios
+    assert 0 < ours <= CALLS.get(name, ours), "our own functions that a step calls"
 
 
 @pytest.mark.parametrize(("name", "more"), [("couple, 4", 0), pytest.param("MultiDiffusion, 4", 8, marks=pytest.mark.slow)])

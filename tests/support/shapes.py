@@ -5,7 +5,6 @@ Steps are those of a WebUI: the batch of conditional and unconditional rows, ann
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -221,10 +220,3 @@ def _of(values: Any) -> set[int]:
         if isinstance(value, Tensor):
             found.add(value.untyped_storage()._cdata)
     return found
-
-
-def cpu_seconds(run: Callable[[], object]) -> float:
-    """Seconds of this process that ``run`` takes: without a device that computes, those of Python and of dispatching."""
-    start = time.process_time()
-    run()
-    return time.process_time() - start

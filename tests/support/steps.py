@@ -155,12 +155,11 @@ def installed(model: ShapeModel, case: Case | None) -> AbstractContextManager[An
 
 @dataclass
 class Cost:
-    """One step: operators (`shapes.Launches`), floating-point operations, seconds of the processor."""
+    """One step: operators (`shapes.Launches`) and floating-point operations."""
 
     launches: int = 0
     made: int = 0
     flops: int = 0
-    seconds: float = float("inf")
 
 
 def run(model: ShapeModel, case: Case | None, steps: int, measure: Callable[[Callable[[], Any]], Any]) -> list[Any]:

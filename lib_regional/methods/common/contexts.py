@@ -49,11 +49,15 @@ class Contexts:
     schedules: dict[tuple[bool, Role, str], ContextSchedule]
     _numbers: dict[Hashable, int] = field(default_factory=dict, compare=False)
     _contents: dict[ContextKey, int] = field(default_factory=dict, compare=False)
+    _texts: dict[tuple[int, Role, int, bool], str | None] = field(default_factory=dict, compare=False)
 
     def key(self, row: Row, region: int, step: StepInfo) -> ContextKey | None:
         """The context that ``region`` of ``row``'s image uses at ``step``; None if the base's holds."""
         hires = step.hires and self.plan.hires is not None
-        text = region_text(self.plan.pass_of(step).texts[row.image], region, row.role)
+        name = (row.image, row.role, region, hires)
+        if name not in self._texts:
+            self._texts[name] = region_text(self.plan.pass_of(step).texts[row.image], region, row.role)
+        text = self._texts[name]
         if text is None:
             return None
         return self._at(hires, row.role, text, step)

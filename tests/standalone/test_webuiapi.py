@@ -127,3 +127,11 @@ def test_stopping_while_nothing_runs(client, made):
     client.interrupt()
     client.skip()
     assert client.txt2img(**SMALL).image.tobytes() == made.image.tobytes()
+
+
+@pytest.mark.parametrize("model", ["clip", "deepdanbooru"])
+def test_what_the_host_has_no_model_for_is_refused_with_a_sentence(client, made, model):
+    with pytest.raises(RuntimeError, match="has no model that describes pictures") as caught:
+        client.interrogate(image=made.image, model=model)
+    assert caught.value.args[0] == 404
+    assert client.custom_get("no/such/route").get("detail")

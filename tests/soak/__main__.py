@@ -1,9 +1,11 @@
-"""``python run.py soak --generations N [--seed S] [--state FILE] [--webui-url URL [--pid N]]``: generations, and what they leave behind.
+"""Generations, and what they leave behind.
+
+    python run.py soak --generations N [--seed S] [--state FILE] [--only KIND …] [--webui-url URL [--pid N]]
 
 The standalone host runs in this process with the small model. With ``--webui-url`` a running WebUI is asked instead: whether hooks stay is
 then seen by the pictures alone, and memory is that of the process ``--pid``, where it runs on this machine. Prints a table now and then
 and at the end; 1 where a plain or disabled picture changed, a status was another, a hook stayed, or memory grew by more than 5 % after
-the warm-up. With ``--state`` a run that was stopped goes on where it was.
+the warm-up. With ``--state`` a run that was stopped goes on where it was. ``--only plain`` shows what the host alone does.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 
 from lib_regional.standalone.server.app import serve
 from tests.fuzz.runner import memory
+from tests.soak.kinds import KINDS
 from tests.soak.runner import Asked, Found, Soak
 
 SAVED_EVERY, SHOWN_EVERY = 50, 500
@@ -33,12 +36,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--state", type=Path, help="a file to go on from")
     parser.add_argument("--webui-url", help="a running WebUI with the extension, in place of the standalone host")
     parser.add_argument("--pid", type=int, help="the number of its process, for its memory")
+    parser.add_argument("--only", nargs="+", choices=KINDS, default=(), help="kinds of requests that are sent, in place of all")
     options = parser.parse_args(arguments)
     if options.pid is not None and not (options.webui_url and memory(options.pid)[0]):
         parser.error(f"--pid {options.pid} is no process of this machine" if options.webui_url else "--pid goes with --webui-url")
     found, first = Found.restored(options.state, options.seed) if options.state and options.state.is_file() else (Found(), 0)
     with _quiet(), _asked(options.webui_url, options.pid) as asked:
-        soak = Soak(asked, options.seed, found)
+        soak = Soak(asked, options.seed, found, options.only)
         for number in range(first, options.generations):
             soak.one(number)
             if options.state and number % SAVED_EVERY == SAVED_EVERY - 1:

@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,14 +93,17 @@ class Asked:
 class Soak:
     """The requests of one seed. Request ``number`` is the same whichever came before it."""
 
-    def __init__(self, asked: Asked, seed: int, found: Found | None = None) -> None:
+    def __init__(self, asked: Asked, seed: int, found: Found | None = None, only: Sequence[str] = ()) -> None:
+        """``only``: names of the kinds that are sent; all without any. ValueError for one that there is not."""
         self._asked, self._place, self._seed = asked, urlsplit(asked.url).netloc, seed
         self._wait()  # and what the first generation makes once is made
         if not asked.own:
             self._keep_options()
         self._before = traces(asked.host)
         self._kinds = KINDS if asked.own else OUTSIDE
-        self._names = [name for name, (share, _) in self._kinds.items() for _ in range(share)]
+        if set(only) - set(self._kinds):
+            raise ValueError(f"kinds are {', '.join(self._kinds)}; got {', '.join(only)}")
+        self._names = [name for name, (share, _) in self._kinds.items() for _ in range(share) if not only or name in only]
         self.found = found or Found()
         self.found.sizes.append([])
 

@@ -86,10 +86,17 @@ def test_a_webui_is_asked_by_its_address(served: Served, monkeypatch: pytest.Mon
     assert "| plain | 2 |" in table and "to the byte | 1 |" in table and " MB |" in table
     assert main(["--generations", "1", "--webui-url", served.url]) == 0 and "not measured" in capsys.readouterr().out
     assert (logging.getLogger("regional").level, warnings.filters) == (level, filters), "what a soak silences is silent for its time"
-    for wrong in (["--pid", "1"], ["--webui-url", served.url, "--pid", str(2**30)]):
+    for wrong in (["--only", "nothing"], ["--pid", "1"], ["--webui-url", served.url, "--pid", str(2**30)]):
         with pytest.raises(SystemExit):
             main(wrong)
     assert "no process of this machine" in capsys.readouterr().err
+
+
+def test_some_kinds_alone(served: Served) -> None:
+    some = Soak(Asked(served.url), SEED, only=("plain", "disabled"))
+    assert {some.request(number)[0] for number in range(50)} == {"plain", "disabled"}
+    with pytest.raises(ValueError, match=r"kinds are plain, .* got failing$"):
+        Soak(Asked(served.url), SEED, only=("failing",))
 
 
 def test_memory_that_grows_is_found_in_runs_that_are_long_enough() -> None:

@@ -38,17 +38,30 @@ def dispatch_in_cpp() -> None:
     """From now on, in this process, operators on the meta device are dispatched in C++, as they are on a device that computes.
 
     PyTorch registers Python functions over most of them, which take ten times as long and call a hundred functions: half a second of a
-    plain step, of which a GPU's host sees nothing. What has no function in C++ (convolutions, norms, attention, bags) gets a short one.
+    plain step, of which a GPU's host sees nothing. Convolutions, norms, attention and bags have none there and get a short one; others keep
+    theirs.
     Raises AttributeError on a PyTorch that keeps its Python functions elsewhere.
     """
     from torch import _meta_registrations as python
+    from torch._decomp import global_decomposition_table
 
     python._meta_lib_dont_use_me_use_register_meta._destroy()
     library = torch.library.Library("aten", "IMPL", "Meta")
-    operators = {"convolution": python.meta_conv, "native_group_norm": _group_norm, "native_layer_norm": _layer_norm}
-    for name, function in {**operators, "_embedding_bag_forward_only": _bags, "scaled_dot_product_attention": _attention}.items():
+    short = {"convolution": python.meta_conv, "native_group_norm": _group_norm, "native_layer_norm": _layer_norm}
+    short |= {"_embedding_bag_forward_only": _bags, "scaled_dot_product_attention": _attention}
+    for name, function in short.items():
         library.m.impl(name, "Meta", function, False)
+    tables = [global_decomposition_table[kind] for kind in ("pre_autograd", "post_autograd", "meta")]
+    for operator, function in {key: value for table in tables for key, value in table.items()}.items():
+        if isinstance(operator, torch._ops.OpOverload) and operator.namespace == "aten" and not _is_dispatched(operator.name()):
+            library.m.impl(operator.name().removeprefix("aten::"), "Meta", function, False)
     _KEPT.append(library)
+
+
+def _is_dispatched(name: str) -> bool:
+    """Whether an operator has a function for the meta device, or one for all devices, in C++."""
+    keys = ("Meta", "CompositeImplicitAutograd", "CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctional")
+    return any(torch._C._dispatch_has_kernel_for_dispatch_key(name, key) for key in keys)
 
 
 Made = tuple[Tensor, ...]

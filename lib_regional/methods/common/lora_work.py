@@ -33,8 +33,7 @@ from ...tensors.lora.stacked import (
 )
 from ...tensors.out_of_memory import go_on_smaller, is_out_of_memory
 from ...tensors.precision import in_type
-from .lora_factors import Acting, Deltas, FactorStore, Inner, Isolation, Placement
-from .lora_places import Weighted, check_shape, has_attributes, weighted_at
+from .lora_factors import Acting, Deltas, FactorStore, Inner, Isolation, Placement, Weighted, check_shape, has_attributes, weighted_at
 
 Work = Callable[[LayerCall, Tensor], Tensor]
 """``(call, y)`` -> what takes the place of y, a new tensor."""

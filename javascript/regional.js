@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources f39d07b1ed2a888aa0b72463e432490cd94f8e42e8c2fe9a8a5df66e4a2d2046
-// script 50884a85ce66636b4f6abe9c1893258daa6dae65e639a5755e2826061eec2198
+// sources a2be18bc30d83153a607e9668eb85eaf483d5a3fed258b3b00303bd586bef519
+// script 737c1ab6aa8da2ca63c2b834a9254dae718f6125abd3d16a5aa45f680a59bb15
 "use strict";
 (() => {
   // javascript/src/host/language.js
@@ -2146,12 +2146,16 @@ ${t("The layout here stays as it was.")}`, true);
     }
     async list() {
       Object.assign(this, await listWays());
-      this.way.replaceChildren(...this.ways.map(({ name, label }) => el("option", { value: name, localized: label })));
+      const group2 = (flow) => this.ways.filter((way) => !!way.flow === flow).map((way) => el("option", { value: valueOf(way), localized: way.label }));
+      this.way.replaceChildren(
+        el("optgroup", { label: t("Masks") }, group2(false)),
+        el("optgroup", { label: t("Whole ways of working") }, group2(true))
+      );
       this.node.hidden = !this.ways.length;
       this.show();
     }
     get chosen() {
-      return this.ways.find(({ name }) => name === this.way.value);
+      return this.ways.find((way) => valueOf(way) === this.way.value);
     }
     /** @param {string} picture */
     take(picture) {
@@ -2171,6 +2175,7 @@ ${t("The layout here stays as it was.")}`, true);
       this.inputs.replaceChildren(this.form.node);
       this.clicks.allow("clicks" in chosen.fields);
       this.intoField.hidden = !chosen.adds;
+      this.find.textContent = t(chosen.flow ? "Make the layout" : "Find masks");
       this.way.title = t(chosen.help);
       this.say(this.kinds.map(({ name, missing }) => chosen.needs.includes(name) && missing || "").join(""));
     }
@@ -2182,9 +2187,39 @@ ${t("The layout here stays as it was.")}`, true);
       this.find.disabled = true;
       this.say("Looking\u2026");
       const given = "clicks" in chosen.fields ? this.clicks.values() : {};
-      const put = (found2) => this.put(chosen, found2);
-      this.say(await findMasks(chosen, { picture: this.picture, ...form.values, ...given }, put));
+      const body = { ...this.shapeFor(chosen, form), picture: this.picture, ...form.values, ...given };
+      const put = (answer) => chosen.flow ? this.follow(answer.settings) : this.put(chosen, foundRegions(answer));
+      this.say(await ask(chosen, body, put));
       this.find.disabled = false;
+    }
+    /**
+     * The shape of the selected region, where a flow takes one and no words are given; clicks count before it.
+     *
+     * @param {Way} way
+     * @param {WayForm} form
+     * @returns {Json}
+     */
+    shapeFor(way, form) {
+      if (!("shape" in way.fields) || form.values.words) return {};
+      const state = useShapes(this.panel.store.get());
+      const [id] = this.panel.selected;
+      const region = state.regions.find((one) => one._id === id);
+      const kind = region && shapeKind(region);
+      return kind && kind !== "words" ? { shape: { [kind]: region[kind] } } : {};
+    }
+    /**
+     * Put the settings of a flow into the panel; prompts stay.
+     *
+     * @param {Json} settings
+     * @returns {string}
+     */
+    follow(settings) {
+      this.panel.edit((state) => {
+        const { method, options } = settings;
+        const merged = Object.entries(options).map(([name, values]) => [name, { ...state.options?.[name], ...values }]);
+        return { ...withLayout(state, settings), method, options: { ...state.options, ...Object.fromEntries(merged) } };
+      });
+      return "";
     }
     /**
      * Put what was found into the layout. Returns what is in the way, "" where nothing is.
@@ -2215,8 +2250,11 @@ ${t("The layout here stays as it was.")}`, true);
     ];
   }
   async function listWays() {
-    const answer = await callApi("masks").catch(() => null);
-    return answer?.ok ? { ways: answer.data.ways || [], kinds: answer.data.kinds || [] } : { ways: [], kinds: [] };
+    const [masks, flows] = await Promise.all(["masks", "flows"].map((path) => callApi(path).catch(() => null)));
+    if (!masks?.ok) return { ways: [], kinds: [] };
+    const whole = flows?.ok && flows.data.flows || [];
+    const ways = [...masks.data.ways || [], ...whole.map((way) => ({ ...way, flow: true }))];
+    return { ways, kinds: masks.data.kinds || [] };
   }
   async function pageTakes(panel) {
     const shown2 = shownPicture(panel.tab) || (panel.tab === "img2img" ? givenPicture() : null);
@@ -2254,12 +2292,13 @@ ${t("The layout here stays as it was.")}`, true);
     form.node.append(...form.fields.map((field) => field.node));
     return form;
   }
-  async function findMasks(way, body, put) {
+  var foundRegions = (answer) => answer.regions.map(({ mask, name }) => makeRegion({ mask, name }));
+  var valueOf = (way) => way.flow ? `flow:${way.name}` : way.name;
+  async function ask(way, body, put) {
     try {
-      const answer = await callApi("masks", { method: "POST", body: { ...body, kind: way.name } });
+      const answer = await callApi(way.flow ? "flows" : "masks", { method: "POST", body: { ...body, kind: way.name } });
       if (!answer.ok) return errorText(answer);
-      const found2 = answer.data.regions.map(({ mask, name }) => makeRegion({ mask, name }));
-      return put(found2) || answer.data.notes.join("\n");
+      return put(answer.data) || answer.data.notes.map((note) => t(note)).join("\n");
     } catch {
       return "The server does not answer.";
     }
@@ -2424,7 +2463,7 @@ ${t("The layout here stays as it was.")}`, true);
     const at = infotext.lastIndexOf("Steps: ");
     return at < 0 ? [infotext, ""] : [infotext.slice(0, at), infotext.slice(at)];
   }
-  function valueOf(line, name) {
+  function valueOf2(line, name) {
     const found2 = new RegExp(`(?:^|, |\\n)${name}: ("(?:[^"\\\\]|\\\\.)*"|[^,\\n]*)`).exec(line);
     return found2 ? found2[1].replace(/^"|"$/g, "").trim() : null;
   }
@@ -2432,15 +2471,15 @@ ${t("The layout here stays as it was.")}`, true);
     const [head, line] = divided(infotext);
     const cut = head.lastIndexOf(NEGATIVE);
     const number = (name) => {
-      const text = valueOf(line, name);
+      const text = valueOf2(line, name);
       return text !== null && text !== "" && Number.isFinite(Number(text)) ? Number(text) : null;
     };
-    const [width, height] = /^(\d+)x(\d+)$/.exec(valueOf(line, "Size") || "")?.slice(1).map(Number) || [null, null];
+    const [width, height] = /^(\d+)x(\d+)$/.exec(valueOf2(line, "Size") || "")?.slice(1).map(Number) || [null, null];
     return {
       prompt: (cut < 0 ? head : head.slice(0, cut)).trim(),
       negative: cut < 0 ? "" : head.slice(cut + NEGATIVE.length).trim(),
-      sampler: valueOf(line, "Sampler"),
-      scheduler: valueOf(line, "Schedule type"),
+      sampler: valueOf2(line, "Sampler"),
+      scheduler: valueOf2(line, "Schedule type"),
       steps: number("Steps"),
       cfg_scale: number("CFG scale"),
       seed: number("Seed"),
@@ -2449,7 +2488,7 @@ ${t("The layout here stays as it was.")}`, true);
     };
   }
   function scoresOf(infotext) {
-    const found2 = /^([\d.]+) \((.*)\)$/.exec(valueOf(divided(infotext)[1], "Regional score") || "");
+    const found2 = /^([\d.]+) \((.*)\)$/.exec(valueOf2(divided(infotext)[1], "Regional score") || "");
     if (!found2) return null;
     const regions = [...found2[2].matchAll(/(\d+): ([\d.]+)/g)].map(
       ([, region, score]) => (
@@ -5160,8 +5199,8 @@ ${t("The layout here stays as it was.")}`, true);
     const part = el("div", { class: "rg-hint rg-part" });
     const networks = el("div", { class: "rg-networks" });
     const warning = el("div", { class: "rg-card-warning" });
-    const ask = () => askLoras(() => panel.list.renew());
-    const names = new NameList(prompt.input, prompt.node, () => (ask(), knownLoras()?.names || []));
+    const ask2 = () => askLoras(() => panel.list.renew());
+    const names = new NameList(prompt.input, prompt.node, () => (ask2(), knownLoras()?.names || []));
     const act2 = (name, label, title, action) => button(label, action, { class: "rg-button rg-mini", title, "data-action": name });
     const acts = el(
       "div",
@@ -5170,7 +5209,7 @@ ${t("The layout here stays as it was.")}`, true);
       act2("again", "Again", AGAIN_HELP, () => makeAgain(panel, index())),
       act2("detail", "Detail", DETAIL_HELP, () => addDetail(panel, index()))
     );
-    prompt.input.addEventListener("focus", ask);
+    prompt.input.addEventListener("focus", ask2);
     return {
       part,
       networks,

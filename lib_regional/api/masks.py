@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
@@ -12,11 +12,14 @@ from starlette.concurrency import run_in_threadpool
 
 from ..request.errors import settings_error
 from ..sources.channels import FoundMask
+from ..sources.models.flows import FLOWS, flow_settings, listed_flows
 from ..sources.models.loading import PictureModels
 from ..sources.models.ways import WAYS, find_masks, listed_ways
 from ..sources.picture import open_drawn
 from ..sources.rows import SOURCES, listed
 from .body import RequestRefused, read_body, text_field
+
+_Found = TypeVar("_Found")
 
 decoding = threading.Lock()
 """One picture is decoded at a time: many at once would multiply what one may cost."""
@@ -38,7 +41,15 @@ def mask_routes(models: PictureModels) -> tuple[tuple[str, str, Callable[[Reques
         """Masks out of a picture: {"picture": data URL, "kind": name of a mask source or of a way, and the way's parameters}."""
         return JSONResponse(await run_in_threadpool(_masks, await read_body(request), models))
 
-    return ("GET", "/masks", mask_sources), ("POST", "/masks", masks)
+    async def flows(_: Request) -> Response:
+        """Ways of working that a picture and a few numbers make settings for."""
+        return JSONResponse({"flows": listed_flows()})
+
+    async def flow(request: Request) -> Response:
+        """Settings of a way of working: {"picture": data URL, "kind": name of a flow, and the flow's parameters}."""
+        return JSONResponse(await run_in_threadpool(_flow, await read_body(request), models))
+
+    return ("GET", "/masks", mask_sources), ("POST", "/masks", masks), ("GET", "/flows", flows), ("POST", "/flows", flow)
 
 
 def _masks(body: dict[str, Any], models: PictureModels) -> dict[str, Any]:
@@ -49,16 +60,31 @@ def _masks(body: dict[str, Any], models: PictureModels) -> dict[str, Any]:
         picture = open_drawn(text_field(body, "picture", None))
         found = SOURCES[kind].masks(picture) if kind in SOURCES else None
     if found is None:
-        found = _by_model(models, kind, picture, {key: value for key, value in body.items() if key not in ("picture", "kind")})
+        found = _in_turn(lambda: find_masks(models, kind, picture, _parameters(body)))
     single = kind in SOURCES and SOURCES[kind].single
     return {"regions": [{"mask": mask.url, "name": mask.name, "palette": mask.palette} for mask in found], "notes": _notes(found, single)}
 
 
-def _by_model(models: PictureModels, way: str, picture: Any, given: dict[str, Any]) -> list[FoundMask]:
+def _flow(body: dict[str, Any], models: PictureModels) -> dict[str, Any]:
+    kind = text_field(body, "kind", None)
+    if kind not in FLOWS:
+        raise settings_error("kind", kind, f"one of {', '.join(FLOWS)}")
+    with decoding:
+        picture = open_drawn(text_field(body, "picture", None))
+    settings = _in_turn(lambda: flow_settings(models, kind, picture, _parameters(body)))
+    return {"settings": settings, "notes": [FLOWS[kind].next]}
+
+
+def _parameters(body: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key not in ("picture", "kind")}
+
+
+def _in_turn(find: Callable[[], _Found]) -> _Found:
+    """What ``find`` returns. Raises `RequestRefused` where too many wait."""
     if not _waiting.acquire(blocking=False):
         raise RequestRefused(429, "TooManyRequests", f"{MOST_WAITING} requests for masks wait already: try again when they are done.")
     try:
-        return find_masks(models, way, picture, given)
+        return find()
     finally:
         _waiting.release()
 

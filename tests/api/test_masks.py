@@ -71,6 +71,16 @@ def test_what_is_wrong_is_named(client, picture, given, field):
     assert answer.status_code == 422 and [problem["field"] for problem in answer.json()["problems"]] == [field]
 
 
+def test_a_flow_answers_settings_and_what_comes_next(client, picture):
+    listed = client.get("/regional/v1/flows").json()["flows"]
+    assert [(flow["name"], flow["needs"]) for flow in listed] == [("depth", ["depth"]), ("background", []), ("object", [])]
+    answer = client.post("/regional/v1/flows", json={"picture": picture, "kind": "background", "shape": {"box": [0, 0, 0.5, 1]}}).json()
+    Settings.parse({"enabled": True, **answer["settings"]}).check_method()
+    assert answer["settings"]["method"] == "repaint" and "img2img" in answer["notes"][0]
+    refused = client.post("/regional/v1/flows", json={"picture": picture, "kind": "weather"})
+    assert refused.status_code == 422 and "depth, background, object" in refused.json()["detail"]
+
+
 def test_a_way_without_its_model_says_which_is_missing(client, picture):
     answer = client.post(ROUTE, json={"picture": picture, "kind": "words", "words": "hat"})
     assert answer.status_code == 422 and "CIDAS/clipseg-rd64-refined" in answer.json()["detail"]

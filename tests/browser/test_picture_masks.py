@@ -72,3 +72,16 @@ def test_a_missing_model_is_named_with_its_place(models, editor):
     editor.act("find-go")
     editor.page.wait_for_function("() => document.querySelector('.rg-find [data-action=find-go]').disabled === false")
     assert "There is no CLIPSeg model" in said.inner_text() and len(editor.regions) == 1
+
+
+def test_a_flow_makes_the_layout_of_the_selected_region(models, editor):
+    open_find(editor)
+    choose(editor, "flow:background")
+    editor.page.evaluate("() => { const panel = Regional.panels.txt2img; panel.select([panel.store.get().regions[0]._id]); }")
+    assert editor.find("[data-action=find-go]").inner_text() == "Make the layout"
+    editor.act("find-go")
+    editor.page.wait_for_function("() => Regional.panels.txt2img.store.get().method === 'repaint'")
+    (region,) = editor.regions
+    assert region["combined"] == {"op": "invert", "of": [{"box": [0, 0, 0.5, 1]}]} and region["prompt"] == "a"
+    assert editor.page.evaluate("() => Regional.panels.txt2img.store.get().options.repaint.regions") == [0]
+    assert "img2img" in editor.find("[data-action=find-message]").inner_text()

@@ -1,12 +1,13 @@
-// Masks that models find in a picture: words, clicks and boxes, depth. The ways and their inputs come from the server.
+// Masks that models find in a picture: words, clicks and boxes, depth; and flows, which make whole settings of a picture. Both, and their
+// inputs, come from the server.
 
 /** @import {Field, Json, Region, Schema, State} from "../types.js" */
 /** @import {Panel} from "../panel/panel.js" */
 
 /**
- * A way to find masks. `adds`: its masks become further regions, those of others replace them.
+ * A way to find masks. `adds`: its masks become further regions, those of others replace them. A `flow` makes settings.
  *
- * @typedef {{name: string, label: string, help: string, adds: boolean, needs: string[], fields: Record<string, Schema>}} Way
+ * @typedef {{name: string, label: string, help: string, adds: boolean, needs: string[], fields: Record<string, Schema>, flow?: boolean}} Way
  */
 /** @typedef {{name: string, label: string, models: string[], missing: string | null}} ModelKind */
 /** @typedef {{values: Json, fields: Field[], node: HTMLElement, edit: (change: (state: State) => State) => void}} WayForm */
@@ -16,6 +17,7 @@ import {t, translateMessage} from "../host/language.js";
 import {callApi, errorText} from "../host/server.js";
 import {addRegions} from "../model/clipboard.js";
 import {setField} from "../model/fields.js";
+import {shapeKind} from "../model/geometry/shapes.js";
 import {useShapes, withLayout} from "../model/layout.js";
 import {makeRegion} from "../model/state.js";
 import {button} from "../widgets/buttons.js";
@@ -78,13 +80,18 @@ export class PictureMasks {
 
     async list() {
         Object.assign(this, await listWays());
-        this.way.replaceChildren(...this.ways.map(({name, label}) => el("option", {value: name, localized: label})));
+        const group = (/** @type {boolean} */ flow) =>
+            this.ways.filter((way) => !!way.flow === flow).map((way) => el("option", {value: valueOf(way), localized: way.label}));
+        this.way.replaceChildren(
+            el("optgroup", {label: t("Masks")}, group(false)),
+            el("optgroup", {label: t("Whole ways of working")}, group(true)),
+        );
         this.node.hidden = !this.ways.length;
         this.show();
     }
 
     get chosen() {
-        return this.ways.find(({name}) => name === this.way.value);
+        return this.ways.find((way) => valueOf(way) === this.way.value);
     }
 
     /** @param {string} picture */
@@ -107,6 +114,7 @@ export class PictureMasks {
         this.inputs.replaceChildren(this.form.node);
         this.clicks.allow("clicks" in chosen.fields);
         this.intoField.hidden = !chosen.adds;
+        this.find.textContent = t(chosen.flow ? "Make the layout" : "Find masks");
         this.way.title = t(chosen.help);
         this.say(this.kinds.map(({name, missing}) => (chosen.needs.includes(name) && missing) || "").join(""));
     }
@@ -119,9 +127,41 @@ export class PictureMasks {
         this.find.disabled = true;
         this.say("Looking…");
         const given = "clicks" in chosen.fields ? this.clicks.values() : {};
-        const put = (/** @type {Region[]} */ found) => this.put(chosen, found);
-        this.say(await findMasks(chosen, {picture: this.picture, ...form.values, ...given}, put));
+        const body = {...this.shapeFor(chosen, form), picture: this.picture, ...form.values, ...given};
+        const put = (/** @type {Json} */ answer) => (chosen.flow ? this.follow(answer.settings) : this.put(chosen, foundRegions(answer)));
+        this.say(await ask(chosen, body, put));
         this.find.disabled = false;
+    }
+
+    /**
+     * The shape of the selected region, where a flow takes one and no words are given; clicks count before it.
+     *
+     * @param {Way} way
+     * @param {WayForm} form
+     * @returns {Json}
+     */
+    shapeFor(way, form) {
+        if (!("shape" in way.fields) || form.values.words) return {};
+        const state = useShapes(this.panel.store.get());
+        const [id] = this.panel.selected;
+        const region = state.regions.find((one) => one._id === id);
+        const kind = region && shapeKind(region);
+        return kind && kind !== "words" ? {shape: {[kind]: region[kind]}} : {};
+    }
+
+    /**
+     * Put the settings of a flow into the panel; prompts stay.
+     *
+     * @param {Json} settings
+     * @returns {string}
+     */
+    follow(settings) {
+        this.panel.edit((state) => {
+            const {method, options} = settings;
+            const merged = Object.entries(options).map(([name, values]) => [name, {...state.options?.[name], ...values}]);
+            return {...withLayout(state, settings), method, options: {...state.options, ...Object.fromEntries(merged)}};
+        });
+        return "";
     }
 
     /**
@@ -161,8 +201,11 @@ function pictureButtons(panel, take) {
 
 /** @returns {Promise<{ways: Way[], kinds: ModelKind[]}>} */
 async function listWays() {
-    const answer = await callApi("masks").catch(() => null);
-    return answer?.ok ? {ways: answer.data.ways || [], kinds: answer.data.kinds || []} : {ways: [], kinds: []};
+    const [masks, flows] = await Promise.all(["masks", "flows"].map((path) => callApi(path).catch(() => null)));
+    if (!masks?.ok) return {ways: [], kinds: []};
+    const whole = (flows?.ok && flows.data.flows) || [];
+    const ways = [...(masks.data.ways || []), ...whole.map((/** @type {Way} */ way) => ({...way, flow: true}))];
+    return {ways, kinds: masks.data.kinds || []};
 }
 
 /**
@@ -206,21 +249,25 @@ function createForm(way, kinds) {
     return form;
 }
 
+/** @param {Json} answer */
+const foundRegions = (answer) => answer.regions.map((/** @type {Json} */ {mask, name}) => makeRegion({mask, name}));
+
+/** @param {Way} way */
+const valueOf = (way) => (way.flow ? `flow:${way.name}` : way.name);
+
 /**
- * Ask the server, and `put` what it finds. Returns the sentence that is shown.
+ * Ask the server, and `put` what it answers. Returns the sentence that is shown.
  *
  * @param {Way} way
  * @param {Json} body
- * @param {(found: Region[]) => string} put
+ * @param {(answer: Json) => string} put
  * @returns {Promise<string>}
  */
-async function findMasks(way, body, put) {
+async function ask(way, body, put) {
     try {
-        const answer = await callApi("masks", {method: "POST", body: {...body, kind: way.name}});
+        const answer = await callApi(way.flow ? "flows" : "masks", {method: "POST", body: {...body, kind: way.name}});
         if (!answer.ok) return errorText(answer);
-        /** @type {Region[]} */
-        const found = answer.data.regions.map((/** @type {Json} */ {mask, name}) => makeRegion({mask, name}));
-        return put(found) || answer.data.notes.join("\n");
+        return put(answer.data) || answer.data.notes.map((/** @type {string} */ note) => t(note)).join("\n");
     } catch {
         return "The server does not answer.";
     }

@@ -65,7 +65,7 @@ def test_another_background_repaints_all_but_the_thing(models, picture):
     disc = shape_mask(read_shape("ellipse", DISC["ellipse"]), picture.height, picture.width).numpy()
     assert np.abs(around + disc - 1).max() < 1e-6
     grown = mask_of(checked(models, "background", picture, shape=DISC, grow=0.1)["regions"][0], picture)
-    assert 0 < (around - grown).max() and (grown <= around).all()
+    assert (around - grown).max() > 0 and (grown <= around).all()
 
 
 def test_a_thing_is_found_by_words_or_clicks(models, picture):

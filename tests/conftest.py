@@ -35,7 +35,7 @@ MARKED = {
     "soak": "slow",
     "standalone": "slow",
     "test_imports.py": "slow",
-    "test_setup.py": "slow",
+    "setup": "slow",
     "ui/test_page.py": "slow",
     "ui/test_round_trip.py": "slow",
     "webui": "slow",

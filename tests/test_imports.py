@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.loading import load
 from tests.test_architecture import HOSTS, PACKAGE, ROOT, package_sources, part_of
-from tests.test_setup import load
 
 PROGRAM = ROOT / "tests" / "support" / "only_host_packages.py"
 HOST_PACKAGES = set(HOSTS.split())

@@ -1,8 +1,12 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources a2be18bc30d83153a607e9668eb85eaf483d5a3fed258b3b00303bd586bef519
-// script 737c1ab6aa8da2ca63c2b834a9254dae718f6125abd3d16a5aa45f680a59bb15
+// sources 6359bd4afb2cf67c985843af70ad44233dfecbb93f285b043cc1910bfd49d023
+// script 930709b1b236e1331beafb0cfbafb718d7ee74f00787bf28a76114ec84a90585
 "use strict";
 (() => {
+  var __defProp = Object.defineProperty;
+  var __defNormalProp = (obj, key, value) => key in obj ? __defProp(obj, key, { enumerable: true, configurable: true, writable: true, value }) : obj[key] = value;
+  var __publicField = (obj, key, value) => __defNormalProp(obj, typeof key !== "symbol" ? key + "" : key, value);
+
   // javascript/src/host/language.js
   var MOST_SENTENCES = 3e3;
   var shown = /* @__PURE__ */ new Set();
@@ -3713,6 +3717,7 @@ ${t("The layout here stays as it was.")}`, true);
   }
 
   // javascript/src/stage/pointers.js
+  var APART = 1.15;
   function attachPointers(stage) {
     const { canvas } = stage;
     const pointers = new Pointers(stage);
@@ -3780,8 +3785,8 @@ ${t("The layout here stays as it was.")}`, true);
     move(event) {
       const { stage } = this;
       if (this.pressed.has(event.pointerId)) this.pressed.set(event.pointerId, event);
-      if (this.scroll !== null && !this.pinch) this.moveScroll(event, this.scroll);
-      else if (this.pinch) this.movePinch(this.pinch);
+      if (this.pinch) this.movePinch(this.pinch);
+      else if (this.scroll !== null) this.moveScroll(event);
       else if (this.pan) this.movePan(event, this.pan);
       else this.moveTool(stage, event);
     }
@@ -3817,19 +3822,30 @@ ${t("The layout here stays as it was.")}`, true);
     }
     /**
      * @param {PointerEvent} event
-     * @param {number} from
      */
-    moveScroll(event, from) {
-      if (!this.pressed.has(event.pointerId)) return;
-      window.scrollBy(0, from - event.clientY);
-      this.scroll = event.clientY;
+    moveScroll(event) {
+      if (this.pressed.has(event.pointerId)) this.scrollTo(event.clientY);
+    }
+    /**
+     * Scroll the page, or the panel on the whole screen, by as much as fingers have moved.
+     *
+     * @param {number} height Where they are in the window now.
+     */
+    scrollTo(height) {
+      (document.fullscreenElement || window).scrollBy(0, (this.scroll ?? height) - height);
+      this.scroll = height;
     }
     startPinch() {
       const { stage } = this;
-      this.scroll = null;
+      this.scroll = this.middle();
       stage.active = false;
       stage.cancel();
       this.pinch = { view: stage.view, ...this.fingers() };
+    }
+    /** Height of the middle of two fingers in the window. */
+    middle() {
+      const [a, b] = [...this.pressed.values()];
+      return (a.clientY + b.clientY) / 2;
     }
     /** @returns {Fingers} */
     fingers() {
@@ -3843,12 +3859,14 @@ ${t("The layout here stays as it was.")}`, true);
     }
     /** @param {Fingers & {view: View}} pinch */
     movePinch({ view, far, u, v }) {
-      if (this.pressed.size < 2) return;
+      if (this.pressed.size < 2) return void 0;
       const now = this.fingers();
       const at = { x: view.x + u / view.zoom, y: view.y + v / view.zoom };
       const zoom = clamp(view.zoom * now.far / far, 1, 32);
+      if (this.scroll !== null && view.zoom === 1 && zoom < APART) return this.scrollTo(this.middle());
+      this.scroll = null;
       this.stage.view = panView({ zoom, x: at.x - now.u / zoom, y: at.y - now.v / zoom }, 0, 0);
-      this.stage.redraw();
+      return this.stage.redraw();
     }
     /**
      * @param {PointerEvent} event
@@ -4389,10 +4407,10 @@ ${t("The layout here stays as it was.")}`, true);
   function createToolbar(stage) {
     const parts = createParts(stage);
     const { acts, cells, snap, zoomOut, zoomIn, fit } = parts;
-    const groups = [group(...parts.toolButtons), group(...Object.values(acts)), group(parts.align, ...Object.values(cells))];
+    const further = el("div", { class: "rg-acts" }, group(...Object.values(acts)), group(parts.align, ...Object.values(cells)));
     const bottom = [parts.brush, parts.background, group(snap, zoomOut, zoomIn, fit, parts.full), parts.overlay, parts.caption];
     return {
-      top: el("div", { class: "rg-toolbar", role: "toolbar", "aria-label": "Tools of the layout" }, groups),
+      top: el("div", { class: "rg-toolbar", role: "toolbar", "aria-label": "Tools of the layout" }, group(...parts.toolButtons), further),
       bottom: el("div", { class: "rg-toolbar rg-caption" }, bottom),
       update: () => update(stage, parts)
     };
@@ -5540,7 +5558,7 @@ ${t("The layout here stays as it was.")}`, true);
     return (state, region, position) => {
       all.forEach((field) => field.update(state));
       head.update(state, region, position);
-      dressCard(node, fields, state, region, position);
+      dressCard(panel, node, fields, state, region, position);
       foot.update(state, region, panel.list.parts(state)[position]);
       const kind = `${Boolean(state.grid)} ${shapeKind(region)} ${region.procedural?.kind} ${region.combined?.op} ${Boolean(region.words?.found)}`;
       const isMoved = more.open && before && !same(before.region.polygon, region.polygon);
@@ -5596,14 +5614,14 @@ ${t("The layout here stays as it was.")}`, true);
     };
     return { node, input: node, update: update2 };
   }
-  function dressCard(node, fields, state, region, position) {
+  function dressCard(panel, node, fields, state, region, position) {
     const number = numberOf(state, position);
     node.dataset.field = `regions[${position}]`;
     node.setAttribute("aria-label", t("Region {0}", number));
     node.style.setProperty("--rg-colour", cssColour(number - 1, region.colour));
     node.style.setProperty("--rg-on-colour", textColour(number - 1, region.colour));
     node.classList.toggle("rg-muted", region.enabled === false);
-    fields.name.input.placeholder = state.regions.length > MANY2 && firstWords(region.prompt) || t("Region {0}", number);
+    fields.name.input.placeholder = (panel.isNarrow || state.regions.length > MANY2) && firstWords(region.prompt) || t("Region {0}", number);
     const split2 = state.text_from !== "regions";
     fields.prompt.name.textContent = t(split2 ? "Added to this region's part of the main prompt" : "Prompt");
     fields.prompt.input.placeholder = t(split2 ? "nothing added" : "what is in this region");
@@ -6987,13 +7005,15 @@ JSON`,
     const bar = buildBar(panel, add, [options.options.box, ...options.beside.map(({ box }) => box)]);
     const layout = buildLayout(panel, add);
     const texts2 = buildTexts(panel, add);
-    const side = el("div", { class: "rg-side" }, stage.node, new RunBox(panel).node, messages);
+    const run2 = new RunBox(panel).node;
+    const side = el("div", { class: "rg-side" }, stage.node, run2, messages);
     bar.insertBefore(layout.row, bar.children[1]);
     const main = el("div", { class: "rg-main" }, list.node, texts2);
-    const node = el("div", { class: "rg" }, bar, el("div", { class: "rg-body" }, side, main), createSections(panel));
+    const sections = createSections(panel);
+    const node = el("div", { class: "rg" }, bar, el("div", { class: "rg-body" }, side, main), sections);
     attachPanelKeys(panel, node);
     panel.mount.replaceChildren(node);
-    return { node, stage, list, overlay, messages, bound: bound2, texts: texts2, ...options, ...layout };
+    return { node, bar, run: run2, sections, stage, list, overlay, messages, bound: bound2, texts: texts2, ...options, ...layout };
   }
   var BESIDE = { detail: "Detail pass", scores: "Scores and candidates" };
   function buildOptions() {
@@ -7237,6 +7257,29 @@ JSON`,
     panel.checks.soon();
   }
 
+  // javascript/src/panel/page/narrow.js
+  var NARROW = 500;
+  function followWidth(panel) {
+    const { node, bar, run: run2, sections, stage } = panel.parts;
+    const follow = () => {
+      const width = panel.mount.clientWidth;
+      const isNarrow = width > 0 && width < NARROW;
+      if (!width || isNarrow === panel.isNarrow) return;
+      panel.isNarrow = isNarrow;
+      node.classList.toggle("rg-narrow", isNarrow);
+      if (isNarrow) {
+        sections.before(bar);
+        stage.bar.bottom.before(run2);
+      } else {
+        node.prepend(bar);
+        stage.node.after(run2);
+      }
+      panel.list.renew();
+    };
+    follow();
+    if (typeof ResizeObserver !== "undefined") new ResizeObserver(follow).observe(panel.mount);
+  }
+
   // javascript/src/panel/page/off_note.js
   function createOffNote(panel) {
     const on = button("Switch on", () => panel.edit((state) => setField(state, "enabled", true)), { "data-action": "switch-on" });
@@ -7260,6 +7303,10 @@ JSON`,
      * @param {HTMLElement} mount Carries the methods and the schema as data attributes.
      */
     constructor(tab, mount) {
+      /** Whether it is as narrow as on a phone. */
+      __publicField(this, "isNarrow", false);
+      /** Whether somebody switched it off by hand: then it stays off. */
+      __publicField(this, "keptOff", false);
       this.tab = tab;
       this.mount = mount;
       this.methods = JSON.parse(mount.dataset.methods || "[]");
@@ -7272,7 +7319,6 @@ JSON`,
       this.onChecked = null;
       this.ofPrompt = null;
       this.switches = switchesOn();
-      this.keptOff = false;
       this.written = "";
       this.seen = "";
       this.store = createStore(emptyState());
@@ -7292,6 +7338,7 @@ JSON`,
       this.update();
       attachClipboard(this);
       followVisibility(this);
+      followWidth(this);
     }
     // ------------------------------------------------ text box <-> state
     readText() {

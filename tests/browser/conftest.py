@@ -67,7 +67,7 @@ def open_editor(browser, url) -> Iterator[Callable[..., Editor]]:
     opened: list[Editor] = []
 
     def opener(**more) -> Editor:
-        home = browser.new_context(viewport={"width": 1500, "height": 1300}, **more) if more else context
+        home = browser.new_context(**{"viewport": {"width": 1500, "height": 1300}, **more}) if more else context
         editor = Editor(home.new_page(), url)
         opened.append(editor)
         return editor

@@ -53,13 +53,15 @@ export function buildPanel(panel) {
     const bar = buildBar(panel, add, [options.options.box, ...options.beside.map(({box}) => box)]);
     const layout = buildLayout(panel, add);
     const texts = buildTexts(panel, add);
-    const side = el("div", {class: "rg-side"}, stage.node, new RunBox(panel).node, messages);
+    const run = new RunBox(panel).node;
+    const side = el("div", {class: "rg-side"}, stage.node, run, messages);
     bar.insertBefore(layout.row, bar.children[1]);
     const main = el("div", {class: "rg-main"}, list.node, texts);
-    const node = el("div", {class: "rg"}, bar, el("div", {class: "rg-body"}, side, main), createSections(panel));
+    const sections = createSections(panel);
+    const node = el("div", {class: "rg"}, bar, el("div", {class: "rg-body"}, side, main), sections);
     attachPanelKeys(panel, node);
     panel.mount.replaceChildren(node);
-    return {node, stage, list, overlay, messages, bound, texts, ...options, ...layout};
+    return {node, bar, run, sections, stage, list, overlay, messages, bound, texts, ...options, ...layout};
 }
 
 /** What goes with every method: its name in the options, and the title of its section. */

@@ -17,6 +17,7 @@ import {buildPanel, drawMethodOptions, updateLayout} from "./build.js";
 import {Checks} from "./checks.js";
 import {attachClipboard} from "./clipboard.js";
 import {followHost, followVisibility} from "./page/following.js";
+import {followWidth} from "./page/narrow.js";
 import {createOffNote} from "./page/off_note.js";
 import {remember, switchesOn} from "./storage.js";
 
@@ -27,6 +28,11 @@ const WITH_CHANGE = 300;
 
 /** The panel of a tab. */
 export class Panel {
+    /** Whether it is as narrow as on a phone. */
+    isNarrow = false;
+    /** Whether somebody switched it off by hand: then it stays off. */
+    keptOff = false;
+
     /**
      * @param {string} tab "txt2img" or "img2img"
      * @param {HTMLElement} mount Carries the methods and the schema as data attributes.
@@ -53,8 +59,6 @@ export class Panel {
         this.ofPrompt = null;
         /** Whether work in the panel switches it on. */
         this.switches = switchesOn();
-        /** Whether somebody switched it off by hand: then it stays off. */
-        this.keptOff = false;
         this.written = "";
         this.seen = "";
         this.store = createStore(emptyState());
@@ -75,6 +79,7 @@ export class Panel {
         this.update();
         attachClipboard(this);
         followVisibility(this);
+        followWidth(this);
     }
 
     // ------------------------------------------------ text box <-> state

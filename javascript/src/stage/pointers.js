@@ -9,6 +9,9 @@ import {clamp} from "../model/values.js";
 import {openMenu} from "./menu.js";
 import {tools} from "./tools/index.js";
 
+/** Two fingers that go apart by less than this factor scroll the page where the whole picture is shown. */
+const APART = 1.15;
+
 /** @typedef {{far: number, u: number, v: number}} Fingers Distance and middle of two fingers, in shares of the canvas. */
 
 /**
@@ -73,7 +76,7 @@ class Pointers {
         this.pan = null;
         /** @type {(Fingers & {view: View}) | null} */
         this.pinch = null;
-        /** Height in the window of a finger that scrolls the page. @type {number | null} */
+        /** Height in the window of the finger, or between the two, that scrolls the page. @type {number | null} */
         this.scroll = null;
     }
 
@@ -104,8 +107,8 @@ class Pointers {
     move(event) {
         const {stage} = this;
         if (this.pressed.has(event.pointerId)) this.pressed.set(event.pointerId, event);
-        if (this.scroll !== null && !this.pinch) this.moveScroll(event, this.scroll);
-        else if (this.pinch) this.movePinch(this.pinch);
+        if (this.pinch) this.movePinch(this.pinch);
+        else if (this.scroll !== null) this.moveScroll(event);
         else if (this.pan) this.movePan(event, this.pan);
         else this.moveTool(stage, event);
     }
@@ -144,20 +147,33 @@ class Pointers {
 
     /**
      * @param {PointerEvent} event
-     * @param {number} from
      */
-    moveScroll(event, from) {
-        if (!this.pressed.has(event.pointerId)) return;
-        window.scrollBy(0, from - event.clientY);
-        this.scroll = event.clientY;
+    moveScroll(event) {
+        if (this.pressed.has(event.pointerId)) this.scrollTo(event.clientY);
+    }
+
+    /**
+     * Scroll the page, or the panel on the whole screen, by as much as fingers have moved.
+     *
+     * @param {number} height Where they are in the window now.
+     */
+    scrollTo(height) {
+        (document.fullscreenElement || window).scrollBy(0, (this.scroll ?? height) - height);
+        this.scroll = height;
     }
 
     startPinch() {
         const {stage} = this;
-        this.scroll = null;
+        this.scroll = this.middle();
         stage.active = false;
         stage.cancel();
         this.pinch = {view: stage.view, ...this.fingers()};
+    }
+
+    /** Height of the middle of two fingers in the window. */
+    middle() {
+        const [a, b] = [...this.pressed.values()];
+        return (a.clientY + b.clientY) / 2;
     }
 
     /** @returns {Fingers} */
@@ -173,12 +189,14 @@ class Pointers {
 
     /** @param {Fingers & {view: View}} pinch */
     movePinch({view, far, u, v}) {
-        if (this.pressed.size < 2) return;
+        if (this.pressed.size < 2) return undefined;
         const now = this.fingers();
         const at = {x: view.x + u / view.zoom, y: view.y + v / view.zoom};
         const zoom = clamp((view.zoom * now.far) / far, 1, 32);
+        if (this.scroll !== null && view.zoom === 1 && zoom < APART) return this.scrollTo(this.middle());
+        this.scroll = null; // they zoom from here on
         this.stage.view = panView({zoom, x: at.x - now.u / zoom, y: at.y - now.v / zoom}, 0, 0);
-        this.stage.redraw();
+        return this.stage.redraw();
     }
 
     /**

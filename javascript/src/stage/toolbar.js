@@ -44,10 +44,10 @@ const SIDES = ["left", "centre", "right", "top", "middle", "bottom"];
 export function createToolbar(stage) {
     const parts = createParts(stage);
     const {acts, cells, snap, zoomOut, zoomIn, fit} = parts;
-    const groups = [group(...parts.toolButtons), group(...Object.values(acts)), group(parts.align, ...Object.values(cells))];
+    const further = el("div", {class: "rg-acts"}, group(...Object.values(acts)), group(parts.align, ...Object.values(cells)));
     const bottom = [parts.brush, parts.background, group(snap, zoomOut, zoomIn, fit, parts.full), parts.overlay, parts.caption];
     return {
-        top: el("div", {class: "rg-toolbar", role: "toolbar", "aria-label": "Tools of the layout"}, groups),
+        top: el("div", {class: "rg-toolbar", role: "toolbar", "aria-label": "Tools of the layout"}, group(...parts.toolButtons), further),
         bottom: el("div", {class: "rg-toolbar rg-caption"}, bottom),
         update: () => update(stage, parts),
     };

@@ -101,7 +101,7 @@ def _header(host: Host, small: bool) -> str:
     return (
         '<div class="page-head"><h1 class="page-brand">Regional</h1>'
         f'<span class="page-model">{escape(host.model.name)} · {device}</span>'
-        f'<span class="page-hint">{hint}</span>{examples}</div>'
+        f'{examples}<details class="page-hint" open><summary>About the model</summary>{hint}</details></div>'
     )
 
 

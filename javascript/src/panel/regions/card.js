@@ -97,7 +97,7 @@ function cardUpdate(panel, {node, head, fields, foot, shape: holder, more, at}) 
     return (/** @type {State} */ state, /** @type {Region} */ region, /** @type {number} */ position) => {
         all.forEach((field) => field.update(state));
         head.update(state, region, position);
-        dressCard(node, fields, state, region, position);
+        dressCard(panel, node, fields, state, region, position);
         foot.update(state, region, panel.list.parts(state)[position]);
         const kind = `${Boolean(state.grid)} ${shapeKind(region)} ${region.procedural?.kind} ${region.combined?.op} ${Boolean(region.words?.found)}`;
         const isMoved = more.open && before && !same(before.region.polygon, region.polygon);
@@ -174,20 +174,22 @@ function stepsField(panel, id) {
 /**
  * Number, colours and labels of a card.
  *
+ * @param {Panel} panel
  * @param {HTMLElement} node
  * @param {CardFields} fields
  * @param {State} state
  * @param {Region} region
  * @param {number} position
  */
-function dressCard(node, fields, state, region, position) {
+function dressCard(panel, node, fields, state, region, position) {
     const number = numberOf(state, position);
     node.dataset.field = `regions[${position}]`;
     node.setAttribute("aria-label", t("Region {0}", number));
     node.style.setProperty("--rg-colour", cssColour(number - 1, region.colour));
     node.style.setProperty("--rg-on-colour", textColour(number - 1, region.colour));
     node.classList.toggle("rg-muted", region.enabled === false);
-    fields.name.input.placeholder = (state.regions.length > MANY && firstWords(region.prompt)) || t("Region {0}", number);
+    fields.name.input.placeholder =
+        ((panel.isNarrow || state.regions.length > MANY) && firstWords(region.prompt)) || t("Region {0}", number);
     const split = state.text_from !== "regions";
     fields.prompt.name.textContent = t(split ? "Added to this region's part of the main prompt" : "Prompt");
     fields.prompt.input.placeholder = t(split ? "nothing added" : "what is in this region");

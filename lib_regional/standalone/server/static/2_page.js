@@ -171,11 +171,22 @@
         document.querySelectorAll(".empty[aria-label]:not([role])").forEach((node) => node.setAttribute("role", "img"));
     }
 
+    /** Gradio's gallery takes the keyboard, and scrolls the page to itself, whenever a picture comes: here only who is in it already. */
+    function keepFocus() {
+        const {focus} = HTMLElement.prototype;
+        HTMLElement.prototype.focus = function (options) {
+            const gallery = this.closest("[id$='_gallery']");
+            if (!gallery || gallery.contains(document.activeElement)) focus.call(this, options);
+        };
+    }
+
     onUiLoaded(() => {
+        keepFocus();
         keepPrompts();
         mendRoles();
         onAfterUiUpdate(mendRoles);
         for (const node of document.querySelectorAll("gradio-app")) node.setAttribute("role", "main");
+        if (matchMedia("(max-width: 600px)").matches) find(".page-hint").open = false;
         const button = find("#page_example");
         if (button) button.addEventListener("click", example);
         for (const tab of ["txt2img", "img2img"]) {

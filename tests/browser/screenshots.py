@@ -135,5 +135,27 @@ def folder_asked() -> Path:
     return Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
 
 
+def phone(page, url: str, folder: Path) -> None:
+    """Two prompts on a phone, and their picture."""
+    from editor import Editor
+
+    phone = page.context.browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2)
+    editor = Editor(phone.new_page(), url)
+    editor.field("regions[0].prompt").fill("a red circle")
+    editor.find(".rg-swatch").nth(1).tap()
+    editor.field("regions[1].prompt").fill("a blue square")
+    editor.page.locator("#txt2img_seed input").fill("3")
+    editor.act("run")
+    editor.page.wait_for_selector("#html_info_txt2img .infotext", state="attached", timeout=120000)
+    editor.page.wait_for_timeout(1500)
+    editor.page.evaluate("() => { document.activeElement.blur(); window.scrollTo(0, 0); }")
+    editor.page.screenshot(path=folder / "editor_phone.png")
+
+
+def both(page, url: str) -> None:
+    take_all(page, url, folder_asked())
+    phone(page, url, folder_asked())
+
+
 if __name__ == "__main__":
-    shoot(lambda page, url: take_all(page, url, folder_asked()), 1180)
+    shoot(both, 1180)

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 6359bd4afb2cf67c985843af70ad44233dfecbb93f285b043cc1910bfd49d023
-// script 930709b1b236e1331beafb0cfbafb718d7ee74f00787bf28a76114ec84a90585
+// sources 0ae669d00647132f1d4e19b84422e9ce0f32798f5119d73b70b757474fc44652
+// script aaaba9df4298303d608c270eb570e6d3fe0303a0cfe179556f97f7b56c8ed4a6
 "use strict";
 (() => {
   var __defProp = Object.defineProperty;
@@ -53,13 +53,13 @@
   // javascript/src/host/tab.js
   var stateBox = (tab) => find(`#regional_${tab}_state textarea, #regional_${tab}_state input`);
   function pictureSize(tab) {
-    const read = (name) => Number((find(`#${tab}_${name} input[type=number]`) || {}).value) || 512;
-    return { width: clamp(read("width"), 8, 16384), height: clamp(read("height"), 8, 16384) };
+    const read2 = (name) => Number((find(`#${tab}_${name} input[type=number]`) || {}).value) || 512;
+    return { width: clamp(read2("width"), 8, 16384), height: clamp(read2("height"), 8, 16384) };
   }
   var samplingSteps = (tab) => Number((find(`#${tab}_steps input[type=number]`) || {}).value) || null;
   function mainPrompts(tab) {
-    const read = (id) => (find(`#${tab}_${id} textarea`) || {}).value || "";
-    return { prompt: read("prompt"), negative: read("neg_prompt") };
+    const read2 = (id) => (find(`#${tab}_${id} textarea`) || {}).value || "";
+    return { prompt: read2("prompt"), negative: read2("neg_prompt") };
   }
   function writePrompt(tab, id, text) {
     const box = find(`#${tab}_${id} textarea`);
@@ -188,6 +188,7 @@
     prompt: "",
     negative: "",
     name: "",
+    group: "",
     weight: 1,
     base_share: 0,
     feather: 0.05,
@@ -360,6 +361,19 @@
       sessionStorage.setItem(`regional_${tab}`, text);
       sessionStorage.setItem(`regional_${tab}_numbers`, numbers.join());
     } catch {
+    }
+  }
+  function rememberFolded(tab, names) {
+    try {
+      sessionStorage.setItem(`regional_${tab}_folded`, JSON.stringify([...names]));
+    } catch {
+    }
+  }
+  function recallFolded(tab) {
+    try {
+      return new Set(JSON.parse(sessionStorage.getItem(`regional_${tab}_folded`) || "[]"));
+    } catch {
+      return /* @__PURE__ */ new Set();
     }
   }
   function switchesOn() {
@@ -776,10 +790,10 @@ ${t("The layout here stays as it was.")}`, true);
     return region;
   }
   function mapParameters(shape, corners, mapX, mapY) {
-    const moved = { ...shape };
-    for (const name of ["from", "to"]) if (shape[name]) moved[name] = [inside(mapX(shape[name][0])), inside(mapY(shape[name][1]))];
-    if (shape.box) moved.box = corners(shape.box);
-    return moved;
+    const moved2 = { ...shape };
+    for (const name of ["from", "to"]) if (shape[name]) moved2[name] = [inside(mapX(shape[name][0])), inside(mapY(shape[name][1]))];
+    if (shape.box) moved2.box = corners(shape.box);
+    return moved2;
   }
   function boxMap(from, to) {
     const axis = (a0, a1, b0, b1) => (value) => a1 - a0 < 1e-9 ? b0 : b0 + (value - a0) * (b1 - b0) / (a1 - a0);
@@ -863,33 +877,16 @@ ${t("The layout here stays as it was.")}`, true);
     const bounds = shapeBounds(region);
     return mapShape(region, ...boxMap(bounds, shiftBox(bounds, bounds[2] > 0.96 ? -0.04 : 0.04, bounds[3] > 0.96 ? -0.04 : 0.04)));
   }
-  var isLayered = (state) => state.overlap === "over" && !state.grid;
-  function listOrder(state) {
-    const order = state.regions.map((_, index) => index);
-    if (!isLayered(state)) return order;
-    const priority = (index) => Number(state.regions[index].priority) || 0;
-    return order.sort((a, b) => priority(b) - priority(a) || b - a);
-  }
-  function reorder(state, from, to) {
-    const order = listOrder(state);
-    const [start2, end] = [order.indexOf(from), order.indexOf(to)];
-    if (start2 < 0 || end < 0 || start2 === end) return state;
-    order.splice(end, 0, ...order.splice(start2, 1));
-    const regions = order.map((index) => state.regions[index]);
-    if (!isLayered(state)) return { ...state, regions };
-    return { ...state, regions: regions.reverse().map((region, priority) => ({ ...region, priority })) };
-  }
-  function moveInList(state, index, lines2) {
-    const order = listOrder(state);
-    return reorder(state, index, order[clamp(order.indexOf(index) + lines2, 0, order.length - 1)]);
-  }
   function solo(state, index) {
-    const region = state.regions[index];
-    if (state._solo && state._solo.id === region._id) {
+    const { _id } = state.regions[index];
+    return soloed(state, _id, /* @__PURE__ */ new Set([_id]));
+  }
+  function soloed(state, key, ids) {
+    if (state._solo && state._solo.id === key) {
       return { ...state, _solo: null, regions: state.regions.map((each) => ({ ...each, enabled: state._solo.were[each._id] !== false })) };
     }
     const were = state._solo ? state._solo.were : Object.fromEntries(state.regions.map((each) => [each._id, each.enabled]));
-    return { ...state, _solo: { id: region._id, were }, regions: state.regions.map((each) => ({ ...each, enabled: each._id === region._id })) };
+    return { ...state, _solo: { id: key, were }, regions: state.regions.map((each) => ({ ...each, enabled: ids.has(each._id) })) };
   }
 
   // javascript/src/model/clipboard.js
@@ -923,9 +920,9 @@ ${t("The layout here stays as it was.")}`, true);
   function besideOthers(state, region) {
     const place2 = ({ box, ellipse, polygon: polygon2 }) => JSON.stringify([box, ellipse, polygon2]);
     const taken = new Set(state.regions.map(place2));
-    let moved = region;
-    for (let tries = 0; tries < 20 && shapeKind(region) !== "mask" && taken.has(place2(moved)); tries++) moved = shiftAside(moved);
-    return moved;
+    let moved2 = region;
+    for (let tries = 0; tries < 20 && shapeKind(region) !== "mask" && taken.has(place2(moved2)); tries++) moved2 = shiftAside(moved2);
+    return moved2;
   }
   function addRegions(state, regions) {
     const free = useShapes(state);
@@ -1058,6 +1055,115 @@ ${t("The layout here stays as it was.")}`, true);
     return at === mask.data.length ? mask : null;
   }
   var isEmptyMask = (mask) => maskBounds(mask, 1) === null;
+
+  // javascript/src/model/list/order.js
+  var isLayered = (state) => state.overlap === "over" && !state.grid;
+  function plainOrder(state) {
+    const order = state.regions.map((_, index) => index);
+    if (!isLayered(state)) return order;
+    const priority = (index) => Number(state.regions[index].priority) || 0;
+    return order.sort((a, b) => priority(b) - priority(a) || b - a);
+  }
+  function listBlocks(state) {
+    const blocks = [];
+    for (const index of plainOrder(state)) {
+      const { group: group2 } = state.regions[index];
+      const known = group2 && blocks.find((block) => block.group === group2);
+      if (known) known.indices.push(index);
+      else blocks.push({ group: group2 || "", indices: [index] });
+    }
+    return blocks;
+  }
+  var listOrder = (state) => listBlocks(state).flatMap((block) => block.indices);
+  function withOrder(state, order) {
+    if (same(order, plainOrder(state))) return state;
+    const regions = order.map((index) => state.regions[index]);
+    if (!isLayered(state)) return { ...state, regions };
+    return { ...state, regions: regions.reverse().map((region, priority) => ({ ...region, priority })) };
+  }
+  function reorder(state, from, to) {
+    const order = state.grid ? plainOrder(state) : listOrder(state);
+    const [start2, end] = [order.indexOf(from), order.indexOf(to)];
+    if (start2 < 0 || end < 0 || start2 === end) return state;
+    const { group: group2 = "" } = state.regions[to];
+    const joined = (state.regions[from].group || "") === group2 ? state : joinGroup(state, from, group2);
+    order.splice(end, 0, ...order.splice(start2, 1));
+    return withOrder(joined, order);
+  }
+  function joinGroup(state, index, group2) {
+    return { ...state, regions: state.regions.map((region, i) => i === index ? { ...region, group: group2 } : region) };
+  }
+  function moveInList(state, index, lines2) {
+    const { group: group2 } = state.regions[index];
+    if (state.grid) return withOrder(state, moved(plainOrder(state), index, lines2));
+    const blocks = listBlocks(state);
+    const at = blocks.findIndex((block) => block.indices.includes(index));
+    if (!group2) return withBlocks(state, blocks, at, lines2);
+    const within = { group: group2, indices: moved(blocks[at].indices, index, lines2) };
+    return withOrder(
+      state,
+      blocks.flatMap((block, i) => (i === at ? within : block).indices)
+    );
+  }
+  function moveGroup(state, name, lines2) {
+    const blocks = listBlocks(state);
+    const at = blocks.findIndex((block) => block.group === name);
+    return at < 0 || state.grid ? state : withBlocks(state, blocks, at, lines2);
+  }
+  function placeGroup(state, name, to) {
+    const blocks = listBlocks(state);
+    const place2 = (is) => blocks.findIndex(is);
+    const [from, end] = [place2((block) => block.group === name), place2((block) => block.indices.includes(to))];
+    return from < 0 || end < 0 ? state : moveGroup(state, name, end - from);
+  }
+  function withBlocks(state, blocks, at, lines2) {
+    const order = moved(blocks, blocks[at], lines2).flatMap((block) => block.indices);
+    return withOrder(state, order);
+  }
+  function moved(all, one, lines2) {
+    const at = all.indexOf(one);
+    const rest = all.filter((each) => each !== one);
+    rest.splice(clamp(at + lines2, 0, rest.length), 0, one);
+    return rest;
+  }
+
+  // javascript/src/model/list/groups.js
+  var LONGEST_GROUP = 80;
+  var groupNames = (state) => [...new Set(state.regions.map((region) => region.group || ""))].filter(Boolean);
+  var idsOfGroup = (state, name) => state.regions.filter((region) => region.group === name).map((region) => region._id);
+  function wholeGroup(state, ids) {
+    const group2 = state.regions.find((region) => ids.has(region._id))?.group || "";
+    const members = group2 ? idsOfGroup(state, group2) : [];
+    return members.length > 1 && members.length === ids.size && members.every((id) => ids.has(id)) ? group2 : "";
+  }
+  var withRegions = (state, change) => ({ ...state, regions: state.regions.map(change) });
+  function setGroup(state, ids, group2) {
+    const chosen = new Set(ids);
+    const next = withRegions(state, (region) => chosen.has(region._id) ? { ...region, group: group2 } : region);
+    return isLayered(next) ? withOrder(next, listOrder(next)) : next;
+  }
+  function newGroup(state, ids, word2) {
+    const taken = groupNames(state);
+    let number = 1;
+    while (taken.includes(`${word2} ${number}`)) number++;
+    const name = `${word2} ${number}`;
+    return { state: setGroup(state, ids, name), name };
+  }
+  function renameGroup(state, name, next) {
+    const short = next.trim().slice(0, LONGEST_GROUP);
+    return short && short !== name ? setGroup(state, idsOfGroup(state, name), short) : state;
+  }
+  var isGroupMuted = (state, name) => state.regions.every((region) => region.group !== name || region.enabled === false);
+  function muteGroup(state, name) {
+    const of = (region) => region.group === name;
+    if (!isGroupMuted(state, name)) {
+      return withRegions(state, (region) => of(region) ? { ...region, enabled: false, _muted: region.enabled !== false } : region);
+    }
+    const some = state.regions.some((region) => of(region) && region._muted);
+    return withRegions(state, (region) => of(region) ? { ...region, enabled: !some || Boolean(region._muted), _muted: false } : region);
+  }
+  var soloKey = (name) => `group:${name}`;
+  var soloGroup = (state, name) => soloed(state, soloKey(name), new Set(idsOfGroup(state, name)));
 
   // javascript/src/host/server.js
   var ROUTES = "./regional/v1/";
@@ -1679,6 +1785,8 @@ ${t("The layout here stays as it was.")}`, true);
     lock: "M4 7.500h8v6H4zM5.500 7.500V5a2.500 2.500 0 0 1 5 0v2.500",
     unlock: "M4 7.500h8v6H4zM5.500 7.500V5a2.500 2.500 0 0 1 4.800-1",
     grip: "M6 4h.1M10 4h.1M6 8h.1M10 8h.1M6 12h.1M10 12h.1",
+    folded: "M6 3.500l4.500 4.500L6 12.500",
+    unfolded: "M3.500 6L8 10.500 12.500 6",
     more: "M4 8h.1M8 8h.1M12 8h.1",
     magnet: "M4 2.500v6a4 4 0 0 0 8 0v-6H9.500v6a1.500 1.500 0 0 1-3 0v-6zM4 5h2.500M9.500 5H12",
     splitX: "M2.500 3.500h11v9h-11zM8 3.500v9",
@@ -1749,23 +1857,23 @@ ${t("The layout here stays as it was.")}`, true);
   function setValue(panel, path, value) {
     panel.edit((state) => setField(state, path, value), { key: `field:${path}` });
   }
-  function bound(input, path, read, write) {
+  function bound(input, path, read2, write) {
     return (state) => {
       const at = path();
       if (input.dataset.field !== at) input.dataset.field = at;
       const value = getField(state, at);
-      if (!same(read(input), value === void 0 ? null : value)) write(input, value);
+      if (!same(read2(input), value === void 0 ? null : value)) write(input, value);
     };
   }
   function checkField(panel, path, label, attributes) {
     const at = asPath(path);
     const input = el("input", { type: "checkbox", "data-field": at(), onchange: () => setValue(panel, at(), input.checked) });
     const node = el("label", { class: "rg-check", ...attributes }, input, el("span", { localized: label }));
-    const read = () => input.checked;
+    const read2 = () => input.checked;
     const write = (_input, value) => {
       input.checked = value === true;
     };
-    return { node, input, update: bound(input, at, read, write) };
+    return { node, input, update: bound(input, at, read2, write) };
   }
   function selectField(panel, path, label, choices, title, fallback) {
     const at = asPath(path);
@@ -1783,7 +1891,7 @@ ${t("The layout here stays as it was.")}`, true);
   }
   function promptField(panel, path, label, { placeholder = "", emptyIsNull = false, id, after } = {}) {
     const at = asPath(path);
-    const read = () => emptyIsNull && input.value === "" ? null : input.value;
+    const read2 = () => emptyIsNull && input.value === "" ? null : input.value;
     const input = el("textarea", {
       rows: 2,
       placeholder,
@@ -1792,12 +1900,12 @@ ${t("The layout here stays as it was.")}`, true);
       class: "scroll-hide",
       "data-testid": "textbox",
       "data-field": at(),
-      oninput: () => setValue(panel, at(), read())
+      oninput: () => setValue(panel, at(), read2())
     });
     const name = el("span", { class: "rg-label", localized: label });
     const field = el("label", { class: "rg-field" }, el("span", { class: "rg-label-row" }, name, after), input);
     const node = el("div", { class: "rg-wide gradio-textbox prompt" }, field);
-    return { node, input, name, update: bound(input, at, read, writeText) };
+    return { node, input, name, update: bound(input, at, read2, writeText) };
   }
   function lineField(panel, path, { label, placeholder = "", title, take, maxlength }) {
     const at = asPath(path);
@@ -1831,11 +1939,11 @@ ${t("The layout here stays as it was.")}`, true);
       input.value = String(clamp(tidy(from + (event.key === "ArrowUp" ? step2 : -step2)), min, max));
       take(input.value);
     });
-    const read = () => {
+    const read2 = () => {
       const value = parseNumber(input.value);
       return value === void 0 ? whenEmpty ?? null : value;
     };
-    return { node: labelled(label, input, { class: "rg-field rg-number" }), input, update: bound(input, at, read, writeText) };
+    return { node: labelled(label, input, { class: "rg-field rg-number" }), input, update: bound(input, at, read2, writeText) };
   }
 
   // javascript/src/widgets/colour_field.js
@@ -2067,8 +2175,8 @@ ${t("The layout here stays as it was.")}`, true);
       const { from, canvas } = this;
       this.from = null;
       if (!from) return;
-      const moved = Math.min(Math.abs(to.x - from.x) * canvas.width, Math.abs(to.y - from.y) * canvas.height);
-      if (moved > CLICK) this.box = [Math.min(from.x, to.x), Math.min(from.y, to.y), Math.max(from.x, to.x), Math.max(from.y, to.y)];
+      const moved2 = Math.min(Math.abs(to.x - from.x) * canvas.width, Math.abs(to.y - from.y) * canvas.height);
+      if (moved2 > CLICK) this.box = [Math.min(from.x, to.x), Math.min(from.y, to.y), Math.max(from.x, to.x), Math.max(from.y, to.y)];
       else if (this.clicks.length < MOST2) this.clicks.push([to.x, to.y, outside ? 0 : 1]);
       this.draw();
     }
@@ -2717,6 +2825,8 @@ ${t("The layout here stays as it was.")}`, true);
     lock: (panel) => flip(panel, "_lock", true, false),
     add: (panel) => panel.addBox(),
     all: (panel) => panel.select(panel.store.get().regions.map((region) => region._id)),
+    group: (panel) => groupChosen(panel),
+    ungroup: (panel) => panel.edit((state) => setGroup(state, panel.selected, "")),
     invert: (panel) => invertChosen(panel),
     toMask: (panel) => chosenToMasks(panel),
     layer: (panel) => saveLayer(panel),
@@ -2731,10 +2841,18 @@ ${t("The layout here stays as it was.")}`, true);
   function act(panel, name) {
     ACTS[name](panel);
   }
+  function groupChosen(panel) {
+    if (!panel.selected.size) return;
+    const { state, name } = newGroup(panel.store.get(), panel.selected, t("Group"));
+    panel.edit(() => state);
+    panel.list.groups.focus(name);
+  }
   var chosenIndex = (panel) => panel.store.get().regions.findIndex((region) => panel.selected.has(region._id));
   function moveChosen(panel, lines2) {
     const index = chosenIndex(panel);
-    if (index >= 0) panel.edit((state) => moveInList(state, index, lines2));
+    const group2 = wholeGroup(panel.store.get(), panel.selected);
+    if (group2) panel.edit((state) => moveGroup(state, group2, lines2));
+    else if (index >= 0) panel.edit((state) => moveInList(state, index, lines2));
   }
   function flip(panel, field, on, off) {
     const { selected } = panel;
@@ -2943,6 +3061,7 @@ ${t("The layout here stays as it was.")}`, true);
         ["PageUp, PageDown", "next region, with Shift that one as well"],
         ["Enter", "into the region's prompt"],
         ["Ctrl+A, Esc", "choose all, let go"],
+        ["Ctrl+G, Ctrl+Shift+G", "a group of the chosen ones, out of it"],
         ["Shift+F10", "menu of the chosen regions"]
       ]
     },
@@ -3206,9 +3325,9 @@ ${t("The layout here stays as it was.")}`, true);
       if (!stage.draft && isClick(stage, dx, dy)) return;
       const lines2 = stage.lines(stage.panel.selected);
       const snaps = stage.snapping && !point.alt;
-      const moved = snaps ? snapShift(gesture.box, dx, dy, lines2, stage.reach(), stage.size()) : { dx, dy, guides: null };
-      stage.guides = moved.guides;
-      shapeDraft(stage, gesture, shiftBox(gesture.box, moved.dx, moved.dy));
+      const moved2 = snaps ? snapShift(gesture.box, dx, dy, lines2, stage.reach(), stage.size()) : { dx, dy, guides: null };
+      stage.guides = moved2.guides;
+      shapeDraft(stage, gesture, shiftBox(gesture.box, moved2.dx, moved2.dy));
     },
     marquee(stage, gesture, point) {
       gesture.to = point;
@@ -3478,6 +3597,7 @@ ${t("The layout here stays as it was.")}`, true);
     if (key === "z") return event.shiftKey ? panel.redo() : panel.undo(), true;
     if (key === "y") return panel.redo(), true;
     if (key === "d") return panel.act("duplicate"), true;
+    if (key === "g") return panel.act(event.shiftKey ? "ungroup" : "group");
     if (key === "a") return panel.select(panel.store.get().regions.map((region) => region._id)), true;
     return false;
   }
@@ -3612,8 +3732,11 @@ ${t("The layout here stays as it was.")}`, true);
     { name: "splitY", label: "Split into upper and lower" },
     { name: "merge", label: "Merge with the next cell" }
   ];
+  var GROUP = { name: "group", label: "Group", key: "Ctrl+G" };
+  var UNGROUP = { name: "ungroup", label: "Take out of the group", key: "Ctrl+Shift+G" };
   var PASTE = { name: "paste", label: "Paste", key: "Ctrl+V" };
   var OF_NONE = [{ name: "add", label: "New box", key: "N" }, { name: "all", label: "Choose all", key: "Ctrl+A" }, PASTE];
+  var canMove = (state, ids) => state.regions.length > ids.size && (ids.size === 1 || !state.grid && Boolean(wholeGroup(state, ids)));
   function menuEntries(state, ids, hasPicture) {
     const chosen = state.regions.filter((region) => ids.has(region._id));
     if (!chosen.length) return [OF_NONE];
@@ -3632,7 +3755,7 @@ ${t("The layout here stays as it was.")}`, true);
         PASTE,
         ...isLocked ? [] : [{ name: "remove", label: "Remove", key: "Delete" }]
       ],
-      isOne && state.regions.length > 1 ? isLayered(state) ? LAYERS : LINES : [],
+      canMove(state, ids) ? isLayered(state) ? LAYERS : LINES : [],
       isOne && state.grid ? CELLS : [],
       isLocked ? [] : [
         { name: "invert", label: "Invert: all but this" },
@@ -3643,6 +3766,7 @@ ${t("The layout here stays as it was.")}`, true);
         ...isOne ? [{ name: "solo", label: "Only this one, or all again" }] : [],
         { name: "lock", label: isLocked ? "Unlock" : "Lock" }
       ],
+      [GROUP, ...chosen.some((region) => region.group) ? [UNGROUP] : []],
       isOne && hasPicture ? [{ name: "layer", label: "Save the shown picture's part as a layer" }] : []
     ];
     return groups.filter((group2) => group2.length);
@@ -5309,14 +5433,21 @@ ${t("The layout here stays as it was.")}`, true);
 
   // javascript/src/panel/regions/drag.js
   var KIND = "application/x-regional";
+  var GROUP2 = "group:";
   var dragged = /* @__PURE__ */ new WeakMap();
-  function attachDrag(panel, node, grip, index) {
+  var draggedGroup = (name) => `${GROUP2}${name}`;
+  var read = (text) => text.startsWith(GROUP2) ? { index: -1, group: text.slice(GROUP2.length) } : { index: Number(text), group: "" };
+  var ofCard = (index) => ({
+    what: () => String(index()),
+    dropped: (state, { index: from, group: group2 }) => group2 ? placeGroup(state, group2, index()) : reorder(state, from, index())
+  });
+  function attachDrag(panel, node, grip, index, kind = ofCard(index)) {
     grip.addEventListener("pointerdown", () => node.draggable = true);
     grip.addEventListener("pointerup", () => node.draggable = false);
     node.addEventListener("dragend", () => node.draggable = false);
     node.addEventListener("dragstart", ({ dataTransfer }) => {
       if (!dataTransfer) return;
-      dataTransfer.setData(KIND, String(index()));
+      dataTransfer.setData(KIND, kind.what());
       dragged.set(panel, index());
       dataTransfer.effectAllowed = "move";
     });
@@ -5331,12 +5462,33 @@ ${t("The layout here stays as it was.")}`, true);
       const from = event.dataTransfer?.getData(KIND);
       if (!from) return;
       event.preventDefault();
-      panel.edit((state) => reorder(state, Number(from), index()));
+      panel.edit((state) => kind.dropped(state, read(from)));
     });
   }
   function isAbove(panel, index) {
     const order = listOrder(panel.store.get());
     return order.indexOf(dragged.get(panel) ?? index) >= order.indexOf(index);
+  }
+
+  // javascript/src/panel/regions/group_field.js
+  function groupField(panel, at, id, title) {
+    const names = el("datalist", { id: `regional_${panel.tab}_groups_${id}` });
+    const input = el("input", {
+      type: "text",
+      list: names.id,
+      title,
+      maxlength: LONGEST_GROUP,
+      autocomplete: "off",
+      "data-action": "region-group",
+      onfocus: () => names.replaceChildren(...groupNames(panel.store.get()).map((value) => el("option", { value }))),
+      onchange: () => panel.edit((state) => setGroup(state, [id], input.value.trim()))
+    });
+    const update2 = (state) => {
+      input.dataset.field = at("group")();
+      const { group: group2 = "" } = state.regions[indexOf(state, id)] || {};
+      if (input.value !== group2 && document.activeElement !== input) input.value = group2;
+    };
+    return { node: labelled("Group", el("span", { class: "rg-group-field" }, input, names)), input, update: update2 };
   }
 
   // javascript/src/panel/regions/drawn_inputs.js
@@ -5507,7 +5659,7 @@ ${t("The layout here stays as it was.")}`, true);
   // javascript/src/panel/regions/card.js
   var NUMBERS2 = ["weight", "base_share", "feather", "priority"];
   var MANY2 = 4;
-  var ELSEWHERE = ["prompt", "negative", "name", "colour", "enabled", "steps", ...SHAPE_KINDS];
+  var ELSEWHERE = ["prompt", "negative", "name", "group", "colour", "enabled", "steps", ...SHAPE_KINDS];
   var STEP_HELP = ["Share of the steps after which this region begins, 0 to 1", "Share of the steps after which this region ends, 0 to 1"];
   function createCard(panel, id) {
     const index = () => indexOf(panel.store.get(), id);
@@ -5592,7 +5744,14 @@ ${t("The layout here stays as it was.")}`, true);
     const colour = colourField(panel, at("colour"), labelOf("colour", schema.colour), schema.colour?.description, ofNumber);
     return {
       tokens,
-      numbers: [...numbers, colour, step2(0, "From step"), step2(1, "To step"), stepsField(panel, id)],
+      numbers: [
+        ...numbers,
+        colour,
+        groupField(panel, at, id, schema.group?.description),
+        step2(0, "From step"),
+        step2(1, "To step"),
+        stepsField(panel, id)
+      ],
       name: lineField(panel, at("name"), { label: labelOf("name", schema.name), title: "Name, for you and for messages", maxlength: 200 }),
       prompt: promptField(panel, at("prompt"), labelOf("prompt", schema.prompt), {
         id: `regional_${panel.tab}_prompt_${id}`,
@@ -5621,18 +5780,167 @@ ${t("The layout here stays as it was.")}`, true);
     node.style.setProperty("--rg-colour", cssColour(number - 1, region.colour));
     node.style.setProperty("--rg-on-colour", textColour(number - 1, region.colour));
     node.classList.toggle("rg-muted", region.enabled === false);
+    node.classList.toggle("rg-in-group", Boolean(region.group));
     fields.name.input.placeholder = (panel.isNarrow || state.regions.length > MANY2) && firstWords(region.prompt) || t("Region {0}", number);
     const split2 = state.text_from !== "regions";
     fields.prompt.name.textContent = t(split2 ? "Added to this region's part of the main prompt" : "Prompt");
     fields.prompt.input.placeholder = t(split2 ? "nothing added" : "what is in this region");
   }
 
+  // javascript/src/panel/regions/groups.js
+  var GroupHeads = class {
+    /** @param {RegionList} list */
+    constructor(list) {
+      this.list = list;
+      this.panel = list.panel;
+      this.heads = /* @__PURE__ */ new Map();
+      this.folded = recallFolded(this.panel.tab);
+    }
+    /**
+     * The head of a group, as the state has it.
+     *
+     * @param {State} state
+     * @param {string} name
+     * @param {number} count Of its regions.
+     */
+    node(state, name, count) {
+      const head = this.heads.get(name) || this.create(name);
+      this.heads.set(name, head);
+      const isFolded = this.folded.has(name);
+      const isMuted = isGroupMuted(state, name);
+      dressTool(head.fold, isFolded ? "folded" : "unfolded", t(isFolded ? "Unfold {0}" : "Fold {0}", name));
+      head.fold.setAttribute("aria-expanded", String(!isFolded));
+      dressTool(head.mute, isMuted ? "eyeOff" : "eye", t(isMuted ? "Switch {0} on" : "Mute {0}", name));
+      dressTool(head.alone, "solo", t("Only {0}, or all again", name));
+      head.alone.classList.toggle("rg-on", state._solo?.id === soloKey(name));
+      dressTool(head.more, "more", t("More of {0}", name));
+      head.node.setAttribute("aria-label", t("Group {0}", name));
+      head.node.classList.toggle("rg-muted", isMuted);
+      head.grip.hidden = Boolean(state.grid);
+      head.count.textContent = String(count);
+      if (document.activeElement !== head.input) head.input.value = name;
+      return head.node;
+    }
+    /** @param {string} name */
+    create(name) {
+      const { panel } = this;
+      const held = { name };
+      const choose2 = () => panel.select(idsOfGroup(panel.store.get(), held.name));
+      const grip = el("span", { class: "rg-grip", title: "Drag to another place in the list", "aria-hidden": "true" }, icon("grip"));
+      const fold = tool("unfolded", "Fold", () => this.fold(held.name, !this.folded.has(held.name)), { "data-action": "group-fold" });
+      const edit = (change) => panel.edit((state) => change(state, held.name));
+      const mute = tool("eye", "Mute", () => edit(muteGroup), { "data-action": "group-mute" });
+      const alone = tool("solo", "Solo", () => edit(soloGroup), { "data-action": "group-solo" });
+      const more = tool("more", "More", () => (choose2(), showMenu3(panel, more)), { "aria-haspopup": "menu", "data-action": "group-more" });
+      const input = this.nameInput(held);
+      const count = el("span", { class: "rg-hint" });
+      const click = (event) => {
+        if (
+          /** @type {Element} */
+          event.target.closest("button, input")
+        ) return;
+        choose2();
+        panel.stage.canvas.focus({ preventScroll: true });
+      };
+      const node = el("div", { class: "rg-group rg-head", role: "group", onclick: click }, grip, fold, input, count, mute, alone, more);
+      this.attachDrag(node, grip, held);
+      return { held, node, grip, fold, input, count, mute, alone, more };
+    }
+    /** @param {{name: string}} held */
+    nameInput(held) {
+      const { panel } = this;
+      const input = el("input", {
+        type: "text",
+        maxlength: LONGEST_GROUP,
+        spellcheck: "false",
+        autocomplete: "off",
+        "aria-label": "Name of the group",
+        "data-action": "group-name",
+        onchange: () => this.rename(held, input.value),
+        onblur: () => input.value = held.name,
+        onkeydown: (event) => {
+          if (event.key !== "Enter" && event.key !== "Escape") return;
+          if (event.key === "Escape") input.value = held.name;
+          event.preventDefault();
+          panel.stage.canvas.focus({ preventScroll: true });
+        }
+      });
+      return input;
+    }
+    /**
+     * @param {HTMLElement} node
+     * @param {HTMLElement} grip
+     * @param {{name: string}} held
+     */
+    attachDrag(node, grip, held) {
+      const first = () => this.panel.store.get().regions.findIndex((region) => region.group === held.name);
+      attachDrag(this.panel, node, grip, first, {
+        what: () => draggedGroup(held.name),
+        dropped: (state, { index, group: group2 }) => group2 ? placeGroup(state, group2, first()) : setGroup(state, [state.regions[index]._id], held.name)
+      });
+    }
+    /**
+     * @param {{name: string}} held
+     * @param {string} next
+     */
+    rename(held, next) {
+      const { panel, heads, folded } = this;
+      const before = panel.store.get();
+      const state = renameGroup(before, held.name, next);
+      if (state === before) return;
+      const name = state.regions.find((region, i) => region.group !== before.regions[i]?.group)?.group || next.trim();
+      const head = heads.get(held.name);
+      heads.delete(held.name);
+      if (head && !heads.has(name)) heads.set(name, head);
+      else head?.node.remove();
+      if (folded.delete(held.name)) folded.add(name);
+      held.name = name;
+      panel.edit(() => state);
+    }
+    /**
+     * @param {string} name
+     * @param {boolean} on
+     */
+    fold(name, on) {
+      if (on) this.folded.add(name);
+      else this.folded.delete(name);
+      rememberFolded(this.panel.tab, this.folded);
+      this.list.update(this.panel.store.get());
+    }
+    /**
+     * Take away the heads of groups that are no more.
+     *
+     * @param {Set<string>} names Of those that are.
+     */
+    keep(names) {
+      for (const [name, head] of this.heads) {
+        if (names.has(name)) continue;
+        head.node.remove();
+        this.heads.delete(name);
+      }
+    }
+    /**
+     * Put the keyboard into the name of a group.
+     *
+     * @param {string} name
+     */
+    focus(name) {
+      const input = this.heads.get(name)?.input;
+      input?.focus({ preventScroll: true });
+      input?.select();
+    }
+  };
+  function showMenu3(panel, button2) {
+    const { left, bottom } = button2.getBoundingClientRect();
+    openMenu(panel, { x: left, y: bottom + 2 }, button2);
+  }
+
   // javascript/src/panel/regions/list_tools.js
   var LONG = 8;
-  var fits = (region, number, words) => !words || String(number) === words || `${region.name} ${region.prompt}`.toLowerCase().includes(words.toLowerCase());
+  var fits = (region, number, words) => !words || String(number) === words || `${region.name} ${region.group} ${region.prompt}`.toLowerCase().includes(words.toLowerCase());
   function listTools(list) {
     const { panel } = list;
-    const found2 = el("span", { class: "rg-hint", role: "status" });
+    const count = el("span", { class: "rg-hint", role: "status" });
     const search = el("input", {
       type: "text",
       placeholder: "search: name, words, number",
@@ -5647,18 +5955,19 @@ ${t("The layout here stays as it was.")}`, true);
       search,
       button("All on", () => all(true), { "data-action": "all-on" }),
       button("All off", () => all(false), { "data-action": "all-off" }),
-      found2
+      count
     );
     function update2(state) {
       node.hidden = state.regions.length <= LONG;
       const words = node.hidden ? "" : search.value.trim();
-      const shown2 = state.regions.filter((region, index) => {
+      const found2 = state.regions.filter((region, index) => fits(region, numberOf(state, index), words));
+      const shown2 = new Set(words ? found2 : found2.filter((region) => !list.groups.folded.has(region.group)));
+      for (const region of state.regions) {
         const card = list.cards.get(region._id);
-        const isShown = fits(region, numberOf(state, index), words);
-        if (card && card.node.hidden === isShown) card.node.hidden = !isShown;
-        return isShown;
-      });
-      found2.textContent = words ? t("{0} of {1}", shown2.length, state.regions.length) : "";
+        if (card && card.node.hidden === shown2.has(region)) card.node.hidden = !shown2.has(region);
+      }
+      for (const [name, { node: head }] of list.groups.heads) head.hidden = !found2.some((region) => region.group === name);
+      count.textContent = words ? t("{0} of {1}", found2.length, state.regions.length) : "";
     }
     return { node, update: update2 };
   }
@@ -5815,6 +6124,7 @@ ${t("The layout here stays as it was.")}`, true);
       this.counted = "";
       this.countSoon = debounce(() => this.countTokens(), 400);
       this.background = backgroundRow(panel);
+      this.groups = new GroupHeads(this);
       this.tools = listTools(this);
       this.body = el("div", { class: "rg-cards" });
       const add = button("+ Add region", () => this.add(), { class: "rg-button rg-add", "data-action": "add" });
@@ -5855,7 +6165,7 @@ ${t("The layout here stays as it was.")}`, true);
     }
     /** @param {State} state */
     update(state) {
-      const { cards, body } = this;
+      const { cards, groups } = this;
       this.background.update(state);
       const ids = new Set(state.regions.map((region) => region._id));
       for (const [id, card] of cards) {
@@ -5863,20 +6173,44 @@ ${t("The layout here stays as it was.")}`, true);
         card.node.remove();
         cards.delete(id);
       }
-      const order = listOrder(state);
-      order.forEach((index, line) => {
-        const region = state.regions[index];
-        const card = cards.get(region._id) || createCard(this.panel, region._id);
-        cards.set(region._id, card);
-        if (body.children[line] !== card.node) body.insertBefore(card.node, body.children[line] || null);
-        const seen = [region, index, order.length, Boolean(state.grid), state.text_from, state._solo, this.parts(state)[index]];
-        if (!card.seen || seen.some((value, at) => value !== card.seen?.[at])) card.update(state, region, index);
-        card.seen = seen;
-      });
+      const blocks = listBlocks(state);
+      groups.keep(new Set(blocks.map((block) => block.group)));
+      const lines2 = blocks.flatMap(({ group: group2, indices }) => [
+        ...group2 ? [groups.node(state, group2, indices.length)] : [],
+        ...indices.map((index) => this.card(state, index))
+      ]);
+      this.place(lines2);
       this.node.classList.toggle("rg-many", state.regions.length > MANY2);
       this.tools.update(state);
       this.mark();
       this.countSoon();
+    }
+    /**
+     * The card of region `index`, as the state has it.
+     *
+     * @param {State} state
+     * @param {number} index
+     */
+    card(state, index) {
+      const { cards, panel } = this;
+      const region = state.regions[index];
+      const card = cards.get(region._id) || createCard(panel, region._id);
+      cards.set(region._id, card);
+      const seen = [region, index, state.regions.length, Boolean(state.grid), state.text_from, state._solo, this.parts(state)[index]];
+      if (!card.seen || seen.some((value, at) => value !== card.seen?.[at])) card.update(state, region, index);
+      card.seen = seen;
+      return card.node;
+    }
+    /**
+     * Bring the lines of the list in order; those that stand right stay, and keep the keyboard.
+     *
+     * @param {HTMLElement[]} lines
+     */
+    place(lines2) {
+      const { body } = this;
+      lines2.forEach((node, line) => {
+        if (body.children[line] !== node) body.insertBefore(node, body.children[line] || null);
+      });
     }
     /** Mark the cards of the chosen regions. */
     mark() {
@@ -5895,6 +6229,8 @@ ${t("The layout here stays as it was.")}`, true);
     reveal(id) {
       const { body } = this;
       const card = this.cards.get(id);
+      const group2 = this.panel.store.get().regions.find((region) => region._id === id)?.group;
+      if (group2 && this.groups.folded.has(group2)) this.groups.fold(group2, false);
       if (!card || !this.panel.visible()) return;
       const frame = body.getBoundingClientRect();
       const place2 = card.node.getBoundingClientRect();

@@ -80,6 +80,8 @@ export interface Region extends Shaped {
     prompt: string;
     negative: string;
     name: string;
+    /** Name of the group, "" for none. */
+    group: string;
     weight: number;
     priority: number;
     enabled: boolean;

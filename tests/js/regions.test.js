@@ -288,3 +288,81 @@ test("an edit's source is the picture's layout, its sampler one that edits have"
     assert.deepEqual(R.sourceOf(locked), source);
     assert.deepEqual(["ddim", "Euler", "Euler a", null].map(R.editSampler), ["DDIM", "Euler", "Euler", "Euler"]);
 });
+
+// ---------------------------------------------------------------- groups
+
+/** Prompts in the order of the list, with brackets around groups. */
+const listed = (state) =>
+    R.listBlocks(state)
+        .map(({group, indices}) => {
+            const words = indices.map((index) => state.regions[index].prompt).join("");
+            return group ? `[${words}]` : words;
+        })
+        .join("");
+const ids = (state, ...indices) => indices.map((index) => state.regions[index]._id);
+const on = (state) => state.regions.map((region) => (region.enabled ? region.prompt : "-")).join("");
+
+test("the regions of a group stand together, and layers of a group follow one another", () => {
+    const plain = layout(4);
+    const grouped = R.setGroup(plain, ids(plain, 0, 2), "pair");
+    assert.equal(listed(grouped), "[ac]bd");
+    assert.equal(prompts(grouped), "abcd", "without layers the order of the regions stays");
+    const layers = layout(4, {overlap: "over"});
+    const stacked = R.setGroup(layers, ids(layers, 0, 2), "pair");
+    assert.equal(listed(stacked), "d[ca]b");
+    assert.deepEqual(
+        stacked.regions.map(({prompt, priority}) => `${prompt}${priority}`),
+        ["b0", "a1", "c2", "d3"],
+        "what the list shows is what covers",
+    );
+    const grid = R.fromJson({version: 2, grid: {ratios: "1,1,1"}, regions: ["a", "b", "c"].map((prompt) => ({prompt}))});
+    assert.equal(prompts(R.setGroup(grid, ids(grid, 0, 2), "pair")), "abc", "cells keep their texts");
+});
+
+test("regions move within their group, groups and others past one another", () => {
+    const state = layout(4);
+    const four = R.setGroup(state, ids(state, 1, 2), "pair");
+    assert.equal(listed(four), "a[bc]d");
+    assert.equal(listed(R.moveInList(four, 0, 1)), "[bc]ad", "past the whole group");
+    assert.equal(listed(R.moveInList(four, 1, 1)), "a[cb]d");
+    assert.equal(listed(R.moveInList(four, 2, Infinity)), "a[bc]d", "it stays in its group");
+    assert.equal(listed(R.moveGroup(four, "pair", -1)), "[bc]ad");
+    assert.equal(listed(R.placeGroup(four, "pair", 3)), "ad[bc]");
+    assert.equal(listed(R.reorder(four, 3, 1)), "a[dbc]", "dropped on a region of a group it joins the group");
+    assert.equal(listed(R.reorder(four, 2, 0)), "ca[b]d", "and leaves it on one without");
+    const grid = R.fromJson({version: 2, grid: {ratios: "1,1,1"}, regions: ["a", "b", "c"].map((prompt) => ({prompt}))});
+    const cells = R.setGroup(grid, ids(grid, 0, 2), "pair");
+    assert.equal(R.moveGroup(cells, "pair", 1), cells);
+    assert.equal(prompts(R.moveInList(cells, 0, 1)), "bac", "in a grid by cells");
+});
+
+test("a group is muted and comes back as it was, and one group can be alone", () => {
+    const plain = layout(4);
+    const one = R.setGroup(plain, ids(plain, 0, 1, 2), "g");
+    const given = {...one, regions: one.regions.map((region, i) => (i === 1 ? {...region, enabled: false} : region))};
+    const muted = R.muteGroup(given, "g");
+    assert.equal(on(muted), "---d");
+    assert.equal(R.isGroupMuted(muted, "g"), true);
+    assert.equal(on(R.muteGroup(muted, "g")), "a-cd");
+    assert.equal(on(R.muteGroup(R.fromJson(R.toJson(muted)), "g")), "abcd", "settings hold that they are off, not since when");
+    const alone = R.soloGroup(given, "g");
+    assert.equal(on(alone), "abc-");
+    assert.equal(on(R.soloGroup(alone, "g")), "a-cd");
+});
+
+test("groups have names of their own, and go with the settings", () => {
+    const plain = layout(3);
+    const {state, name} = R.newGroup(plain, ids(plain, 0), "Group");
+    const second = R.newGroup(state, ids(state, 2), "Group");
+    assert.deepEqual([name, second.name, R.groupNames(second.state)], ["Group 1", "Group 2", ["Group 1", "Group 2"]]);
+    assert.deepEqual(
+        R.toJson(second.state).regions.map((region) => region.group),
+        ["Group 1", undefined, "Group 2"],
+    );
+    assert.deepEqual(R.groupNames(R.renameGroup(second.state, "Group 2", " hats ")), ["Group 1", "hats"]);
+    assert.equal(R.renameGroup(second.state, "Group 2", "  "), second.state, "an empty name leaves it");
+    assert.equal(R.wholeGroup(second.state, new Set(ids(second.state, 2))), "", "one region alone is a region");
+    const both = R.renameGroup(second.state, "Group 2", "Group 1");
+    assert.equal(R.wholeGroup(both, new Set(ids(both, 0, 2))), "Group 1");
+    assert.equal(R.wholeGroup(both, new Set(ids(both, 0))), "");
+});

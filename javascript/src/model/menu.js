@@ -2,7 +2,8 @@
 
 /** @import {State} from "../types.js" */
 
-import {isLayered} from "./selection.js";
+import {wholeGroup} from "./list/groups.js";
+import {isLayered} from "./list/order.js";
 
 /** `name` is that of an act of the panel, `key` its shortcut on the canvas. @typedef {{name: string, label: string, key?: string}} Entry */
 
@@ -21,8 +22,18 @@ const CELLS = [
     {name: "splitY", label: "Split into upper and lower"},
     {name: "merge", label: "Merge with the next cell"},
 ];
+const GROUP = {name: "group", label: "Group", key: "Ctrl+G"};
+const UNGROUP = {name: "ungroup", label: "Take out of the group", key: "Ctrl+Shift+G"};
 const PASTE = {name: "paste", label: "Paste", key: "Ctrl+V"};
 const OF_NONE = [{name: "add", label: "New box", key: "N"}, {name: "all", label: "Choose all", key: "Ctrl+A"}, PASTE];
+
+/**
+ * Whether one region, or one group as a whole, is chosen that can have another place in the list.
+ *
+ * @param {State} state
+ * @param {Set<number>} ids
+ */
+const canMove = (state, ids) => state.regions.length > ids.size && (ids.size === 1 || (!state.grid && Boolean(wholeGroup(state, ids))));
 
 /**
  * Entries in groups for the regions of `ids`.
@@ -50,7 +61,7 @@ export function menuEntries(state, ids, hasPicture) {
             PASTE,
             ...(isLocked ? [] : [{name: "remove", label: "Remove", key: "Delete"}]),
         ],
-        isOne && state.regions.length > 1 ? (isLayered(state) ? LAYERS : LINES) : [],
+        canMove(state, ids) ? (isLayered(state) ? LAYERS : LINES) : [],
         isOne && state.grid ? CELLS : [],
         isLocked
             ? []
@@ -63,6 +74,7 @@ export function menuEntries(state, ids, hasPicture) {
             ...(isOne ? [{name: "solo", label: "Only this one, or all again"}] : []),
             {name: "lock", label: isLocked ? "Unlock" : "Lock"},
         ],
+        [GROUP, ...(chosen.some((region) => region.group) ? [UNGROUP] : [])],
         isOne && hasPicture ? [{name: "layer", label: "Save the shown picture's part as a layer"}] : [],
     ];
     return groups.filter((group) => group.length);

@@ -1,11 +1,10 @@
-// What is done to several regions at once, and to their order.
+// What is done to several regions at once.
 
 /** @import {Region, State} from "../types.js" */
 
 import {boxMap, mapShape, shiftBox} from "./geometry/boxes.js";
 import {shapeBounds} from "./geometry/shapes.js";
 import {canRemove, duplicateRegion, indexOf, removeRegion} from "./regions.js";
-import {clamp} from "./values.js";
 
 /**
  * @param {Region} region
@@ -72,59 +71,6 @@ export function shiftAside(region) {
 }
 
 /**
- * Whether regions cover one another, as layers do.
- *
- * @param {State} state
- * @returns {boolean}
- */
-export const isLayered = (state) => state.overlap === "over" && !state.grid;
-
-/**
- * Indices of the regions in the order of the list. Of layers the uppermost comes first.
- *
- * @param {State} state
- * @returns {number[]}
- */
-export function listOrder(state) {
-    const order = state.regions.map((_, index) => index);
-    if (!isLayered(state)) return order;
-    const priority = (/** @type {number} */ index) => Number(state.regions[index].priority) || 0;
-    return order.sort((a, b) => priority(b) - priority(a) || b - a);
-}
-
-/**
- * State with a region put at the place of another one in the list, those between move up. Layers get the priorities of their places; in a
- * grid the cells stay and the texts move.
- *
- * @param {State} state
- * @param {number} from Index of the region.
- * @param {number} to Index of the region whose place it takes.
- * @returns {State}
- */
-export function reorder(state, from, to) {
-    const order = listOrder(state);
-    const [start, end] = [order.indexOf(from), order.indexOf(to)];
-    if (start < 0 || end < 0 || start === end) return state;
-    order.splice(end, 0, ...order.splice(start, 1));
-    const regions = order.map((index) => state.regions[index]);
-    if (!isLayered(state)) return {...state, regions};
-    return {...state, regions: regions.reverse().map((region, priority) => ({...region, priority}))};
-}
-
-/**
- * State with region `index` moved by lines of the list, at most to its end; -Infinity and Infinity put it first and last.
- *
- * @param {State} state
- * @param {number} index
- * @param {number} lines
- * @returns {State}
- */
-export function moveInList(state, index, lines) {
-    const order = listOrder(state);
-    return reorder(state, index, order[clamp(order.indexOf(index) + lines, 0, order.length - 1)]);
-}
-
-/**
  * Only region `index` on; done again, all are as they were.
  *
  * @param {State} state
@@ -132,10 +78,22 @@ export function moveInList(state, index, lines) {
  * @returns {State}
  */
 export function solo(state, index) {
-    const region = state.regions[index];
-    if (state._solo && state._solo.id === region._id) {
+    const {_id} = state.regions[index];
+    return soloed(state, _id, new Set([_id]));
+}
+
+/**
+ * Only the regions of `ids` on; done again with the same key, all are as they were.
+ *
+ * @param {State} state
+ * @param {number | string} key
+ * @param {Set<number>} ids
+ * @returns {State}
+ */
+export function soloed(state, key, ids) {
+    if (state._solo && state._solo.id === key) {
         return {...state, _solo: null, regions: state.regions.map((each) => ({...each, enabled: state._solo.were[each._id] !== false}))};
     }
     const were = state._solo ? state._solo.were : Object.fromEntries(state.regions.map((each) => [each._id, each.enabled]));
-    return {...state, _solo: {id: region._id, were}, regions: state.regions.map((each) => ({...each, enabled: each._id === region._id}))};
+    return {...state, _solo: {id: key, were}, regions: state.regions.map((each) => ({...each, enabled: ids.has(each._id)}))};
 }

@@ -19,6 +19,7 @@ export const REGION_DEFAULTS = {
     prompt: "",
     negative: "",
     name: "",
+    group: "",
     weight: 1,
     base_share: 0,
     feather: 0.05,

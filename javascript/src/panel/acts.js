@@ -9,7 +9,9 @@ import {alignBox, boxMap, mapShape, mirrorShape} from "../model/geometry/boxes.j
 import {mergeCells, splitCell} from "../model/layout.js";
 import {warpMask} from "../model/masks/mask.js";
 import {addRegion} from "../model/regions.js";
-import {changeRegions, duplicateRegions, moveInList, removeRegions, solo} from "../model/selection.js";
+import {newGroup, setGroup, wholeGroup} from "../model/list/groups.js";
+import {moveGroup, moveInList} from "../model/list/order.js";
+import {changeRegions, duplicateRegions, removeRegions, solo} from "../model/selection.js";
 import {storeMask} from "../stage/layers/mask_cache.js";
 import {copyToClipboard, pasteFromClipboard} from "./clipboard.js";
 import {chosenToMasks, invertChosen, saveLayer} from "./menu/shape_acts.js";
@@ -40,6 +42,8 @@ const ACTS = {
     lock: (panel) => flip(panel, "_lock", true, false),
     add: (panel) => panel.addBox(),
     all: (panel) => panel.select(panel.store.get().regions.map((region) => region._id)),
+    group: (panel) => groupChosen(panel),
+    ungroup: (panel) => panel.edit((state) => setGroup(state, panel.selected, "")),
     invert: (panel) => invertChosen(panel),
     toMask: (panel) => chosenToMasks(panel),
     layer: (panel) => saveLayer(panel),
@@ -62,6 +66,18 @@ export function act(panel, name) {
     ACTS[name](panel);
 }
 
+/**
+ * The chosen regions as a new group, whose name can be typed at once.
+ *
+ * @param {Panel} panel
+ */
+function groupChosen(panel) {
+    if (!panel.selected.size) return;
+    const {state, name} = newGroup(panel.store.get(), panel.selected, t("Group"));
+    panel.edit(() => state);
+    panel.list.groups.focus(name);
+}
+
 /** @param {Panel} panel */
 const chosenIndex = (panel) => panel.store.get().regions.findIndex((region) => panel.selected.has(region._id));
 
@@ -71,7 +87,9 @@ const chosenIndex = (panel) => panel.store.get().regions.findIndex((region) => p
  */
 function moveChosen(panel, lines) {
     const index = chosenIndex(panel);
-    if (index >= 0) panel.edit((state) => moveInList(state, index, lines));
+    const group = wholeGroup(panel.store.get(), panel.selected);
+    if (group) panel.edit((state) => moveGroup(state, group, lines));
+    else if (index >= 0) panel.edit((state) => moveInList(state, index, lines));
 }
 
 /**

@@ -3,7 +3,7 @@
 /** @import {Panel} from "./panel.js" */
 
 import {isTyping} from "../host/page.js";
-import {listOrder} from "../model/selection.js";
+import {listOrder} from "../model/list/order.js";
 
 /**
  * Take the panel's keys. Those of the canvas come first: it keeps them to itself.

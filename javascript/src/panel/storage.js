@@ -16,6 +16,34 @@ export function remember(tab, text, numbers) {
     }
 }
 
+/**
+ * Remember which groups of a tab are one line.
+ *
+ * @param {string} tab
+ * @param {Set<string>} names
+ */
+export function rememberFolded(tab, names) {
+    try {
+        sessionStorage.setItem(`regional_${tab}_folded`, JSON.stringify([...names]));
+    } catch {
+        // Full or forbidden: then a reload begins anew.
+    }
+}
+
+/**
+ * What `rememberFolded` got last.
+ *
+ * @param {string} tab
+ * @returns {Set<string>}
+ */
+export function recallFolded(tab) {
+    try {
+        return new Set(JSON.parse(sessionStorage.getItem(`regional_${tab}_folded`) || "[]"));
+    } catch {
+        return new Set();
+    }
+}
+
 /** Whether work in the panel switches it on; kept by the browser. */
 export function switchesOn() {
     try {

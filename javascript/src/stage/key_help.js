@@ -24,6 +24,7 @@ const KEYS = [
             ["PageUp, PageDown", "next region, with Shift that one as well"],
             ["Enter", "into the region's prompt"],
             ["Ctrl+A, Esc", "choose all, let go"],
+            ["Ctrl+G, Ctrl+Shift+G", "a group of the chosen ones, out of it"],
             ["Shift+F10", "menu of the chosen regions"],
         ],
     },

@@ -13,7 +13,7 @@ import {dividers, moveDivider} from "../model/geometry/dividers.js";
 import {panView} from "../model/geometry/view.js";
 import {numberOf} from "../model/numbers.js";
 import {indexOf} from "../model/regions.js";
-import {listOrder} from "../model/selection.js";
+import {listOrder} from "../model/list/order.js";
 import {clamp} from "../model/values.js";
 
 /** @type {Record<string, number[]>} */
@@ -80,6 +80,7 @@ function withCtrl(stage, key, event) {
     if (key === "z") return (event.shiftKey ? panel.redo() : panel.undo(), true);
     if (key === "y") return (panel.redo(), true);
     if (key === "d") return (panel.act("duplicate"), true);
+    if (key === "g") return panel.act(event.shiftKey ? "ungroup" : "group");
     if (key === "a") return (panel.select(panel.store.get().regions.map((region) => region._id)), true);
     return false;
 }

@@ -32,6 +32,9 @@ class RegionSettings:
         "Negative prompt of region (n:text)",
     )
     name: str = declared(Text("A name to find the region again.", "", longest=200), "Name")
+    group: str = declared(
+        Text("Name of the group to which the region belongs in the editor; it changes no picture.", "", longest=80), "Group"
+    )
     colour: str | None = declared(
         Colour("Colour (#rrggbb) of the region in the editor and on weight maps; null for that of its number.", None), "Colour"
     )
@@ -123,8 +126,9 @@ class RegionSettings:
         return region_label(index, self.name or self.prompt)
 
     def same_picture(self, other: RegionSettings) -> bool:
-        """Whether both make the same picture: name and colour are for the editor alone."""
-        return replace(self, name="", colour=None) == replace(other, name="", colour=None)
+        """Whether both make the same picture: name, group and colour are for the editor alone."""
+        plain = {"name": "", "group": "", "colour": None}
+        return replace(self, **plain) == replace(other, **plain)
 
     def refers(self, progress: float) -> bool:
         """Whether its reference acts at this share of the steps."""

@@ -19,6 +19,7 @@ import {schemaField} from "../../widgets/schema_fields.js";
 import {cardFoot} from "./card_foot.js";
 import {cardHead} from "./card_head.js";
 import {attachDrag} from "./drag.js";
+import {groupField} from "./group_field.js";
 import {drawShapeInputs} from "./shape_inputs.js";
 
 /** Fields that every card shows; those that only the schema knows follow. */
@@ -26,7 +27,7 @@ const NUMBERS = ["weight", "base_share", "feather", "priority"];
 /** More regions than this stand as one line each; the chosen one is open. */
 export const MANY = 4;
 /** Fields with inputs of their own. */
-const ELSEWHERE = ["prompt", "negative", "name", "colour", "enabled", "steps", ...SHAPE_KINDS];
+const ELSEWHERE = ["prompt", "negative", "name", "group", "colour", "enabled", "steps", ...SHAPE_KINDS];
 const STEP_HELP = ["Share of the steps after which this region begins, 0 to 1", "Share of the steps after which this region ends, 0 to 1"];
 
 /** @typedef {(name: string) => () => string} PathOf JSON path of a field of the card's region, by the field's name. */
@@ -140,7 +141,14 @@ function cardFields(panel, at, id) {
     const colour = colourField(panel, at("colour"), labelOf("colour", schema.colour), schema.colour?.description, ofNumber);
     return {
         tokens,
-        numbers: [...numbers, colour, step(0, "From step"), step(1, "To step"), stepsField(panel, id)],
+        numbers: [
+            ...numbers,
+            colour,
+            groupField(panel, at, id, schema.group?.description),
+            step(0, "From step"),
+            step(1, "To step"),
+            stepsField(panel, id),
+        ],
         name: lineField(panel, at("name"), {label: labelOf("name", schema.name), title: "Name, for you and for messages", maxlength: 200}),
         prompt: promptField(panel, at("prompt"), labelOf("prompt", schema.prompt), {
             id: `regional_${panel.tab}_prompt_${id}`,
@@ -188,6 +196,7 @@ function dressCard(panel, node, fields, state, region, position) {
     node.style.setProperty("--rg-colour", cssColour(number - 1, region.colour));
     node.style.setProperty("--rg-on-colour", textColour(number - 1, region.colour));
     node.classList.toggle("rg-muted", region.enabled === false);
+    node.classList.toggle("rg-in-group", Boolean(region.group));
     fields.name.input.placeholder =
         ((panel.isNarrow || state.regions.length > MANY) && firstWords(region.prompt)) || t("Region {0}", number);
     const split = state.text_from !== "regions";

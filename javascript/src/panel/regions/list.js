@@ -7,11 +7,12 @@ import {translateMessage} from "../../host/language.js";
 import {debounce} from "../../host/page.js";
 import {callApi} from "../../host/server.js";
 import {partsOfPrompt} from "../../model/prompt/parts.js";
-import {listOrder} from "../../model/selection.js";
+import {listBlocks} from "../../model/list/order.js";
 import {button} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
 import {backgroundRow} from "./background_row.js";
 import {createCard, MANY} from "./card.js";
+import {GroupHeads} from "./groups.js";
 import {listTools} from "./list_tools.js";
 import {splitMainPrompt, writeMainPrompt} from "./prompts.js";
 
@@ -33,6 +34,7 @@ export class RegionList {
         this.counted = "";
         this.countSoon = debounce(() => this.countTokens(), 400);
         this.background = backgroundRow(panel);
+        this.groups = new GroupHeads(this);
         this.tools = listTools(this);
         this.body = el("div", {class: "rg-cards"});
         const add = button("+ Add region", () => this.add(), {class: "rg-button rg-add", "data-action": "add"});
@@ -77,7 +79,7 @@ export class RegionList {
 
     /** @param {State} state */
     update(state) {
-        const {cards, body} = this;
+        const {cards, groups} = this;
         this.background.update(state);
         const ids = new Set(state.regions.map((region) => region._id));
         for (const [id, card] of cards) {
@@ -85,20 +87,46 @@ export class RegionList {
             card.node.remove();
             cards.delete(id);
         }
-        const order = listOrder(state);
-        order.forEach((index, line) => {
-            const region = state.regions[index];
-            const card = cards.get(region._id) || createCard(this.panel, region._id);
-            cards.set(region._id, card);
-            if (body.children[line] !== card.node) body.insertBefore(card.node, body.children[line] || null);
-            const seen = [region, index, order.length, Boolean(state.grid), state.text_from, state._solo, this.parts(state)[index]];
-            if (!card.seen || seen.some((value, at) => value !== card.seen?.[at])) card.update(state, region, index);
-            card.seen = seen;
-        });
+        const blocks = listBlocks(state);
+        groups.keep(new Set(blocks.map((block) => block.group)));
+        const lines = blocks.flatMap(({group, indices}) => [
+            ...(group ? [groups.node(state, group, indices.length)] : []),
+            ...indices.map((index) => this.card(state, index)),
+        ]);
+        this.place(lines);
         this.node.classList.toggle("rg-many", state.regions.length > MANY);
         this.tools.update(state);
         this.mark();
         this.countSoon();
+    }
+
+    /**
+     * The card of region `index`, as the state has it.
+     *
+     * @param {State} state
+     * @param {number} index
+     */
+    card(state, index) {
+        const {cards, panel} = this;
+        const region = state.regions[index];
+        const card = cards.get(region._id) || createCard(panel, region._id);
+        cards.set(region._id, card);
+        const seen = [region, index, state.regions.length, Boolean(state.grid), state.text_from, state._solo, this.parts(state)[index]];
+        if (!card.seen || seen.some((value, at) => value !== card.seen?.[at])) card.update(state, region, index);
+        card.seen = seen;
+        return card.node;
+    }
+
+    /**
+     * Bring the lines of the list in order; those that stand right stay, and keep the keyboard.
+     *
+     * @param {HTMLElement[]} lines
+     */
+    place(lines) {
+        const {body} = this;
+        lines.forEach((node, line) => {
+            if (body.children[line] !== node) body.insertBefore(node, body.children[line] || null);
+        });
     }
 
     /** Mark the cards of the chosen regions. */
@@ -119,6 +147,8 @@ export class RegionList {
     reveal(id) {
         const {body} = this;
         const card = this.cards.get(id);
+        const group = this.panel.store.get().regions.find((region) => region._id === id)?.group;
+        if (group && this.groups.folded.has(group)) this.groups.fold(group, false);
         if (!card || !this.panel.visible()) return;
         const frame = body.getBoundingClientRect();
         const place = card.node.getBoundingClientRect();

@@ -19,7 +19,7 @@ const LONG = 8;
  * @param {string} words
  */
 const fits = (region, number, words) =>
-    !words || String(number) === words || `${region.name} ${region.prompt}`.toLowerCase().includes(words.toLowerCase());
+    !words || String(number) === words || `${region.name} ${region.group} ${region.prompt}`.toLowerCase().includes(words.toLowerCase());
 
 /**
  * The row of a list; `update` shows the cards that the search finds.
@@ -28,7 +28,7 @@ const fits = (region, number, words) =>
  */
 export function listTools(list) {
     const {panel} = list;
-    const found = el("span", {class: "rg-hint", role: "status"});
+    const count = el("span", {class: "rg-hint", role: "status"});
     const search = el("input", {
         type: "text",
         placeholder: "search: name, words, number",
@@ -45,20 +45,21 @@ export function listTools(list) {
         search,
         button("All on", () => all(true), {"data-action": "all-on"}),
         button("All off", () => all(false), {"data-action": "all-off"}),
-        found,
+        count,
     );
 
     /** @param {State} state */
     function update(state) {
         node.hidden = state.regions.length <= LONG;
         const words = node.hidden ? "" : search.value.trim();
-        const shown = state.regions.filter((region, index) => {
+        const found = state.regions.filter((region, index) => fits(region, numberOf(state, index), words));
+        const shown = new Set(words ? found : found.filter((region) => !list.groups.folded.has(region.group)));
+        for (const region of state.regions) {
             const card = list.cards.get(region._id);
-            const isShown = fits(region, numberOf(state, index), words);
-            if (card && card.node.hidden === isShown) card.node.hidden = !isShown;
-            return isShown;
-        });
-        found.textContent = words ? t("{0} of {1}", shown.length, state.regions.length) : "";
+            if (card && card.node.hidden === shown.has(region)) card.node.hidden = !shown.has(region);
+        }
+        for (const [name, {node: head}] of list.groups.heads) head.hidden = !found.some((region) => region.group === name);
+        count.textContent = words ? t("{0} of {1}", found.length, state.regions.length) : "";
     }
     return {node, update};
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from lib_regional.request.errors import SettingsError
 from lib_regional.request.layout.regions import Layout, Region, RegionSettings
 from lib_regional.request.layout.shapes import Box
+from lib_regional.request.settings import Settings
 
 HALF = Box(0, 0, 0.5, 1)
 
@@ -85,3 +87,13 @@ def test_layout() -> None:
         Layout((Region(HALF),), "under")
     with pytest.raises(SettingsError, match=r"regions\[1\] must be a Region with a shape"):
         Layout((Region(HALF), RegionSettings()))  # type: ignore[arg-type]
+
+
+def test_a_group_goes_with_the_settings_and_changes_no_picture():
+    settings = Settings.parse({"version": 2, "enabled": True, "regions": [{"box": [0, 0, 1, 1], "prompt": "a", "group": "hats"}]})
+    assert settings.to_json()["regions"][0]["group"] == "hats" and Settings.parse(settings.to_json()) == settings
+    assert settings.regions[0].same_picture(replace(settings.regions[0], group="", name="x"))
+    assert not settings.regions[0].same_picture(replace(settings.regions[0], group="", prompt="x"))
+    for wrong in (5, "x" * 81):
+        with pytest.raises(SettingsError, match=r"group"):
+            Settings.parse({"version": 2, "enabled": True, "regions": [{"box": [0, 0, 1, 1], "group": wrong}]})

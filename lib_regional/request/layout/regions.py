@@ -127,8 +127,8 @@ class RegionSettings:
 
     def same_picture(self, other: RegionSettings) -> bool:
         """Whether both make the same picture: name, group and colour are for the editor alone."""
-        plain = {"name": "", "group": "", "colour": None}
-        return replace(self, **plain) == replace(other, **plain)
+        mine, theirs = (replace(region, name="", group="", colour=None) for region in (self, other))
+        return mine == theirs
 
     def refers(self, progress: float) -> bool:
         """Whether its reference acts at this share of the steps."""

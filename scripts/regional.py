@@ -17,7 +17,7 @@ from lib_regional.sources.models.loading import PictureModels
 from lib_regional.ui import panel
 from lib_regional.webui import axes, candidates, driver, options
 from lib_regional.webui.extensions import controlnet_units
-from lib_regional.webui.network_names import lora_names
+from lib_regional.webui.network_names import networks
 from lib_regional.webui.token_counts import count_tokens
 
 FOLDER = scripts.basedir()
@@ -75,7 +75,7 @@ class Script(scripts.Script):
 def on_app_started(_: Any, app: Any) -> None:
     """Add the own routes to the host's application."""
     store = PresetStore.opened(options.preset_folder(panel.preset_folder(FOLDER)))
-    add_routes(app, store, count_tokens, trained_side, MAPS, PictureModels(options.model_folders, held_device), lora_names)
+    add_routes(app, store, count_tokens, trained_side, MAPS, PictureModels(options.model_folders, held_device), networks)
 
 
 script_callbacks.on_app_started(on_app_started)

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from ..request.errors import RegionalError, settings_error
 from ..request.importers import import_text
+from ..request.prompt.networks import Networks, pictures_of
 from ..request.settings import Settings
 from ..sources.channels import palette_masks
 from ..sources.layers import layers_zip
 from ..sources.picture import infotext_of, open_picture
-from .body import read_body, size_field, text_field
+from .body import RequestRefused, read_body, size_field, text_field
 from .masks import decoding
 
 TokenCounter = Callable[[Sequence[str]], Sequence[tuple[int, int]]]
 """Texts -> (tokens, limit) of each."""
 
-NetworkNames = Callable[[], tuple[Sequence[str], Sequence[str]]]
-"""-> names of the host's LoRAs, and further names that a tag may have."""
+NetworkLists = Callable[[], Networks]
+"""-> what prompts can name on the host now."""
 
 _HINTS = (
     "ratios",
@@ -39,10 +41,11 @@ _HINTS = (
     "mask",
 )
 _MOST_TEXTS = 300
+KINDS = ("loras", "embeddings")
 
 
 def foreign_routes(
-    count_tokens: TokenCounter | None, lora_names: NetworkNames | None = None
+    count_tokens: TokenCounter | None, lists: NetworkLists | None = None
 ) -> tuple[tuple[str, str, Callable[[Request], Awaitable[Response]]], ...]:
     """(method, path, answer) of each."""
 
@@ -65,14 +68,32 @@ def foreign_routes(
         return JSONResponse({"counts": [{"tokens": number, "limit": limit} for number, limit in found]})
 
     async def networks(_: Request) -> Response:
-        """Names of the host's LoRAs."""
-        names, aliases = await run_in_threadpool(lora_names) if lora_names else ((), ())
-        return JSONResponse({"loras": list(names), "aliases": list(aliases)})
+        """Names of the host's LoRAs and embeddings, and which of them have a picture."""
+        return JSONResponse(await run_in_threadpool(_named, lists() if lists else Networks()))
+
+    async def picture(request: Request) -> Response:
+        """The picture beside a LoRA's or an embedding's file: ?name=…"""
+        kind, name = request.path_params["kind"], request.query_params.get("name", "")
+        found = await run_in_threadpool(_picture, lists() if lists else Networks(), kind, name)
+        return FileResponse(found, headers={"Cache-Control": "max-age=60"})
 
     return (
         ("POST", "/import", import_layout), ("POST", "/layers", layers), ("POST", "/parameters", parameters), ("POST", "/tokens", tokens),
-        ("GET", "/networks", networks),
+        ("GET", "/networks", networks), ("GET", "/networks/{kind}/picture", picture),
     )  # fmt: skip
+
+
+def _named(found: Networks) -> dict[str, Any]:
+    pictures = {kind: list(pictures_of(found.files(kind))) for kind in KINDS}
+    return {"loras": list(found.loras), "aliases": list(found.aliases), "embeddings": list(found.embeddings), "pictures": pictures}
+
+
+def _picture(found: Networks, kind: str, name: str) -> Path:
+    files = found.files(kind) if kind in KINDS else {}
+    path = pictures_of({name: files[name]}).get(name) if name in files else None
+    if path is None:
+        raise RequestRefused(404, "NotFound", f"There is no picture of this name; the kinds are {' and '.join(KINDS)}.")
+    return path
 
 
 def _imported(body: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ..request.settings import Settings, json_schema
 from ..sources.models.loading import PictureModels
 from .body import RequestRefused, flag_field, read_body, size_field, text_field
 from .checks import validate
-from .foreign import NetworkNames, TokenCounter, foreign_routes
+from .foreign import NetworkLists, TokenCounter, foreign_routes
 from .masks import mask_routes
 from .origin import check_origin
 from .preview import SCALES, preview_png, shape_png
@@ -42,17 +42,17 @@ def add_routes(
     trained_side: Callable[[], int] | None = None,
     maps: AttentionMaps | None = None,
     models: PictureModels | None = None,
-    lora_names: NetworkNames | None = None,
+    networks: NetworkLists | None = None,
 ) -> None:
     """Add the routes to ``app``, in place of those of an earlier call.
 
-    ``count_tokens``, ``trained_side`` (of the loaded model's latents, in cells) and ``lora_names`` query the host; None where none runs.
+    ``count_tokens``, ``trained_side`` (of the loaded model's latents, in cells) and ``networks`` query the host; None where none runs.
     ``maps`` are the attention maps of finished pictures, ``models`` those that find masks in pictures; None: there are none.
     """
     routes = app.router.routes
     routes[:] = [route for route in routes if not getattr(route, "path", "").startswith(PREFIX + "/")]
     before = len(routes)
-    hosts = foreign_routes(count_tokens, lora_names)
+    hosts = foreign_routes(count_tokens, networks)
     own = *_stateless(trained_side or (lambda: TRAINED)), *hosts, *mask_routes(models or PictureModels())
     app.include_router(_router((*own, *_presets(store), _attention(maps or AttentionMaps()))))
     # In front of everything: a page mounted at "/" would otherwise answer first when the routes are added a second time.

@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from lib_regional.api.routes import add_routes
 from lib_regional.request.presets import PresetStore
+from lib_regional.request.prompt.networks import Networks
 from lib_regional.request.settings import Settings
 
 PREFIX = "/regional/v1"
@@ -112,11 +113,25 @@ def test_tokens_are_the_hosts(client, tmp_path):
     assert TestClient(app).post(f"{PREFIX}/tokens", json={"texts": ["a"]}).json() == {"counts": []}
 
 
-def test_the_names_of_the_hosts_loras(client, tmp_path):
-    assert client.get(f"{PREFIX}/networks").json() == {"loras": [], "aliases": []}
+def test_the_hosts_networks_and_their_pictures(client, tmp_path):
+    nothing = {"loras": [], "aliases": [], "embeddings": [], "pictures": {"loras": [], "embeddings": []}}
+    assert client.get(f"{PREFIX}/networks").json() == nothing
+    files = {name: tmp_path / f"{name}.safetensors" for name in ("a", "b.1", "c")}
+    (tmp_path / "a.png").write_bytes(b"plain")
+    (tmp_path / "a.preview.png").write_bytes(b"chosen")
+    (tmp_path / "b.1.jpg").write_bytes(b"jpg")
+    (tmp_path / "secret.png").write_bytes(b"secret")
     app = FastAPI()
-    add_routes(app, PresetStore(tmp_path), lora_names=lambda: (["a", "b"], ["other name"]))
-    assert TestClient(app).get(f"{PREFIX}/networks").json() == {"loras": ["a", "b"], "aliases": ["other name"]}
+    add_routes(app, PresetStore(tmp_path), networks=lambda: Networks(files, ("other name",), {"d": tmp_path / "gone" / "d.pt"}))
+    asked = TestClient(app)
+    assert asked.get(f"{PREFIX}/networks").json() == {
+        "loras": ["a", "b.1", "c"], "aliases": ["other name"], "embeddings": ["d"], "pictures": {"loras": ["a", "b.1"], "embeddings": []},
+    }  # fmt: skip
+    route = f"{PREFIX}/networks/loras/picture"
+    assert asked.get(route, params={"name": "a"}).content == b"chosen" and asked.get(route, params={"name": "b.1"}).content == b"jpg"
+    for kind, name in (("loras", "c"), ("loras", "secret"), ("loras", "../secret"), ("embeddings", "d"), ("models", "a")):
+        answer = asked.get(f"{PREFIX}/networks/{kind}/picture", params={"name": name})
+        assert answer.status_code == 404 and "loras and embeddings" in answer.json()["detail"], (kind, name)
 
 
 def test_layouts_that_come_along(client):

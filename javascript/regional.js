@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 0ae669d00647132f1d4e19b84422e9ce0f32798f5119d73b70b757474fc44652
-// script aaaba9df4298303d608c270eb570e6d3fe0303a0cfe179556f97f7b56c8ed4a6
+// sources 3f6972a82509a75aababd6dec0be97fe6be33019770b32199d5396beeeccde24
+// script 7de469c153c043aa1a1ea11ec6388bba13cadc360882fe9c3467ee2716da71d7
 "use strict";
 (() => {
   var __defProp = Object.defineProperty;
@@ -129,6 +129,9 @@
     let done = [initial];
     let undone = [];
     let last = { key: null, at: -Infinity };
+    const seal = () => {
+      last = { key: null, at: -Infinity };
+    };
     return {
       record(state, key, now = Date.now()) {
         if (state === done[done.length - 1]) return;
@@ -139,16 +142,17 @@
         undone = [];
         last = { key, at: now };
       },
+      seal,
       undo() {
         if (done.length < 2) return null;
         undone.push(...done.splice(-1));
-        last = { key: null, at: -Infinity };
+        seal();
         return done[done.length - 1];
       },
       redo() {
         if (!undone.length) return null;
         done.push(...undone.splice(-1));
-        last = { key: null, at: -Infinity };
+        seal();
         return done[done.length - 1];
       },
       canUndo: () => done.length > 1,
@@ -1167,10 +1171,11 @@ ${t("The layout here stays as it was.")}`, true);
 
   // javascript/src/host/server.js
   var ROUTES = "./regional/v1/";
+  var routeUrl = (route) => ROUTES + route;
   async function callApi(route, { method = "GET", body, signal } = {}) {
     const options = { method, signal };
     if (body !== void 0) Object.assign(options, { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-    const response = await fetch(ROUTES + route, options);
+    const response = await fetch(routeUrl(route), options);
     const isJson = (response.headers.get("content-type") || "").includes("json");
     return { ok: response.ok, status: response.status, data: isJson ? await response.json() : await response.blob() };
   }
@@ -1767,6 +1772,7 @@ ${t("The layout here stays as it was.")}`, true);
     fill: "M7 2.500l5.500 5.500-5 5-5.500-5.500zM2.500 7.500h9M13.500 10.500c.8 1.200 1.200 2 .7 2.700-.4.5-1.200.5-1.500 0-.4-.7 0-1.500.8-2.700z",
     undo: "M5.500 3L2.500 6l3 3M2.500 6H10a3.500 3.500 0 0 1 0 7H6",
     redo: "M10.500 3l3 3-3 3M13.500 6H6a3.500 3.500 0 0 0 0 7h4",
+    refresh: "M13 8a5 5 0 1 1-1.500-3.500L13 6M13 2.500V6H9.500",
     copy: "M5.500 5.500h8v8h-8zM10.500 2.500h-8v8",
     paste: "M4 3.500h8v10H4zM6 2.500h4v2H6zM6 7.500h4M6 10h4",
     remove: "M4 4l8 8M12 4l-8 8",
@@ -3041,6 +3047,20 @@ ${t("The layout here stays as it was.")}`, true);
     change?.catch(() => panel.note("The browser does not allow full screen here.", true));
   }
 
+  // javascript/src/widgets/dialog.js
+  function openDialog(look, label, back, parts) {
+    const dialog = el("dialog", { class: `rg ${look}`, "aria-label": label }, parts);
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+    dialog.addEventListener("keydown", (event) => event.stopPropagation());
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      back().focus({ preventScroll: true });
+    });
+    overPage().append(dialog);
+    dialog.showModal();
+    return dialog;
+  }
+
   // javascript/src/stage/key_help.js
   var KEYS2 = [
     {
@@ -3093,20 +3113,8 @@ ${t("The layout here stays as it was.")}`, true);
         el("dl", {}, rows.map(([keys, words]) => [el("dt", {}, el("kbd", { localized: keys })), el("dd", { localized: words })]).flat())
       )
     );
-    const close2 = button("Close", () => dialog.close(), { "data-action": "keys-close" });
-    const dialog = el(
-      "dialog",
-      { class: "rg rg-keys", "aria-label": "Keys of the canvas" },
-      el("div", { class: "rg-keys-groups" }, groups),
-      close2
-    );
-    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      back.focus({ preventScroll: true });
-    });
-    overPage().append(dialog);
-    dialog.showModal();
+    const dialog = openDialog("rg-keys", "Keys of the canvas", () => back, [el("div", { class: "rg-keys-groups" }, groups)]);
+    dialog.append(button("Close", () => dialog.close(), { "data-action": "keys-close" }));
   }
 
   // javascript/src/model/masks/paint.js
@@ -5201,19 +5209,31 @@ ${t("The layout here stays as it was.")}`, true);
   var AGAIN = 15e3;
   var found = null;
   var asked = -Infinity;
-  var knownLoras = () => found;
-  async function askLoras(changed) {
-    const now = performance.now();
-    if (now - asked < AGAIN) return;
-    asked = now;
-    const answer = await callApi("networks").catch(() => null);
-    if (!answer?.ok || !Array.isArray(answer.data.loras)) return;
-    const { loras, aliases } = answer.data;
-    const before = JSON.stringify([...found?.known || []]);
-    found = { names: loras, known: /* @__PURE__ */ new Set([...loras, ...aliases]) };
-    if (before !== JSON.stringify([...found.known])) changed();
+  var knownNetworks = () => found;
+  async function askNetworks(changed) {
+    if (performance.now() - asked >= AGAIN) await loadNetworks(changed);
+  }
+  async function loadNetworks(changed) {
+    asked = performance.now();
+    try {
+      const answer = await callApi("networks");
+      if (!answer.ok) return errorText(answer);
+      if (!Array.isArray(answer.data.loras)) return "The server has no list.";
+      const before = JSON.stringify([...found?.known || []]);
+      found = networksOf(answer.data);
+      if (before !== JSON.stringify([...found.known])) changed();
+      return "";
+    } catch (error) {
+      return error.message;
+    }
+  }
+  function networksOf({ loras, aliases = [], embeddings = [], pictures = {} }) {
+    const sorted = (names) => [...names].sort((a, b) => a.toLowerCase() < b.toLowerCase() ? -1 : 1);
+    const shown2 = { loras: new Set(pictures.loras), embeddings: new Set(pictures.embeddings) };
+    return { loras: sorted(loras), embeddings: sorted(embeddings), known: /* @__PURE__ */ new Set([...loras, ...aliases]), pictures: shown2 };
   }
   var isUnknown = (kind, name) => found !== null && kind !== "hypernet" && !found.known.has(name);
+  var pictureOf = (kind, name) => found?.pictures[kind].has(name) ? routeUrl(`networks/${kind}/picture?name=${encodeURIComponent(name)}`) : null;
 
   // javascript/src/model/prompt/networks.js
   function findNetworks(text) {
@@ -5223,9 +5243,34 @@ ${t("The layout here stays as it was.")}`, true);
       weight: weight === void 0 ? "1" : weight
     }));
   }
+  function searchNames(names, search) {
+    const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+    return names.filter((name) => words.every((word2) => name.toLowerCase().includes(word2)));
+  }
+  function firstLetters(name) {
+    const [first = "", second] = name.match(/[\p{L}\p{N}]+/gu) || [];
+    const letters = second ? [first, second].map((word2) => [...word2][0]) : [...first].slice(0, 2);
+    return letters.join("").toUpperCase() || "?";
+  }
+  var nameInPrompt = (kind, name) => kind === "loras" ? `<lora:${name}:1>` : name;
+  function spaced(text, at, words) {
+    const before = at > 0 && !/[\s([{|]/.test(text[at - 1]) ? " " : "";
+    const after = at < text.length && !/[\s,.;:)\]}|]/.test(text[at]) ? " " : "";
+    return before + words + after;
+  }
+  var MOVES = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: (columns) => -columns, ArrowDown: (columns) => columns };
+  function nextTile(key, at, count, columns) {
+    if (key === "Home") return 0;
+    if (key === "End") return count - 1;
+    if (!MOVES[key]) return null;
+    const to = at + MOVES[key](columns);
+    if (to < 0) return key === "ArrowUp" ? -1 : 0;
+    return Math.min(to, count - 1);
+  }
 
   // javascript/src/model/prompt/completion.js
   var OPEN = /<(?:lora|lyco):([^<>:\n]*)$/i;
+  var WORD = /(?:^|[\s,.;:()[\]{}|])((?=[^\s,.;:()[\]{}|<>]{3})[^\s,;:()[\]{}|<>]+)$/u;
   function completionAt(text, caret, names) {
     const found2 = OPEN.exec(text.slice(0, caret));
     if (!found2) return null;
@@ -5236,21 +5281,35 @@ ${t("The layout here stays as it was.")}`, true);
     const isClosed = Boolean(after && after[0].endsWith(">"));
     return { from: caret - found2[1].length, to: isClosed && after ? caret + after[0].length : caret, matches };
   }
-  function completed(text, { from, to }, name) {
+  function embeddingAt(text, caret, names) {
+    if (!names.length || /^[\p{L}\p{N}_-]/u.test(text.slice(caret))) return null;
+    const word2 = WORD.exec(text.slice(Math.max(0, caret - 200), caret))?.[1];
+    if (!word2 || names.includes(word2)) return null;
+    const matches = names.filter((name) => name.toLowerCase().startsWith(word2.toLowerCase())).sort();
+    return { from: caret - word2.length, to: caret, matches, isWord: true };
+  }
+  function completed(text, { from, to, isWord }, name) {
     const strength = /^[^<>:\n]*:([^<>\n]*)>$/.exec(text.slice(from, to))?.[1] || "1";
-    const tag = `${name}:${strength}>`;
-    return { text: text.slice(0, from) + tag + text.slice(to), caret: from + tag.length };
+    const words = isWord ? name : `${name}:${strength}>`;
+    return { text: text.slice(0, from) + words + text.slice(to), caret: from + words.length };
   }
 
   // javascript/src/widgets/completion.js
   var MOST3 = 40;
   var lastList = 0;
   var hasOther = () => Boolean(document.querySelector(".autocompleteResults, .autocompleteParent"));
+  function typeInto(input, from, to, words) {
+    input.focus({ preventScroll: true });
+    input.setSelectionRange(from, to);
+    if (document.execCommand("insertText", false, words)) return;
+    input.setRangeText(words, from, to, "end");
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  }
   var NameList = class {
     /**
      * @param {HTMLTextAreaElement} input
      * @param {HTMLElement} holder Gets the list.
-     * @param {() => string[]} names
+     * @param {() => {loras: string[], embeddings: string[]}} names
      */
     constructor(input, holder, names) {
       this.input = input;
@@ -5258,22 +5317,12 @@ ${t("The layout here stays as it was.")}`, true);
       this.at = null;
       this.chosen = 0;
       const id = `regional_names_${++lastList}`;
-      this.list = el("div", { class: "rg-names", role: "listbox", "aria-label": "LoRAs", id, hidden: true });
+      this.list = el("div", { class: "rg-names", role: "listbox", "aria-label": "LoRAs and embeddings", id, hidden: true });
       holder.append(this.list);
       input.setAttribute("aria-autocomplete", "list");
       input.addEventListener("input", () => this.show());
       input.addEventListener("keydown", (event) => this.press(event));
       input.addEventListener("blur", () => this.close());
-    }
-    /** Begin a tag at the caret: the list has all names. */
-    open() {
-      const { input } = this;
-      const { selectionStart: start2, selectionEnd: end, value } = input;
-      const begun = `${value.slice(0, start2)}${start2 && !/\s$/.test(value.slice(0, start2)) ? " " : ""}<lora:`;
-      input.focus({ preventScroll: true });
-      input.value = begun + value.slice(end);
-      input.setSelectionRange(begun.length, begun.length);
-      input.dispatchEvent(new Event("input", { bubbles: true }));
     }
     close() {
       this.at = null;
@@ -5283,19 +5332,28 @@ ${t("The layout here stays as it was.")}`, true);
     }
     show() {
       const { input, list } = this;
-      this.at = hasOther() ? null : completionAt(input.value, input.selectionStart, this.names());
+      this.at = hasOther() ? null : this.completion(input.value, input.selectionStart);
       if (!this.at?.matches.length) return this.close();
-      this.chosen = 0;
+      this.chosen = this.at.isWord ? -1 : 0;
       list.replaceChildren(...this.at.matches.slice(0, MOST3).map((name, i) => this.option(name, `${list.id}_${i}`)));
       list.hidden = false;
       input.setAttribute("aria-controls", list.id);
       return this.mark();
     }
+    /**
+     * @param {string} text
+     * @param {number} caret
+     */
+    completion(text, caret) {
+      const { loras, embeddings } = this.names();
+      return completionAt(text, caret, loras) || embeddingAt(text, caret, embeddings);
+    }
     mark() {
       const { children } = this.list;
       [...children].forEach((node, i) => node.setAttribute("aria-selected", String(i === this.chosen)));
+      if (this.chosen < 0) return this.input.removeAttribute("aria-activedescendant");
       this.input.setAttribute("aria-activedescendant", children[this.chosen].id);
-      children[this.chosen].scrollIntoView({ block: "nearest" });
+      return children[this.chosen].scrollIntoView({ block: "nearest" });
     }
     /**
      * @param {string} name
@@ -5313,9 +5371,7 @@ ${t("The layout here stays as it was.")}`, true);
       const { input, at } = this;
       if (!at) return;
       const { text, caret } = completed(input.value, at, name);
-      input.value = text;
-      input.setSelectionRange(caret, caret);
-      input.dispatchEvent(new Event("input", { bubbles: true }));
+      typeInto(input, at.from, at.to, text.slice(at.from, caret));
       this.close();
     }
     /** @param {KeyboardEvent} event */
@@ -5323,9 +5379,11 @@ ${t("The layout here stays as it was.")}`, true);
       const { at, list } = this;
       if (!at || list.hidden) return;
       const count = list.children.length;
+      const isMarked = this.chosen >= 0;
       const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-      if (by) this.chosen = (this.chosen + by + count) % count;
-      else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey || event.key === "Tab") this.take(at.matches[this.chosen]);
+      const takes = event.key === "Tab" || event.key === "Enter" && !event.ctrlKey && !event.metaKey;
+      if (by) this.chosen = isMarked ? (this.chosen + by + count) % count : by > 0 ? 0 : count - 1;
+      else if (takes && isMarked) this.take(at.matches[this.chosen]);
       else if (event.key === "Escape") this.close();
       else return;
       event.preventDefault();
@@ -5334,24 +5392,205 @@ ${t("The layout here stays as it was.")}`, true);
     }
   };
 
+  // javascript/src/panel/pickers/tiles.js
+  function networkTile(name, picture, onclick) {
+    const letters = el("span", { class: "rg-letters", "aria-hidden": "true", text: firstLetters(name) });
+    const onerror = ({ currentTarget }) => (
+      /** @type {Element} */
+      currentTarget.replaceWith(letters)
+    );
+    const face = picture === null ? letters : el("img", { alt: "", loading: "lazy", decoding: "async", onerror, src: picture });
+    const attributes = { class: "rg-tile rg-network", "data-network": name, tabindex: "-1", onclick };
+    return el("button", { type: "button", ...attributes }, face, el("span", { class: "rg-network-name", text: name }));
+  }
+  var columnsOf = (tiles) => Math.max(1, tiles.filter((tile) => tile.offsetTop === tiles[0].offsetTop).length);
+
+  // javascript/src/panel/pickers/network_picker.js
+  var MOST4 = 200;
+  var KINDS = {
+    loras: {
+      label: "LoRAs",
+      none: "The host lists no LoRAs. Put files into its folder for them, and press the arrow that asks again.",
+      unmatched: 'No LoRA has "{0}" in its name.'
+    },
+    embeddings: {
+      label: "Embeddings",
+      none: "The host lists no embeddings. Put files into its folder for them, and press the arrow that asks again.",
+      unmatched: 'No embedding has "{0}" in its name.'
+    }
+  };
+  var NAMES2 = (
+    /** @type {NetworkKind[]} */
+    Object.keys(KINDS)
+  );
+  var NetworkPicker = class {
+    /**
+     * @param {Panel} panel
+     * @param {() => number} index Of the region.
+     * @param {Record<"prompt" | "negative", {input: HTMLTextAreaElement}>} fields
+     * @param {HTMLElement} back Gets the keyboard when nothing is chosen.
+     */
+    constructor(panel, index, fields, back) {
+      /** Why the lists could not be had. */
+      __publicField(this, "fault", "");
+      __publicField(this, "isAsking", false);
+      /** @type {NetworkKind} */
+      __publicField(this, "kind", "loras");
+      this.panel = panel;
+      this.number = numberOf(panel.store.get(), index());
+      this.fields = fields;
+      this.back = back;
+      this.switches = NAMES2.map((kind) => button(KINDS[kind].label, () => this.show(kind), { "data-kind": kind }));
+      this.search = el("input", {
+        type: "text",
+        class: "rg-picker-search",
+        placeholder: "search: parts of a name",
+        "aria-label": "Search by name",
+        "data-action": "picker-search",
+        spellcheck: "false",
+        autocomplete: "off",
+        oninput: () => this.draw()
+      });
+      this.into = el("input", { type: "checkbox", "data-action": "picker-negative" });
+      this.intoLabel = el("label", { class: "rg-check" }, this.into, el("span", { localized: "into the negative prompt" }));
+      this.status = el("div", { class: "rg-hint", role: "status" });
+      this.tiles = el("div", { class: "rg-tiles rg-picker-tiles", role: "group" });
+      const title = t("LoRAs and embeddings for region {0}", this.number);
+      const parts = [this.head(), this.search, this.intoLabel, this.status, this.tiles];
+      this.dialog = openDialog("rg-picker", title, () => this.back, parts);
+      this.dialog.addEventListener("keydown", (event) => this.press(event));
+      this.search.focus();
+      this.show("loras");
+      if (!knownNetworks()) this.ask();
+    }
+    head() {
+      const kinds = el("div", { class: "rg-switch", role: "group", "aria-label": "What to choose from" }, this.switches);
+      const again2 = tool("refresh", "Ask the host for its lists again", () => this.ask(), { "data-action": "picker-refresh" });
+      const close2 = tool("remove", "Close", () => this.dialog.close(), { "data-action": "picker-close", key: "Esc" });
+      return el("div", { class: "rg-picker-head" }, kinds, el("span", { class: "rg-last" }, again2, close2));
+    }
+    /** Ask the host for its lists, and draw what it answers. */
+    async ask() {
+      if (this.isAsking) return;
+      this.isAsking = true;
+      this.draw();
+      this.fault = await loadNetworks(() => this.panel.list.renew());
+      this.isAsking = false;
+      if (this.dialog.isConnected) this.draw();
+    }
+    /** @param {NetworkKind} kind */
+    show(kind) {
+      this.kind = kind;
+      this.switches.forEach((node) => {
+        const isThis = node.dataset.kind === kind;
+        node.classList.toggle("rg-on", isThis);
+        node.setAttribute("aria-pressed", String(isThis));
+      });
+      this.tiles.setAttribute("aria-label", t(KINDS[kind].label));
+      this.intoLabel.hidden = kind !== "embeddings";
+      this.draw();
+    }
+    /** The tiles that the search finds, and in words what is not there. */
+    draw() {
+      const names = knownNetworks()?.[this.kind] || [];
+      const found2 = searchNames(names, this.search.value);
+      this.status.textContent = this.words(names.length, found2.length);
+      this.status.classList.toggle("rg-problem-text", Boolean(this.fault) && !this.isAsking);
+      this.tiles.replaceChildren(
+        ...found2.slice(0, MOST4).map((name) => networkTile(name, pictureOf(this.kind, name), () => this.choose(name)))
+      );
+      this.tiles.scrollTop = 0;
+      const first = (
+        /** @type {HTMLElement | null} */
+        this.tiles.firstElementChild
+      );
+      if (first) first.tabIndex = 0;
+    }
+    /**
+     * @param {number} all How many the host lists.
+     * @param {number} found How many of them the search finds.
+     */
+    words(all, found2) {
+      const { none, unmatched } = KINDS[this.kind];
+      if (this.isAsking) return t("Asking the host \u2026");
+      if (this.fault) return t("The list could not be had: {0}", this.fault);
+      if (!all) return t(none);
+      if (!found2) return t(unmatched, this.search.value.trim());
+      const more = found2 > MOST4 ? t("{0} of {1}: search for the others.", MOST4, found2) : t("{0} of {1}", found2, all);
+      return `${t("Region {0}", this.number)} \xB7 ${more}`;
+    }
+    /**
+     * Write a network into the region's prompt, at its caret, as one step of the history.
+     *
+     * @param {string} name
+     */
+    choose(name) {
+      const isNegative = this.kind === "embeddings" && this.into.checked;
+      const { input } = this.fields[isNegative ? "negative" : "prompt"];
+      const at = input.selectionEnd;
+      const words = spaced(input.value, at, nameInPrompt(this.kind, name));
+      const closed = input.closest("details");
+      if (closed) closed.open = true;
+      this.back = input;
+      this.dialog.close();
+      this.panel.history.seal();
+      typeInto(input, at, at, words);
+      this.panel.history.seal();
+    }
+    /** @param {KeyboardEvent} event */
+    press(event) {
+      const tiles = (
+        /** @type {HTMLElement[]} */
+        [...this.tiles.children]
+      );
+      const at = tiles.indexOf(
+        /** @type {HTMLElement} */
+        event.target
+      );
+      if (event.target === this.search) {
+        if (event.isComposing || !tiles.length) return;
+        if (event.key === "Enter") tiles[0].click();
+        else if (event.key === "ArrowDown") move(tiles, 0);
+        else return;
+      } else {
+        const to = at < 0 ? null : nextTile(event.key, at, tiles.length, columnsOf(tiles));
+        if (to === null) return;
+        if (to < 0) this.search.focus();
+        else move(tiles, to);
+      }
+      event.preventDefault();
+    }
+  };
+  function move(tiles, to) {
+    tiles.forEach((tile, i) => tile.tabIndex = i === to ? 0 : -1);
+    tiles[to].focus();
+  }
+
   // javascript/src/panel/regions/card_foot.js
+  var PICKER_HELP = "LoRAs and embeddings for this region, with their pictures";
   var AGAIN_HELP = "Make this region of the shown picture again; the rest stays";
+  var NONE2 = { loras: [], embeddings: [] };
   var DETAIL_HELP = "Make the shown picture again with a detail pass of this region; the rest stays";
-  function cardFoot(panel, index, prompt) {
+  function cardFoot(panel, index, fields) {
+    const { prompt, negative } = fields;
     const part = el("div", { class: "rg-hint rg-part" });
     const networks = el("div", { class: "rg-networks" });
     const warning = el("div", { class: "rg-card-warning" });
-    const ask2 = () => askLoras(() => panel.list.renew());
-    const names = new NameList(prompt.input, prompt.node, () => (ask2(), knownLoras()?.names || []));
+    const ask2 = () => askNetworks(() => panel.list.renew());
+    const names = () => (ask2(), knownNetworks() || NONE2);
+    [prompt, negative].forEach(({ node, input }) => {
+      new NameList(input, node, names);
+      input.addEventListener("focus", ask2);
+    });
     const act2 = (name, label, title, action) => button(label, action, { class: "rg-button rg-mini", title, "data-action": name });
+    const loras = act2("add-lora", "LoRA\u2026", PICKER_HELP, () => new NetworkPicker(panel, index, fields, loras));
     const acts = el(
       "div",
       { class: "rg-card-acts" },
-      act2("add-lora", "LoRA\u2026", "Choose a LoRA for this region", () => names.open()),
+      loras,
       act2("again", "Again", AGAIN_HELP, () => makeAgain(panel, index())),
       act2("detail", "Detail", DETAIL_HELP, () => addDetail(panel, index()))
     );
-    prompt.input.addEventListener("focus", ask2);
     return {
       part,
       networks,
@@ -5586,7 +5825,7 @@ ${t("The layout here stays as it was.")}`, true);
   }
 
   // javascript/src/panel/regions/shape_inputs.js
-  var NAMES2 = { procedural: "computed", words: "words of the base prompt" };
+  var NAMES3 = { procedural: "computed", words: "words of the base prompt" };
   function drawShapeInputs(panel, holder, state, region, at) {
     if (state.grid) {
       holder.replaceChildren();
@@ -5598,7 +5837,7 @@ ${t("The layout here stays as it was.")}`, true);
       "select",
       { "data-field": at("shape")(), "aria-label": "Shape", onchange: () => changeKind(panel, index(), select2.value) },
       kind ? null : el("option", { value: "", localized: "choose\u2026" }),
-      SHAPE_KINDS.map((value) => el("option", { value, localized: NAMES2[value] || value }))
+      SHAPE_KINDS.map((value) => el("option", { value, localized: NAMES3[value] || value }))
     );
     select2.value = kind || "";
     const { nodes, fields } = kind ? shapeInputs(panel, kind, region, at) : { nodes: [], fields: [] };
@@ -5666,7 +5905,7 @@ ${t("The layout here stays as it was.")}`, true);
     const at = (name) => () => `regions[${index()}]${name ? `.${name}` : ""}`;
     const fields = cardFields(panel, at, id);
     const head = cardHead(panel, index, fields.name);
-    const foot = cardFoot(panel, index, fields.prompt);
+    const foot = cardFoot(panel, index, fields);
     const shape = el("div", { class: "rg-row rg-shape" });
     const more = el(
       "details",
@@ -6385,12 +6624,12 @@ ${t("The layout here stays as it was.")}`, true);
   }
 
   // javascript/src/model/shown/pictures.js
-  var MOST4 = 12;
+  var MOST5 = 12;
   var withoutGrid = (entries) => entries.length > 2 && entries[0].infotext === entries[1].infotext ? entries.slice(1) : entries;
   function withPictures(strip, made) {
     const known = new Set(strip.map(({ src }) => src));
     const fresh = made.filter(({ src }) => src && !known.has(src));
-    return fresh.length ? [...fresh, ...strip].slice(0, MOST4) : strip;
+    return fresh.length ? [...fresh, ...strip].slice(0, MOST5) : strip;
   }
   function scoreWords({ infotext, numbers }) {
     const scores = scoresOf(infotext);
@@ -6553,13 +6792,13 @@ ${t("The layout here stays as it was.")}`, true);
   };
 
   // javascript/src/drawers/edit_rows.js
-  var KINDS = { inherent: "kept", added: "added", removed: "removed", reworded: "re-worded" };
+  var KINDS2 = { inherent: "kept", added: "added", removed: "removed", reworded: "re-worded" };
   var KEYWORDS_HELP = "Words of the region's prompt that say what is seen there. Empty: those whose attention is most concentrated";
   var shorten = (text) => text.length > 32 ? `${text.slice(0, 31)}\u2026` : text;
   function changeRow(panel, state, pair, names, found2) {
     const { kind, source, target } = pair;
     const row = { class: "rg-row rg-edit-row", "data-kind": kind };
-    const badge = el("span", { class: `rg-chip rg-edit-${kind}`, localized: KINDS[kind] || kind });
+    const badge = el("span", { class: `rg-chip rg-edit-${kind}`, localized: KINDS2[kind] || kind });
     if (target === null) return el("div", row, badge, el("span", { text: t("Region {0} of the source", names[Number(source)]) }));
     const region = state.regions[target];
     const name = el("span", {
@@ -6688,7 +6927,7 @@ ${t("The layout here stays as it was.")}`, true);
 
   // javascript/src/drawers/edit.js
   var IN_SIGHT = ["lock", "lock_picture", "tau", "halo", "total"];
-  var NAMES3 = {
+  var NAMES4 = {
     control: "Attention control",
     tau: "New words follow the old picture for (share of the steps)",
     tau_own: "\u03C4 of re-worded regions",
@@ -6829,7 +7068,7 @@ ${t("The layout here stays as it was.")}`, true);
     const field = schemaField(panel, `options.${method}.${name}`, name, schema);
     if (!field) return null;
     const label = field.node.querySelector("span");
-    if (label && NAMES3[name]) label.textContent = t(NAMES3[name]);
+    if (label && NAMES4[name]) label.textContent = t(NAMES4[name]);
     if (!schema.enum) return field;
     return {
       ...field,

@@ -177,6 +177,8 @@ export interface Store {
 export interface History<T> {
     /** Add a state; one with the `key` of the step just before replaces it. `now` in milliseconds. */
     record: (state: T, key?: string | null, now?: number) => void;
+    /** The next state is a step of its own, whatever its key. */
+    seal: () => void;
     /** The state before the last step, null where there is none. */
     undo: () => T | null;
     redo: () => T | null;

@@ -51,6 +51,10 @@ def test_the_page_has_no_violations(open_editor, axe, theme):
     editor.keys("?")
     editor.page.locator("dialog.rg-keys").wait_for()
     assert violations(editor.page, axe) == [], "keys"
+    editor.page.keyboard.press("Escape")
+    editor.find("[data-action=add-lora]").first.click()
+    editor.page.locator("dialog.rg-picker .rg-tile").first.wait_for()
+    assert violations(editor.page, axe) == [], "picker of LoRAs"
 
 
 @pytest.mark.parametrize("tab", ["img2img", "PNG Info"])

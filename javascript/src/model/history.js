@@ -19,6 +19,9 @@ export function createHistory(initial, limit = 500) {
     let undone = [];
     /** @type {{key?: string | null, at: number}} */
     let last = {key: null, at: -Infinity};
+    const seal = () => {
+        last = {key: null, at: -Infinity};
+    };
     return {
         record(state, key, now = Date.now()) {
             if (state === done[done.length - 1]) return;
@@ -29,16 +32,17 @@ export function createHistory(initial, limit = 500) {
             undone = [];
             last = {key, at: now};
         },
+        seal,
         undo() {
             if (done.length < 2) return null;
             undone.push(...done.splice(-1));
-            last = {key: null, at: -Infinity};
+            seal();
             return done[done.length - 1];
         },
         redo() {
             if (!undone.length) return null;
             done.push(...undone.splice(-1));
-            last = {key: null, at: -Infinity};
+            seal();
             return done[done.length - 1];
         },
         canUndo: () => done.length > 1,

@@ -1,7 +1,7 @@
 // The keys of the canvas, as a table over the page.
 
-import {overPage} from "../host/page.js";
 import {button} from "../widgets/buttons.js";
+import {openDialog} from "../widgets/dialog.js";
 import {el} from "../widgets/elements.js";
 
 /** Groups of [keys, what they do]. */
@@ -62,18 +62,6 @@ export function showKeys(back) {
             el("dl", {}, rows.map(([keys, words]) => [el("dt", {}, el("kbd", {localized: keys})), el("dd", {localized: words})]).flat()),
         ),
     );
-    const close = button("Close", () => dialog.close(), {"data-action": "keys-close"});
-    const dialog = el(
-        "dialog",
-        {class: "rg rg-keys", "aria-label": "Keys of the canvas"},
-        el("div", {class: "rg-keys-groups"}, groups),
-        close,
-    );
-    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-    dialog.addEventListener("close", () => {
-        dialog.remove();
-        back.focus({preventScroll: true});
-    });
-    overPage().append(dialog);
-    dialog.showModal();
+    const dialog = openDialog("rg-keys", "Keys of the canvas", () => back, [el("div", {class: "rg-keys-groups"}, groups)]);
+    dialog.append(button("Close", () => dialog.close(), {"data-action": "keys-close"}));
 }

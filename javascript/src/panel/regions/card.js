@@ -46,7 +46,7 @@ export function createCard(panel, id) {
     const at = (name) => () => `regions[${index()}]${name ? `.${name}` : ""}`;
     const fields = cardFields(panel, at, id);
     const head = cardHead(panel, index, fields.name);
-    const foot = cardFoot(panel, index, fields.prompt);
+    const foot = cardFoot(panel, index, fields);
     const shape = el("div", {class: "rg-row rg-shape"});
     const more = el(
         "details",

@@ -15,7 +15,7 @@ FOCUS = "() => document.activeElement.dataset.action || document.activeElement.d
 MANY = [f"style {at:03}" for at in range(250)]
 LISTS = {
     "loras": ["Zebra", "broken", *MANY], "aliases": ["striped"], "embeddings": ["easynegative", "ring"],
-    "pictures": {"loras": ["Zebra", "broken", *MANY], "embeddings": []},
+    "pictures": {"loras": ["Zebra", "broken", *MANY[::4]], "embeddings": []},
 }  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_a_lora_is_searched_and_written_at_the_caret_as_one_step(picker):
     assert editor.page.evaluate(FOCUS) == "picker-search"
     asked = host.asked
     assert dialog.locator(".rg-tile").count() == 200 and "200 of 252" in dialog.get_by_role("status").inner_text()
-    assert len(host.pictures) < 100, f"{len(host.pictures)}: pictures that are not in view wait"
+    assert 0 < len(host.pictures) < 40, f"{len(host.pictures)}: pictures that are not in view wait"
     editor.page.keyboard.press("Escape")
     assert dialog.count() == 0 and editor.page.evaluate(FOCUS) == "add-lora"
 

@@ -80,7 +80,7 @@ def rows(client: TestClient, wanted: Sequence[tuple[str, list[Case]]], args: arg
     yield "| layout | by | regions | right | leak | empty |"
     yield "|---|---|---|---|---|---|"
     for kind, layouts in wanted:
-        for by in ("words", "reference"):
+        for by in args.by:
             found = [region for case in tqdm(layouts, unit="layout") for region in judged(client, case, by, args).regions]
             shares = (np.mean([part(one) for one in found]) for part in (lambda r: r.right, lambda r: r.leak > 0, lambda r: r.missing))
             yield f"| {kind} | {by} | {len(found)} | " + " | ".join(f"{share:.1%}" for share in shares) + " |"
@@ -90,6 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--singles", type=int, default=36)
     parser.add_argument("--part", nargs="*", default=["2 columns=12"], metavar="LAYOUT=N", help="the first N of these layouts")
+    parser.add_argument("--by", nargs="*", default=["words", "reference"], choices=("words", "reference"))
     parser.add_argument("--method", default="attention_couple")
     parser.add_argument("--weight", type=float, default=1.0)
     args = parser.parse_args()

@@ -26,6 +26,7 @@ from lib_regional.standalone.train.stages.reference import (  # noqa: E402
     attended,
     thing_and_ground,
     varied,
+    words_error,
     write_reference,
 )
 
@@ -102,6 +103,17 @@ def test_what_words_add_at_a_layer_is_recorded_and_the_layer_as_it_was(model) ->
         torch.testing.assert_close(attended(attn, attn.to_q(x), attn.to_k(less), attn.to_v(less)), rest, atol=1e-5, rtol=1e-4)
         own = attended(attn, attn.to_q(x), attn.to_k(context), attn.to_v(context))
         torch.testing.assert_close(added.float(), own - rest, atol=2e-3, rtol=2e-3)
+
+
+def test_tokens_between_two_things_cost_more_than_their_distance() -> None:
+    """Equally far from its own words, a token that is nearer to another thing's costs more: errors alone would not part them."""
+    words = torch.zeros(3, 1, 4)
+    words[1, 0, 0], words[2, 0, 1] = 1.0, 1.0
+    kinds = np.array([0])
+    assert words_error(words[:1], words, kinds) < 0.05
+    towards, away = torch.zeros(1, 1, 4), torch.zeros(1, 1, 4)
+    towards[0, 0, 0], away[0, 0, 0] = 0.6, -0.6
+    assert words_error(towards, words, kinds) > words_error(away, words, kinds) + 0.1
 
 
 def test_every_kind_has_a_picture() -> None:

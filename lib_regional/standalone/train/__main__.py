@@ -15,7 +15,7 @@ DEFAULTS = {
     "polish": (1200, 4, 4e-4, 0.55),
     "unet": (8000, 32, 1e-3, 0.6),
     "lora": (1400, 16, 1.5e-3, 0.5),
-    "reference": (1000, 64, 2e-3, 0.5),
+    "reference": (3500, 48, 1.5e-3, 0.5),
 }
 """Steps, batch, learning rate and where its decay starts, as a share of the steps."""
 

@@ -15,7 +15,7 @@ from .scene import BASE_SHAPES, COLOURS, random_scene
 SIDE = 48
 """Side in pixels of what the image encoder sees."""
 KINDS = tuple((shape, colour) for shape in BASE_SHAPES for colour in COLOURS)
-VARIANTS = 24
+VARIANTS = 60
 """Reference pictures of each kind."""
 
 

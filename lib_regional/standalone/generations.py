@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from .faults import StoppedError
+from .memory import give_memory_back
 
 T = TypeVar("T")
 
@@ -69,7 +70,7 @@ class Line:
         with self._lock:
             if self._stopped:
                 raise StoppedError
-            generation.future = self._pool.submit(run, generation)
+            generation.future = self._pool.submit(_ran, run, generation)
             self._open.add(generation)
         generation.future.add_done_callback(lambda _: self._open.discard(generation))
         return generation
@@ -85,3 +86,11 @@ class Line:
             if generation.stopped.set_running_or_notify_cancel():  # False: nobody waits for it any more
                 generation.stopped.set_result(None)
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _ran(run: Callable[[Generation[T]], T], generation: Generation[T]) -> T:
+    """What ``run`` gives or raises; what it needed of memory is given back before the next one begins."""
+    try:
+        return run(generation)
+    finally:
+        give_memory_back()

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 PANEL = "#regional_txt2img_panel"
+OPENING = 90_000
+"""Milliseconds in which the page of Gradio has to stand, however busy the machine is; the panel's own time is held by test_limits."""
 
 
 class Editor:
@@ -18,13 +20,13 @@ class Editor:
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("dialog", lambda dialog: dialog.accept())
         page.route(lambda address: not address.startswith((url, "blob:", "data:")), lambda route: route.abort())
-        page.goto(url)
+        page.goto(url, timeout=OPENING)
         self.unfold()
 
     def unfold(self) -> None:
         """Open the accordion, and wait for the canvas."""
         label = self.page.locator("#regional_txt2img .label-wrap")
-        label.wait_for()
+        label.wait_for(timeout=OPENING)
         self.page.wait_for_selector(f"{PANEL} .rg", state="attached")
         if not self.canvas.is_visible():
             label.click()

@@ -54,10 +54,11 @@ def test_a_long_name_ends_in_an_ellipsis_and_a_line_stays_one_line(editor):
 def test_steps_stand_in_steps(editor):
     editor.load({**TWO, "regions": [{**TWO["regions"][0], "steps": [0.25, 0.5]}]})
     editor.page.locator("#txt2img_steps input[type=number]").fill("20")
-    editor.find(".rg-region .rg-more").first.evaluate("node => { node.open = true; }")
+    # opened again until it stands open: the list may be drawn anew in between
+    opened = """() => { const more = document.querySelector('#regional_txt2img_panel .rg-region .rg-more'); more.open = true;
+        const hint = more.querySelector('[data-action=steps-hint]'); return hint.checkVisibility() && hint.textContent.includes('20'); }"""
+    editor.page.wait_for_function(opened)
     hint = editor.find("[data-action=steps-hint]").first
-    hint.wait_for()
-    editor.page.wait_for_function("node => node.textContent.includes('20')", arg=hint.element_handle())
     assert hint.inner_text() == "acts in the steps 6 to 10 of 20"
     editor.page.locator("#txt2img_steps input[type=number]").fill("4")
 

@@ -16,7 +16,7 @@ from lib_regional.request.infotext import from_infotext, to_infotext
 from lib_regional.request.settings import Settings
 from lib_regional.standalone.pipeline.infotext import assemble, parse_generation_parameters
 from lib_regional.ui.panel import Pasted
-from tests.request.test_settings import settings_json
+from tests.request.test_settings_drawn import settings_json
 
 NODE = shutil.which("node") or shutil.which("nodejs")
 SCRIPT = Path(__file__).parents[1] / "js" / "round_trip.js"

@@ -69,12 +69,12 @@ def foreign_routes(
 
     async def networks(_: Request) -> Response:
         """Names of the host's LoRAs and embeddings, and which of them have a picture."""
-        return JSONResponse(await run_in_threadpool(_named, lists() if lists else Networks()))
+        return JSONResponse(await run_in_threadpool(lambda: _named(lists() if lists else Networks())))
 
     async def picture(request: Request) -> Response:
         """The picture beside a LoRA's or an embedding's file: ?name=…"""
         kind, name = request.path_params["kind"], request.query_params.get("name", "")
-        found = await run_in_threadpool(_picture, lists() if lists else Networks(), kind, name)
+        found = await run_in_threadpool(lambda: _picture(lists() if lists else Networks(), kind, name))
         return FileResponse(found, headers={"Cache-Control": "max-age=60"})
 
     return (

@@ -113,10 +113,14 @@ class KeyValueCache:
             for block in known[0]:
                 self._blocks[block].used = self._now
             return known[1]
-        places = [[self.get(site, content) for content in contents] for contents in groups]
-        found = [[place for place in each if place is not None] for each in places]
-        if [*map(len, found)] != [*map(len, groups)]:
-            return None
+        found: list[list[Place]] = []
+        for contents in groups:
+            found.append([])
+            for content in contents:
+                place = self.get(site, content)
+                if place is None:
+                    return None
+                found[-1].append(place)
         pairs = [stacked(each) for each in found]
         blocks = [each[0][0] for each in found]
         if all(_shares(pair[0], block.k) for pair, block in zip(pairs, blocks, strict=True)):

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 3f6972a82509a75aababd6dec0be97fe6be33019770b32199d5396beeeccde24
-// script 7de469c153c043aa1a1ea11ec6388bba13cadc360882fe9c3467ee2716da71d7
+// sources 1ea0acae91b2e9f68ee151d1e0b8fa4e732bcd4de2a645f9156fc221c6b4b620
+// script ed4724254de97eeb21cd316abb89137dfd84df8bccda2373f34d47b286ec304d
 "use strict";
 (() => {
   var __defProp = Object.defineProperty;
@@ -34,6 +34,7 @@
   var root = () => typeof gradioApp === "function" ? gradioApp() : document;
   var find = (selector) => root().querySelector(selector);
   var overPage = () => document.fullscreenElement || find(".gradio-container") || document.body;
+  var accordion = (tab) => find(`#regional_${tab}:has(> .label-wrap)`);
   function debounce(action, wait) {
     let timer;
     return (...args) => {
@@ -43,6 +44,34 @@
   }
   var TEXT_INPUTS = "input:not([type=checkbox]):not([type=range]):not([type=file]), textarea, select, [contenteditable]";
   var isTyping = (node) => Boolean(node && node.closest && node.closest(TEXT_INPUTS));
+
+  // javascript/src/host/pressed.js
+  var down = /* @__PURE__ */ new Set();
+  var waiting = /* @__PURE__ */ new Set();
+  function watchPresses() {
+    window.addEventListener("pointerdown", (event) => down.add(event.pointerId), true);
+    for (const kind of ["pointerup", "pointercancel"]) {
+      window.addEventListener(kind, (event) => release(
+        /** @type {PointerEvent} */
+        event.pointerId
+      ), true);
+    }
+    window.addEventListener("pointermove", (event) => event.buttons === 0 && release(event.pointerId), true);
+    window.addEventListener("blur", () => [...down].forEach(release));
+  }
+  function release(id) {
+    if (!down.delete(id) || down.size) return;
+    setTimeout(() => {
+      if (down.size) return;
+      const actions = [...waiting];
+      waiting.clear();
+      actions.forEach((action) => action());
+    });
+  }
+  function whenReleased(action) {
+    if (down.size) waiting.add(action);
+    else action();
+  }
 
   // javascript/src/model/values.js
   var copy = (value) => JSON.parse(JSON.stringify(value));
@@ -184,8 +213,33 @@
     (all, word2, digits) => state.regions[Number(digits) - 1] ? `${word2} ${numberOf(state, Number(digits) - 1)}` : all
   );
 
+  // javascript/src/model/list/kept.js
+  function keptOf(state) {
+    const { regions, _solo } = state;
+    const of = typeof _solo?.id === "number" ? regions.findIndex((region) => region._id === _solo.id) : _solo?.id;
+    return {
+      numbers: numbersOf(state),
+      locked: regions.map((region) => Boolean(region._lock)),
+      muted: regions.map((region) => Boolean(region._muted)),
+      solo: of === void 0 || of === -1 ? null : { of, were: regions.map((region) => _solo.were[region._id] !== false) }
+    };
+  }
+  function withKept(state, kept) {
+    const { regions } = state;
+    const fits2 = (list) => Array.isArray(list) && list.length === regions.length;
+    const { numbers, locked, muted, solo: solo2 } = kept || {};
+    const marks = regions.map((_, i) => ({
+      ...fits2(locked) && locked[i] ? { _lock: true } : {},
+      ...fits2(muted) && muted[i] ? { _muted: true } : {}
+    }));
+    const next = withNumbers({ ...state, regions: regions.map((region, i) => ({ ...region, ...marks[i] })) }, numbers);
+    const id = typeof solo2?.of === "number" ? regions[solo2.of]?._id : solo2?.of;
+    if (id === void 0 || !fits2(solo2?.were)) return next;
+    return { ...next, _solo: { id, were: Object.fromEntries(regions.map((region, i) => [region._id, solo2.were[i] !== false])) } };
+  }
+
   // javascript/src/model/state.js
-  var VERSION = 2;
+  var VERSION = 3;
   var SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined", "words"];
   var DRAWN_KINDS = ["procedural", "combined", "words"];
   var REGION_DEFAULTS = {
@@ -231,6 +285,7 @@
   }
   var regionSchema = (schema) => schema?.properties?.regions?.items?.properties || {};
   var methodOptions = (schema, method) => schema?.properties?.options?.properties?.[method]?.properties || {};
+  var ISOLATED = 0.2;
   function emptyState() {
     const defaults2 = (
       /** @type {any} */
@@ -241,6 +296,7 @@
       enabled: false,
       ...defaults2,
       base: { ...defaults2.base, joined: true },
+      options: { ...defaults2.options, attention_couple: { isolate_until: ISOLATED } },
       regions: [makeRegion(), makeRegion()],
       grid: { ratios: "1,1", direction: "columns" }
     };
@@ -268,9 +324,11 @@
     return state;
   }
   function upgraded(data) {
-    if ((data.version ?? 1) !== 1) return data;
+    const version = data.version ?? 1;
+    if (version !== 1 && version !== 2) return data;
     const next = { ...data, version: VERSION };
-    if (data.options?.mrgd?.source) next.options = { ...data.options, mrgd: { lock: false, ...data.options.mrgd } };
+    const meant = { ...version === 1 ? { lock: false } : {}, lambda_ip: 300 };
+    if (data.options?.mrgd?.source) next.options = { ...data.options, mrgd: { ...meant, ...data.options.mrgd } };
     return next;
   }
   function untouchedMethod(text) {
@@ -360,10 +418,11 @@
   }
 
   // javascript/src/panel/storage.js
-  function remember(tab, text, numbers) {
+  function remember(tab, text, kept, prompts) {
     try {
       sessionStorage.setItem(`regional_${tab}`, text);
-      sessionStorage.setItem(`regional_${tab}_numbers`, numbers.join());
+      sessionStorage.setItem(`regional_${tab}_kept`, JSON.stringify(kept));
+      sessionStorage.setItem(`regional_${tab}_prompts`, JSON.stringify(prompts));
     } catch {
     }
   }
@@ -395,10 +454,13 @@
   }
   function recall(tab) {
     try {
-      const numbers = sessionStorage.getItem(`regional_${tab}_numbers`) || "";
-      return { text: sessionStorage.getItem(`regional_${tab}`) || "", numbers: numbers.split(",").map(Number) };
+      return {
+        text: sessionStorage.getItem(`regional_${tab}`) || "",
+        kept: JSON.parse(sessionStorage.getItem(`regional_${tab}_kept`) || "null"),
+        prompts: JSON.parse(sessionStorage.getItem(`regional_${tab}_prompts`) || "null")
+      };
     } catch {
-      return { text: "", numbers: [] };
+      return { text: "", kept: null, prompts: null };
     }
   }
 
@@ -406,19 +468,26 @@
   function begin(panel) {
     const given = panel.readText();
     const method = untouchedMethod(given);
-    const kept = recall(panel.tab);
-    const text = method === null ? given : kept.text;
-    if (text) adopt(panel, text, text === kept.text ? kept.numbers : []);
+    const before = recall(panel.tab);
+    const text = method === null ? given : before.text;
+    if (text) adopt(panel, text, text === before.text ? before.kept : null);
     else panel.written = given;
     if (!text && method) panel.store.set({ ...panel.store.get(), method }, "host");
     panel.history = createHistory(panel.store.get());
+    if (method !== null && text && before.prompts) bringPrompts(panel, before.prompts);
     if (text && text !== panel.readText()) panel.push();
   }
-  function adopt(panel, text, numbers) {
+  function bringPrompts(panel, prompts) {
+    const now = panel.prompts();
+    if (!panel.store.get().enabled) return;
+    if (now.prompt !== prompts.prompt) writePrompt(panel.tab, "prompt", prompts.prompt);
+    if (now.negative !== prompts.negative) writePrompt(panel.tab, "neg_prompt", prompts.negative);
+  }
+  function adopt(panel, text, kept = null) {
     panel.written = text;
     const now = panel.store.get();
     try {
-      const next = withNumbers(text || isUntouched(now) ? parse(text) : { ...now, enabled: false }, numbers);
+      const next = withKept(text || isUntouched(now) ? parse(text) : { ...now, enabled: false }, kept);
       panel.history.record(next, null);
       panel.store.set(next, "host");
     } catch (error) {
@@ -747,6 +816,7 @@ ${t("The layout here stays as it was.")}`, true);
   function replaceRegion(state, index, region) {
     return { ...state, regions: state.regions.map((old, i) => i === index ? region : old) };
   }
+  var withSwitch = (region, field, value) => ({ ...region, [field]: value, ...field === "enabled" ? { _muted: false } : {} });
   function addRegion(state) {
     const region = onTop(state, makeRegion(state.grid ? {} : { box: [0.25, 0.25, 0.75, 0.75] }));
     return { ...changeCells(state, (cells, sizes) => cells.push(sizes(cells.length - 1))), regions: [...state.regions, region] };
@@ -1406,6 +1476,7 @@ ${t("The layout here stays as it was.")}`, true);
       this.changed = changed;
       this.size = size;
       this.known = /* @__PURE__ */ new Map();
+      this.decoded = 0;
       this.at = this.at.bind(this);
     }
     /**
@@ -1436,6 +1507,7 @@ ${t("The layout here stays as it was.")}`, true);
         pixels.then(
           (mask) => {
             entry.mask = mask;
+            this.decoded++;
             this.changed();
           },
           () => {
@@ -1819,6 +1891,22 @@ ${t("The layout here stays as it was.")}`, true);
     node.title = label;
     node.setAttribute("aria-label", label);
     node.replaceChildren(icon(name));
+  }
+  function focusAfterClick(holder) {
+    const buttonOf = ({ target }) => (
+      /** @type {HTMLElement | null} */
+      /** @type {Element} */
+      target.closest("button, summary")
+    );
+    let before = null;
+    holder.addEventListener("mousedown", (event) => {
+      if (!buttonOf(event)) return;
+      before = document.activeElement;
+      event.preventDefault();
+    });
+    holder.addEventListener("click", (event) => {
+      if (document.activeElement === before) buttonOf(event)?.focus({ preventScroll: true });
+    });
   }
 
   // javascript/src/host/reading.js
@@ -2865,7 +2953,7 @@ ${t("The layout here stays as it was.")}`, true);
     panel.edit((state) => {
       const isOn = state.regions.every((region) => !selected.has(region._id) || Boolean(region[field]) === on);
       const value = isOn ? off : on;
-      return { ...state, regions: state.regions.map((region) => selected.has(region._id) ? { ...region, [field]: value } : region) };
+      return { ...state, regions: state.regions.map((region) => selected.has(region._id) ? withSwitch(region, field, value) : region) };
     });
   }
   function splitChosen(panel, axis) {
@@ -3140,7 +3228,8 @@ ${t("The layout here stays as it was.")}`, true);
         const px = column + 0.5 - a.x;
         const py = row + 0.5 - a.y;
         const t2 = length2 ? clamp((px * dx + py * dy) / length2, 0, 1) : 0;
-        const d = Math.hypot(px - t2 * dx, py - t2 * dy);
+        const [ex, ey] = [px - t2 * dx, py - t2 * dy];
+        const d = Math.sqrt(ex * ex + ey * ey);
         const r = a.r + t2 * (b.r - a.r);
         const at = row * cover.width + column;
         if (d < r + 1) cover.data[at] = Math.max(cover.data[at], 255 * falloff(d, r, softness));
@@ -3819,7 +3908,7 @@ ${t("The layout here stays as it was.")}`, true);
       /** @type {Node} */
       event.target
     ) || shut();
-    overPage().append(node);
+    (document.fullscreenElement || accordion(panel.tab) || overPage()).append(node);
     const { width, height } = node.getBoundingClientRect();
     node.style.left = `${clamp(x, 4, Math.max(4, window.innerWidth - width - 4))}px`;
     node.style.top = `${clamp(y, 4, Math.max(4, window.innerHeight - height - 4))}px`;
@@ -4094,7 +4183,7 @@ ${t("The layout here stays as it was.")}`, true);
     if (mask !== void 0 && view.masks && !view.masks.bounds(mask) && view.hidden !== region._id) return;
     const [x0, y0] = view.at(bounds[0], bounds[1]);
     const [x1] = view.at(bounds[2], bounds[3]);
-    const words = (region.name || region.prompt || "").replace(/\s+/g, " ").slice(0, 40);
+    const words = (region.name || (region.prompt || "").replace(/<[^<>]*>/g, " ")).replace(/\s+/g, " ").trim().slice(0, 40);
     const room = x1 - x0 - 10;
     context.font = `600 ${view.fontSize || 12}px system-ui, sans-serif`;
     context.textBaseline = "middle";
@@ -4411,11 +4500,19 @@ ${t("The layout here stays as it was.")}`, true);
     const { width, height, ratio: ratio2 } = stage.box;
     const at = (x, y) => stage.toScreen(x, y);
     context.setTransform(ratio2, 0, 0, ratio2, 0, 0);
+    if (stage.paint && drawGround(stage, stage.paint)) return drawPainted(stage, stage.paint, at);
     drawEmpty(context, width, height);
     drawBackground(stage, at);
     if (state.grid && cellCount(state) === null) return;
+    drawLayout(stage, state, at);
+    if (!stage.paint) return drawOver(stage, state, at);
+    keepGround(stage, stage.paint);
+    drawPainted(stage, stage.paint, at);
+  }
+  function drawLayout(stage, state, at) {
+    const { width, height } = stage.box;
     const isMap = stage.background.kind === "map" || stage.background.kind === "words";
-    drawRegions(context, state, {
+    drawRegions(stage.context, state, {
       at,
       width,
       height,
@@ -4426,7 +4523,39 @@ ${t("The layout here stays as it was.")}`, true);
       alpha: isMap || stage.background.image || stage.live ? 0 : void 0,
       hidden: stage.paint ? stage.paint.id : void 0
     });
-    if (stage.paint) drawPaint(context, stage.paint, at);
+  }
+  var drawnFrom = ({ state, view, box, background, live, masks }) => [
+    state,
+    view,
+    box,
+    background.image,
+    background.stale,
+    background.words,
+    live,
+    live?.src,
+    masks.decoded
+  ];
+  function keepGround(stage, paint) {
+    const { width, height } = stage.canvas;
+    const canvas = document.createElement("canvas");
+    Object.assign(canvas, { width, height });
+    canvas.getContext("2d")?.drawImage(stage.canvas, 0, 0);
+    paint.ground = { canvas, from: drawnFrom(stage) };
+  }
+  function drawGround(stage, { ground }) {
+    if (!ground || drawnFrom(stage).some((value, i) => value !== ground.from[i])) return false;
+    const { canvas } = ground;
+    const { ratio: ratio2 } = stage.box;
+    stage.context.drawImage(canvas, 0, 0, canvas.width / ratio2, canvas.height / ratio2);
+    return true;
+  }
+  function drawPainted(stage, paint, at) {
+    drawPaint(stage.context, paint, at);
+    if (stage.state.grid) drawDividers(stage.context, stage.state.grid, at);
+    if (stage.cursor) drawCursor(stage, stage.cursor, at);
+  }
+  function drawOver(stage, state, at) {
+    const { context } = stage;
     if (stage.polygon) drawPolygon(context, stage.polygon, at);
     drawChosen(stage, state, at);
     if (state.grid) drawDividers(context, state.grid, at);
@@ -4479,7 +4608,7 @@ ${t("The layout here stays as it was.")}`, true);
   function drawChosen(stage, state, at) {
     const chosen = stage.selectedRegions(state);
     const box = stage.selectionBox(state);
-    if (!box || stage.paint) return;
+    if (!box) return;
     const locked = chosen.every((region) => region._lock);
     const canSize = stage.tool === "select" && !locked && !state.grid;
     drawSelection(stage.context, box, at, { handles: canSize, locked });
@@ -4986,225 +5115,6 @@ ${t("The layout here stays as it was.")}`, true);
     return true;
   }
 
-  // javascript/src/model/prompt/split.js
-  var REGION_KEYS = ["ADDCOL", "ADDROW", "BREAK", "AND"];
-  var SEPARATORS = { break: REGION_KEYS, lines: [], and: ["AND"] };
-  function splitAtWords(text, words) {
-    const pattern = new RegExp(`<[^<>\\n:]*:[^<>\\n]*>|(?<![\\p{L}\\p{N}_])(${words.join("|")})(?![\\p{L}\\p{N}_])`, "gu");
-    const pieces = [];
-    const found2 = [];
-    let start2 = 0;
-    for (const match of text.matchAll(pattern)) {
-      if (!match[1]) continue;
-      pieces.push(text.slice(start2, match.index));
-      found2.push(match[1]);
-      start2 = match.index + match[0].length;
-    }
-    return [[...pieces, text.slice(start2)], found2];
-  }
-  function splitPrompt(text, mode) {
-    const [pieces, found2] = splitAtWords(text, ["ADDCOMM", "ADDBASE", ...SEPARATORS[mode]]);
-    const head = found2.filter((key) => key === "ADDCOMM" || key === "ADDBASE");
-    if (!["", "ADDCOMM", "ADDBASE", "ADDCOMM ADDBASE"].includes(head.join(" ")) || head.some((key, i) => found2[i] !== key)) {
-      throw new Error(
-        `The keys of the prompt are ${found2.join(" ")}: at most one ADDCOMM, then at most one ADDBASE, then the regions can be read.`
-      );
-    }
-    const front = (key) => head.includes(key) ? pieces[head.indexOf(key)].trim() : null;
-    let regions = pieces.slice(head.length);
-    let keys = found2.slice(head.length);
-    if (mode === "lines") {
-      regions = lines(regions[0], head.length > 0);
-      keys = regions.slice(1).map(() => "\n");
-    }
-    const weighted = regions.map((piece) => mode === "and" ? takeWeight(piece) : [piece, 1]);
-    return {
-      common: front("ADDCOMM"),
-      base: front("ADDBASE"),
-      keys,
-      regions: weighted.map(([piece]) => piece.trim()),
-      weights: weighted.map(([, weight]) => weight)
-    };
-  }
-  function lines(text, afterKey) {
-    const all = text.split(/\r\n|\r|\n/);
-    while (all.length > 1 && !all[all.length - 1].trim()) all.pop();
-    return afterKey && all.length > 1 && !all[0].trim() ? all.slice(1) : all;
-  }
-  function takeWeight(text) {
-    const colon = text.lastIndexOf(":");
-    const match = colon < 0 ? null : /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)$/.exec(text.slice(colon + 1).trim());
-    return match ? [text.slice(0, colon).trimEnd(), Number(match[0])] : [text, 1];
-  }
-  function joinTexts(...parts) {
-    const texts2 = parts.flatMap((part) => part && /[^ \t\r\n,]/.test(part) ? [part] : []);
-    const pieces = texts2.slice(0, 1);
-    for (const text of texts2.slice(1)) {
-      const left = withoutSeam(pieces[pieces.length - 1]);
-      const right = text.replace(/^[ \t\r\n,]+/, "");
-      const bare = /\b(BREAK|AND)$/.test(left.slice(-KEY_AND_BEFORE)) || /^(BREAK|AND)\b/.test(right);
-      pieces.splice(-1, 1, left, bare ? " " : ", ", right);
-    }
-    return pieces.join("");
-  }
-  var KEY_AND_BEFORE = "BREAK".length + 1;
-  function withoutSeam(text) {
-    let end = text.length;
-    while (end && " 	\r\n,".includes(text[end - 1])) end--;
-    return text.slice(0, end);
-  }
-  var joinedParts = (parts) => joinTexts(parts.common, parts.base, ...parts.regions);
-  function detectMode(text) {
-    const [, keys] = splitAtWords(text, ["ADDCOMM", "ADDBASE", ...REGION_KEYS]);
-    if (keys.some((key) => key !== "AND" && key !== "ADDCOMM" && key !== "ADDBASE")) return "break";
-    if (keys.includes("AND")) return "and";
-    if (splitPrompt(text, "lines").regions.length > 1) return "lines";
-    return keys.length ? "break" : null;
-  }
-
-  // javascript/src/model/prompt/parts.js
-  function partsOfPrompt({ text_from: mode, regions }, prompt) {
-    if (mode !== "break" && mode !== "lines" && mode !== "and") return [];
-    try {
-      const parts = splitPrompt(prompt, mode).regions;
-      return regions.map((_, index) => parts[index] ?? null);
-    } catch {
-      return regions.map(() => null);
-    }
-  }
-
-  // javascript/src/panel/regions/background_row.js
-  var MODES = [
-    ["joined", "joined to every region"],
-    ["apart", "only where no region is"],
-    ["shared", "mixed into regions by"],
-    ["own", "each region has its share"]
-  ];
-  var MODE_HELP = "How the prompt of the whole picture acts where regions are";
-  var SHARE_HELP = "Share of the main prompt inside every region, in per cent";
-  function backgroundRow(panel) {
-    const parts = { ...textParts(panel), ...modeParts(panel) };
-    const head = el(
-      "div",
-      { class: "rg-head" },
-      el("strong", { class: "rg-background-name", localized: "Background" }),
-      parts.mode,
-      parts.share
-    );
-    const node = el("div", { class: "rg-background", "data-field": "base", tabindex: "-1" }, head, parts.text, parts.own);
-    return {
-      node,
-      focus: () => parts.text.focus({ preventScroll: true }),
-      update: (state) => updateRow(panel, parts, state)
-    };
-  }
-  function textParts(panel) {
-    const write = () => {
-      if (panel.store.get().base.prompt === null) writePrompt(panel.tab, "prompt", text.value);
-      else panel.edit((state) => setField(state, "base.prompt", text.value), { key: "field:base.prompt" });
-    };
-    const text = el("textarea", {
-      rows: 1,
-      spellcheck: "false",
-      class: "scroll-hide",
-      "aria-label": "Background: the main prompt",
-      placeholder: "the main prompt: what the whole picture shows",
-      "data-action": "background-prompt",
-      oninput: write
-    });
-    const back = button("Use the main prompt", () => panel.edit((state) => setField(state, "base.prompt", null)), {
-      "data-action": "background-main"
-    });
-    const own = el("div", { class: "rg-row rg-hint" }, el("span", { localized: "A base prompt stands in place of the main prompt." }), back);
-    return { text, own };
-  }
-  function modeParts(panel) {
-    const mode = el(
-      "select",
-      {
-        "aria-label": MODE_HELP,
-        title: MODE_HELP,
-        "data-field": "base.joined",
-        "data-action": "background-mode",
-        onchange: () => panel.edit((state) => setBackgroundMode(state, mode.value))
-      },
-      MODES.map(([value, words]) => el("option", { value, localized: words, hidden: value === "own" }))
-    );
-    const take = () => {
-      const value = parseNumber(percent.value);
-      const share2 = typeof value === "number" ? value / 100 : value === void 0 ? 0 : value;
-      panel.edit((state) => withShare(state, share2), { key: "background-share" });
-    };
-    const percent = el("input", { type: "text", inputmode: "decimal", "aria-label": SHARE_HELP, title: SHARE_HELP, oninput: take });
-    const share = el("label", { class: "rg-check rg-percent", "data-action": "background-share" }, percent, el("span", { text: "%" }));
-    return { mode, percent, share };
-  }
-  function updateRow(panel, { text, own, mode, percent, share }, state) {
-    const isOwn = state.base.prompt !== null;
-    const shown2 = isOwn ? String(state.base.prompt) : panel.prompts().prompt;
-    if (text.value !== shown2) text.value = shown2;
-    text.setAttribute("aria-label", t(isOwn ? "Background: the base prompt" : "Background: the main prompt"));
-    own.hidden = !isOwn;
-    const chosen = backgroundMode(state);
-    if (mode.value !== chosen) mode.value = chosen;
-    share.hidden = chosen !== "shared";
-    const per = commonShare(state);
-    if (per !== null && document.activeElement !== percent) percent.value = String(Math.round(per * 1e3) / 10);
-  }
-
-  // javascript/src/model/words/messages.js
-  var LABEL = /^Region (\d+)(?: \(.*?\))?:? (.*)$/s;
-  var MANY = 3;
-  var split = (text) => {
-    const found2 = LABEL.exec(text);
-    return found2 ? { index: Number(found2[1]) - 1, words: found2[2] } : null;
-  };
-  function byWords(warnings) {
-    const found2 = /* @__PURE__ */ new Map();
-    for (const part of warnings.map(split)) if (part) found2.set(part.words, [...found2.get(part.words) || [], part.index]);
-    return found2;
-  }
-  function regionWarnings(warnings) {
-    const cards = /* @__PURE__ */ new Map();
-    for (const [words, indices] of byWords(warnings)) {
-      if (indices.length < MANY) indices.forEach((index) => cards.set(index, [...cards.get(index) || [], words]));
-    }
-    return cards;
-  }
-  function generalWarnings(warnings, numberOf2 = (index) => index + 1) {
-    const many = [...byWords(warnings)].filter(([, indices]) => indices.length >= MANY);
-    const lines2 = many.map(([words, indices]) => `Regions ${ranges(indices.map(numberOf2).sort((a, b) => a - b))}: each ${words}`);
-    return [...warnings.filter((text) => !split(text)), ...lines2];
-  }
-  function ranges(numbers) {
-    const spans2 = [];
-    for (const number of numbers) {
-      const last = spans2[spans2.length - 1];
-      if (last && number === last[1] + 1) last[1] = number;
-      else spans2.push([number, number]);
-    }
-    return spans2.map(([a, b]) => a === b ? `${a}` : b === a + 1 ? `${a}, ${b}` : `${a} to ${b}`).join(", ");
-  }
-  var PARTS = /^text_from "\w+" splits the (negative prompt|prompt) into (\d+) parts?, but there (?:is|are) (\d+) regions?\.$/;
-  var NAMES = {
-    text_from: "Region texts",
-    base_share: "Base share",
-    cfg_scale: "CFG scale",
-    "grid.ratios": "Sizes",
-    overlap: "Where regions overlap"
-  };
-  function panelWords(text) {
-    const parts = PARTS.exec(text);
-    if (parts) {
-      return `The main ${parts[1]} has ${parts[2]} part${parts[2] === "1" ? "" : "s"} for ${parts[3]} region${parts[3] === "1" ? "" : "s"}.`;
-    }
-    return text.replace(/\b(text_from|base_share|cfg_scale|grid\.ratios|overlap)\b(?=[ :])/g, (name) => NAMES[name]);
-  }
-  function firstWords(text) {
-    const words = String(text || "").replace(/<[^<>]*>/g, " ").replace(/\s+/g, " ").trim();
-    return words.length > 40 ? `${words.slice(0, 39).trimEnd()}\u2026` : words;
-  }
-
   // javascript/src/host/networks.js
   var AGAIN = 15e3;
   var found = null;
@@ -5419,28 +5329,28 @@ ${t("The layout here stays as it was.")}`, true);
       unmatched: 'No embedding has "{0}" in its name.'
     }
   };
-  var NAMES2 = (
+  var NAMES = (
     /** @type {NetworkKind[]} */
     Object.keys(KINDS)
   );
   var NetworkPicker = class {
     /**
      * @param {Panel} panel
-     * @param {() => number} index Of the region.
-     * @param {Record<"prompt" | "negative", {input: HTMLTextAreaElement}>} fields
+     * @param {PickerTarget} target
+     * @param {PickerFields} fields
      * @param {HTMLElement} back Gets the keyboard when nothing is chosen.
      */
-    constructor(panel, index, fields, back) {
+    constructor(panel, target, fields, back) {
       /** Why the lists could not be had. */
       __publicField(this, "fault", "");
       __publicField(this, "isAsking", false);
       /** @type {NetworkKind} */
       __publicField(this, "kind", "loras");
       this.panel = panel;
-      this.number = numberOf(panel.store.get(), index());
+      this.name = target.name;
       this.fields = fields;
       this.back = back;
-      this.switches = NAMES2.map((kind) => button(KINDS[kind].label, () => this.show(kind), { "data-kind": kind }));
+      this.switches = NAMES.map((kind) => button(KINDS[kind].label, () => this.show(kind), { "data-kind": kind }));
       this.search = el("input", {
         type: "text",
         class: "rg-picker-search",
@@ -5455,9 +5365,8 @@ ${t("The layout here stays as it was.")}`, true);
       this.intoLabel = el("label", { class: "rg-check" }, this.into, el("span", { localized: "into the negative prompt" }));
       this.status = el("div", { class: "rg-hint", role: "status" });
       this.tiles = el("div", { class: "rg-tiles rg-picker-tiles", role: "group" });
-      const title = t("LoRAs and embeddings for region {0}", this.number);
       const parts = [this.head(), this.search, this.intoLabel, this.status, this.tiles];
-      this.dialog = openDialog("rg-picker", title, () => this.back, parts);
+      this.dialog = openDialog("rg-picker", target.title, () => this.back, parts);
       this.dialog.addEventListener("keydown", (event) => this.press(event));
       this.search.focus();
       this.show("loras");
@@ -5487,7 +5396,7 @@ ${t("The layout here stays as it was.")}`, true);
         node.setAttribute("aria-pressed", String(isThis));
       });
       this.tiles.setAttribute("aria-label", t(KINDS[kind].label));
-      this.intoLabel.hidden = kind !== "embeddings";
+      this.intoLabel.hidden = kind !== "embeddings" || !this.fields.negative.input;
       this.draw();
     }
     /** The tiles that the search finds, and in words what is not there. */
@@ -5517,16 +5426,16 @@ ${t("The layout here stays as it was.")}`, true);
       if (!all) return t(none);
       if (!found2) return t(unmatched, this.search.value.trim());
       const more = found2 > MOST4 ? t("{0} of {1}: search for the others.", MOST4, found2) : t("{0} of {1}", found2, all);
-      return `${t("Region {0}", this.number)} \xB7 ${more}`;
+      return `${this.name} \xB7 ${more}`;
     }
     /**
-     * Write a network into the region's prompt, at its caret, as one step of the history.
+     * Write a network into the prompt, at its caret, as one step of the history.
      *
      * @param {string} name
      */
     choose(name) {
-      const isNegative = this.kind === "embeddings" && this.into.checked;
-      const { input } = this.fields[isNegative ? "negative" : "prompt"];
+      const { prompt, negative } = this.fields;
+      const input = this.kind === "embeddings" && this.into.checked && negative.input || prompt.input;
       const at = input.selectionEnd;
       const words = spaced(input.value, at, nameInPrompt(this.kind, name));
       const closed = input.closest("details");
@@ -5566,41 +5475,31 @@ ${t("The layout here stays as it was.")}`, true);
     tiles[to].focus();
   }
 
-  // javascript/src/panel/regions/card_foot.js
-  var PICKER_HELP = "LoRAs and embeddings for this region, with their pictures";
-  var AGAIN_HELP = "Make this region of the shown picture again; the rest stays";
+  // javascript/src/panel/pickers/network_parts.js
   var NONE2 = { loras: [], embeddings: [] };
-  var DETAIL_HELP = "Make the shown picture again with a detail pass of this region; the rest stays";
-  function cardFoot(panel, index, fields) {
-    const { prompt, negative } = fields;
-    const part = el("div", { class: "rg-hint rg-part" });
-    const networks = el("div", { class: "rg-networks" });
-    const warning = el("div", { class: "rg-card-warning" });
+  function completeNames(panel, { node, input }) {
     const ask2 = () => askNetworks(() => panel.list.renew());
-    const names = () => (ask2(), knownNetworks() || NONE2);
-    [prompt, negative].forEach(({ node, input }) => {
-      new NameList(input, node, names);
-      input.addEventListener("focus", ask2);
+    new NameList(input, node, () => (ask2(), knownNetworks() || NONE2));
+    input.addEventListener("focus", ask2);
+  }
+  function pickerButton(panel, target, fields, { name, title }) {
+    const opener = button("LoRA\u2026", () => new NetworkPicker(panel, target(), fields, opener), {
+      class: "rg-button rg-mini",
+      title,
+      "data-action": name
     });
-    const act2 = (name, label, title, action) => button(label, action, { class: "rg-button rg-mini", title, "data-action": name });
-    const loras = act2("add-lora", "LoRA\u2026", PICKER_HELP, () => new NetworkPicker(panel, index, fields, loras));
-    const acts = el(
-      "div",
-      { class: "rg-card-acts" },
-      loras,
-      act2("again", "Again", AGAIN_HELP, () => makeAgain(panel, index())),
-      act2("detail", "Detail", DETAIL_HELP, () => addDetail(panel, index()))
-    );
+    return opener;
+  }
+  function networkChips() {
+    const node = el("div", { class: "rg-networks" });
+    let seen = [];
     return {
-      part,
-      networks,
-      warning,
-      acts,
-      /** @type {(state: State, region: Region, part: string | null | undefined) => void} */
-      update(state, region, text) {
-        part.hidden = text === void 0;
-        part.textContent = text === null ? t("The main prompt has no part for this region.") : text ? t("From the main prompt: {0}", text) : "";
-        networks.replaceChildren(...findNetworks(region.prompt).map(chip));
+      node,
+      show(text) {
+        const now = [text, knownNetworks()];
+        if (now.every((value, i) => value === seen[i])) return;
+        seen = now;
+        node.replaceChildren(...findNetworks(text).map(chip));
       }
     };
   }
@@ -5611,8 +5510,279 @@ ${t("The layout here stays as it was.")}`, true);
     return el("span", { class: `rg-chip${unknown ? " rg-unknown" : ""}`, title, text });
   }
 
+  // javascript/src/model/prompt/split.js
+  var REGION_KEYS = ["ADDCOL", "ADDROW", "BREAK", "AND"];
+  var SEPARATORS = { break: REGION_KEYS, lines: [], and: ["AND"] };
+  function splitAtWords(text, words) {
+    const pattern = new RegExp(`<[^<>\\n:]*:[^<>\\n]*>|(?<![\\p{L}\\p{N}_])(${words.join("|")})(?![\\p{L}\\p{N}_])`, "gu");
+    const pieces = [];
+    const found2 = [];
+    let start2 = 0;
+    for (const match of text.matchAll(pattern)) {
+      if (!match[1]) continue;
+      pieces.push(text.slice(start2, match.index));
+      found2.push(match[1]);
+      start2 = match.index + match[0].length;
+    }
+    return [[...pieces, text.slice(start2)], found2];
+  }
+  function splitPrompt(text, mode) {
+    const [pieces, found2] = splitAtWords(text, ["ADDCOMM", "ADDBASE", ...SEPARATORS[mode]]);
+    const head = found2.filter((key) => key === "ADDCOMM" || key === "ADDBASE");
+    if (!["", "ADDCOMM", "ADDBASE", "ADDCOMM ADDBASE"].includes(head.join(" ")) || head.some((key, i) => found2[i] !== key)) {
+      throw new Error(
+        `The keys of the prompt are ${found2.join(" ")}: at most one ADDCOMM, then at most one ADDBASE, then the regions can be read.`
+      );
+    }
+    const front = (key) => head.includes(key) ? pieces[head.indexOf(key)].trim() : null;
+    let regions = pieces.slice(head.length);
+    let keys = found2.slice(head.length);
+    if (mode === "lines") {
+      regions = lines(regions[0], head.length > 0);
+      keys = regions.slice(1).map(() => "\n");
+    }
+    const weighted = regions.map((piece) => mode === "and" ? takeWeight(piece) : [piece, 1]);
+    return {
+      common: front("ADDCOMM"),
+      base: front("ADDBASE"),
+      keys,
+      regions: weighted.map(([piece]) => piece.trim()),
+      weights: weighted.map(([, weight]) => weight)
+    };
+  }
+  function lines(text, afterKey) {
+    const all = text.split(/\r\n|\r|\n/);
+    while (all.length > 1 && !all[all.length - 1].trim()) all.pop();
+    return afterKey && all.length > 1 && !all[0].trim() ? all.slice(1) : all;
+  }
+  function takeWeight(text) {
+    const colon = text.lastIndexOf(":");
+    const match = colon < 0 ? null : /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)$/.exec(text.slice(colon + 1).trim());
+    return match ? [text.slice(0, colon).trimEnd(), Number(match[0])] : [text, 1];
+  }
+  function joinTexts(...parts) {
+    const texts2 = parts.flatMap((part) => part && /[^ \t\r\n,]/.test(part) ? [part] : []);
+    const pieces = texts2.slice(0, 1);
+    for (const text of texts2.slice(1)) {
+      const left = withoutSeam(pieces[pieces.length - 1]);
+      const right = text.replace(/^[ \t\r\n,]+/, "");
+      const bare = /\b(BREAK|AND)$/.test(left.slice(-KEY_AND_BEFORE)) || /^(BREAK|AND)\b/.test(right);
+      pieces.splice(-1, 1, left, bare ? " " : ", ", right);
+    }
+    return pieces.join("");
+  }
+  var KEY_AND_BEFORE = "BREAK".length + 1;
+  function withoutSeam(text) {
+    let end = text.length;
+    while (end && " 	\r\n,".includes(text[end - 1])) end--;
+    return text.slice(0, end);
+  }
+  var joinedParts = (parts) => joinTexts(parts.common, parts.base, ...parts.regions);
+  function detectMode(text) {
+    const [, keys] = splitAtWords(text, ["ADDCOMM", "ADDBASE", ...REGION_KEYS]);
+    if (keys.some((key) => key !== "AND" && key !== "ADDCOMM" && key !== "ADDBASE")) return "break";
+    if (keys.includes("AND")) return "and";
+    if (splitPrompt(text, "lines").regions.length > 1) return "lines";
+    return keys.length ? "break" : null;
+  }
+
+  // javascript/src/model/prompt/parts.js
+  function partsOfPrompt({ text_from: mode, regions }, prompt) {
+    if (mode !== "break" && mode !== "lines" && mode !== "and") return [];
+    try {
+      const parts = splitPrompt(prompt, mode).regions;
+      return regions.map((_, index) => parts[index] ?? null);
+    } catch {
+      return regions.map(() => null);
+    }
+  }
+
+  // javascript/src/panel/regions/background_row.js
+  var MODES = [
+    ["joined", "joined to every region"],
+    ["apart", "only where no region is"],
+    ["shared", "mixed into regions by"],
+    ["own", "each region has its share"]
+  ];
+  var MODE_HELP = "How the prompt of the whole picture acts where regions are";
+  var PICKER_HELP = "LoRAs and embeddings for the whole picture, with their pictures";
+  var SHARE_HELP = "Share of the main prompt inside every region, in per cent";
+  function backgroundRow(panel) {
+    const parts = { ...textParts(panel), ...modeParts(panel) };
+    const head = el(
+      "div",
+      { class: "rg-head" },
+      el("strong", { class: "rg-background-name", localized: "Background" }),
+      parts.mode,
+      parts.share
+    );
+    const node = el("div", { class: "rg-background", "data-field": "base", tabindex: "-1" }, head, parts.line, parts.chips.node, parts.own);
+    return {
+      node,
+      focus: () => parts.text.focus({ preventScroll: true }),
+      update: (state) => updateRow(panel, parts, state)
+    };
+  }
+  function textParts(panel) {
+    const write = () => {
+      if (panel.store.get().base.prompt === null) writePrompt(panel.tab, "prompt", text.value);
+      else panel.edit((state) => setField(state, "base.prompt", text.value), { key: "field:base.prompt" });
+    };
+    const text = el("textarea", {
+      rows: 1,
+      spellcheck: "false",
+      class: "scroll-hide",
+      "aria-label": "Background: the main prompt",
+      placeholder: "the main prompt",
+      "data-action": "background-prompt",
+      oninput: write
+    });
+    const back = button("Use the main prompt", () => panel.edit((state) => setField(state, "base.prompt", null)), {
+      "data-action": "background-main"
+    });
+    const own = el("div", { class: "rg-row rg-hint" }, el("span", { localized: "A base prompt stands in place of the main prompt." }), back);
+    return { text, own, ...networksOf2(panel, text) };
+  }
+  function networksOf2(panel, text) {
+    const holder = el("div", { class: "rg-wide" }, text);
+    const negative = () => panel.store.get().base.negative === null ? find(`#${panel.tab}_neg_prompt textarea`) : panel.parts.texts.querySelector("[data-field='base.negative']");
+    const fields = {
+      prompt: { input: text },
+      get negative() {
+        return { input: negative() };
+      }
+    };
+    const target = () => ({ name: t("Background"), title: t("LoRAs and embeddings for the whole picture") });
+    completeNames(panel, { node: holder, input: text });
+    const opener = pickerButton(panel, target, fields, { name: "background-lora", title: PICKER_HELP });
+    return { line: el("div", { class: "rg-background-line" }, holder, opener), chips: networkChips() };
+  }
+  function modeParts(panel) {
+    const mode = el(
+      "select",
+      {
+        "aria-label": MODE_HELP,
+        title: MODE_HELP,
+        "data-field": "base.joined",
+        "data-action": "background-mode",
+        onchange: () => panel.edit((state) => setBackgroundMode(state, mode.value))
+      },
+      MODES.map(([value, words]) => el("option", { value, localized: words, hidden: value === "own" }))
+    );
+    const take = () => {
+      const value = parseNumber(percent.value);
+      const share2 = typeof value === "number" ? value / 100 : value === void 0 ? 0 : value;
+      panel.edit((state) => withShare(state, share2), { key: "background-share" });
+    };
+    const percent = el("input", { type: "text", inputmode: "decimal", "aria-label": SHARE_HELP, title: SHARE_HELP, oninput: take });
+    const share = el("label", { class: "rg-check rg-percent", "data-action": "background-share" }, percent, el("span", { text: "%" }));
+    return { mode, percent, share };
+  }
+  function updateRow(panel, { text, own, chips, mode, percent, share }, state) {
+    const isOwn = state.base.prompt !== null;
+    const shown2 = isOwn ? String(state.base.prompt) : panel.prompts().prompt;
+    if (text.value !== shown2) text.value = shown2;
+    text.setAttribute("aria-label", t(isOwn ? "Background: the base prompt" : "Background: the main prompt"));
+    own.hidden = !isOwn;
+    chips.show(shown2);
+    const chosen = backgroundMode(state);
+    if (mode.value !== chosen) mode.value = chosen;
+    share.hidden = chosen !== "shared";
+    const per = commonShare(state);
+    if (per !== null && document.activeElement !== percent) percent.value = String(Math.round(per * 1e3) / 10);
+  }
+
+  // javascript/src/model/words/messages.js
+  var LABEL = /^Region (\d+)(?: \(.*?\))?:? (.*)$/s;
+  var MANY = 3;
+  var split = (text) => {
+    const found2 = LABEL.exec(text);
+    return found2 ? { index: Number(found2[1]) - 1, words: found2[2] } : null;
+  };
+  function byWords(warnings) {
+    const found2 = /* @__PURE__ */ new Map();
+    for (const part of warnings.map(split)) if (part) found2.set(part.words, [...found2.get(part.words) || [], part.index]);
+    return found2;
+  }
+  function regionWarnings(warnings) {
+    const cards = /* @__PURE__ */ new Map();
+    for (const [words, indices] of byWords(warnings)) {
+      if (indices.length < MANY) indices.forEach((index) => cards.set(index, [...cards.get(index) || [], words]));
+    }
+    return cards;
+  }
+  function generalWarnings(warnings, numberOf2 = (index) => index + 1) {
+    const many = [...byWords(warnings)].filter(([, indices]) => indices.length >= MANY);
+    const lines2 = many.map(([words, indices]) => `Regions ${ranges(indices.map(numberOf2).sort((a, b) => a - b))}: each ${words}`);
+    return [...warnings.filter((text) => !split(text)), ...lines2];
+  }
+  function ranges(numbers) {
+    const spans2 = [];
+    for (const number of numbers) {
+      const last = spans2[spans2.length - 1];
+      if (last && number === last[1] + 1) last[1] = number;
+      else spans2.push([number, number]);
+    }
+    return spans2.map(([a, b]) => a === b ? `${a}` : b === a + 1 ? `${a}, ${b}` : `${a} to ${b}`).join(", ");
+  }
+  var PARTS = /^text_from "\w+" splits the (negative prompt|prompt) into (\d+) parts?, but there (?:is|are) (\d+) regions?\.$/;
+  var NAMES2 = {
+    text_from: "Region texts",
+    base_share: "Base share",
+    cfg_scale: "CFG scale",
+    "grid.ratios": "Sizes",
+    overlap: "Where regions overlap"
+  };
+  function panelWords(text) {
+    const parts = PARTS.exec(text);
+    if (parts) {
+      return `The main ${parts[1]} has ${parts[2]} part${parts[2] === "1" ? "" : "s"} for ${parts[3]} region${parts[3] === "1" ? "" : "s"}.`;
+    }
+    return text.replace(/\b(text_from|base_share|cfg_scale|grid\.ratios|overlap)\b(?=[ :])/g, (name) => NAMES2[name]);
+  }
+  function firstWords(text) {
+    const words = String(text || "").replace(/<[^<>]*>/g, " ").replace(/\s+/g, " ").trim();
+    return words.length > 40 ? `${words.slice(0, 39).trimEnd()}\u2026` : words;
+  }
+
+  // javascript/src/panel/regions/card_foot.js
+  var PICKER_HELP2 = "LoRAs and embeddings for this region, with their pictures";
+  var AGAIN_HELP = "Make this region of the shown picture again; the rest stays";
+  var DETAIL_HELP = "Make the shown picture again with a detail pass of this region; the rest stays";
+  function cardFoot(panel, index, fields) {
+    const { prompt, negative } = fields;
+    const part = el("div", { class: "rg-hint rg-part" });
+    const chips = networkChips();
+    const warning = el("div", { class: "rg-card-warning" });
+    const target = () => {
+      const number = numberOf(panel.store.get(), index());
+      return { name: t("Region {0}", number), title: t("LoRAs and embeddings for region {0}", number) };
+    };
+    [prompt, negative].forEach((field) => completeNames(panel, field));
+    const act2 = (name, label, title, action) => button(label, action, { class: "rg-button rg-mini", title, "data-action": name });
+    const acts = el(
+      "div",
+      { class: "rg-card-acts" },
+      pickerButton(panel, target, fields, { name: "add-lora", title: PICKER_HELP2 }),
+      act2("again", "Again", AGAIN_HELP, () => makeAgain(panel, index())),
+      act2("detail", "Detail", DETAIL_HELP, () => addDetail(panel, index()))
+    );
+    return {
+      part,
+      networks: chips.node,
+      warning,
+      acts,
+      /** @type {(state: State, region: Region, part: string | null | undefined) => void} */
+      update(state, region, text) {
+        part.hidden = text === void 0;
+        part.textContent = text === null ? t("The main prompt has no part for this region.") : text ? t("From the main prompt: {0}", text) : "";
+        chips.show(region.prompt);
+      }
+    };
+  }
+
   // javascript/src/panel/regions/card_head.js
-  var toggle = (field, value) => (state, at) => replaceRegion(state, at, { ...state.regions[at], [field]: value(state.regions[at]) });
+  var toggle = (field, value) => (state, at) => replaceRegion(state, at, withSwitch(state.regions[at], field, value(state.regions[at])));
   var removeUnlocked = (state, at) => state.regions[at]._lock ? state : removeRegion(state, at);
   function cardHead(panel, index, name) {
     const swatch = el("span", { class: "rg-swatch", "aria-hidden": "true" });
@@ -6182,7 +6352,7 @@ ${t("The layout here stays as it was.")}`, true);
     const count = el("span", { class: "rg-hint", role: "status" });
     const search = el("input", {
       type: "text",
-      placeholder: "search: name, words, number",
+      placeholder: "search",
       "aria-label": "Search the regions",
       "data-action": "search",
       oninput: () => update2(panel.store.get())
@@ -6366,6 +6536,7 @@ ${t("The layout here stays as it was.")}`, true);
       this.groups = new GroupHeads(this);
       this.tools = listTools(this);
       this.body = el("div", { class: "rg-cards" });
+      focusAfterClick(this.body);
       const add = button("+ Add region", () => this.add(), { class: "rg-button rg-add", "data-action": "add" });
       const split2 = button("Split main prompt", () => splitMainPrompt(panel), { "data-action": "import", title: SPLIT_HELP });
       const write = button("Write main prompt", () => writeMainPrompt(panel), { "data-action": "export", title: WRITE_HELP });
@@ -6435,7 +6606,8 @@ ${t("The layout here stays as it was.")}`, true);
       const region = state.regions[index];
       const card = cards.get(region._id) || createCard(panel, region._id);
       cards.set(region._id, card);
-      const seen = [region, index, state.regions.length, Boolean(state.grid), state.text_from, state._solo, this.parts(state)[index]];
+      const ofHost = [this.parts(state)[index], samplingSteps(panel.tab)];
+      const seen = [region, index, state.regions.length, Boolean(state.grid), state.text_from, state._solo, ...ofHost];
       if (!card.seen || seen.some((value, at) => value !== card.seen?.[at])) card.update(state, region, index);
       card.seen = seen;
       return card.node;
@@ -6565,13 +6737,13 @@ ${t("The layout here stays as it was.")}`, true);
       "data-field": "options.repaint.source",
       "data-action": "repaint-source"
     });
-    const release = button("Forget it", () => panel.edit((state) => setRepaintSource(state, null)), { "data-action": "repaint-release" });
+    const release2 = button("Forget it", () => panel.edit((state) => setRepaintSource(state, null)), { "data-action": "repaint-release" });
     const update2 = (state) => {
       const source = repaintSource(state);
-      release.hidden = !source;
+      release2.hidden = !source;
       words.textContent = source ? t("{0}, regions: {1}", source.method || "attention_couple", (source.regions || []).length) : t("No picture yet");
     };
-    return { node: el("div", { class: "rg-row rg-wide" }, input, release, words), input, update: update2 };
+    return { node: el("div", { class: "rg-row rg-wide" }, input, release2, words), input, update: update2 };
   }
   async function takeShown(panel) {
     try {
@@ -6791,6 +6963,21 @@ ${t("The layout here stays as it was.")}`, true);
     }
   };
 
+  // javascript/src/panel/page/switch_field.js
+  var HELP2 = "Typing into a region, drawing, or choosing a layout ticks Enable; Undo, or unticking it, switches it off";
+  function switchField(panel) {
+    const input = el("input", {
+      type: "checkbox",
+      checked: panel.switches,
+      "data-action": "switches-on",
+      onchange: () => {
+        panel.switches = input.checked;
+        setSwitchesOn(panel.switches);
+      }
+    });
+    return el("label", { class: "rg-check", title: HELP2 }, input, el("span", { localized: "Editing switches it on" }));
+  }
+
   // javascript/src/drawers/edit_rows.js
   var KINDS2 = { inherent: "kept", added: "added", removed: "removed", reworded: "re-worded" };
   var KEYWORDS_HELP = "Words of the region's prompt that say what is seen there. Empty: those whose attention is most concentrated";
@@ -6809,7 +6996,7 @@ ${t("The layout here stays as it was.")}`, true);
     return el("div", row, badge, name, partnerField(panel, state, target, source, names), keywords);
   }
   function partnerField(panel, state, target, source, names) {
-    const choices = [["", t("new in the target")], ...names.map((name, index) => [String(index), t("is {0} of the source", name)])];
+    const choices = [["", t("new")], ...names.map((name, index) => [String(index), t("was {0}", name)])];
     const take = () => panel.edit((now) => setPair(now, target, input.value === "" ? null : Number(input.value)));
     const input = el(
       "select",
@@ -6829,7 +7016,7 @@ ${t("The layout here stays as it was.")}`, true);
       class: "rg-edit-keywords",
       placeholder: found2 ? t("found: {0}", found2) : "keywords: found while sampling",
       "aria-label": t("Keywords of region {0}", numberOf(state, target)),
-      title: KEYWORDS_HELP,
+      title: found2 ? t("found: {0}", found2) : KEYWORDS_HELP,
       "data-field": `options.mrgd.keywords[${target}]`,
       value: keywordsOf(state, target).join(" "),
       oninput: () => panel.edit((now) => setKeywords(now, target, input.value), { key: `keywords-${target}` })
@@ -6891,11 +7078,11 @@ ${t("The layout here stays as it was.")}`, true);
       draw(gap.canvas, new ImageData(bytes, held.width, held.height));
       gap.caption.textContent = translateMessage(`Difference: ${(share * 100).toFixed(share < 0.1 ? 1 : 0)} % of the picture`);
     }
-    function release() {
+    function release2() {
       held = null;
       seen = null;
     }
-    return { node, update: update2, hold, release };
+    return { node, update: update2, hold, release: release2 };
   }
   function createView(label) {
     const canvas = el("canvas", { class: "rg-edit-picture", role: "img", "aria-label": label });
@@ -6907,10 +7094,10 @@ ${t("The layout here stays as it was.")}`, true);
     return given && given.naturalWidth ? given : null;
   }
   function pixelsOf(image, like) {
-    const [across, down] = image.tagName === "CANVAS" ? [image.width, image.height] : [image.naturalWidth, image.naturalHeight];
+    const [across, down2] = image.tagName === "CANVAS" ? [image.width, image.height] : [image.naturalWidth, image.naturalHeight];
     const scale = like ? 1 : Math.min(1, WIDTH * 2 / across);
     const width = like ? like.width : Math.max(1, Math.round(across * scale));
-    const height = like ? like.height : Math.max(1, Math.round(down * scale));
+    const height = like ? like.height : Math.max(1, Math.round(down2 * scale));
     const canvas = el("canvas", {});
     Object.assign(canvas, { width, height });
     const context = (
@@ -6929,12 +7116,12 @@ ${t("The layout here stays as it was.")}`, true);
   var IN_SIGHT = ["lock", "lock_picture", "tau", "halo", "total"];
   var NAMES4 = {
     control: "Attention control",
-    tau: "New words follow the old picture for (share of the steps)",
+    tau: "Follow the old shapes (share of the steps)",
     tau_own: "\u03C4 of re-worded regions",
     self_until: "Self-attention until",
     total: "Look at the whole picture too",
     t_total: "T_total",
-    halo: "A change may reach beyond its region by (cells)",
+    halo: "Reach beyond the region (cells)",
     lambda_rs: "\u03BB region-specific",
     lambda_is: "\u03BB inter-image",
     lambda_ip: "\u03BB inherent",
@@ -6950,7 +7137,7 @@ ${t("The layout here stays as it was.")}`, true);
     lock: "Keep the rest",
     lock_picture: "\u2026 to the pixel"
   };
-  var NO_SOURCE = "No source yet. Make a picture with the method MRGD, lock it here, then add, remove or re-word regions: the rest stays.";
+  var NO_SOURCE = "No source yet. Make a picture, lock it here, then add, remove or re-word regions: the rest stays.";
   function createEdit(panel) {
     return new EditDrawer(panel);
   }
@@ -7010,8 +7197,8 @@ ${t("The layout here stays as it was.")}`, true);
       const label = has ? "Take this picture and layout as the source" : "Lock this picture and layout as the source";
       const lock = button(label, () => this.lock(), { "data-action": "edit-lock" });
       const back = button("Back to the source layout", () => panel.edit(backToSource), { "data-action": "edit-back" });
-      const release = button("Release", () => this.release(), { "data-action": "edit-release" });
-      this.head.replaceChildren(lock, ...has ? [back, release] : []);
+      const release2 = button("Release", () => this.release(), { "data-action": "edit-release" });
+      this.head.replaceChildren(lock, ...has ? [back, release2] : []);
     }
     /** @param {State} state */
     drawList(state) {
@@ -7092,13 +7279,13 @@ ${t("The layout here stays as it was.")}`, true);
     ["Columns", "side by side"],
     ["Rows", "one below the other"]
   ];
-  var HELP2 = "Paste a prompt with BREAK, ADDCOL or ADDROW, an API payload (JSON), or the parameters text of an old picture.";
+  var HELP3 = "Paste a prompt with BREAK, ADDCOL or ADDROW, an API payload (JSON), or the parameters text of an old picture.";
   var PICTURES2 = "image/png,image/jpeg,image/webp";
   function createImport(panel) {
     const text = el("textarea", {
       rows: 5,
       spellcheck: "false",
-      placeholder: HELP2,
+      placeholder: HELP3,
       "aria-label": "Text to import",
       "data-action": "import-text"
     });
@@ -7511,7 +7698,6 @@ JSON`,
     { name: "masks", label: "Masks", create: createMaskFiles },
     { name: "edit", label: "Edit", create: createEdit }
   ];
-  var SWITCHES_HELP = "Typing into a region, drawing, or choosing a layout ticks Enable; Undo, or unticking it, switches it off";
   function createSections(panel) {
     const holder = el("div", { class: "rg-drawer" });
     const made = /* @__PURE__ */ new Map();
@@ -7520,11 +7706,10 @@ JSON`,
       ({ name, label }, index) => button(label, () => toggle2(index), { "aria-expanded": "false", "data-action": `drawer-${name}` })
     );
     const reset = button("Reset", () => panel.reset(), {
-      class: "rg-button",
+      class: "rg-button rg-last",
       "data-action": "reset",
       title: "Empty the panel; Undo brings it back"
     });
-    const own = switchField(panel);
     function toggle2(index) {
       open = open === index ? -1 : index;
       tabs.forEach((tab, i) => {
@@ -7540,21 +7725,9 @@ JSON`,
     return el(
       "div",
       { class: "rg-sections" },
-      el("div", { class: "rg-row" }, tabs, panel.tab === "txt2img" ? callMenu(panel) : null, own, reset),
+      el("div", { class: "rg-row" }, tabs, panel.tab === "txt2img" ? callMenu(panel) : null, reset),
       holder
     );
-  }
-  function switchField(panel) {
-    const input = el("input", {
-      type: "checkbox",
-      checked: panel.switches,
-      "data-action": "switches-on",
-      onchange: () => {
-        panel.switches = input.checked;
-        setSwitchesOn(panel.switches);
-      }
-    });
-    return el("label", { class: "rg-check rg-last", title: SWITCHES_HELP }, input, el("span", { localized: "Editing switches it on" }));
   }
 
   // javascript/src/panel/build.js
@@ -7576,28 +7749,33 @@ JSON`,
     const messages = el("div", { class: "rg-messages", role: "status", "aria-live": "polite" });
     const bound2 = [];
     const add = (field) => (bound2.push(field), field.node);
-    const options = buildOptions();
+    const options = buildOptions(panel);
     const bar = buildBar(panel, add, [options.options.box, ...options.beside.map(({ box }) => box)]);
     const layout = buildLayout(panel, add);
     const texts2 = buildTexts(panel, add);
     const run2 = new RunBox(panel).node;
     const side = el("div", { class: "rg-side" }, stage.node, run2, messages);
     bar.insertBefore(layout.row, bar.children[1]);
-    const main = el("div", { class: "rg-main" }, list.node, texts2);
+    const main = el("div", { class: "rg-main" }, list.node);
     const sections = createSections(panel);
-    const node = el("div", { class: "rg" }, bar, el("div", { class: "rg-body" }, side, main), sections);
+    const node = el("div", { class: "rg" }, bar, el("div", { class: "rg-body" }, side, main), texts2, sections);
     attachPanelKeys(panel, node);
     panel.mount.replaceChildren(node);
+    const landmark = accordion(panel.tab) || node;
+    landmark.setAttribute("role", "region");
+    landmark.setAttribute("aria-label", `Regional, ${panel.tab}`);
     return { node, bar, run: run2, sections, stage, list, overlay, messages, bound: bound2, texts: texts2, ...options, ...layout };
   }
   var BESIDE = { detail: "Detail pass", scores: "Scores and candidates" };
-  function buildOptions() {
+  function buildOptions(panel) {
     const section = (title) => {
       const row = el("div", { class: "rg-row rg-options" });
       return { row, box: el("details", { class: "rg-more" }, el("summary", { localized: title }), row) };
     };
     const beside = Object.entries(BESIDE).map(([owner, title]) => ({ owner, ...section(title) }));
-    return { options: section("Options of the method"), beside };
+    const options = section("Options");
+    options.box.append(el("div", { class: "rg-row" }, switchField(panel)));
+    return { options, beside };
   }
   function buildBar(panel, add, boxes) {
     const enable = enableField(panel);
@@ -7643,7 +7821,8 @@ JSON`,
       promptField(panel, "base.prompt", "Base prompt", { emptyIsNull: true, placeholder: "empty: the main prompt" }),
       promptField(panel, "base.negative", "Base negative prompt", { emptyIsNull: true, placeholder: "empty: the main negative prompt" })
     ];
-    return el("details", { class: "rg-more" }, el("summary", { localized: "Texts for the whole picture" }), fields.map(add));
+    fields.forEach((field) => completeNames(panel, field));
+    return el("details", { class: "rg-more rg-texts" }, el("summary", { localized: "Texts for the whole picture" }), fields.map(add));
   }
   function drawMethodOptions(panel, { options, beside }) {
     const { method } = panel.store.get();
@@ -7655,7 +7834,7 @@ JSON`,
     ];
     for (const { row, box, fields } of drawn) {
       row.replaceChildren(...fields.map((field) => field.node));
-      box.hidden = !fields.length;
+      box.hidden = box !== options.box && !fields.length;
     }
     return drawn.flatMap(({ fields }) => fields);
   }
@@ -7682,10 +7861,19 @@ JSON`,
       this.warnings = [];
       this.seen = null;
       this.requests = {};
-      this.soon = debounce(async () => {
+      this.changes = { asked: 0, checked: 0 };
+      this.draw = () => this.showNow();
+      this.checkSoon = debounce(async () => {
+        const { asked: asked2 } = this.changes;
         await this.check();
+        this.changes.checked = asked2;
         if (panel.stage.background.kind === "map") refreshBackground(panel.stage);
       }, 300);
+    }
+    /** Check after a moment, once for all changes until then. */
+    soon() {
+      this.changes.asked += 1;
+      this.checkSoon();
     }
     /** Check even what was checked last. */
     again() {
@@ -7708,12 +7896,14 @@ JSON`,
       const body = { settings: toJson(panel.store.get()), ...panel.prompts(), ...panel.size(), report: true };
       const request = JSON.stringify(body);
       if (request === this.seen) return;
+      const { asked: asked2 } = this.changes;
       try {
         const answer = await callApi("validate", { method: "POST", body, signal: this.signal("check") });
+        if (asked2 !== this.changes.asked) return;
         this.seen = request;
         this.take(answer);
       } catch (error) {
-        if (error.name === "AbortError") return;
+        if (error.name === "AbortError" || asked2 !== this.changes.asked) return;
         this.problems = [];
         this.warnings = [t("The settings could not be checked: the server does not answer.")];
       }
@@ -7730,14 +7920,15 @@ JSON`,
       if (panel.onChecked) panel.onChecked(ok ? data : null);
     }
     /**
-     * The weight maps on a grid, drawn by the server, as an image; null where settings with problems have none.
+     * The weight maps on a grid, drawn by the server, as an image; null where settings with problems have none. Settings that are not
+     * checked yet wait for that: it asks again.
      *
      * @param {number | null | undefined} scale Pixels per cell of the grid.
      * @param {(image: ImageBitmap | null) => void} take
      */
     async drawMap(scale, take) {
       const { panel } = this;
-      if (!panel.visible()) return;
+      if (!panel.visible() || this.changes.checked !== this.changes.asked) return;
       if (this.problems.length) return take(null);
       const state = panel.store.get();
       const body = { settings: toJson(state), ...panel.size(), scale, labels: false, numbers: numbersOf(state) };
@@ -7750,8 +7941,11 @@ JSON`,
         panel.note("The weight map could not be drawn: the server does not answer.", true);
       }
     }
-    /** Show problems, warnings, notes and hints, and mark the fields with problems. */
+    /** Show problems, warnings, notes and hints, and mark the fields with problems: as soon as no press can be lost by it. */
     show() {
+      whenReleased(this.draw);
+    }
+    showNow() {
       const { panel } = this;
       const state = panel.store.get();
       panel.mount.querySelectorAll("[aria-invalid]").forEach((node) => node.removeAttribute("aria-invalid"));
@@ -7815,12 +8009,16 @@ JSON`,
     if (typeof IntersectionObserver === "undefined") return;
     new IntersectionObserver((all) => all.some((one) => one.isIntersecting) && panel.hostChanged()).observe(panel.mount);
   }
+  function followLeaving(panel) {
+    window.addEventListener("pagehide", () => panel.parts.node.isConnected && panel.save());
+  }
   function followHost(panel) {
     const { stage } = panel;
     const result = OF_RESULT.includes(stage.background.kind) ? (shownPicture(panel.tab) || { src: void 0 }).src : "";
-    const now = JSON.stringify([panel.size(), panel.prompts(), panel.visible(), result]);
+    const now = JSON.stringify([panel.size(), samplingSteps(panel.tab), panel.prompts(), panel.visible(), result]);
     if (now === panel.seen) return;
     panel.seen = now;
+    panel.saveSoon();
     if (panel.ofPrompt !== null && panel.ofPrompt !== panel.prompts().prompt) {
       panel.ofPrompt = null;
       panel.note("");
@@ -7913,6 +8111,7 @@ JSON`,
       this.update();
       attachClipboard(this);
       followVisibility(this);
+      followLeaving(this);
       followWidth(this);
     }
     // ------------------------------------------------ text box <-> state
@@ -7930,7 +8129,7 @@ JSON`,
     }
     /** Remember the panel for a reload. */
     save() {
-      remember(this.tab, this.written, numbersOf(this.store.get()));
+      remember(this.tab, this.written, keptOf(this.store.get()), this.prompts());
     }
     /** Compare the text box with what this panel wrote last, and follow it when they differ. */
     pull() {
@@ -8118,6 +8317,7 @@ JSON`,
     const followSoon = debounce(() => Object.values(panels).forEach((panel) => panel.hostChanged()), 100);
     attach();
     attachShortcut();
+    watchPresses();
     if (typeof onAfterUiUpdate === "function") onAfterUiUpdate(attach);
     else new MutationObserver(attachSoon).observe(document.body, { childList: true, subtree: true });
     ["input", "change", "click"].forEach((kind) => document.addEventListener(kind, followSoon, true));

@@ -2,6 +2,7 @@
 
 import {strings} from "./host/language.js";
 import {debounce, find} from "./host/page.js";
+import {watchPresses} from "./host/pressed.js";
 import {stateBox} from "./host/tab.js";
 import {attachShortcut} from "./panel/page/shortcut.js";
 import {Panel} from "./panel/panel.js";
@@ -25,6 +26,7 @@ function start() {
     const followSoon = debounce(() => Object.values(panels).forEach((panel) => panel.hostChanged()), 100);
     attach();
     attachShortcut();
+    watchPresses();
     if (typeof onAfterUiUpdate === "function") onAfterUiUpdate(attach);
     else new MutationObserver(attachSoon).observe(document.body, {childList: true, subtree: true});
     ["input", "change", "click"].forEach((kind) => document.addEventListener(kind, followSoon, true));

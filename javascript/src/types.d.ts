@@ -237,6 +237,8 @@ export interface Paint extends PaintTarget {
     context: CanvasRenderingContext2D;
     colour: Colour;
     last?: Dab;
+    /** The canvas below the stroke, and what it was drawn from. */
+    ground?: {canvas: HTMLCanvasElement; from: unknown[]};
 }
 
 /** Corners of a polygon that is being drawn; `next` follows the pointer, `stroke` is set by a drag. */

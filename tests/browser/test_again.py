@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 TWO = {
-    "version": 2, "enabled": True, "method": "attention_couple",
+    "version": 3, "enabled": True, "method": "attention_couple",
     "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a red circle"}, {"box": [0.5, 0, 1, 1], "prompt": "a blue square"}],
 }  # fmt: skip
 
@@ -61,7 +61,7 @@ def test_the_shown_picture_is_repainted(editor):
     editor.generate(steps=2)
     editor.field("method").select_option("repaint")
     if not editor.find("[data-action=repaint-source]").is_visible():
-        unfold(editor, "Options of the method")
+        unfold(editor, "Options")
     editor.act("repaint-source")
     editor.find("[data-action=repaint-source-words]:has-text('attention_couple, regions: 2')").wait_for()
     source = editor.settings["options"]["repaint"]["source"]

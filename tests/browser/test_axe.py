@@ -11,7 +11,7 @@ from tests.javascript import install_tools
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 TWO = {
-    "version": 2, "enabled": True, "overlap": "over",
+    "version": 3, "enabled": True, "overlap": "over",
     "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a <lora:none:1>"}, {"words": {"text": "hat"}}, {"box": [0.5, 0, 1, 1], "weight": -1}],
 }  # fmt: skip
 
@@ -55,6 +55,24 @@ def test_the_page_has_no_violations(open_editor, axe, theme):
     editor.find("[data-action=add-lora]").first.click()
     editor.page.locator("dialog.rg-picker .rg-tile").first.wait_for()
     assert violations(editor.page, axe) == [], "picker of LoRAs"
+    editor.page.locator("dialog.rg-picker [data-kind=embeddings]").click()
+    assert violations(editor.page, axe) == [], "picker of embeddings"
+
+
+def test_the_panel_is_a_landmark_of_its_own(open_editor, axe):
+    """The WebUIs' pages have no main part, so that all that stands outside of a landmark is a violation there."""
+    editor = open_editor()
+    editor.page.evaluate("() => document.querySelectorAll('[role=main], main').forEach((node) => node.setAttribute('role', 'none'))")
+    editor.load(TWO)
+    x, y = editor.at(0.25, 0.5)
+    editor.page.mouse.click(x, y, button="right")
+    menu = editor.page.locator(".rg-menu")
+    menu.wait_for()
+    found = violations(editor.page, axe)
+    assert any(one.startswith("region: ") for one in found), "the page around it"
+    assert [one for one in found if "rg-" in one or "data-action" in one or "data-field" in one] == []
+    place = menu.bounding_box()
+    assert abs(place["x"] - x) <= 2 and abs(place["y"] - y) <= 2
 
 
 @pytest.mark.parametrize("tab", ["img2img", "PNG Info"])

@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 LAYOUT = {"box": [0.125, 0.125, 0.5, 0.5], "prompt": "a red circle"}
-SETTINGS = json.dumps({"version": 2, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a blue square"}]})
+SETTINGS = json.dumps({"version": 3, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a blue square"}]})
 
 
 def file(name: str, data: bytes, kind: str = "image/png") -> dict:
@@ -66,12 +66,12 @@ BAD: dict[str, tuple[Callable[[], dict], str]] = {
 
 def begun(editor) -> dict:
     """A layout that must outlast what comes."""
-    editor.load({"version": 2, "enabled": True, "method": "attention_couple", "regions": [LAYOUT]})
+    editor.load({"version": 3, "enabled": True, "method": "attention_couple", "regions": [LAYOUT]})
     editor.canvas.wait_for()
     return editor.settings
 
 
-def told(editor, words: str) -> str:
+def message_with(editor, words: str) -> str:
     editor.find(".rg-messages .rg-problem-text").filter(has_text=words).wait_for()
     return editor.messages
 
@@ -83,7 +83,7 @@ def test_a_picture_that_is_no_mask_is_named(editor, name):
     editor.act("drawer-masks")
     for kind in ("colours", "channels", "grey"):
         editor.upload(f"masks-{kind}", bad)
-        assert bad["name"] in told(editor, says)
+        assert bad["name"] in message_with(editor, says)
         assert editor.settings == before
         editor.page.evaluate("() => Regional.panels.txt2img.note('')")
 
@@ -92,11 +92,11 @@ def test_a_picture_that_is_no_mask_is_named(editor, name):
 def test_a_mask_of_one_region_stays_when_its_new_picture_is_bad(editor, name):
     make, says = BAD[name]
     mask = "data:image/png;base64," + base64.b64encode(saved(Image.new("L", (8, 8), 255))).decode()
-    editor.load({"version": 2, "enabled": True, "regions": [{"mask": mask, "prompt": "a"}]})
+    editor.load({"version": 3, "enabled": True, "regions": [{"mask": mask, "prompt": "a"}]})
     before = editor.settings
     editor.find(".rg-region .rg-more > summary").click()
     editor.upload("mask-load", make())
-    assert make()["name"] in told(editor, says) and editor.settings == before
+    assert make()["name"] in message_with(editor, says) and editor.settings == before
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_background_that_is_no_picture_is_named(editor, name, says):
     with editor.page.expect_file_chooser() as chooser:
         editor.find("[data-action=background]").select_option("file")
     chooser.value.set_files([bad])
-    assert bad["name"] in told(editor, says)
+    assert bad["name"] in message_with(editor, says)
     assert editor.settings == before
     assert editor.page.evaluate("Regional.panels.txt2img.stage.background.kind") == "result"
 
@@ -127,7 +127,7 @@ def test_a_palette_picture_is_read_by_its_colours(editor):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (json.dumps({"regional/presets": 3, "presets": {}}), "newer Regional"),
+        (json.dumps({"regional/presets": 4, "presets": {}}), "newer Regional"),
         (json.dumps({"regional/presets": 1, "presets": {"n": {"version": 9, "enabled": True, "regions": []}}}), "newer Regional"),
         ('{"regional/presets": 1, "pres', "JSON is broken"),
         ("[]", "holds no presets"),
@@ -145,7 +145,7 @@ def test_presets_that_cannot_be_read_are_named(editor, content, says):
 
 
 @pytest.mark.parametrize("cut", [30, 60, 90])
-def test_an_infotext_cut_in_half_is_told_by_the_importer(editor, cut):
+def test_an_infotext_cut_in_half_is_named_by_the_importer(editor, cut):
     before = begun(editor)
     infotext = f"a park\nSteps: 20, Sampler: Euler, CFG scale: 7, Size: 64x64, Regional: {json.dumps(SETTINGS)[:cut]}"
     editor.act("drawer-import")
@@ -163,13 +163,13 @@ def test_a_picture_with_a_cut_infotext_keeps_the_layout_and_fills_the_rest(edito
     editor.page.locator("#pnginfo_image input[type=file]").set_input_files(str(tmp_path / "cut.png"))
     editor.page.wait_for_selector("#html_info_pnginfo .infotext")
     editor.page.click("#pnginfo_send_to_txt2img")
-    assert "The layout here stays" in told(editor, "cannot be read")
+    assert "The layout here stays" in message_with(editor, "cannot be read")
     assert editor.page.locator("#txt2img_prompt textarea").input_value() == "a park"
     assert editor.settings == before
 
 
 @pytest.mark.parametrize("bad", ["SVG", "truncated", "text"])
-def test_an_old_picture_that_is_none_is_told_by_the_importer(editor, bad):
+def test_an_old_picture_that_is_none_is_named_by_the_importer(editor, bad):
     before, broken = begun(editor), BAD[bad][0]()
     editor.act("drawer-import")
     editor.upload("import-picture", broken)

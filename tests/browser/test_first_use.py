@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-TWO = {"version": 2, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]}
+TWO = {"version": 3, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]}
 
 
 def test_the_drawer_of_edits_shows_at_most_five_options(editor):
@@ -23,10 +23,9 @@ def test_the_drawer_of_edits_shows_at_most_five_options(editor):
 def test_generate_stands_at_the_canvas_and_full_screen_is_one_key(open_editor, width, height):
     editor = open_editor()
     editor.page.set_viewport_size({"width": width, "height": height})
-    canvas, run = editor.canvas, editor.find(".rg-run")
-    canvas.scroll_into_view_if_needed()
-    bottom = run.bounding_box()["y"] + run.bounding_box()["height"]
-    assert bottom - canvas.bounding_box()["y"] <= height, "canvas, picture and Generate are within one screen"
+    editor.canvas.scroll_into_view_if_needed()
+    canvas, run = editor.boxes(editor.canvas, ".rg-run")
+    assert run["y"] + run["height"] - canvas["y"] <= height, "canvas, picture and Generate are within one screen"
     editor.keys("f")
     editor.page.wait_for_function("() => Boolean(document.fullscreenElement)")
     assert editor.page.evaluate("() => document.fullscreenElement.contains(document.querySelector('#regional_txt2img_panel .rg-run'))")
@@ -46,21 +45,21 @@ def test_a_long_name_ends_in_an_ellipsis_and_a_line_stays_one_line(editor):
     editor.load({**TWO, "regions": [{**region, "name": name} for region, name in zip(TWO["regions"], names, strict=True)]})
     name = editor.field("regions[0].name")
     assert name.evaluate("node => getComputedStyle(node).textOverflow") == "ellipsis"
-    remove = editor.find(".rg-head button[aria-label='Remove region 1']").bounding_box()
-    swatch = editor.find(".rg-swatch").first.bounding_box()
+    remove, swatch = editor.boxes(".rg-head button[aria-label='Remove region 1']", ".rg-swatch")
     assert abs(remove["y"] + remove["height"] / 2 - swatch["y"] - swatch["height"] / 2) < 4, "× stands on the line of its number"
 
 
 def test_steps_stand_in_steps(editor):
     editor.load({**TWO, "regions": [{**TWO["regions"][0], "steps": [0.25, 0.5]}]})
-    editor.page.locator("#txt2img_steps input[type=number]").fill("20")
-    # opened again until it stands open: the list may be drawn anew in between
-    opened = """() => { const more = document.querySelector('#regional_txt2img_panel .rg-region .rg-more'); more.open = true;
-        const hint = more.querySelector('[data-action=steps-hint]'); return hint.checkVisibility() && hint.textContent.includes('20'); }"""
-    editor.page.wait_for_function(opened)
-    hint = editor.find("[data-action=steps-hint]").first
-    assert hint.inner_text() == "acts in the steps 6 to 10 of 20"
-    editor.page.locator("#txt2img_steps input[type=number]").fill("4")
+    steps = editor.page.locator("#txt2img_steps input[type=number]")
+    steps.fill("20")
+    # opened again until it shows them: what was loaded may be read, and the list drawn, once more in between
+    shown = """() => { const more = document.querySelector('#regional_txt2img_panel .rg-region .rg-more'); more.open = true;
+        const hint = more.querySelector('[data-action=steps-hint]');
+        return hint.checkVisibility() && hint.innerText.includes('of 20') && hint.innerText; }"""
+    assert editor.page.wait_for_function(shown).json_value() == "acts in the steps 6 to 10 of 20"
+    steps.fill("4")
+    editor.find("[data-action=steps-hint]").first.and_(editor.page.get_by_text("2 to 2 of 4")).wait_for()
 
 
 def test_thirty_equal_warnings_are_one_line(editor):

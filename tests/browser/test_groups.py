@@ -6,7 +6,7 @@ import pytest
 
 BOXES = [[0, 0, 0.3, 0.3], [0.35, 0, 0.65, 0.3], [0.7, 0, 1, 0.3], [0, 0.5, 1, 1]]
 FOUR = {
-    "version": 2, "enabled": True, "overlap": "over",
+    "version": 3, "enabled": True, "overlap": "over",
     "regions": [{"box": box, "prompt": name, "priority": at} for at, (box, name) in enumerate(zip(BOXES, "abcd", strict=True))],
 }  # fmt: skip
 
@@ -65,6 +65,19 @@ def test_a_group_is_made_named_folded_muted_moved_and_undone(editor):
     for _ in range(4):
         editor.keys("Control+z")
     assert lines(editor)[1] == "hats"
+
+
+def test_a_muted_group_comes_back_as_it_was_after_a_reload(editor):
+    regions = [{**region, "group": "g" * (region["prompt"] in "abc"), "enabled": region["prompt"] != "b"} for region in FOUR["regions"]]
+    editor.load({**FOUR, "regions": regions})
+    editor.act("group-mute")
+    editor.find("button[aria-label='Lock region 4']").click()
+    assert enabled(editor) == "d"
+    editor.page.reload()
+    editor.unfold()
+    assert enabled(editor) == "d" and editor.find("button[aria-label='Unlock region 4']").count() == 1
+    editor.act("group-mute")
+    assert enabled(editor) == "acd", "b was off before its group was"
 
 
 def test_cards_are_dropped_into_groups_and_groups_among_cards(editor):

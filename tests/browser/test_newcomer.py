@@ -50,6 +50,18 @@ def test_two_prompts_a_background_and_a_picture_in_two_clicks_without_scrolling(
     assert '"joined' in page.page.locator("#html_info_txt2img").inner_text().replace("\\", "")
 
 
+@pytest.mark.parametrize("width", [1280, 1400, 1920])
+def test_nothing_wraps_and_nothing_stands_empty(page, width):
+    page.page.set_viewport_size({"width": width, "height": 900})
+    page.renew()
+    tops = [box["y"] for box in page.boxes(*(f"[data-action={name}]" for name in ("drawer-presets", "drawer-edit", "reset")))]
+    assert max(tops) - min(tops) < 4, "the drawers' buttons, and Reset, are one line"
+    canvas, cards = page.boxes(".rg-side", ".rg-main")
+    beside = cards["x"] > canvas["x"] + 100
+    assert not beside or cards["height"] - canvas["height"] < 24, "no empty area below the canvas"
+    page.page.set_viewport_size({"width": 1440, "height": 900})
+
+
 def test_by_keys_alone_from_the_pages_start(page):
     page.renew()
     page.page.evaluate("() => document.activeElement.blur()")
@@ -80,6 +92,7 @@ def test_editing_switches_on_undo_takes_it_back_and_off_is_seen(page):
     page.page.locator(f"{OFF_NOTE} button").click()
     assert page.settings["enabled"] is True and page.page.locator(OFF_NOTE).count() == 0
     page.renew()
+    page.find("summary:text-is('Options')").click()
     page.find("[data-action=switches-on]").uncheck()
     page.field("regions[0].prompt").fill("a red circle")
     assert page.settings["enabled"] is False
@@ -135,7 +148,7 @@ def test_a_malformed_ratio_keeps_the_grid_and_says_so_at_its_field(page):
 
 def test_many_regions_are_lines_that_can_be_searched_and_switched(page):
     page.renew()
-    page.load({"version": 2, "enabled": True, "regions": [{"box": [0, 0, 1, 1], "prompt": f"thing {n}"} for n in range(52)]})
+    page.load({"version": 3, "enabled": True, "regions": [{"box": [0, 0, 1, 1], "prompt": f"thing {n}"} for n in range(52)]})
     cards = page.find(".rg-region")
     assert cards.nth(3).bounding_box()["height"] < 45
     cards.nth(3).locator(".rg-swatch").click()
@@ -163,3 +176,19 @@ def test_a_reload_keeps_the_main_prompt(page):
     page.unfold()
     page.page.wait_for_function("() => document.querySelector('#txt2img_prompt textarea').value === 'sand at night'")
     assert page.find("[data-action=background-prompt]").input_value() == "sand at night"
+
+
+def test_a_host_that_keeps_no_prompts_gets_the_background_back_where_the_panel_is_on(page):
+    """The page of the tests keeps its prompts itself, the WebUIs do not."""
+    main = page.page.locator("#txt2img_prompt textarea")
+    for on in (True, False):
+        page.renew()
+        page.find("[data-action=background-prompt]").fill("sand at night")
+        page.field("regions[0].prompt").fill("a red circle")
+        page.field("enabled").set_checked(on)
+        page.page.wait_for_timeout(400)
+        page.page.add_init_script("for (const name of ['txt2img_prompt', 'txt2img_neg_prompt']) sessionStorage.removeItem(`page_${name}`);")
+        page.page.reload()
+        page.unfold()
+        assert page.regions[0]["prompt"] == "a red circle"
+        assert (main.input_value() == page.find("[data-action=background-prompt]").input_value() == "sand at night") is on

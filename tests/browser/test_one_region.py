@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 TWO = {
-    "version": 2, "enabled": True, "method": "attention_couple", "base": {"joined": True},
+    "version": 3, "enabled": True, "method": "attention_couple", "base": {"joined": True},
     "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a red circle"}, {"box": [0.5, 0, 1, 1], "prompt": "a blue square"}],
 }  # fmt: skip
 

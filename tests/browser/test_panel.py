@@ -34,13 +34,13 @@ def test_a_reload_keeps_the_layout(editor):
 def test_options_show_what_they_are_until_somebody_sets_them(editor):
     """A choice that was not made shows its default, has no empty entry, and what is chosen goes into the settings."""
     editor.draw_box((0.1, 0.1), (0.5, 0.5))
-    editor.find(".rg-more summary:has-text('Options of the method')").click()
+    editor.find(".rg-more summary:text-is('Options')").click()
     field = editor.field("options.attention_couple.separate")
     assert field.input_value() == "all"
     assert field.evaluate("box => [...box.options].map((one) => one.value)") == ["nothing", "attention", "norms", "all"]
     assert editor.field("options.attention_couple.border").get_attribute("placeholder") == "0.125"
     field.select_option("norms")
-    assert editor.settings["options"] == {"attention_couple": {"separate": "norms"}}
+    assert editor.settings["options"] == {"attention_couple": {"isolate_until": 0.2, "separate": "norms"}}, "0.2 is the new layout's"
     assert field.input_value() == "norms"
 
 
@@ -76,7 +76,7 @@ def test_regions_go_through_the_clipboard_from_tab_to_tab(open_editor):
     ],
     ids=["broken JSON", "text", "newer", "other JSON"],
 )
-def test_a_clipboard_without_regions_is_told_and_changes_nothing(editor, text, says):
+def test_a_clipboard_without_regions_is_named_and_changes_nothing(editor, text, says):
     editor.draw_box((0.1, 0.1), (0.5, 0.5))
     before = editor.settings
     editor.paste(text)
@@ -110,7 +110,7 @@ def test_masks_are_saved_in_colours_that_are_read_again(editor, tmp_path):
     editor.resize(256, 256)
     editor.load(
         {
-            "version": 2,
+            "version": 3,
             "enabled": True,
             "method": "attention_couple",
             "regions": [{}, {}, {}],
@@ -177,7 +177,7 @@ def test_layouts_of_other_tools_come_with_a_report(editor):
 def test_the_layout_as_prompt_text_and_back(editor):
     editor.load(
         {
-            "version": 2,
+            "version": 3,
             "enabled": True,
             "regions": [{"prompt": "a"}, {"prompt": "b"}, {"prompt": "c"}],
             "grid": {"ratios": "1,1,3;2,1", "direction": "columns"},
@@ -198,7 +198,7 @@ def test_the_layout_as_prompt_text_and_back(editor):
 def test_text_is_never_html(editor):
     editor.load(
         {
-            "version": 2,
+            "version": 3,
             "enabled": True,
             "common": EVIL,
             "regions": [{"box": [0, 0, 1, 1], "name": EVIL, "prompt": f"{EVIL} <lora:{EVIL}:1>", "negative": EVIL}],
@@ -273,7 +273,7 @@ def test_a_painted_layout_survives_picture_and_png_info(editor, tmp_path):
 
 
 def test_weight_maps_and_the_overlay_are_drawn(editor):
-    editor.load({"version": 2, "enabled": True, "regions": [{"prompt": "a"}, {"prompt": "b"}], "grid": {"ratios": "1,3"}})
+    editor.load({"version": 3, "enabled": True, "regions": [{"prompt": "a"}, {"prompt": "b"}], "grid": {"ratios": "1,3"}})
     with editor.page.expect_response(lambda answer: "preview" in answer.url) as drawn:
         editor.find("[data-action=background]").select_option("map:16")
     assert drawn.value.status == 200

@@ -10,7 +10,7 @@ import pytest
 from editor import Editor
 from PIL import Image
 
-ONE = {"version": 2, "enabled": False, "overlap": "over", "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a cat"}]}
+ONE = {"version": 3, "enabled": False, "overlap": "over", "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a cat"}]}
 FOCUS = "() => document.activeElement.dataset.action || document.activeElement.dataset.network || document.activeElement.dataset.field"
 MANY = [f"style {at:03}" for at in range(250)]
 LISTS = {
@@ -64,9 +64,9 @@ def picker(opened):
     assert not editor.faults, editor.faults
 
 
-def open_picker(editor):
+def open_picker(editor, action: str = "add-lora"):
     """The dialog, once it has the lists."""
-    editor.act("add-lora")
+    editor.act(action)
     dialog = editor.page.locator("dialog.rg-picker")
     dialog.locator(".rg-tile").first.wait_for()
     return dialog
@@ -89,9 +89,9 @@ def test_a_lora_is_searched_and_written_at_the_caret_as_one_step(picker):
     assert dialog.count() == 0 and editor.page.evaluate(FOCUS) == "add-lora"
 
     open_picker(editor)
+    assert host.asked == asked, "the lists are asked for once"
     editor.page.keyboard.type("zeb")
     editor.page.keyboard.press("Enter")
-    assert host.asked == asked, "the lists are asked for once"
     written = "a cat <lora:Zebra:1> on a mat"
     assert editor.regions[0]["prompt"] == prompt.input_value() == written and editor.settings["enabled"], "editing switches the panel on"
     editor.page.wait_for_function(f"() => ({FOCUS})() === 'regions[0].prompt'")
@@ -145,6 +145,44 @@ def test_embeddings_are_picked_into_the_negative_prompt_and_completed(picker):
     editor.page.keyboard.press("ArrowDown")
     editor.page.keyboard.press("Tab")
     assert editor.regions[0]["prompt"] == "a cat, ring" and names.count() == 0
+
+
+def test_the_background_has_the_picker_and_the_completion_of_a_region(picker):
+    editor, _ = picker
+    main, negative = (editor.page.locator(f"#txt2img_{name} textarea") for name in ("prompt", "neg_prompt"))
+    row = editor.find("[data-action=background-prompt]")
+    row.fill("a hill")
+    dialog = open_picker(editor, "background-lora")
+    assert "whole picture" in dialog.get_attribute("aria-label") and "Background" in dialog.get_by_role("status").inner_text()
+    dialog.locator("[data-kind=loras]").click()  # the tab that was open last opens again, with the names that it had
+    dialog.locator("[data-action=picker-refresh]").click()
+    dialog.get_by_text("200 of 252").wait_for()
+    dialog.locator("[data-action=picker-search]").fill("zeb")
+    editor.page.keyboard.press("Enter")
+    editor.page.wait_for_function("() => document.querySelector('#txt2img_prompt textarea').value === 'a hill <lora:Zebra:1>'")
+    assert row.input_value() == main.input_value() and editor.regions[0]["prompt"] == "a cat" and dialog.count() == 0
+    chips = editor.find(".rg-background .rg-chip")
+    assert chips.all_inner_texts() == ["Zebra 1"]
+    row.press("End")
+    editor.page.keyboard.type(" <lora:none:1> <lora:str")
+    editor.find(".rg-background .rg-unknown").wait_for()
+    editor.page.keyboard.type("iped:0.5> <lora:style 007")
+    editor.find(".rg-background .rg-name").first.wait_for()
+    editor.page.keyboard.press("Enter")
+    assert main.input_value().endswith("<lora:striped:0.5> <lora:style 007:1>")
+
+    open_picker(editor, "background-lora").locator("[data-kind=embeddings]").click()
+    dialog.locator("[data-action=picker-negative]").check()
+    dialog.locator("[data-network=easynegative]").click()
+    assert negative.input_value() == "easynegative", "the page's own negative prompt"
+    editor.load({**ONE, "base": {"prompt": "a hut", "negative": "fog"}})
+    open_picker(editor, "background-lora").locator("[data-kind=embeddings]").click()
+    dialog.locator("[data-action=picker-negative]").check()
+    dialog.locator("[data-network=ring]").click()
+    assert editor.settings["base"]["negative"] in ("fog ring", "ring fog") and negative.input_value() == "easynegative"
+    open_picker(editor, "background-lora").locator("[data-network=broken]").click()
+    assert "<lora:broken:1>" in editor.settings["base"]["prompt"] and "Zebra:1> <lora:none" in main.input_value()
+    negative.fill("")
 
 
 def test_what_is_not_there_is_said_and_asked_for_again_on_a_phone(picker):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-TWO = {"version": 2, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]}
+from editor import Editor
+
+TWO = {"version": 3, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]}
 
 
 def test_the_canvas_stays_where_it_is_when_the_brush_is_chosen(editor):
-    before = editor.canvas.bounding_box()
+    before = editor.boxes(editor.canvas)
     editor.tool("brush")
-    assert editor.find(".rg-brush").is_visible() and editor.canvas.bounding_box() == before
+    assert editor.find(".rg-brush").is_visible() and editor.boxes(editor.canvas) == before
 
 
 def test_a_weight_map_that_is_not_there_yet_says_so(editor):
@@ -125,7 +127,8 @@ def test_enable_stands_in_the_header_and_opens_an_empty_panel(open_editor):
     enable, header = editor.field("enabled"), editor.page.locator("#regional_txt2img .label-wrap")
     header.click()
     editor.canvas.wait_for(state="hidden")
-    assert enable.is_visible() and enable.bounding_box()["y"] < header.bounding_box()["y"] + header.bounding_box()["height"]
+    box, line = editor.boxes(enable, header)
+    assert enable.is_visible() and box["y"] < line["y"] + line["height"]
     enable.check()
     editor.canvas.wait_for()
     assert editor.settings["enabled"] is True and "on" in header.inner_text()
@@ -149,3 +152,32 @@ def test_a_region_has_a_colour_of_its_own(editor):
     editor.act("redo")
     editor.find("[data-action=colour-none]").first.click()
     assert "colour" not in editor.regions[0] and field.input_value() == of_number
+
+
+def test_nothing_is_asked_of_another_machine(browser, url):
+    """Gradio's page has a script of another site, which the standalone host leaves out."""
+    context = browser.new_context()
+    page, asked = context.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    Editor(page, url)
+    context.close()
+    assert any("regional.js" in address for address in asked)
+    assert [address for address in asked if not address.startswith((url, "blob:", "data:"))] == []
+
+
+def test_a_click_with_a_drawing_tool_draws_nothing_and_says_nothing(editor):
+    before = editor.settings
+    editor.tool("box")
+    editor.click(0.5, 0.5)
+    assert editor.settings == before and "took the place" not in editor.messages
+    editor.keys("Escape")
+
+
+def test_the_help_of_the_keys_lies_above_the_page(editor):
+    before = editor.boxes(editor.canvas)
+    editor.keys("?")
+    dialog = editor.page.locator("dialog.rg-keys")
+    dialog.wait_for()
+    assert dialog.locator("kbd, dt, tr").count() > 10 and editor.boxes(editor.canvas) == before
+    editor.page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")

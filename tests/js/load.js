@@ -12,6 +12,7 @@ export * from "../../javascript/src/model/geometry/view.js";
 export * from "../../javascript/src/model/history.js";
 export * from "../../javascript/src/model/layout.js";
 export * from "../../javascript/src/model/list/groups.js";
+export * from "../../javascript/src/model/list/kept.js";
 export * from "../../javascript/src/model/list/order.js";
 export * from "../../javascript/src/model/masks/mask.js";
 export * from "../../javascript/src/model/masks/paint.js";

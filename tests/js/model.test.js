@@ -16,18 +16,19 @@ test("an empty text is an untouched panel: off, two columns, no text", () => {
     const state = R.parse("");
     assert.equal(R.isUntouched(state), true);
     assert.deepEqual(plain(state), {
-        version: 2,
+        version: 3,
         enabled: false,
         method: "attention_couple",
         regions: [{}, {}],
         grid: {ratios: "1,1", direction: "columns"},
         base: {joined: true},
+        options: {attention_couple: {isolate_until: 0.2}},
     });
 });
 
 test("JSON comes back as it was, short and with unknown keys kept", () => {
     const settings = {
-        version: 2,
+        version: 3,
         enabled: true,
         method: "attention_couple",
         regions: [
@@ -52,6 +53,17 @@ test("JSON comes back as it was, short and with unknown keys kept", () => {
     assert.deepEqual(plain(R.parse(JSON.stringify(settings))), settings);
 });
 
+test("an edit of versions 1 and 2 keeps the rest with the paper's weight, one of version 3 is as it comes", () => {
+    const source = {regions: []};
+    const weightOf = (version, mrgd) => R.fromJson({version, method: "mrgd", regions: [], options: {mrgd}}).options.mrgd?.lambda_ip;
+    for (const version of [undefined, 1, 2]) {
+        assert.equal(weightOf(version, {source}), 300);
+        assert.equal(weightOf(version, {source, lambda_ip: 50}), 50);
+        assert.equal(weightOf(version, {tau: 0.4}), undefined);
+    }
+    assert.equal(weightOf(3, {source}), undefined);
+});
+
 test("an edit of version 1 has no lock, one of version 2 is as it comes", () => {
     const source = {regions: []};
     const lockOf = (settings) => R.fromJson({enabled: true, method: "mrgd", regions: [], ...settings}).options.mrgd?.lock;
@@ -59,8 +71,9 @@ test("an edit of version 1 has no lock, one of version 2 is as it comes", () => 
     assert.equal(lockOf({options: {mrgd: {source}}}), false);
     assert.equal(lockOf({version: 1, options: {mrgd: {source, lock: true}}}), true);
     assert.equal(lockOf({version: 2, options: {mrgd: {source}}}), undefined);
+    assert.equal(lockOf({version: 3, options: {mrgd: {source}}}), undefined);
     assert.equal(lockOf({version: 1}), undefined);
-    assert.equal(R.fromJson({version: 1, regions: []}).version, 2);
+    assert.equal(R.fromJson({version: 1, regions: []}).version, 3);
     assert.equal(R.fromJson({version: 9, regions: []}).version, 9);
 });
 
@@ -89,7 +102,7 @@ test("defaults that are written out vanish", () => {
             },
         ],
     };
-    assert.deepEqual(plain(R.fromJson(long)), {version: 2, enabled: true, method: "attention_couple", regions: [{box: [0, 0, 1, 1]}]});
+    assert.deepEqual(plain(R.fromJson(long)), {version: 3, enabled: true, method: "attention_couple", regions: [{box: [0, 0, 1, 1]}]});
 });
 
 for (const text of ["{", "[]", "null", "3", '"x"']) {
@@ -243,15 +256,15 @@ test("regions move within the list", () => {
     assert.equal(R.moveInList(state, 1, 1), state);
 });
 
-test("the store tells its subscribers once per change", () => {
+test("the store notifies its subscribers once per change", () => {
     const store = R.createStore(R.emptyState());
-    const heard = [];
-    const stop = store.subscribe((state, origin) => heard.push([state.enabled, origin]));
+    const seen = [];
+    const stop = store.subscribe((state, origin) => seen.push([state.enabled, origin]));
     store.update((state) => R.setField(state, "enabled", true), "field");
     store.set(store.get(), "field");
     stop();
     store.update((state) => R.setField(state, "enabled", false), "field");
-    assert.deepEqual(heard, [[true, "field"]]);
+    assert.deepEqual(seen, [[true, "field"]]);
 });
 
 const imports = [
@@ -326,7 +339,7 @@ test("import: nothing to split is said and changes nothing", () => {
     }
 });
 
-test("import: free shapes keep their places and new ones are told of", () => {
+test("import: free shapes keep their places and new ones are named", () => {
     const {state, notes} = R.importPrompt(R.fromJson({enabled: true, regions: [{box: [0, 0, 0.5, 1]}]}), "a BREAK b", "");
     assert.deepEqual(
         plain(state).regions.map((region) => region.box),
@@ -343,7 +356,7 @@ test("the line about the panel", () => {
     assert.equal(R.summary(R.fromJson({enabled: true, regions: [{}, {enabled: false}]})), "on, 1 region");
 });
 
-test("the name of attention maps is told with one request and never kept", () => {
+test("the name of attention maps goes with one request and never kept", () => {
     const state = R.fromJson({enabled: true, attention_maps: "mine", regions: [{box: [0, 0, 1, 1]}]});
     assert.equal("attention_maps" in R.toJson(state), false);
     assert.equal(JSON.parse(R.serialize(state, {attention_maps: "yours"})).attention_maps, "yours");
@@ -356,7 +369,7 @@ test("settings that a picture's text does not give are an error in words", () =>
 
 test("empty options and an empty base say nothing", () => {
     assert.deepEqual(R.toJson(R.fromJson({enabled: false, options: {attention_couple: {}}, base: {}})), {
-        version: 2,
+        version: 3,
         enabled: false,
         method: "attention_couple",
         regions: [],

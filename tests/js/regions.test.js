@@ -216,7 +216,7 @@ test("the text of a PNG", () => {
 
 const PARAMETERS = {prompt: "grass", negative: "blurry"};
 const MADE = {
-    version: 2,
+    version: 3,
     enabled: true,
     method: "latent_couple",
     base: {joined: true},
@@ -348,6 +348,29 @@ test("a group is muted and comes back as it was, and one group can be alone", ()
     const alone = R.soloGroup(given, "g");
     assert.equal(on(alone), "abc-");
     assert.equal(on(R.soloGroup(alone, "g")), "a-cd");
+});
+
+test("what a page knows of its regions outlasts a reload: a muted group, what stands alone, locks", () => {
+    const plain = layout(4);
+    const one = R.setGroup(plain, ids(plain, 0, 1, 2), "g");
+    const given = {...one, regions: one.regions.map((region, i) => (i === 1 ? {...region, enabled: false} : {...region, _lock: i === 3}))};
+    const reloaded = (state) => R.withKept(R.parse(R.serialize(state)), JSON.parse(JSON.stringify(R.keptOf(state))));
+    const muted = reloaded(R.muteGroup(given, "g"));
+    assert.equal(on(muted), "---d");
+    assert.equal(on(R.muteGroup(muted, "g")), "a-cd");
+    assert.deepEqual(
+        muted.regions.map((region) => Boolean(region._lock)),
+        [false, false, false, true],
+    );
+    assert.equal(on(R.soloGroup(reloaded(R.soloGroup(given, "g")), "g")), "a-cd");
+    assert.equal(on(R.solo(reloaded(R.solo(given, 3)), 3)), "a-cd");
+    assert.equal(JSON.stringify(R.toJson(muted)), JSON.stringify(R.toJson(R.muteGroup(given, "g"))), "the settings hold none of it");
+
+    const byHand = {...muted, regions: muted.regions.map((region, i) => (i ? region : R.withSwitch(region, "enabled", false)))};
+    assert.equal(on(R.muteGroup(byHand, "g")), "--cd", "a region's own eye was used last");
+    for (const damaged of [null, {}, {muted: [true]}, {solo: {of: 9, were: [1]}}, {locked: "xxxx", muted: 7, solo: 3, numbers: "1"}]) {
+        assert.equal(on(R.muteGroup(R.withKept(R.parse(R.serialize(muted)), damaged), "g")), "abcd");
+    }
 });
 
 test("groups have names of their own, and go with the settings", () => {

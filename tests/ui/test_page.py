@@ -123,7 +123,7 @@ def test_generate_gives_pictures_with_infotext(served, run, txt2img):
     assert "Seed: 6" in infotext
 
 
-def test_generate_tells_every_problem(served, run, txt2img):
+def test_generate_names_every_problem(served, run, txt2img):
     generate = run.generator(served[1], "txt2img", txt2img.fields, run.PictureFolder())
     bad = {**HALVES, "regions": [{"weight": -1, "name": "<b>"}, {"base_share": 2}]}
     files, shown, info, log = generate(*values_of(txt2img.fields, steps=1), settings_text(bad))

@@ -36,7 +36,7 @@ def test_panel_builds_any_number_of_times():
     assert json.dumps(blocks.get_config_file(), default=str).count('"label": "Regional settings"') == 5
 
 
-def test_state_tells_the_browser_when_python_changes_it():
+def test_state_notifies_the_browser_when_python_changes_it():
     with gr.Blocks() as blocks:
         panel.build(False)
     config = json.dumps(blocks.get_config_file(), default=str)
@@ -64,9 +64,9 @@ def test_pasted_infotext_without_regions_switches_off():
 
 
 @pytest.mark.parametrize("text", ['"{\\"version\\":1', '"{\\"enabled\\": 3}"', "[]", '{"version": 9, "enabled": true}'])
-def test_damaged_settings_of_a_picture_are_told_by_the_panel(text):
-    told = json.loads(panel.Pasted("Regional", from_infotext)({"Regional": text, "Steps": "20"}))
-    assert list(told) == ["unreadable"] and "cannot be read" in told["unreadable"]
+def test_damaged_settings_of_a_picture_are_named_by_the_panel(text):
+    pasted = json.loads(panel.Pasted("Regional", from_infotext)({"Regional": text, "Steps": "20"}))
+    assert list(pasted) == ["unreadable"] and "cannot be read" in pasted["unreadable"]
 
 
 def test_supported_leaves_out_what_a_function_does_not_know():

@@ -34,12 +34,12 @@ const IN_SIGHT = ["lock", "lock_picture", "tau", "halo", "total"];
 /** Labels of the options. @type {Record<string, string>} */
 const NAMES = {
     control: "Attention control",
-    tau: "New words follow the old picture for (share of the steps)",
+    tau: "Follow the old shapes (share of the steps)",
     tau_own: "τ of re-worded regions",
     self_until: "Self-attention until",
     total: "Look at the whole picture too",
     t_total: "T_total",
-    halo: "A change may reach beyond its region by (cells)",
+    halo: "Reach beyond the region (cells)",
     lambda_rs: "λ region-specific",
     lambda_is: "λ inter-image",
     lambda_ip: "λ inherent",
@@ -55,7 +55,7 @@ const NAMES = {
     lock: "Keep the rest",
     lock_picture: "… to the pixel",
 };
-const NO_SOURCE = "No source yet. Make a picture with the method MRGD, lock it here, then add, remove or re-word regions: the rest stays.";
+const NO_SOURCE = "No source yet. Make a picture, lock it here, then add, remove or re-word regions: the rest stays.";
 
 /**
  * The drawer "Edit".

@@ -52,7 +52,7 @@ export function changeRow(panel, state, pair, names, found) {
  * @param {string[]} names
  */
 function partnerField(panel, state, target, source, names) {
-    const choices = [["", t("new in the target")], ...names.map((name, index) => [String(index), t("is {0} of the source", name)])];
+    const choices = [["", t("new")], ...names.map((name, index) => [String(index), t("was {0}", name)])];
     const take = () => panel.edit((now) => setPair(now, target, input.value === "" ? null : Number(input.value)));
     const input = el(
         "select",
@@ -79,7 +79,7 @@ function keywordField(panel, state, target, found) {
         class: "rg-edit-keywords",
         placeholder: found ? t("found: {0}", found) : "keywords: found while sampling",
         "aria-label": t("Keywords of region {0}", numberOf(state, target)),
-        title: KEYWORDS_HELP,
+        title: found ? t("found: {0}", found) : KEYWORDS_HELP,
         "data-field": `options.mrgd.keywords[${target}]`,
         value: keywordsOf(state, target).join(" "),
         oninput: () => panel.edit((now) => setKeywords(now, target, input.value), {key: `keywords-${target}`}),

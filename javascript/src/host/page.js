@@ -23,6 +23,14 @@ export const find = (selector) => root().querySelector(selector);
 export const overPage = () => document.fullscreenElement || find(".gradio-container") || document.body;
 
 /**
+ * What holds the whole panel of a tab, its header too; null on a page without an accordion.
+ *
+ * @param {string} tab
+ * @returns {HTMLElement | null}
+ */
+export const accordion = (tab) => find(`#regional_${tab}:has(> .label-wrap)`);
+
+/**
  * A function that calls `action` once, `wait` milliseconds after the last call.
  *
  * @template {unknown[]} A

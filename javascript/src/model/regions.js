@@ -83,6 +83,16 @@ export function replaceRegion(state, index, region) {
 }
 
 /**
+ * A region with another value of a field. One whose own eye was used follows that, whatever its group did before.
+ *
+ * @param {Region} region
+ * @param {string} field
+ * @param {unknown} value
+ * @returns {Region}
+ */
+export const withSwitch = (region, field, value) => ({...region, [field]: value, ...(field === "enabled" ? {_muted: false} : {})});
+
+/**
  * Add a region at the end; a grid gets one more cell.
  *
  * @param {State} state

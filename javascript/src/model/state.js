@@ -6,7 +6,7 @@
 import {copy, same} from "./values.js";
 
 /** Version of the settings that this page writes. */
-export const VERSION = 2;
+export const VERSION = 3;
 
 /** Fields of a region that hold its shape; it has one of them, in a grid none. */
 export const SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined", "words"];
@@ -94,6 +94,9 @@ export const regionSchema = (schema) => schema?.properties?.regions?.items?.prop
  */
 export const methodOptions = (schema, method) => schema?.properties?.options?.properties?.[method]?.properties || {};
 
+/** Share of the steps in which the regions of a new layout are made by themselves: on the small model each object is in its place then. */
+const ISOLATED = 0.2;
+
 /**
  * What an untouched panel shows: off, two equal columns without text, and the main prompt joined to every region's.
  *
@@ -106,6 +109,7 @@ export function emptyState() {
         enabled: false,
         ...defaults,
         base: {...defaults.base, joined: true},
+        options: {...defaults.options, attention_couple: {isolate_until: ISOLATED}},
         regions: [makeRegion(), makeRegion()],
         grid: {ratios: "1,1", direction: "columns"},
     };
@@ -151,15 +155,18 @@ export function fromJson(data) {
 }
 
 /**
- * Settings of version 1, or of none, in the form of version 2: an MRGD edit, which has a source, had no lock unless it asked for one.
+ * Settings of older versions in the form of this one: an MRGD edit, which has a source, had no lock in version 1 (and where none is
+ * named) and the paper's weight of what is kept until version 2, unless it asked for something else.
  *
  * @param {any} data
  * @returns {any}
  */
 function upgraded(data) {
-    if ((data.version ?? 1) !== 1) return data;
+    const version = data.version ?? 1;
+    if (version !== 1 && version !== 2) return data;
     const next = {...data, version: VERSION};
-    if (data.options?.mrgd?.source) next.options = {...data.options, mrgd: {lock: false, ...data.options.mrgd}};
+    const meant = {...(version === 1 ? {lock: false} : {}), lambda_ip: 300};
+    if (data.options?.mrgd?.source) next.options = {...data.options, mrgd: {...meant, ...data.options.mrgd}};
     return next;
 }
 

@@ -8,7 +8,7 @@ import {addRegions, pasteRegions} from "../model/clipboard.js";
 import {alignBox, boxMap, mapShape, mirrorShape} from "../model/geometry/boxes.js";
 import {mergeCells, splitCell} from "../model/layout.js";
 import {warpMask} from "../model/masks/mask.js";
-import {addRegion} from "../model/regions.js";
+import {addRegion, withSwitch} from "../model/regions.js";
 import {newGroup, setGroup, wholeGroup} from "../model/list/groups.js";
 import {moveGroup, moveInList} from "../model/list/order.js";
 import {changeRegions, duplicateRegions, removeRegions, solo} from "../model/selection.js";
@@ -105,7 +105,7 @@ function flip(panel, field, on, off) {
     panel.edit((state) => {
         const isOn = state.regions.every((region) => !selected.has(region._id) || Boolean(region[field]) === on);
         const value = isOn ? off : on;
-        return {...state, regions: state.regions.map((region) => (selected.has(region._id) ? {...region, [field]: value} : region))};
+        return {...state, regions: state.regions.map((region) => (selected.has(region._id) ? withSwitch(region, field, value) : region))};
     });
 }
 

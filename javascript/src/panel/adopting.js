@@ -1,10 +1,13 @@
 // Settings that come into a panel from outside: from the page's text box, a reload, a pasted picture.
 
+/** @import {Kept} from "../model/list/kept.js" */
 /** @import {Panel} from "./panel.js" */
+/** @import {Prompts} from "./storage.js" */
 
 import {t} from "../host/language.js";
+import {writePrompt} from "../host/tab.js";
 import {createHistory} from "../model/history.js";
-import {withNumbers} from "../model/numbers.js";
+import {withKept} from "../model/list/kept.js";
 import {isUntouched, parse, untouchedMethod} from "../model/state.js";
 import {recall} from "./storage.js";
 
@@ -16,13 +19,27 @@ import {recall} from "./storage.js";
 export function begin(panel) {
     const given = panel.readText();
     const method = untouchedMethod(given);
-    const kept = recall(panel.tab);
-    const text = method === null ? given : kept.text;
-    if (text) adopt(panel, text, text === kept.text ? kept.numbers : []);
+    const before = recall(panel.tab);
+    const text = method === null ? given : before.text;
+    if (text) adopt(panel, text, text === before.text ? before.kept : null);
     else panel.written = given;
     if (!text && method) panel.store.set({...panel.store.get(), method}, "host");
     panel.history = createHistory(panel.store.get());
+    if (method !== null && text && before.prompts) bringPrompts(panel, before.prompts);
     if (text && text !== panel.readText()) panel.push();
+}
+
+/**
+ * The main prompts as they were before a reload, where the panel is on: the first is that of the background. WebUIs begin with their own.
+ *
+ * @param {Panel} panel
+ * @param {Prompts} prompts
+ */
+function bringPrompts(panel, prompts) {
+    const now = panel.prompts();
+    if (!panel.store.get().enabled) return;
+    if (now.prompt !== prompts.prompt) writePrompt(panel.tab, "prompt", prompts.prompt);
+    if (now.negative !== prompts.negative) writePrompt(panel.tab, "neg_prompt", prompts.negative);
 }
 
 /**
@@ -30,13 +47,13 @@ export function begin(panel) {
  *
  * @param {Panel} panel
  * @param {string} text
- * @param {number[]} [numbers] Of the regions.
+ * @param {Kept | null} [kept] What the page knew of these regions before a reload.
  */
-export function adopt(panel, text, numbers) {
+export function adopt(panel, text, kept = null) {
     panel.written = text;
     const now = panel.store.get();
     try {
-        const next = withNumbers(text || isUntouched(now) ? parse(text) : {...now, enabled: false}, numbers);
+        const next = withKept(text || isUntouched(now) ? parse(text) : {...now, enabled: false}, kept);
         panel.history.record(next, null);
         panel.store.set(next, "host");
     } catch (error) {

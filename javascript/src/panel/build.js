@@ -4,6 +4,7 @@
 /** @import {Panel} from "./panel.js" */
 
 import {t, translateMessage} from "../host/language.js";
+import {accordion} from "../host/page.js";
 import {cellCount, ratiosFault} from "../model/geometry/grid.js";
 import {setGrid, useGrid, useShapes} from "../model/layout.js";
 import {EDIT_METHODS, EDIT_OPTIONS} from "../model/shown/source.js";
@@ -15,10 +16,12 @@ import {lineField, promptField, selectField} from "../widgets/fields.js";
 import {schemaField} from "../widgets/schema_fields.js";
 import {createOverlay} from "./overlay.js";
 import {attachPanelKeys} from "./keys.js";
+import {completeNames} from "./pickers/network_parts.js";
 import {RegionList} from "./regions/list.js";
 import {REPAINT_OPTIONS, repaintFields} from "./repaint.js";
 import {enableField} from "./page/header.js";
 import {RunBox} from "./page/run_box.js";
+import {switchField} from "./page/switch_field.js";
 import {createSections} from "./sections.js";
 
 const OVERLAPS = [
@@ -49,31 +52,41 @@ export function buildPanel(panel) {
     const bound = [];
     /** @type {(field: Field) => HTMLElement} */
     const add = (field) => (bound.push(field), field.node);
-    const options = buildOptions();
+    const options = buildOptions(panel);
     const bar = buildBar(panel, add, [options.options.box, ...options.beside.map(({box}) => box)]);
     const layout = buildLayout(panel, add);
     const texts = buildTexts(panel, add);
     const run = new RunBox(panel).node;
     const side = el("div", {class: "rg-side"}, stage.node, run, messages);
     bar.insertBefore(layout.row, bar.children[1]);
-    const main = el("div", {class: "rg-main"}, list.node, texts);
+    const main = el("div", {class: "rg-main"}, list.node);
     const sections = createSections(panel);
-    const node = el("div", {class: "rg"}, bar, el("div", {class: "rg-body"}, side, main), sections);
+    const node = el("div", {class: "rg"}, bar, el("div", {class: "rg-body"}, side, main), texts, sections);
     attachPanelKeys(panel, node);
     panel.mount.replaceChildren(node);
+    const landmark = accordion(panel.tab) || node; // the WebUIs' pages have none
+    landmark.setAttribute("role", "region");
+    landmark.setAttribute("aria-label", `Regional, ${panel.tab}`);
     return {node, bar, run, sections, stage, list, overlay, messages, bound, texts, ...options, ...layout};
 }
 
 /** What goes with every method: its name in the options, and the title of its section. */
 const BESIDE = {detail: "Detail pass", scores: "Scores and candidates"};
 
-function buildOptions() {
+/**
+ * The sections of options: of the method, with the panel's own choice, and of what goes with every method.
+ *
+ * @param {Panel} panel
+ */
+function buildOptions(panel) {
     const section = (/** @type {string} */ title) => {
         const row = el("div", {class: "rg-row rg-options"});
         return {row, box: el("details", {class: "rg-more"}, el("summary", {localized: title}), row)};
     };
     const beside = Object.entries(BESIDE).map(([owner, title]) => ({owner, ...section(title)}));
-    return {options: section("Options of the method"), beside};
+    const options = section("Options");
+    options.box.append(el("div", {class: "rg-row"}, switchField(panel)));
+    return {options, beside};
 }
 
 /**
@@ -145,7 +158,8 @@ function buildTexts(panel, add) {
         promptField(panel, "base.prompt", "Base prompt", {emptyIsNull: true, placeholder: "empty: the main prompt"}),
         promptField(panel, "base.negative", "Base negative prompt", {emptyIsNull: true, placeholder: "empty: the main negative prompt"}),
     ];
-    return el("details", {class: "rg-more"}, el("summary", {localized: "Texts for the whole picture"}), fields.map(add));
+    fields.forEach((field) => completeNames(panel, field));
+    return el("details", {class: "rg-more rg-texts"}, el("summary", {localized: "Texts for the whole picture"}), fields.map(add));
 }
 
 /**
@@ -166,7 +180,7 @@ export function drawMethodOptions(panel, {options, beside}) {
     ];
     for (const {row, box, fields} of drawn) {
         row.replaceChildren(...fields.map((field) => field.node));
-        box.hidden = !fields.length;
+        box.hidden = box !== options.box && !fields.length;
     }
     return drawn.flatMap(({fields}) => fields);
 }

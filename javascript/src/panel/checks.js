@@ -5,6 +5,7 @@
 
 import {t, translateMessage} from "../host/language.js";
 import {debounce, find} from "../host/page.js";
+import {whenReleased} from "../host/pressed.js";
 import {callApi} from "../host/server.js";
 import {inNumbers, numberOf, numbersOf} from "../model/numbers.js";
 import {generalWarnings, panelWords, regionWarnings} from "../model/words/messages.js";
@@ -27,10 +28,21 @@ export class Checks {
         this.seen = null;
         /** @type {Record<string, AbortController>} */
         this.requests = {};
-        this.soon = debounce(async () => {
+        /** Changes that were to be checked, and how many of them the last check had seen. */
+        this.changes = {asked: 0, checked: 0};
+        this.draw = () => this.showNow();
+        this.checkSoon = debounce(async () => {
+            const {asked} = this.changes;
             await this.check();
+            this.changes.checked = asked;
             if (panel.stage.background.kind === "map") refreshBackground(panel.stage);
         }, 300);
+    }
+
+    /** Check after a moment, once for all changes until then. */
+    soon() {
+        this.changes.asked += 1;
+        this.checkSoon();
     }
 
     /** Check even what was checked last. */
@@ -56,12 +68,14 @@ export class Checks {
         const body = {settings: toJson(panel.store.get()), ...panel.prompts(), ...panel.size(), report: true};
         const request = JSON.stringify(body);
         if (request === this.seen) return;
+        const {asked} = this.changes;
         try {
             const answer = await callApi("validate", {method: "POST", body, signal: this.signal("check")});
+            if (asked !== this.changes.asked) return; // of settings that are no more; the next check is under way
             this.seen = request;
             this.take(answer);
         } catch (error) {
-            if (error.name === "AbortError") return;
+            if (error.name === "AbortError" || asked !== this.changes.asked) return;
             this.problems = [];
             this.warnings = [t("The settings could not be checked: the server does not answer.")];
         }
@@ -80,14 +94,15 @@ export class Checks {
     }
 
     /**
-     * The weight maps on a grid, drawn by the server, as an image; null where settings with problems have none.
+     * The weight maps on a grid, drawn by the server, as an image; null where settings with problems have none. Settings that are not
+     * checked yet wait for that: it asks again.
      *
      * @param {number | null | undefined} scale Pixels per cell of the grid.
      * @param {(image: ImageBitmap | null) => void} take
      */
     async drawMap(scale, take) {
         const {panel} = this;
-        if (!panel.visible()) return;
+        if (!panel.visible() || this.changes.checked !== this.changes.asked) return;
         if (this.problems.length) return take(null);
         const state = panel.store.get();
         const body = {settings: toJson(state), ...panel.size(), scale, labels: false, numbers: numbersOf(state)};
@@ -101,8 +116,12 @@ export class Checks {
         }
     }
 
-    /** Show problems, warnings, notes and hints, and mark the fields with problems. */
+    /** Show problems, warnings, notes and hints, and mark the fields with problems: as soon as no press can be lost by it. */
     show() {
+        whenReleased(this.draw);
+    }
+
+    showNow() {
         const {panel} = this;
         const state = panel.store.get();
         panel.mount.querySelectorAll("[aria-invalid]").forEach((node) => node.removeAttribute("aria-invalid"));

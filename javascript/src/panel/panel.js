@@ -8,7 +8,8 @@ import {debounce} from "../host/page.js";
 import {mainPrompts, pictureSize, stateBox} from "../host/tab.js";
 import {inheritShare} from "../model/prompt/background.js";
 import {createHistory} from "../model/history.js";
-import {numbered, numbersOf} from "../model/numbers.js";
+import {keptOf} from "../model/list/kept.js";
+import {numbered} from "../model/numbers.js";
 import {emptyState, learn, serialize} from "../model/state.js";
 import {createStore, switchedOn} from "../model/store.js";
 import {adopt, begin} from "./adopting.js";
@@ -16,7 +17,7 @@ import {act, addBox, align, paste, place} from "./acts.js";
 import {buildPanel, drawMethodOptions, updateLayout} from "./build.js";
 import {Checks} from "./checks.js";
 import {attachClipboard} from "./clipboard.js";
-import {followHost, followVisibility} from "./page/following.js";
+import {followHost, followLeaving, followVisibility} from "./page/following.js";
 import {followWidth} from "./page/narrow.js";
 import {createOffNote} from "./page/off_note.js";
 import {remember, switchesOn} from "./storage.js";
@@ -79,6 +80,7 @@ export class Panel {
         this.update();
         attachClipboard(this);
         followVisibility(this);
+        followLeaving(this);
         followWidth(this);
     }
 
@@ -100,7 +102,7 @@ export class Panel {
 
     /** Remember the panel for a reload. */
     save() {
-        remember(this.tab, this.written, numbersOf(this.store.get()));
+        remember(this.tab, this.written, keptOf(this.store.get()), this.prompts());
     }
 
     /** Compare the text box with what this panel wrote last, and follow it when they differ. */

@@ -7,7 +7,6 @@ import {createImport} from "../drawers/import.js";
 import {createMaskFiles} from "../drawers/mask_files.js";
 import {createPresets} from "../drawers/presets.js";
 import {callMenu} from "./page/call_menu.js";
-import {setSwitchesOn} from "./storage.js";
 import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
 
@@ -20,8 +19,6 @@ const DRAWERS = [
     {name: "masks", label: "Masks", create: createMaskFiles},
     {name: "edit", label: "Edit", create: createEdit},
 ];
-
-const SWITCHES_HELP = "Typing into a region, drawing, or choosing a layout ticks Enable; Undo, or unticking it, switches it off";
 
 /**
  * The row of the drawers' buttons, and the open drawer.
@@ -37,12 +34,10 @@ export function createSections(panel) {
         button(label, () => toggle(index), {"aria-expanded": "false", "data-action": `drawer-${name}`}),
     );
     const reset = button("Reset", () => panel.reset(), {
-        class: "rg-button",
+        class: "rg-button rg-last",
         "data-action": "reset",
         title: "Empty the panel; Undo brings it back",
     });
-
-    const own = switchField(panel);
 
     /** @param {number} index */
     function toggle(index) {
@@ -61,25 +56,7 @@ export function createSections(panel) {
     return el(
         "div",
         {class: "rg-sections"},
-        el("div", {class: "rg-row"}, tabs, panel.tab === "txt2img" ? callMenu(panel) : null, own, reset),
+        el("div", {class: "rg-row"}, tabs, panel.tab === "txt2img" ? callMenu(panel) : null, reset),
         holder,
     );
-}
-
-/**
- * Whether work in the panel switches it on.
- *
- * @param {Panel} panel
- */
-function switchField(panel) {
-    const input = el("input", {
-        type: "checkbox",
-        checked: panel.switches,
-        "data-action": "switches-on",
-        onchange: () => {
-            panel.switches = input.checked;
-            setSwitchesOn(panel.switches);
-        },
-    });
-    return el("label", {class: "rg-check rg-last", title: SWITCHES_HELP}, input, el("span", {localized: "Editing switches it on"}));
 }

@@ -1,16 +1,22 @@
 // What a browser tab remembers over a reload.
 
+/** @import {Kept} from "../model/list/kept.js" */
+
+/** @typedef {{prompt: string, negative: string}} Prompts The main prompts of a tab. */
+
 /**
- * Remember the settings of a tab, and the numbers of its regions.
+ * Remember the settings of a tab, what its page knows of the regions beside them, and its main prompts.
  *
  * @param {string} tab
  * @param {string} text
- * @param {number[]} numbers
+ * @param {Kept} kept
+ * @param {Prompts} prompts
  */
-export function remember(tab, text, numbers) {
+export function remember(tab, text, kept, prompts) {
     try {
         sessionStorage.setItem(`regional_${tab}`, text);
-        sessionStorage.setItem(`regional_${tab}_numbers`, numbers.join());
+        sessionStorage.setItem(`regional_${tab}_kept`, JSON.stringify(kept));
+        sessionStorage.setItem(`regional_${tab}_prompts`, JSON.stringify(prompts));
     } catch {
         // Full or forbidden: then a reload begins anew.
     }
@@ -66,13 +72,16 @@ export function setSwitchesOn(value) {
  * What `remember` got last; a text of "" where nothing was remembered.
  *
  * @param {string} tab
- * @returns {{text: string, numbers: number[]}}
+ * @returns {{text: string, kept: Kept | null, prompts: Prompts | null}}
  */
 export function recall(tab) {
     try {
-        const numbers = sessionStorage.getItem(`regional_${tab}_numbers`) || "";
-        return {text: sessionStorage.getItem(`regional_${tab}`) || "", numbers: numbers.split(",").map(Number)};
+        return {
+            text: sessionStorage.getItem(`regional_${tab}`) || "",
+            kept: JSON.parse(sessionStorage.getItem(`regional_${tab}_kept`) || "null"),
+            prompts: JSON.parse(sessionStorage.getItem(`regional_${tab}_prompts`) || "null"),
+        };
     } catch {
-        return {text: "", numbers: []};
+        return {text: "", kept: null, prompts: null};
     }
 }

@@ -3,7 +3,7 @@
 /** @import {Panel} from "../panel/panel.js" */
 
 import {shownPicture} from "../host/gallery.js";
-import {overPage} from "../host/page.js";
+import {accordion, overPage} from "../host/page.js";
 import {menuEntries} from "../model/menu.js";
 import {clamp} from "../model/values.js";
 import {el} from "../widgets/elements.js";
@@ -56,7 +56,7 @@ export function openMenu(panel, {x, y}, back) {
     };
     /** @param {Event} event */
     const outside = (event) => node.contains(/** @type {Node} */ (event.target)) || shut();
-    overPage().append(node);
+    (document.fullscreenElement || accordion(panel.tab) || overPage()).append(node); // within the landmark
     const {width, height} = node.getBoundingClientRect();
     node.style.left = `${clamp(x, 4, Math.max(4, window.innerWidth - width - 4))}px`;
     node.style.top = `${clamp(y, 4, Math.max(4, window.innerHeight - height - 4))}px`;

@@ -24,11 +24,27 @@ export function drawStage(stage) {
     /** @type {ToPixels} */
     const at = (x, y) => stage.toScreen(x, y);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    if (stage.paint && drawGround(stage, stage.paint)) return drawPainted(stage, stage.paint, at);
     drawEmpty(context, width, height);
     drawBackground(stage, at);
     if (state.grid && cellCount(state) === null) return;
+    drawLayout(stage, state, at);
+    if (!stage.paint) return drawOver(stage, state, at);
+    keepGround(stage, stage.paint);
+    drawPainted(stage, stage.paint, at);
+}
+
+/**
+ * The regions, with their numbers.
+ *
+ * @param {Stage} stage
+ * @param {State} state
+ * @param {ToPixels} at
+ */
+function drawLayout(stage, state, at) {
+    const {width, height} = stage.box;
     const isMap = stage.background.kind === "map" || stage.background.kind === "words";
-    drawRegions(context, state, {
+    drawRegions(stage.context, state, {
         at,
         width,
         height,
@@ -39,7 +55,75 @@ export function drawStage(stage) {
         alpha: isMap || stage.background.image || stage.live ? 0 : undefined,
         hidden: stage.paint ? stage.paint.id : undefined,
     });
-    if (stage.paint) drawPaint(context, stage.paint, at);
+}
+
+/**
+ * What the layout as it is now was drawn from.
+ *
+ * @param {Stage} stage
+ */
+const drawnFrom = ({state, view, box, background, live, masks}) => [
+    state,
+    view,
+    box,
+    background.image,
+    background.stale,
+    background.words,
+    live,
+    live?.src,
+    masks.decoded,
+];
+
+/**
+ * Keep what is drawn as the ground of the stroke: it is the same for all of its moves.
+ *
+ * @param {Stage} stage
+ * @param {Paint} paint
+ */
+function keepGround(stage, paint) {
+    const {width, height} = stage.canvas;
+    const canvas = document.createElement("canvas");
+    Object.assign(canvas, {width, height});
+    canvas.getContext("2d")?.drawImage(stage.canvas, 0, 0);
+    paint.ground = {canvas, from: drawnFrom(stage)};
+}
+
+/**
+ * Draw the kept ground of a stroke; false where the layout, or the view of it, is another one by now.
+ *
+ * @param {Stage} stage
+ * @param {Paint} paint
+ */
+function drawGround(stage, {ground}) {
+    if (!ground || drawnFrom(stage).some((value, i) => value !== ground.from[i])) return false;
+    const {canvas} = ground;
+    const {ratio} = stage.box;
+    stage.context.drawImage(canvas, 0, 0, canvas.width / ratio, canvas.height / ratio);
+    return true;
+}
+
+/**
+ * The stroke, and what lies above it.
+ *
+ * @param {Stage} stage
+ * @param {Paint} paint
+ * @param {ToPixels} at
+ */
+function drawPainted(stage, paint, at) {
+    drawPaint(stage.context, paint, at);
+    if (stage.state.grid) drawDividers(stage.context, stage.state.grid, at);
+    if (stage.cursor) drawCursor(stage, stage.cursor, at);
+}
+
+/**
+ * What lies above the layout: work in progress, the selection, lines of the grid, guides, the cursor.
+ *
+ * @param {Stage} stage
+ * @param {State} state
+ * @param {ToPixels} at
+ */
+function drawOver(stage, state, at) {
+    const {context} = stage;
     if (stage.polygon) drawPolygon(context, stage.polygon, at);
     drawChosen(stage, state, at);
     if (state.grid) drawDividers(context, state.grid, at);
@@ -121,7 +205,7 @@ function drawPolygon(context, {points, next}, at) {
 function drawChosen(stage, state, at) {
     const chosen = stage.selectedRegions(state);
     const box = stage.selectionBox(state);
-    if (!box || stage.paint) return;
+    if (!box) return;
     const locked = chosen.every((region) => region._lock);
     const canSize = stage.tool === "select" && !locked && !state.grid;
     drawSelection(stage.context, box, at, {handles: canSize, locked});

@@ -42,3 +42,24 @@ export function dressTool(node, name, label) {
     node.setAttribute("aria-label", label);
     node.replaceChildren(icon(name));
 }
+
+/**
+ * Give pressed buttons in `holder` the keyboard after the click, not before it: lines open and fold with the keyboard, and a button that moved
+ * away from under the pointer would get no click.
+ *
+ * @param {HTMLElement} holder
+ */
+export function focusAfterClick(holder) {
+    const buttonOf = (/** @type {Event} */ {target}) =>
+        /** @type {HTMLElement | null} */ (/** @type {Element} */ (target).closest("button, summary"));
+    /** @type {Element | null} */
+    let before = null;
+    holder.addEventListener("mousedown", (event) => {
+        if (!buttonOf(event)) return;
+        before = document.activeElement;
+        event.preventDefault();
+    });
+    holder.addEventListener("click", (event) => {
+        if (document.activeElement === before) buttonOf(event)?.focus({preventScroll: true});
+    });
+}

@@ -1,8 +1,9 @@
-// What the page outside of the panel does: size, main prompt, result, and whether the panel can be seen.
+// What the page outside of the panel does: size, steps, main prompt, result, and whether the panel can be seen.
 
 /** @import {Panel} from "../panel.js" */
 
 import {shownPicture} from "../../host/gallery.js";
+import {samplingSteps} from "../../host/tab.js";
 import {OF_RESULT, refreshBackground} from "../../stage/layers/background.js";
 
 /**
@@ -16,16 +17,26 @@ export function followVisibility(panel) {
 }
 
 /**
- * Update what follows the tab's size, main prompts and result, when one of them is another one.
+ * Remember the last change too when the page is left at once.
+ *
+ * @param {Panel} panel
+ */
+export function followLeaving(panel) {
+    window.addEventListener("pagehide", () => panel.parts.node.isConnected && panel.save());
+}
+
+/**
+ * Update what follows the tab's size, steps, main prompts and result, when one of them is another one.
  *
  * @param {Panel} panel
  */
 export function followHost(panel) {
     const {stage} = panel;
     const result = OF_RESULT.includes(stage.background.kind) ? (shownPicture(panel.tab) || {src: undefined}).src : "";
-    const now = JSON.stringify([panel.size(), panel.prompts(), panel.visible(), result]);
+    const now = JSON.stringify([panel.size(), samplingSteps(panel.tab), panel.prompts(), panel.visible(), result]);
     if (now === panel.seen) return;
     panel.seen = now;
+    panel.saveSoon();
     if (panel.ofPrompt !== null && panel.ofPrompt !== panel.prompts().prompt) {
         panel.ofPrompt = null;
         panel.note("");

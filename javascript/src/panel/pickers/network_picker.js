@@ -1,4 +1,4 @@
-// The picker of a card: the host's LoRAs and embeddings with their pictures. Choosing one writes it into a prompt of the region.
+// The picker of a prompt: the host's LoRAs and embeddings with their pictures. Choosing one writes it into that prompt, or into its negative one.
 
 /** @import {NetworkKind} from "../../model/prompt/networks.js" */
 /** @import {Panel} from "../panel.js" */
@@ -6,7 +6,6 @@
 import {t} from "../../host/language.js";
 import {knownNetworks, loadNetworks, pictureOf} from "../../host/networks.js";
 import {nameInPrompt, nextTile, searchNames, spaced} from "../../model/prompt/networks.js";
-import {numberOf} from "../../model/numbers.js";
 import {button, tool} from "../../widgets/buttons.js";
 import {typeInto} from "../../widgets/completion.js";
 import {openDialog} from "../../widgets/dialog.js";
@@ -30,6 +29,9 @@ const KINDS = {
 };
 const NAMES = /** @type {NetworkKind[]} */ (Object.keys(KINDS));
 
+/** What a picker is for: as its tiles and as its title name it. @typedef {{name: string, title: string}} PickerTarget */
+/** Where it writes; a negative prompt that the page lacks is null. @typedef {{prompt: {input: HTMLTextAreaElement}, negative: {input: HTMLTextAreaElement | null}}} PickerFields */
+
 /** An open picker. */
 export class NetworkPicker {
     /** Why the lists could not be had. */
@@ -40,13 +42,13 @@ export class NetworkPicker {
 
     /**
      * @param {Panel} panel
-     * @param {() => number} index Of the region.
-     * @param {Record<"prompt" | "negative", {input: HTMLTextAreaElement}>} fields
+     * @param {PickerTarget} target
+     * @param {PickerFields} fields
      * @param {HTMLElement} back Gets the keyboard when nothing is chosen.
      */
-    constructor(panel, index, fields, back) {
+    constructor(panel, target, fields, back) {
         this.panel = panel;
-        this.number = numberOf(panel.store.get(), index());
+        this.name = target.name;
         this.fields = fields;
         this.back = back;
         this.switches = NAMES.map((kind) => button(KINDS[kind].label, () => this.show(kind), {"data-kind": kind}));
@@ -64,9 +66,8 @@ export class NetworkPicker {
         this.intoLabel = el("label", {class: "rg-check"}, this.into, el("span", {localized: "into the negative prompt"}));
         this.status = el("div", {class: "rg-hint", role: "status"});
         this.tiles = el("div", {class: "rg-tiles rg-picker-tiles", role: "group"});
-        const title = t("LoRAs and embeddings for region {0}", this.number);
         const parts = [this.head(), this.search, this.intoLabel, this.status, this.tiles];
-        this.dialog = openDialog("rg-picker", title, () => this.back, parts);
+        this.dialog = openDialog("rg-picker", target.title, () => this.back, parts);
         this.dialog.addEventListener("keydown", (event) => this.press(event));
         this.search.focus();
         this.show("loras");
@@ -99,7 +100,7 @@ export class NetworkPicker {
             node.setAttribute("aria-pressed", String(isThis));
         });
         this.tiles.setAttribute("aria-label", t(KINDS[kind].label));
-        this.intoLabel.hidden = kind !== "embeddings";
+        this.intoLabel.hidden = kind !== "embeddings" || !this.fields.negative.input;
         this.draw();
     }
 
@@ -128,17 +129,17 @@ export class NetworkPicker {
         if (!all) return t(none);
         if (!found) return t(unmatched, this.search.value.trim());
         const more = found > MOST ? t("{0} of {1}: search for the others.", MOST, found) : t("{0} of {1}", found, all);
-        return `${t("Region {0}", this.number)} · ${more}`;
+        return `${this.name} · ${more}`;
     }
 
     /**
-     * Write a network into the region's prompt, at its caret, as one step of the history.
+     * Write a network into the prompt, at its caret, as one step of the history.
      *
      * @param {string} name
      */
     choose(name) {
-        const isNegative = this.kind === "embeddings" && this.into.checked;
-        const {input} = this.fields[isNegative ? "negative" : "prompt"];
+        const {prompt, negative} = this.fields;
+        const input = (this.kind === "embeddings" && this.into.checked && negative.input) || prompt.input;
         const at = input.selectionEnd;
         const words = spaced(input.value, at, nameInPrompt(this.kind, name));
         const closed = input.closest("details");

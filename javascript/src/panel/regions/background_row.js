@@ -4,11 +4,13 @@
 /** @import {Panel} from "../panel.js" */
 
 import {t} from "../../host/language.js";
+import {find} from "../../host/page.js";
 import {writePrompt} from "../../host/tab.js";
 import {backgroundMode, commonShare, setBackgroundMode, withShare} from "../../model/prompt/background.js";
 import {parseNumber, setField} from "../../model/fields.js";
 import {button} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
+import {completeNames, networkChips, pickerButton} from "../pickers/network_parts.js";
 
 const MODES = [
     ["joined", "joined to every region"],
@@ -17,6 +19,7 @@ const MODES = [
     ["own", "each region has its share"],
 ];
 const MODE_HELP = "How the prompt of the whole picture acts where regions are";
+const PICKER_HELP = "LoRAs and embeddings for the whole picture, with their pictures";
 const SHARE_HELP = "Share of the main prompt inside every region, in per cent";
 
 /** @typedef {ReturnType<typeof backgroundRow>} BackgroundRow */
@@ -35,7 +38,7 @@ export function backgroundRow(panel) {
         parts.mode,
         parts.share,
     );
-    const node = el("div", {class: "rg-background", "data-field": "base", tabindex: "-1"}, head, parts.text, parts.own);
+    const node = el("div", {class: "rg-background", "data-field": "base", tabindex: "-1"}, head, parts.line, parts.chips.node, parts.own);
     return {
         node,
         focus: () => parts.text.focus({preventScroll: true}),
@@ -54,7 +57,7 @@ function textParts(panel) {
         spellcheck: "false",
         class: "scroll-hide",
         "aria-label": "Background: the main prompt",
-        placeholder: "the main prompt: what the whole picture shows",
+        placeholder: "the main prompt",
         "data-action": "background-prompt",
         oninput: write,
     });
@@ -62,7 +65,32 @@ function textParts(panel) {
         "data-action": "background-main",
     });
     const own = el("div", {class: "rg-row rg-hint"}, el("span", {localized: "A base prompt stands in place of the main prompt."}), back);
-    return {text, own};
+    return {text, own, ...networksOf(panel, text)};
+}
+
+/**
+ * The line of the text with the button of its picker, and the chips of what it names. The negative prompt is the page's, unless the settings
+ * have a base one.
+ *
+ * @param {Panel} panel
+ * @param {HTMLTextAreaElement} text
+ */
+function networksOf(panel, text) {
+    const holder = el("div", {class: "rg-wide"}, text);
+    const negative = () =>
+        panel.store.get().base.negative === null
+            ? find(`#${panel.tab}_neg_prompt textarea`)
+            : panel.parts.texts.querySelector("[data-field='base.negative']");
+    const fields = {
+        prompt: {input: text},
+        get negative() {
+            return {input: negative()};
+        },
+    };
+    const target = () => ({name: t("Background"), title: t("LoRAs and embeddings for the whole picture")});
+    completeNames(panel, {node: holder, input: text});
+    const opener = pickerButton(panel, target, fields, {name: "background-lora", title: PICKER_HELP});
+    return {line: el("div", {class: "rg-background-line"}, holder, opener), chips: networkChips()};
 }
 
 /** @param {Panel} panel */
@@ -90,15 +118,16 @@ function modeParts(panel) {
 
 /**
  * @param {Panel} panel
- * @param {{text: HTMLTextAreaElement, own: HTMLElement, mode: HTMLSelectElement, percent: HTMLInputElement, share: HTMLElement}} parts
+ * @param {{text: HTMLTextAreaElement, own: HTMLElement, chips: ReturnType<typeof networkChips>, mode: HTMLSelectElement, percent: HTMLInputElement, share: HTMLElement}} parts
  * @param {State} state
  */
-function updateRow(panel, {text, own, mode, percent, share}, state) {
+function updateRow(panel, {text, own, chips, mode, percent, share}, state) {
     const isOwn = state.base.prompt !== null;
     const shown = isOwn ? String(state.base.prompt) : panel.prompts().prompt;
     if (text.value !== shown) text.value = shown;
     text.setAttribute("aria-label", t(isOwn ? "Background: the base prompt" : "Background: the main prompt"));
     own.hidden = !isOwn;
+    chips.show(shown);
     const chosen = backgroundMode(state);
     if (mode.value !== chosen) mode.value = chosen;
     share.hidden = chosen !== "shared";

@@ -5,7 +5,7 @@
 
 import {t} from "../../host/language.js";
 import {numberOf} from "../../model/numbers.js";
-import {canRemove, removeRegion, replaceRegion} from "../../model/regions.js";
+import {canRemove, removeRegion, replaceRegion, withSwitch} from "../../model/regions.js";
 import {solo} from "../../model/selection.js";
 import {dressTool, tool} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
@@ -15,7 +15,7 @@ import {openMenu} from "../../stage/menu.js";
 /** @typedef {(state: State, index: number) => State} Change Of the state by one region's index. */
 
 /** @type {(field: string, value: (region: Region) => boolean) => Change} */
-const toggle = (field, value) => (state, at) => replaceRegion(state, at, {...state.regions[at], [field]: value(state.regions[at])});
+const toggle = (field, value) => (state, at) => replaceRegion(state, at, withSwitch(state.regions[at], field, value(state.regions[at])));
 
 /** @type {Change} */
 const removeUnlocked = (state, at) => (state.regions[at]._lock ? state : removeRegion(state, at));

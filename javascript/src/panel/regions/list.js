@@ -6,9 +6,10 @@
 import {translateMessage} from "../../host/language.js";
 import {debounce} from "../../host/page.js";
 import {callApi} from "../../host/server.js";
+import {samplingSteps} from "../../host/tab.js";
 import {partsOfPrompt} from "../../model/prompt/parts.js";
 import {listBlocks} from "../../model/list/order.js";
-import {button} from "../../widgets/buttons.js";
+import {button, focusAfterClick} from "../../widgets/buttons.js";
 import {el} from "../../widgets/elements.js";
 import {backgroundRow} from "./background_row.js";
 import {createCard, MANY} from "./card.js";
@@ -37,6 +38,7 @@ export class RegionList {
         this.groups = new GroupHeads(this);
         this.tools = listTools(this);
         this.body = el("div", {class: "rg-cards"});
+        focusAfterClick(this.body);
         const add = button("+ Add region", () => this.add(), {class: "rg-button rg-add", "data-action": "add"});
         const split = button("Split main prompt", () => splitMainPrompt(panel), {"data-action": "import", title: SPLIT_HELP});
         const write = button("Write main prompt", () => writeMainPrompt(panel), {"data-action": "export", title: WRITE_HELP});
@@ -111,7 +113,8 @@ export class RegionList {
         const region = state.regions[index];
         const card = cards.get(region._id) || createCard(panel, region._id);
         cards.set(region._id, card);
-        const seen = [region, index, state.regions.length, Boolean(state.grid), state.text_from, state._solo, this.parts(state)[index]];
+        const ofHost = [this.parts(state)[index], samplingSteps(panel.tab)];
+        const seen = [region, index, state.regions.length, Boolean(state.grid), state.text_from, state._solo, ...ofHost];
         if (!card.seen || seen.some((value, at) => value !== card.seen?.[at])) card.update(state, region, index);
         card.seen = seen;
         return card.node;

@@ -31,7 +31,7 @@ export function listTools(list) {
     const count = el("span", {class: "rg-hint", role: "status"});
     const search = el("input", {
         type: "text",
-        placeholder: "search: name, words, number",
+        placeholder: "search",
         "aria-label": "Search the regions",
         "data-action": "search",
         oninput: () => update(panel.store.get()),

@@ -24,7 +24,7 @@ export function drawLabel(context, region, number, bounds, view) {
     if (mask !== undefined && view.masks && !view.masks.bounds(mask) && view.hidden !== region._id) return;
     const [x0, y0] = view.at(bounds[0], bounds[1]);
     const [x1] = view.at(bounds[2], bounds[3]);
-    const words = (region.name || region.prompt || "").replace(/\s+/g, " ").slice(0, 40);
+    const words = (region.name || (region.prompt || "").replace(/<[^<>]*>/g, " ")).replace(/\s+/g, " ").trim().slice(0, 40);
     const room = x1 - x0 - 10;
     context.font = `600 ${view.fontSize || 12}px system-ui, sans-serif`;
     context.textBaseline = "middle";

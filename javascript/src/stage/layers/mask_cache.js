@@ -24,6 +24,8 @@ export class MaskCache {
         this.size = size;
         /** @type {Map<string, Entry>} */
         this.known = new Map();
+        /** How many masks came after they were asked for. */
+        this.decoded = 0;
         this.at = this.at.bind(this);
     }
 
@@ -58,6 +60,7 @@ export class MaskCache {
             pixels.then(
                 (mask) => {
                     entry.mask = mask;
+                    this.decoded++;
                     this.changed();
                 },
                 () => {},

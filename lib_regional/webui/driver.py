@@ -28,18 +28,20 @@ from ..request.attention_maps import AttentionMaps
 from ..request.axes import with_axes
 from ..request.errors import RegionalError
 from ..request.infotext import to_infotext
+from ..request.layout.regions import unreached
 from ..request.prompt.lora_scope import ScopedTags, scope_tags, with_region_tags
+from ..request.prompt.negative_weights import without_negative
 from ..request.settings import Settings, is_off
 from ..sources.lasting import lasting_mask, lasting_pictures, reductions
 from . import axes, candidates, options, recording
-from .extensions import controlnet_units
+from .extensions import controlnet_units, negpip
 from .extensions.templates import drawn_settings
 from .inner.beginnings import with_beginning
 from .inner.collage import beginning
 from .inner.detail import DetailPass, Patch, detail_pass, patched
 from .inner.earlier import EarlierRun
 from .inner.initial_picture import initial_picture
-from .page_errors import hand_on
+from .page_errors import forget_texts, hand_on
 from .references import with_references
 
 logger = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ class Generation:
         self._collage: Collage | None = None
         self._patches: list[list[Patch]] = []
         self._drawn: tuple[Settings, ...] | None = None
-        self._checked = self._masked = False
+        self._checked = self._masked = self._signed = False
 
     def _each(self, p: Any, first: int, count: int) -> Sequence[Settings]:
         """The settings of pictures that differ in the texts drawn for them; () where they do not."""
@@ -87,10 +89,13 @@ class Generation:
             plan_pass(self._settings, p.all_prompts, p.all_negative_prompts, p.steps, self._each(p, 0, len(p.all_prompts)))
             candidates.check(p, self._settings)
             controlnet_units.check_units(p, self._settings)
+            for note in unreached(self._layout.regions, p.steps):
+                logger.warning("%s", note)
             self._checked = True
 
     def scope_batch_tags(self, p: Any) -> None:
         """Before the host parses the prompts: remove the regions' tags from ``p.prompts``, append those of the base and common texts."""
+        self._signed = negpip.is_on(p) and negpip.taken_over(p, self._settings.method, find_host(p.sd_model, p))
         each = self._each_of_batch(p) or [self._settings] * len(p.prompts)
         self._scoped = [scope_tags(settings, prompt) for settings, prompt in zip(each, p.prompts, strict=True)]
         p.prompts = _like(p.prompts, [scoped.prompt for scoped in self._scoped])
@@ -121,11 +126,15 @@ class Generation:
             )
             hires = _with_tags(plan_hires(self._settings, first, prompts, negatives, steps, each), self._scoped_hires)
             self._scope_hires_tags(p)
-            p.hr_prompts = _like(getattr(p, "hr_prompts", None), [t.base for t in hires.texts])
-            p.hr_negative_prompts = _like(getattr(p, "hr_negative_prompts", None), [t.negative for t in hires.texts])
-        p.prompts = _like(p.prompts, [t.base for t in first.texts])
-        p.negative_prompts = _like(p.negative_prompts, [t.negative for t in first.texts])
+            p.hr_prompts = self._hosts(getattr(p, "hr_prompts", None), [t.base for t in hires.texts])
+            p.hr_negative_prompts = self._hosts(getattr(p, "hr_negative_prompts", None), [t.negative for t in hires.texts])
+        p.prompts = self._hosts(p.prompts, [t.base for t in first.texts])
+        p.negative_prompts = self._hosts(p.negative_prompts, [t.negative for t in first.texts])
         self._batch = (first, hires)
+
+    def _hosts(self, before: Sequence[str] | None, texts: list[str]) -> Sequence[str]:
+        """What the host encodes of ``texts``: all but the negative weights that act here."""
+        return _like(before, [without_negative(text) for text in texts] if self._signed else texts)
 
     def session(self, p: Any) -> Session:
         """The patches of the batch that is about to be sampled."""
@@ -137,9 +146,9 @@ class Generation:
         sampler = str(getattr(p, "sampler_name", None) or "")
         self._batch = None
         self._host = find_host(p.sd_model, p)
-        records = self.recording.begin_batch(self._host, first)
+        records = self.recording.begin_batch(self._host, first, self._signed)
         plan = Plan(self._settings, self._layout, (p.width, p.height), first, hires, sampler, initial_picture(p), *records)
-        plan = with_references(plan, self._host)
+        plan = with_references(negpip.settled(p, plan, self._signed), self._host)
         plan, self._earlier = with_beginning(plan, self._host, p, first=self._earlier is None)
         self._collage = plan.collage
         self._detail = detail_pass(plan, facts_of(self._host), p, first=self._detail is None)
@@ -147,6 +156,7 @@ class Generation:
 
     def sample(self, p: Any, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """``p.sample`` under the patches."""
+        negpip.restore(p)
         self._pictures, self._patches = None, []
         prepared, tags = self.session(p), [scoped.prompt for scoped in self._scoped]
         stopped = None if self._earlier is None else self._earlier.run(p, tags, functools.partial(inner, *args, **kwargs))
@@ -252,6 +262,7 @@ def finish(p: Any, processed: Any) -> None:
 def forget(p: Any) -> None:
     """Remove what an earlier generation left on ``p`` (hosts reuse and copy it)."""
     recording.forget(p)
+    negpip.restore(p)
     vars(p).pop(ATTRIBUTE, None)
     vars(p).pop(_ACTING, None)
     if getattr(vars(p).get("sample"), "regional", False):
@@ -268,7 +279,7 @@ def _wrap(p: Any, run: Callable[..., Any]) -> None:
         try:
             return run(inner, *args, **kwargs)
         except BaseException as error:
-            _forget_texts(p)
+            forget_texts(p)
             if isinstance(error, RegionalError):
                 hand_on(error)
             raise
@@ -276,17 +287,6 @@ def _wrap(p: Any, run: Callable[..., Any]) -> None:
     sample.regional = True  # type: ignore[attr-defined]
     p.sample = sample
     setattr(p, _ACTING, sample)
-
-
-def _forget_texts(p: Any) -> None:
-    """Clear the host's cached conditionings, so that a next generation with the same prompts is encoded anew.
-
-    ControlNet writes marks into these conditionings and takes them out when the UNet runs: where it never did, they would stay.
-    """
-    for name in ("cached_c", "cached_uc", "cached_hr_c", "cached_hr_uc"):
-        kept = getattr(p, name, None)
-        if isinstance(kept, list):
-            kept[:] = [None] * len(kept)
 
 
 def _sample(p: Any, generation: Generation, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

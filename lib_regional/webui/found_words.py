@@ -10,13 +10,14 @@ from ..engine.ports import Host
 from ..engine.records.word_record import WordRecord
 from ..request.errors import RegionalError, settings_error
 from ..request.prompt.lora_tags import split_tags
+from ..request.prompt.negative_weights import without_negative
 from ..request.settings import Settings
 from ..request.words.search import sought
 from .attention_maps import word_places
 
 
-def word_record(settings: Settings, host: Host, first: PassPlan) -> WordRecord | None:
-    """The record of a batch whose first pass is given, None without words to find.
+def word_record(settings: Settings, host: Host, first: PassPlan, signed: bool = False) -> WordRecord | None:
+    """The record of a batch whose first pass is given, None without words to find. ``signed``: see `Plan`.
 
     Raises SettingsError that names the region, for words that are not in the base prompt and for models whose words cannot be found.
     """
@@ -24,7 +25,7 @@ def word_record(settings: Settings, host: Host, first: PassPlan) -> WordRecord |
     found = sought(layout.regions)
     if not found:
         return None
-    bases = [split_tags(texts.base).text for texts in first.texts]
+    bases = [without_negative(text) if signed else text for text in (split_tags(texts.base).text for texts in first.texts)]
     missing = _missing(host, bases)
     if missing:
         at, shape = next(iter(found.items()))

@@ -43,3 +43,14 @@ def _running_task(frame: FrameType | None) -> Any:
             return owner
         frame = frame.f_back
     return None
+
+
+def forget_texts(p: Any) -> None:
+    """Clear the host's cached conditionings, so that a next generation with the same prompts is encoded anew.
+
+    ControlNet writes marks into these conditionings and takes them out when the UNet runs: where it never did, they would stay.
+    """
+    for name in ("cached_c", "cached_uc", "cached_hr_c", "cached_hr_uc"):
+        kept = getattr(p, name, None)
+        if isinstance(kept, list):
+            kept[:] = [None] * len(kept)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from ..engine.capabilities import facts_of
 from ..engine.plan import PassPlan
@@ -16,6 +16,7 @@ from ..engine.records.word_record import WordRecord
 from ..request.attention_maps import AttentionMaps
 from ..request.errors import RegionalError
 from ..request.infotext import FOUND_KEY, KEY, found_text, to_infotext
+from ..request.prompt.negative_weights import without_negative
 from ..request.scoring.scores import DATA, NAME, RegionScores, score_data, score_text, scored
 from ..request.settings import Settings
 from ..sources.lasting import lasting_mask, lasting_pictures
@@ -24,6 +25,8 @@ from .attention_maps import kept_maps, word_places, word_positions
 from .found_words import word_record
 
 logger = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
 
 
 class PerPicture(str):
@@ -56,20 +59,22 @@ class Recording:
         self._words: WordRecord | None = None
         self.scores: dict[int, RegionScores] = {}
 
-    def begin_batch(self, host: Host, first: PassPlan) -> tuple[AttentionRecord | None, ScoreRecord | None, WordRecord | None]:
-        """The records of the next batch, whose first pass is given; None where they are not wanted, or cannot be had.
+    def begin_batch(
+        self, host: Host, first: PassPlan, signed: bool = False
+    ) -> tuple[AttentionRecord | None, ScoreRecord | None, WordRecord | None]:
+        """The records of the next batch, whose first pass is given; None where they are not wanted, or cannot be. ``signed`` as in `Plan`.
 
         Raises `RegionalError` where candidates were asked for that then have no score, and where words cannot be found.
         """
         reads = facts_of(host).cross_attention
-        self._record = AttentionRecord(word_positions(host)) if self._maps is not None and reads else None
-        self._words = word_record(self._settings, host, first)
-        self._now = self._score_record(host, reads) if scored(self._settings) else None
+        self._record = AttentionRecord(_encoded(word_positions(host), signed)) if self._maps is not None and reads else None
+        self._words = word_record(self._settings, host, first, signed)
+        self._now = self._score_record(host, reads, signed) if scored(self._settings) else None
         return self._record, self._now, self._words
 
-    def _score_record(self, host: Host, reads: bool) -> ScoreRecord | None:
+    def _score_record(self, host: Host, reads: bool, signed: bool) -> ScoreRecord | None:
         """None, with a line in the log, where the model has no cross-attention or its words cannot be found."""
-        places, missing = functools.cache(word_places(host)), "" if reads else "it has no cross-attention"
+        places, missing = functools.cache(_encoded(word_places(host), signed)), "" if reads else "it has no cross-attention"
         try:
             places("a")
         except (RegionalError, AttributeError, ImportError, LookupError, TypeError) as error:
@@ -108,6 +113,11 @@ class Recording:
         if self.scores:
             regions = len(self._settings.layout().regions)
             p.extra_generation_params[DATA] = [score_data(self.scores.get(at, {}), regions) for at in order]
+
+
+def _encoded(places: Callable[[str], Found], signed: bool) -> Callable[[str], Found]:
+    """``places`` in the first tokens of a text's context; those of words with a negative weight (``signed``) stand behind them."""
+    return (lambda text: places(without_negative(text))) if signed else places
 
 
 def forget(p: Any) -> None:

@@ -40,8 +40,8 @@ class WebUI:
     common: dict[str, Any] = field(default_factory=dict)
 
     def get(self, path: str) -> Any:
-        """JSON of a GET."""
-        answer = requests.get(self.url + path, timeout=60)
+        """JSON of a GET; a busy host may take a minute for a list (Forge Neo for its OpenAPI document)."""
+        answer = requests.get(self.url + path, timeout=300)
         answer.raise_for_status()
         return answer.json()
 
@@ -77,16 +77,17 @@ class WebUI:
         return Made(pngs, tuple(json.loads(body["info"])["infotexts"]))
 
     def request(self, regional: dict[str, Any] | None = None, **request: Any) -> dict[str, Any]:
-        """The body of a generation with ``regional`` as the script's argument.
+        """The body of a generation with ``regional`` as the script's argument; ``scripts`` are the arguments of others.
 
         A host that does not enlarge latents (Forge Neo) is asked to enlarge the picture by Pillow, which it calls "None".
         """
         body = {**self.common, **request}
+        others = {name: {"args": args} for name, args in body.pop("scripts", {}).items()}
         if body.get("hr_upscaler") == LATENT and LATENT not in self.latent_upscalers:
             body["hr_upscaler"] = "None"
         if regional is not None:
-            body["alwayson_scripts"] = {"Regional": {"args": [regional]}}
-        return body
+            others["Regional"] = {"args": [regional]}
+        return {**body, "alwayson_scripts": others} if others else body
 
     def refused(self, regional: Any, **request: Any) -> str:
         """The message of a generation that must be refused; a picture is a failure."""

@@ -19,6 +19,7 @@ def pytest_addoption(parser):
     parser.addoption("--webui-url", default=os.environ.get("WEBUI_URL"), help="a running WebUI; default: the standalone host")
     parser.addoption("--webui-request", type=json.loads, default={}, help='JSON for every request, e.g. {"scheduler": "Simple"} for Flux')
     parser.addoption("--webui-size", type=int, default=128, help="picture size to ask for (a real SD1.5 wants 512)")
+    parser.addoption("--webui-controlnet", default="regional-control", help="how the name of the ControlNet to test with begins")
 
 
 @pytest.fixture(scope="session")

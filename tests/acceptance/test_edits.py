@@ -71,8 +71,8 @@ def test_a_picture_that_was_given_comes_back(editor, webui):
     made = editor(edit([LEFT, RIGHT]), cfg_scale=2)
     init = "data:image/png;base64," + base64.b64encode(made.pngs[0]).decode()
     more = {"route": "img2img", "init_images": [init], "denoising_strength": 1.0, "cfg_scale": 2, "seed": 99}
-    told = webui.post("/sdapi/v1/img2img", webui.request(edit([LEFT, RIGHT], [LEFT, RIGHT]), sampler_name="DDIM", prompt="grass", **more))
-    if told.status_code >= 400 and "cannot invert" in told.text:
+    answer = webui.post("/sdapi/v1/img2img", webui.request(edit([LEFT, RIGHT], [LEFT, RIGHT]), sampler_name="DDIM", prompt="grass", **more))
+    if answer.status_code >= 400 and "cannot invert" in answer.text:
         pytest.skip("refused by name on this host: the inversion of pictures")
     again = editor(edit([LEFT, RIGHT], [LEFT, RIGHT]), **more)
     other = editor(edit([LEFT, RIGHT]), **more)

@@ -15,16 +15,16 @@ def loras(webui):
     chosen = [name for name in [*known, *(n for n in names if n not in known)] if fits(webui, name)]
     if not chosen:
         pytest.skip("this host has no LoRA for this model")
-    told = webui.post("/sdapi/v1/txt2img", webui.request(regional([{**FULL, "prompt": f"{TEXT} <lora:{chosen[0]}:1>"}])))
-    if told.status_code >= 400 and "LoRAs in regions" in told.text:
+    answer = webui.post("/sdapi/v1/txt2img", webui.request(regional([{**FULL, "prompt": f"{TEXT} <lora:{chosen[0]}:1>"}])))
+    if answer.status_code >= 400 and "LoRAs in regions" in answer.text:
         pytest.skip("refused by name on this kind of model: LoRAs in regions")
     return (chosen * 2)[:2]
 
 
 def fits(webui, name):
     """Whether a region can have the LoRA: one that was made for another kind of model is refused."""
-    told = webui.request(regional([{**FULL, "prompt": f"a <lora:{name}:1>"}]), steps=1)
-    return webui.post("/sdapi/v1/txt2img", told).status_code == 200
+    request = webui.request(regional([{**FULL, "prompt": f"a <lora:{name}:1>"}]), steps=1)
+    return webui.post("/sdapi/v1/txt2img", request).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["attention_couple", "latent_couple"])
@@ -47,8 +47,8 @@ def test_two_loras_in_a_batch(webui, loras):
 
 def test_a_lora_of_a_split_prompts_region_is_not_the_pictures(webui, loras):
     grid = {"grid": {"ratios": "1,1", "direction": "columns"}, "base": {"prompt": "sand"}}
-    told = [{"prompt": f"{TEXT} <lora:{loras[0]}:0.8>"}, {"prompt": "a blue square"}]
-    expected = webui.make(regional(told, **grid), prompt="sand")
+    regions = [{"prompt": f"{TEXT} <lora:{loras[0]}:0.8>"}, {"prompt": "a blue square"}]
+    expected = webui.make(regional(regions, **grid), prompt="sand")
     split = webui.make(regional([], text_from="break", **grid), prompt=f"{TEXT} <lora:{loras[0]}:0.8> BREAK a blue square")
     assert difference(split, expected) <= SAME
 
@@ -67,6 +67,6 @@ def test_nothing_stays_behind(webui, loras, plain):
 
 
 def test_an_unknown_lora_is_refused_with_its_region(webui, plain):
-    told = webui.refused(regional([{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b <lora:no such file:1>"}]))
-    assert "no such file" in told and "Region 2" in told
+    text = webui.refused(regional([{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b <lora:no such file:1>"}]))
+    assert "no such file" in text and "Region 2" in text
     assert webui.make().pngs == plain.pngs

@@ -44,9 +44,9 @@ def test_img2img_of_a_whole_canvas_region_is_the_plain_img2img(webui, init):
 
 @pytest.mark.parametrize("method", METHODS[1:])
 def test_so_it_is_with_every_method_in_img2img(webui, init, method):
-    told = regional([{**FULL, "prompt": "a blue square"}], method=method)
+    script = regional([{**FULL, "prompt": "a blue square"}], method=method)
     more = {"route": "img2img", "init_images": [init], "denoising_strength": 0.75, "prompt": "a blue square"}
-    assert difference(webui.make(told, **{**more, "prompt": "other"}), webui.make(**more)) <= wobble(webui, None, **more)
+    assert difference(webui.make(script, **{**more, "prompt": "other"}), webui.make(**more)) <= wobble(webui, None, **more)
 
 
 def test_img2img_places_what_the_regions_say(webui, init):

@@ -31,10 +31,10 @@ def plot(script, axis, values, second=("Nothing", "")):
     arguments = script("x/y/z plot")
     labels = arguments[0]["choices"]
     pairs = [(labels.index(label), text, []) for label, text in ((axis, values), second, ("Nothing", ""))]
-    told = [value for pair in pairs for value in pair]
+    first = [value for pair in pairs for value in pair]
     wanted = {"Draw legend": False, "Include Sub Images": True, "Use text inputs instead of dropdowns": True}
-    rest = [wanted.get(argument["label"], argument["value"]) for argument in arguments[len(told) :]]  # hosts differ in what follows
-    return {"script_name": "x/y/z plot", "script_args": [*told, *rest]}
+    rest = [wanted.get(argument["label"], argument["value"]) for argument in arguments[len(first) :]]  # hosts differ in what follows
+    return {"script_name": "x/y/z plot", "script_args": [*first, *rest]}
 
 
 def cells(made, count):
@@ -167,7 +167,9 @@ def test_a_second_checkpoint_takes_over(webui, plain, script, which):
     second = other_checkpoint(webui)
     if second is None:
         pytest.skip("the host has no second checkpoint of this kind")
-    more = {"refiner_checkpoint": second, "refiner_switch_at": 0.5} if which == "refiner" else {**HIRES, "hr_checkpoint_name": second}
+    by_steps = webui.option("refiner_use_steps", True)  # Forge Neo switches by sigma otherwise: at few steps in the last one
+    refiner = {"refiner_checkpoint": second, "refiner_switch_at": 0.5, "override_settings": by_steps}
+    more = refiner if which == "refiner" else {**HIRES, "hr_checkpoint_name": second}
     made, expected = webui.make(RED, prompt="other", **more), webui.make(prompt="a red circle on grass", **more)
     assert difference(made, expected) <= SAME
     assert difference(expected, webui.make(prompt="a red circle on grass", **({} if which == "refiner" else HIRES))) > SAME

@@ -82,10 +82,10 @@ def test_none_leaves_it_to_the_picture():
 
 
 def test_an_option_keeps_the_others():
-    told = {**TWO, "options": {"latent_couple": {"halo": 2}, "multidiffusion": {"overlap": 0.25}}}
-    made = changed("latent_couple.mode", "crop", told).options
+    settings = {**TWO, "options": {"latent_couple": {"halo": 2}, "multidiffusion": {"overlap": 0.25}}}
+    made = changed("latent_couple.mode", "crop", settings).options
     assert made == {"latent_couple": {"halo": 2, "mode": "crop"}, "multidiffusion": {"overlap": 0.25}}
-    assert told["options"]["latent_couple"] == {"halo": 2}
+    assert settings["options"]["latent_couple"] == {"halo": 2}
 
 
 def test_every_option_that_changes_the_picture_has_an_axis():

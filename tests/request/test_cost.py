@@ -13,9 +13,11 @@ QUADRANTS = [{"box": [x / 2, y / 2, (x + 1) / 2, (y + 1) / 2], "prompt": f"{x}{y
 SQUARE = (1024, 1024)
 
 
-def cost(method: str, regions: list[dict[str, object]], size: tuple[int, int] = SQUARE, told: bool = True, **options: object) -> float:
+def cost(
+    method: str, regions: list[dict[str, object]], size: tuple[int, int] = SQUARE, with_texts: bool = True, **options: object
+) -> float:
     settings = Settings.parse({"enabled": True, "method": method, "regions": regions, "options": {method: options}})
-    return estimate(settings, size, plan_texts(settings, "main", "bad") if told else None).ratio
+    return estimate(settings, size, plan_texts(settings, "main", "bad") if with_texts else None).ratio
 
 
 def row(cells: int) -> float:
@@ -38,7 +40,7 @@ CASES = [
     pytest.param("latent_couple", [{**QUADRANTS[0], "prompt": "a <lora:x:1>"}, *QUADRANTS[1:]], {}, 6 / 2, id="a LoRA, so a negative"),
     pytest.param("latent_couple", QUADRANTS[:3], {}, 5 / 2, id="a hole"),
     pytest.param("latent_couple", [{**q, "prompt": "same"} for q in QUADRANTS], {}, 1.0, id="one text"),
-    pytest.param("latent_couple", [{**QUADRANTS[0], "prompt": ""}], {}, 1.0, id="nothing told"),
+    pytest.param("latent_couple", [{**QUADRANTS[0], "prompt": ""}], {}, 1.0, id="no text"),
     pytest.param("latent_couple", [], {}, 1.0, id="no region"),
     pytest.param("latent_couple", QUADRANTS, {"mode": "crop", "halo": 0}, 8 * row(64 * 64) / (2 * ROW), id="crop"),
     pytest.param("latent_couple", QUADRANTS, {"mode": "crop", "halo": 8}, 8 * row(72 * 72) / (2 * ROW), id="crop with halo"),
@@ -64,8 +66,8 @@ def test_estimates(method: str, regions: list[dict[str, object]], options: dict[
 def test_every_method_has_an_estimate(method: str) -> None:
     shapes = [{"ellipse": [0, 0, 0.5, 1]}, {"polygon": [[0.5, 0], [1, 0], [1, 1]]}, {"mask": "rle:2x1:0,255"}]
     regions = [{**shape, "prompt": "a"} for shape in shapes]
-    for told in (True, False):
-        assert 0.5 < cost(method, regions, (520, 776), told) < 20
+    for with_texts in (True, False):
+        assert 0.5 < cost(method, regions, (520, 776), with_texts) < 20
 
 
 @pytest.mark.parametrize("method", ["mrgd", "p2p"])

@@ -74,7 +74,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_any_value_can_be_told(value: object) -> None:
+def test_any_value_can_be_named(value: object) -> None:
     problem = Problem("field", value, "something else")
     assert len(shown(value)) <= 60
     json.dumps(problem.to_dict(), allow_nan=False).encode()

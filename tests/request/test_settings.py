@@ -62,7 +62,7 @@ def test_the_documented_example() -> None:
     assert kinds == [Box, Polygon, MaskImage, Ellipse]
     assert settings == Settings.parse(json.dumps(FULL)) == Settings.parse(settings)
     assert settings.to_json() == {
-        "version": 2,
+        "version": 3,
         "enabled": True,
         "method": "attention_couple",
         "regions": [
@@ -86,7 +86,7 @@ BAD = [
     pytest.param({"enabled": "true"}, 'enabled must be true or false, got "true".', "enabled", id="enabled as text"),
     pytest.param({"enabled": None}, "enabled must be true or false, got null.", "enabled", id="enabled null"),
     pytest.param({"enabled": True, "regons": []}, 'did you mean "regions"?', "regons", id="unknown key"),
-    pytest.param({"enabled": True, "version": 3}, "made by a newer Regional: this one reads up to 2", "version", id="newer version"),
+    pytest.param({"enabled": True, "version": 4}, "made by a newer Regional: this one reads up to 3", "version", id="newer version"),
     pytest.param({"enabled": True, "version": 0}, "version must be 1 or more", "version", id="version zero"),
     pytest.param({"enabled": True, "version": "1"}, "version must be a whole number", "version", id="version as text"),
     pytest.param({"enabled": True, "method": "magic"}, 'method must be "attention_couple", ', "method", id="unknown method"),
@@ -158,7 +158,7 @@ def test_bad_input(data: object, text: str, field: str) -> None:
     json.dumps(caught.value.to_dict(), allow_nan=False).encode()
 
 
-def test_every_problem_is_told() -> None:
+def test_every_problem_is_named() -> None:
     bad = {
         "enabled": "yes",
         "regons": [],
@@ -201,6 +201,7 @@ SOURCE = {"regions": [{"box": [0, 0, 1, 1], "prompt": "a"}]}
         pytest.param({"options": {"mrgd": {"source": SOURCE}}}, False, id="a call that names no version"),
         pytest.param({"version": 1, "options": {"mrgd": {"source": SOURCE, "lock": True}}}, True, id="version 1 with the lock"),
         pytest.param({"version": 2, "options": {"mrgd": {"source": SOURCE}}}, True, id="an edit of version 2"),
+        pytest.param({"version": 3, "options": {"mrgd": {"source": SOURCE}}}, True, id="an edit of version 3"),
         pytest.param({"version": 2, "options": {"mrgd": {"source": SOURCE, "lock": False}}}, False, id="version 2 without the lock"),
         pytest.param({"version": 1, "options": {"mrgd": {"source": None}}}, True, id="no edit yet"),
         pytest.param({"version": 1}, True, id="no options"),
@@ -211,6 +212,15 @@ def test_edits_are_locked_by_default_from_version_2_on(given: dict[str, Any], lo
     assert settings.option("lock") is locked and settings.version == VERSION
     assert Settings.parse(json.dumps(settings.to_json())) == settings
     assert Settings.parse({**given, "enabled": True, "method": "p2p"}).option("lock") is False
+
+
+@pytest.mark.parametrize("version", [None, 1, 2, 3])
+@pytest.mark.parametrize(("edit", "weight"), [({"source": SOURCE}, 300), ({"source": SOURCE, "lambda_ip": 50}, 50), ({}, 3000)], ids=str)
+def test_edits_keep_the_rest_more_strongly_from_version_3_on(version: int | None, edit: dict[str, Any], weight: float) -> None:
+    named = {} if version is None else {"version": version}
+    settings = Settings.parse({**named, "enabled": True, "method": "mrgd", "options": {"mrgd": edit}})
+    assert settings.option("lambda_ip") == (3000 if version == 3 and "lambda_ip" not in edit else weight)
+    assert Settings.parse(settings.to_json()) == settings
 
 
 @pytest.mark.parametrize(

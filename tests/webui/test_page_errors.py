@@ -58,7 +58,7 @@ def picture(argument, sample=lambda: "latent"):
 WRONG = {"enabled": True, "method": "no such method", "regions": [{"box": [0, 0, 1, 1], "prompt": "a"}]}
 
 
-def test_the_page_is_told_what_was_wrong(task_of):
+def test_the_page_is_shown_what_was_wrong(task_of):
     task = task_of(picture(WRONG))
     result = run(task)
     if task_of is ForgeTask:

@@ -83,8 +83,8 @@ class ForgeRig(Rig):
 
     def merged(self, prompts, **strengths):
         """The latent of plain prompts with LoRAs merged into the whole UNet."""
-        told = ((*self.files[name], strength) for name, strength in strengths.items())
-        own, unet = self.webui.engine, with_loras(self.unet, *told, new_biases=False)
+        loras = ((*self.files[name], strength) for name, strength in strengths.items())
+        own, unet = self.webui.engine, with_loras(self.unet, *loras, new_biases=False)
         self.webui.swap(ForgeEngine(unet))
         try:
             return ForgeProcessing(self.webui, list(prompts), ["bad"] * len(prompts)).sample()
@@ -179,7 +179,7 @@ def test_a_lora_acts_in_its_regions_steps_alone(rig):
     assert (never - always).abs().max() > 1e-2
 
 
-def test_the_rest_of_the_picture_hears_of_a_lora_only_through_the_picture(rig):
+def test_the_rest_of_the_picture_sees_a_lora_only_through_the_picture(rig):
     """With the region's strength at 0, the region is the plain prompt: nothing of the LoRA's texts or layers acts by itself."""
     made = rig(**TWO)
     halves = [{**HALVES[0], "prompt": "hat<lora:one:te=0:unet=0>"}, {**HALVES[1], "prompt": "hat"}]
@@ -191,7 +191,9 @@ def test_rows_apart_are_the_same_as_together_on_a1111(monkeypatch):
     halves = [{**HALVES[0], "prompt": "hat<lora:one:0.8>"}, {**HALVES[1], "prompt": "dog<lora:two:0.6>"}]
     together = made.regions(["else"], *halves)
     monkeypatch.setattr(
-        Denoiser, "_chunks", lambda self, x, told, _: torch.cat([self.unet(a, b) for a, b in zip(x.split(1), told.split(1), strict=True)])
+        Denoiser,
+        "_chunks",
+        lambda self, x, contexts, _: torch.cat([self.unet(a, b) for a, b in zip(x.split(1), contexts.split(1), strict=True)]),
     )
     assert_close(made.regions(["else"], *halves), together)
 
@@ -208,7 +210,7 @@ def kept_apart(level, until=1.0, border=0.0):
     return {"options": {"attention_couple": {"separate": level, "separate_until": until, "border": border}}}
 
 
-def test_regions_kept_apart_by_all_do_not_hear_of_the_others_lora(rig):
+def test_regions_kept_apart_by_all_see_nothing_of_the_others_lora(rig):
     """Layers without a place (time embedding) act by the region's share of the canvas, and are left out here."""
     made = rig(**TWO)
     made.drop("emb", "time")

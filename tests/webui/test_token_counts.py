@@ -17,7 +17,7 @@ def lengths(text):
 
 @pytest.fixture
 def webui(monkeypatch):
-    """AUTOMATIC1111: ``shared.sd_model`` loads a checkpoint, ``sd_models.model_data`` only tells of the one in memory."""
+    """AUTOMATIC1111: ``shared.sd_model`` loads a checkpoint, ``sd_models.model_data`` has only the one in memory."""
     found = WebUI(monkeypatch, checkpoint())
     del found.shared.sd_model
     found.shared.__class__ = type("Shared", (ModuleType,), {"sd_model": property(lambda _: pytest.fail("a checkpoint was loaded"))})
@@ -43,11 +43,11 @@ def test_the_hosts_own_count_without_tags(webui, text, expected):
     assert count_tokens([text]) == [expected]
 
 
-def test_hosts_that_ask_for_the_text_encoder_are_told_it(webui, monkeypatch):
+def test_hosts_that_ask_for_the_text_encoder_are_given_it(webui, monkeypatch):
     """reForge and Forge Classic keep none in ``model_hijack``."""
     encoder = SimpleNamespace(lengths=lengths)
-    told = SimpleNamespace(get_prompt_lengths=lambda text, cond_stage_model: cond_stage_model.lengths(text))
-    monkeypatch.setattr(sys.modules["modules.sd_hijack"], "model_hijack", told)
+    hijack = SimpleNamespace(get_prompt_lengths=lambda text, cond_stage_model: cond_stage_model.lengths(text))
+    monkeypatch.setattr(sys.modules["modules.sd_hijack"], "model_hijack", hijack)
     webui.models.model_data.sd_model = SimpleNamespace(cond_stage_model=encoder)
     assert count_tokens(["a b", "word " * 80]) == [(2, 75), (80, 150)]
 

@@ -1,25 +1,32 @@
 """ControlNet under Forge: an encoder with cross-attention of its own, whose residuals depend on the contexts.
 
 The host runs it before the network, on the same rows. So cross-attention hooks are called in it as in the network, and for methods that
-call the network on rows of their own it is run again on these rows.
+call the network on rows of their own it is run again on these rows. In the host's tiles it is run for one tile after the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...engine.calls import ModelCall, RowRoles
 from ...engine.patching import method_patch, patched
-from ...request.layout.windows import Grid
+from ...request.layout.windows import Grid, Tile, Window
 from ..installing.installer import HookInstaller, Patches
-from .rows import ROWS
+from .rows import ROWS, rows_of
 
 CallOf = Callable[[RowRoles, Grid], "ModelCall | None"]
 """The call that is about to happen on these rows and latents of this size, None for calls of others."""
+Place = tuple[int, int]
+"""First row and column of a tile."""
+Inside = Callable[[Tile], AbstractContextManager[None]]
+"""``inside(tile)``: the network's calls are for this tile until exit."""
+_MASK = "advanced_mask_weighting"
 
 
 def on_controlnets(patcher: Any, installer: HookInstaller, call_of: CallOf) -> Patches:
@@ -50,10 +57,7 @@ def residuals_of(rest: Mapping[str, Any], x: Tensor, context: Tensor, last: Any 
     each image of a batch, and rows of another size than the control picture.
     """
     named, options = rest.get("control_model"), rest["transformer_options"]
-    top, nets = last if named is None else named, []
-    while top is not None:
-        nets.append(top)
-        top = top.previous_controlnet
+    nets = _chain(last if named is None else named)
     if not nets or not isinstance(options.get("sigmas"), Tensor) or not all(_repeatable(net, x) for net in nets):
         return None
     sigma = options["sigmas"][:1].expand(len(x))
@@ -66,7 +70,72 @@ def residuals_of(rest: Mapping[str, Any], x: Tensor, context: Tensor, last: Any 
     return found
 
 
+def _chain(top: Any) -> list[Any]:
+    """A net and those before it."""
+    nets = []
+    while top is not None:
+        nets.append(top)
+        top = top.previous_controlnet
+    return nets
+
+
 def _repeatable(net: Any, x: Tensor) -> bool:
     hint = getattr(net, "cond_hint", None)
     fits = hint is not None and len(hint) == 1 and hint.shape[-2] == x.shape[-2] * 8 and hint.shape[-1] == x.shape[-1] * 8
     return fits and getattr(net, "model_sampling_current", None) is not None
+
+
+@contextmanager
+def on_tiles(top: Any, x: Tensor, calls: Iterator[Sequence[Place]], inside: Inside) -> Iterator[None]:
+    """Until exit the net ``top`` and those before it run for one tile of x (B, C, H, W) after the other; ``calls``: the tiles of each call.
+
+    The host cuts their pictures into tiles and brings them in rows. Masks of units it lays into every tile whole: here each tile has its
+    part. T2I adapters, which keep what they made of a picture, are left as they are.
+    """
+    nets, canvas = _chain(top), (x.shape[-2], x.shape[-1])
+    if not nets or not all(isinstance(getattr(net, "control_model", None), nn.Module) for net in nets):
+        yield
+        return
+
+    def around(inner: Callable[..., Any], tiles: Tensor, t: Tensor, cond: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        found, size = [], (tiles.shape[-2], tiles.shape[-1])
+        for number, (row, column) in enumerate(next(calls, ())):
+            rows = slice(number * len(x), (number + 1) * len(x))
+            tile = Tile(canvas, Window(row, column, row + size[0], column + size[1]))
+            with inside(tile), _cut(nets, tile, rows, len(tiles)):
+                found.append(inner(tiles[rows], t[rows], rows_of(cond, rows, len(tiles)), *args, **kwargs))
+        return _joined(found)
+
+    with patched(method_patch(top, "get_control", around)):
+        yield
+
+
+@contextmanager
+def _cut(nets: Sequence[Any], tile: Tile, rows: slice, of: int) -> Iterator[None]:
+    """The nets' pictures, of which there are ``of`` rows, and their masks for one tile."""
+    before = [
+        (net, name, getattr(net, name)) for net in nets for name in ("cond_hint", _MASK) if isinstance(getattr(net, name, None), Tensor)
+    ]
+    try:
+        for net, name, whole in before:
+            setattr(net, name, _part(whole, tile) if name == _MASK else whole[rows] if len(whole) == of else whole)
+        yield
+    finally:
+        for net, name, whole in before:
+            setattr(net, name, whole)
+
+
+def _part(mask: Tensor, tile: Tile) -> Tensor:
+    """A mask (b, 1, h, w) of the whole picture -> that of a tile, on latent cells."""
+    at = tile.window
+    return F.interpolate(mask, tile.canvas, mode="bilinear")[..., at.top : at.bottom, at.left : at.right]
+
+
+def _joined(found: Sequence[Any]) -> dict[str, list[Tensor | None]] | None:
+    """Residuals of tiles, one after the other; None outside of the nets' steps."""
+    if not found or found[0] is None:
+        return None
+    return {
+        name: [None if parts[0] is None else torch.cat(parts) for parts in zip(*(tile[name] for tile in found), strict=True)]
+        for name in found[0]
+    }

@@ -14,6 +14,7 @@ from ...engine.hooks import Hooks
 from ...request.errors import RegionalError
 from ...tensors.latents.noise import Prediction
 from ..neo.blocks import cross_layers
+from ..neo.self_attention import reaches_self_attention
 from .network.families import family_of
 
 
@@ -42,7 +43,8 @@ def facts_of_model(model: Any) -> ModelFacts:
     trained = next((size for kind, size in _TRAINED.items() if getattr(model, kind, False)), 128)
     network = model.forge_objects.unet.model
     kind = kind_of(network.diffusion_model)
-    return ModelFacts(trained, _prediction(network), kind != "joint", kind == "cross")
+    behind = kind == "blocks" and reaches_self_attention(network.diffusion_model)
+    return ModelFacts(trained, _prediction(network), kind != "joint", kind == "cross", behind)
 
 
 _PREDICTIONS: Mapping[str, Prediction] = {"v_prediction": "v", "V_PREDICTION": "v", "const": "flow", "CONST": "flow"}

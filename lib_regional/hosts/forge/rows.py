@@ -12,6 +12,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from ...engine.calls import Row, RowRoles, StepInfo
 from ...request.errors import RegionalError
 from .denoiser import level_of
@@ -104,3 +106,18 @@ def _scale(denoiser: Any) -> float:
     own = getattr(p, "hr_cfg", None) if hires else None
     scale = arguments.get("cond_scale") if own is None else own
     return 1.0 if scale is None else float(scale)
+
+
+def rows_of(entries: dict[str, Any], rows: slice, before: int) -> dict[str, Any]:
+    """Conditions of the tiles' call (of ``before`` rows) for the rows of one tile; entries without a row axis stay."""
+    return {key: _control(value, rows, before) if key == "control" else _sliced(value, rows, before) for key, value in entries.items()}
+
+
+def _sliced(value: Any, rows: slice, before: int) -> Any:
+    return value[rows] if isinstance(value, Tensor) and value.ndim and len(value) == before else value
+
+
+def _control(control: Any, rows: slice, before: int) -> Any:
+    if not control:
+        return control
+    return {name: [_sliced(residual, rows, before) for residual in residuals] for name, residuals in control.items()}

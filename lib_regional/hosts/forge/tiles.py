@@ -7,7 +7,7 @@ tensor of coordinates, without the network, and each tile of the real latent is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,15 +16,12 @@ from torch import Tensor
 from ...engine.patching import Patch, patched
 from ...request.errors import RegionalError
 from ...request.layout.windows import Tile, Window
+from .controlnet import Inside, Place, on_tiles
+from .rows import rows_of
 
 _FLAG, _SLOT = "tiled_diffusion", "model_function_wrapper"
 _BASE = 64
 """Coordinates are written in two digits of this base, which half precision holds exactly."""
-
-Place = tuple[int, int]
-"""First row and column of a tile."""
-Inside = Callable[[Tile], AbstractContextManager[None]]
-"""``inside(tile)``: the network's calls are for this tile until exit."""
 
 
 @contextmanager
@@ -49,7 +46,8 @@ def tracked_tiles(options: dict[str, Any], inside: Inside, method: str, pieces: 
 def _around(inside: Inside) -> Callable[..., Tensor]:
     def tiled(wrapper: Callable[..., Tensor], apply: Callable[..., Tensor], arguments: dict[str, Any]) -> Tensor:
         x: Tensor = arguments["input"]
-        calls = iter(places_of(wrapper, arguments))
+        places = places_of(wrapper, arguments)
+        calls = iter(places)
 
         def run(tiles: Tensor, timesteps: Tensor, **entries: Any) -> Tensor:
             size, done = (tiles.shape[-2], tiles.shape[-1]), []
@@ -58,12 +56,13 @@ def _around(inside: Inside) -> Callable[..., Tensor]:
                 if not torch.equal(tiles[rows], x[..., top : top + size[0], left : left + size[1]]):
                     raise RegionalError(_UNKNOWN)
                 with inside(Tile((x.shape[-2], x.shape[-1]), Window(top, left, top + size[0], left + size[1]))):
-                    done.append(apply(tiles[rows], timesteps[rows], **_of_rows(entries, rows, len(tiles))))
+                    done.append(apply(tiles[rows], timesteps[rows], **rows_of(entries, rows, len(tiles))))
             if len(done) * len(x) != len(tiles):
                 raise RegionalError(_UNKNOWN)
             return torch.cat(done)
 
-        return wrapper(run, arguments)
+        with on_tiles(arguments["c"].get("control_model"), x, iter(places), inside):
+            return wrapper(run, arguments)
 
     return tiled
 
@@ -94,18 +93,3 @@ def coordinates(like: Tensor) -> Tensor:
     found = torch.zeros_like(like)
     found[:, :4] = digits.to(found)
     return found
-
-
-def _of_rows(entries: dict[str, Any], rows: slice, before: int) -> dict[str, Any]:
-    """Conditions of the tiles' call (of ``before`` rows) for the rows of one tile; entries without a row axis stay."""
-    return {key: _control(value, rows, before) if key == "control" else _sliced(value, rows, before) for key, value in entries.items()}
-
-
-def _sliced(value: Any, rows: slice, before: int) -> Any:
-    return value[rows] if isinstance(value, Tensor) and value.ndim and len(value) == before else value
-
-
-def _control(control: Any, rows: slice, before: int) -> Any:
-    if not control:
-        return control
-    return {name: [_sliced(residual, rows, before) for residual in residuals] for name, residuals in control.items()}

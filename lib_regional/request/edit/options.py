@@ -125,7 +125,7 @@ MRGD_FIELDS: Mapping[str, Field] = {
     "lock": replace(SHARED["lock"], default=True),
     "lambda_rs": Number("Weight of the region-specific loss: an object stays in its region.", 1000.0, high=1e6),
     "lambda_is": Number("Weight of the inter-image similarity of the regions' maps.", 2000.0, high=1e6),
-    "lambda_ip": Number("Weight of the preservation of the inherent area.", 300.0, high=1e6),
+    "lambda_ip": Number("Weight of the preservation of the inherent area; the paper has 300.", 3000.0, high=1e6),
     "guided": Number("Share of the steps that are guided, from the first on.", 1.0),
     "guidance": Choice("What finds the keywords in the picture.", "attention", GUIDES),
     "guidance_path": Text("Folder of the guidance model on disk, for clipseg.", ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -130,6 +130,10 @@ class RegionSettings:
         mine, theirs = (replace(region, name="", group="", colour=None) for region in (self, other))
         return mine == theirs
 
+    def never_acts(self, steps: int) -> bool:
+        """Whether none of so many steps begins in its range ``[from, to)``."""
+        return not any(self.steps[0] <= index / steps < self.steps[1] for index in range(steps))
+
     def refers(self, progress: float) -> bool:
         """Whether its reference acts at this share of the steps."""
         return self.reference is not None and self.reference.acts(progress)
@@ -155,6 +159,14 @@ class Region(RegionSettings):
         super().__post_init__()
         if not self.shape:
             raise SettingsError((Problem("shape", None, f"one of {', '.join(kind.__name__ for kind in SHAPE_TYPES)}"),))
+
+
+def unreached(regions: Sequence[RegionSettings], steps: int) -> Iterator[str]:
+    """A sentence for each region that is on and acts in none of so many steps."""
+    for at, region in enumerate(regions):
+        if region.enabled and region.never_acts(steps):
+            start, end = region.steps
+            yield f"{region.label(at)} never acts: none of {steps} steps begins in its range, {start:g} to {end:g}."
 
 
 def region_label(index: int, text: object = "") -> str:

@@ -28,6 +28,14 @@ def as_version_2(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def as_version_3(data: dict[str, Any]) -> dict[str, Any]:
+    """Settings of version 2: guidance of MRGD edits kept the rest with the paper's weight, unless another one was asked for."""
+    edit = _options(data, "mrgd")
+    if edit is None or edit.get("source") is None:
+        return data
+    return _with(data, "mrgd", {"lambda_ip": 300.0, **edit})
+
+
 def _options(data: Mapping[str, Any], method: str) -> Mapping[str, Any] | None:
     """The options of a method, empty where there are none; None for what cannot be options, which `Settings.parse` reports."""
     options = data.get("options", {})

@@ -20,6 +20,7 @@ from ...engine.plan import PassPlan, Plan
 from ...request.detail.passes import GROWTH, Detail, details_of, working_size
 from ...request.edit.repaint import repainted
 from ...request.prompt.lora_tags import raw_tags
+from ...request.prompt.negative_weights import without_negative
 from ...tensors.masks.growth import bounding_box, faded_inside, grown
 from ...tensors.masks.weight_maps import shape_mask
 from . import host
@@ -128,10 +129,12 @@ class DetailPass:
         return self._plan.hires or self._plan.first
 
     def _texts(self, image: int, region: int, tags: str) -> tuple[str, str]:
-        """(prompt, negative) of a region; a region without a text has the picture's."""
+        """(prompt, negative) of a region; a region without a text has the picture's. Negative weights that act elsewhere (`Plan.signed`)
+        are left out: no extension runs in these passes."""
         texts = self._pass().texts[image]
         negative = texts.region_negatives[region]
-        return (texts.regions[region] or texts.base) + tags, texts.negative if negative is None else negative
+        both = ((texts.regions[region] or texts.base) + tags, texts.negative if negative is None else negative)
+        return (without_negative(both[0]), without_negative(both[1])) if self._plan.signed else both
 
     def _seed(self, p: Any, image: int, region: int) -> int:
         own = self._plan.layout.regions[region].seed

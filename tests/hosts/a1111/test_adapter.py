@@ -1,4 +1,4 @@
-"""The AUTOMATIC1111 adapter on the genuine ldm UNet: which models it takes, and what it tells the attention hooks."""
+"""The AUTOMATIC1111 adapter on the genuine ldm UNet: which models it takes, and what it gives the attention hooks."""
 
 import sys
 from types import ModuleType, SimpleNamespace
@@ -33,7 +33,7 @@ def optimiser(request, monkeypatch):
 
 
 KINDS = [
-    pytest.param({}, ModelFacts(64), id="nothing told"),
+    pytest.param({}, ModelFacts(64), id="nothing contexts"),
     pytest.param({"is_sd1": True, "image_size": 16, "parameterization": "eps"}, ModelFacts(16), id="a small model"),
     pytest.param({"is_sd1": True, "image_size": 16, "cond_stage_key": "edit"}, ModelFacts(64), id="an editing model"),
     pytest.param({"is_sd2": True, "image_size": 64, "parameterization": "v"}, ModelFacts(96, "v"), id="sd2, 768"),
@@ -42,9 +42,9 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("told", "facts"), KINDS)
-def test_facts_of_the_model(webui, monkeypatch, told, facts):
-    for name, value in told.items():
+@pytest.mark.parametrize(("kind", "facts"), KINDS)
+def test_facts_of_the_model(webui, monkeypatch, kind, facts):
+    for name, value in kind.items():
         monkeypatch.setattr(webui.model, name, value, raising=False)
     assert facts_of(A1111Host(webui.model)) == facts
     assert trained_side() == facts.trained
@@ -140,13 +140,13 @@ def test_upcast_attention_reaches_the_hook_in_32_bits(webui):
         return rebuilt(call)
 
     layer = site(webui).bfloat16()
-    x, told = torch.randn(2, 40, 64).bfloat16(), torch.randn(2, 77, WIDTH).bfloat16()
+    x, contexts = torch.randn(2, 40, 64).bfloat16(), torch.randn(2, 77, WIDTH).bfloat16()
     with hooked(webui, None, cross_attention=hook):
         p = Processing(webui)
         webui.callbacks.call("denoiser", params_of(p))
         unet._forward_pre_hooks[next(iter(unet._forward_pre_hooks))](unet, (torch.zeros(2, 4, 10, 8),), {})
         unet.middle_block[1]._forward_pre_hooks[next(iter(unet.middle_block[1]._forward_pre_hooks))](None, (torch.zeros(2, 64, 5, 8),), {})
-        assert layer(x, context=told).dtype == torch.bfloat16
+        assert layer(x, context=contexts).dtype == torch.bfloat16
     layer.float()
     assert kinds == [(torch.float32, torch.float32)]
 

@@ -41,13 +41,13 @@ TWO = ({**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"})
 
 def adapter_forward(self, x, context=None, **kwargs):
     """Its own attention, without hypernetworks, to whose result every function of ``ipadapter_hacks`` adds before the output projection."""
-    told = x if context is None else context
-    heads = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2).flatten(0, 1) for t in (self.to_q(x), self.to_k(told), self.to_v(told)))
+    own = x if context is None else context
+    heads = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2).flatten(0, 1) for t in (self.to_q(x), self.to_k(own), self.to_v(own)))
     q, k, v = heads
-    heard = _softly(q * self.scale, k, v)
+    attended = _softly(q * self.scale, k, v)
     for f in self.ipadapter_hacks:
-        heard = heard + f(self, x, q)
-    return _merge(self, heard)
+        attended = attended + f(self, x, q)
+    return _merge(self, attended)
 
 
 def picture_attention(strength=1.0):
@@ -158,27 +158,27 @@ def control_forward(unet, marker):
     original = unet.forward
 
     def forward(x, timesteps=None, context=None, **kwargs):
-        told = context[:, 1:] if marker else context
-        return original(x, timesteps, context=told, **kwargs) + 0.1 * x
+        texts = context[:, 1:] if marker else context
+        return original(x, timesteps, context=texts, **kwargs) + 0.1 * x
 
     forward.__module__ = "scripts.hook"
     return forward
 
 
 def marked(p):
-    """A marker token before every context, as ControlNet tells positive from negative rows."""
+    """A marker token before every context, as ControlNet marks positive and negative rows."""
     inner = p.sample
 
     def sample(*args, **kwargs):
-        told, negative = p.conds()
+        positive, negative = p.conds()
 
         def mark(entries):
             return [entry._replace(cond=torch.cat([torch.full((1, entry.cond.shape[1]), 9.0), entry.cond])) for entry in entries]
 
-        for image in told.batch:
+        for image in positive.batch:
             for part in image:
                 part.schedules = mark(part.schedules)
-        p.conds = lambda: (told, [mark(entries) for entries in negative])
+        p.conds = lambda: (positive, [mark(entries) for entries in negative])
         return inner(*args, **kwargs)
 
     p.sample = sample
@@ -219,9 +219,9 @@ def test_tiles_are_refused(webui, monkeypatch, batch):
     """The sampler's inner model is replaced: it cuts the latent and calls the UNet for tile after tile, or for several at once."""
 
     def tiled(self, rows, cond, uncond, images):
-        told, tiles = torch.cat([cond, uncond]), rows.split(5, 2)
+        positive, tiles = torch.cat([cond, uncond]), rows.split(5, 2)
         for start in range(0, len(tiles), batch):
-            self.unet(torch.cat(tiles[start : start + batch]), torch.cat([told] * batch))
+            self.unet(torch.cat(tiles[start : start + batch]), torch.cat([positive] * batch))
         return rows
 
     monkeypatch.setattr(Denoiser, "_run", tiled)

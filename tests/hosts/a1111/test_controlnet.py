@@ -1,4 +1,4 @@
-"""ControlNets beside regions: their own cross-attention hears the regions, and they are as they were afterwards.
+"""ControlNets beside regions: their own cross-attention follows the regions, and they are as they were afterwards.
 
 A double of the extension: its script holds ``latest_network.control_params``, the UNet's ``forward`` on the instance runs every unit's
 network with the rows and contexts of the call. The networks are genuine ldm UNets, whose output is added as a ControlNet's residuals are.
@@ -20,15 +20,15 @@ TWO = ({**LEFT, "prompt": "one"}, {**RIGHT, "prompt": "two"})
 
 
 class Unit(SimpleNamespace):
-    """``ControlParams``: a plugable model around the network, and for InstantID the context that the network hears instead of the text."""
+    """``ControlParams``: a plugable model around the network, and for InstantID the context that the network has instead of the text."""
 
     def __init__(self, network, override=None):
         super().__init__(control_model=SimpleNamespace(control_model=network), control_context_override=override)
 
     def residual(self, x, timesteps, context):
         network = self.control_model.control_model
-        told = context if self.control_context_override is None else self.control_context_override.expand(len(x), -1, -1)
-        return 0.5 * network(x, timesteps, context=told)
+        contexts = context if self.control_context_override is None else self.control_context_override.expand(len(x), -1, -1)
+        return 0.5 * network(x, timesteps, context=contexts)
 
 
 @pytest.fixture
@@ -62,18 +62,18 @@ def test_a_region_over_the_whole_canvas_is_the_plain_prompt_with_the_same_units(
     before = [state(unit.control_model.control_model) for unit in units]
     plain = generate(controlled(webui, "a red hat", *units))
     region = {**FULL, "prompt": "a red hat", "negative": "snow"}
-    told = controlled(webui, "else", *units)
-    told.negative_prompts = [""]
+    generation = controlled(webui, "else", *units)
+    generation.negative_prompts = [""]
     assert_close(generate(controlled(webui, "else", *units), {**FULL, "prompt": "a red hat"}), plain)
-    assert (generate(told, region) - plain).abs().max() > 1e-2
+    assert (generate(generation, region) - plain).abs().max() > 1e-2
     assert [state(unit.control_model.control_model) for unit in units] == before
 
 
-def test_what_the_network_hears_of_the_regions_counts(webui):
-    """The same regions beside a network that hears no text, and beside one that does: apart from what it adds, not the same."""
+def test_what_the_network_is_given_of_the_regions_counts(webui):
+    """The same regions beside a network that has no text, and beside one that has: apart from what it adds, not the same."""
     deaf = torch.zeros(1, 77, WIDTH)
-    one, other = (generate(controlled(webui, "main", Unit(small_unet(seed=5), told)), *TWO) for told in (None, deaf))
-    plain, still = (generate(controlled(webui, "main", Unit(small_unet(seed=5), told))) for told in (None, deaf))
+    one, other = (generate(controlled(webui, "main", Unit(small_unet(seed=5), hook)), *TWO) for hook in (None, deaf))
+    plain, still = (generate(controlled(webui, "main", Unit(small_unet(seed=5), hook))) for hook in (None, deaf))
     assert ((one - other) - (plain - still)).abs().max() > 1e-2
 
 
@@ -102,8 +102,8 @@ def test_the_network_is_as_before_however_sampling_ends(webui, fault):
     assert state(network) == before
 
 
-def test_a_unit_that_hears_no_text_is_left_alone(webui):
-    """InstantID tells its network of a face: one that hears the same whatever the regions say."""
+def test_a_unit_without_a_text_is_left_alone(webui):
+    """InstantID gives its network a face: one that has the same context whatever the regions' texts are."""
     face = torch.randn(1, 4, WIDTH, generator=torch.Generator().manual_seed(1))
     unit = Unit(small_unet(seed=5), face)
     plain = generate(controlled(webui, "a red hat", unit))

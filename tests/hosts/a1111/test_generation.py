@@ -66,7 +66,7 @@ def test_cond_and_uncond_apart_are_the_same_as_together(webui, monkeypatch):
     regions = [{**LEFT, "prompt": "one", "negative": "x"}, {**RIGHT, "prompt": "two"}]
     together = generate(Processing(webui), *regions)
     monkeypatch.setattr(
-        Denoiser, "_chunks", lambda self, x, told, _: torch.cat([self.unet(a, b) for a, b in zip(x.split(1), told.split(1))])
+        Denoiser, "_chunks", lambda self, x, contexts, _: torch.cat([self.unet(a, b) for a, b in zip(x.split(1), contexts.split(1))])
     )
     assert_close(generate(Processing(webui), *regions), together)
 

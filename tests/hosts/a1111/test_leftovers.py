@@ -135,7 +135,7 @@ def test_a_unet_replaced_meanwhile_stops_the_picture(webui):
 @pytest.mark.parametrize("steps", [1, 3])
 def test_a_unet_that_never_runs_is_found_out(webui, monkeypatch, steps):
     p, ran = Processing(webui), []
-    monkeypatch.setattr(Denoiser, "unet", lambda self, x, told: ran.append(1) or x)
+    monkeypatch.setattr(Denoiser, "unet", lambda self, x, contexts: ran.append(1) or x)
     with pytest.raises(RegionalError, match="regions had no effect"), hooked(webui, p, cross_attention=lambda call: None):
         p.sample(steps)
     assert len(ran) == 1

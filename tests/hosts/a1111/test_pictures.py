@@ -94,7 +94,7 @@ def test_the_second_chunk_goes_on_counting(webui):
 
 
 @pytest.mark.parametrize("parts", [{"cond_stage_model": object()}, {"conditioner": SimpleNamespace(embedders=[SizeEmbedder()])}])
-def test_a_model_whose_tokens_cannot_be_told_apart_is_refused(webui, parts):
+def test_a_model_whose_tokens_cannot_be_distinguished_is_refused(webui, parts):
     with pytest.raises(RegionalError, match="text encoder"):
         tokens(**parts)
 
@@ -107,9 +107,9 @@ class Autoencoder(nn.Module):
 
     def __init__(self):
         super().__init__()
-        told = {"double_z": True, "z_channels": 4, "resolution": 32, "in_channels": 3, "out_ch": 3, "ch": 32, "ch_mult": [1, 1, 1, 1]}
-        told |= {"num_res_blocks": 1, "attn_resolutions": [], "dropout": 0.0}
-        self.encoder, self.decoder = Encoder(**told), Decoder(**told)
+        config = {"double_z": True, "z_channels": 4, "resolution": 32, "in_channels": 3, "out_ch": 3, "ch": 32, "ch_mult": [1, 1, 1, 1]}
+        config |= {"num_res_blocks": 1, "attn_resolutions": [], "dropout": 0.0}
+        self.encoder, self.decoder = Encoder(**config), Decoder(**config)
         self.quant_conv, self.post_quant_conv = nn.Conv2d(8, 8, 1), nn.Conv2d(4, 4, 1)
 
     def encode(self, picture):
@@ -177,7 +177,7 @@ def noised(batch=2):
     return torch.randn(batch, 4, 10, 8, generator=torch.Generator().manual_seed(5))
 
 
-def told(*texts, vector=None):
+def conditionings(*texts, vector=None):
     return [Conditioning(context(text), vector) for text in texts]
 
 
@@ -189,15 +189,15 @@ def raw(webui, x, *texts):
 def test_a_model_of_the_noise_is_asked_as_it_is(webui):
     x = noised()
     with torch.no_grad():
-        assert torch.equal(A1111Host(webui.model).predict(x, STEP, told("a", "b")), raw(webui, x, "a", "b"))
+        assert torch.equal(A1111Host(webui.model).predict(x, STEP, conditionings("a", "b")), raw(webui, x, "a", "b"))
 
 
-def test_a_model_of_the_velocity_tells_its_noise(webui):
+def test_a_model_of_the_velocity_predicts_its_noise(webui):
     """v = √ᾱ · noise − √(1−ᾱ) · clean and x = √ᾱ · clean + √(1−ᾱ) · noise (Salimans and Ho), solved for the noise."""
     webui.model.parameterization, webui.model.alphas_cumprod = "v", KEPT
     x = noised()
     with torch.no_grad():
-        v, noise = raw(webui, x, "a", "b"), A1111Host(webui.model).predict(x, STEP, told("a", "b"))
+        v, noise = raw(webui, x, "a", "b"), A1111Host(webui.model).predict(x, STEP, conditionings("a", "b"))
     alpha, beta = math.sqrt(KEPT[STEP]), math.sqrt(1 - KEPT[STEP])
     clean = (x - beta * noise) / alpha
     torch.testing.assert_close(alpha * noise - beta * clean, v, atol=1e-5, rtol=1e-4)
@@ -220,7 +220,7 @@ def test_pooled_texts_reach_the_unet_beside_the_contexts(webui):
             return x
 
     webui.model.model.diffusion_model = Pooled()
-    A1111Host(webui.model).predict(noised(), STEP, told("a", "b", vector=torch.arange(6.0, dtype=torch.float64)))
+    A1111Host(webui.model).predict(noised(), STEP, conditionings("a", "b", vector=torch.arange(6.0, dtype=torch.float64)))
     ((steps, pooled),) = seen
     assert steps.tolist() == [STEP, STEP] and pooled.dtype == torch.float32 and pooled.tolist() == [list(range(6))] * 2
 
@@ -229,4 +229,4 @@ def test_an_inpainting_model_is_refused(webui):
     webui.model.model.diffusion_model = small_unet()
     webui.model.model.diffusion_model.in_channels = 9
     with pytest.raises(RegionalError, match="9 channels"):
-        A1111Host(webui.model).predict(noised(), STEP, told("a", "b"))
+        A1111Host(webui.model).predict(noised(), STEP, conditionings("a", "b"))

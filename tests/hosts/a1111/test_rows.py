@@ -39,7 +39,7 @@ BATCHES = {
 
 
 def meant(row, prompts, negatives):
-    """The text that a row of this role speaks."""
+    """The text of a row of this role."""
     return negatives[row.image] if row.role == "uncond" else prompts[row.image].split("AND")[row.part].split(":")[0].strip()
 
 
@@ -54,9 +54,9 @@ def test_every_row_is_known(webui, prompts, negatives, mode):
     assert len(first) == len(denoiser.ran)
     for call in first:
         assert len(call.model.rows) == len(call.context)
-        for row, told in zip(call.model.rows, call.context):
+        for row, found in zip(call.model.rows, call.context):
             own = context(meant(row, prompts, negatives))
-            assert torch.equal(told[: len(own)], own)
+            assert torch.equal(found[: len(own)], own)
     rows = [row for call in first for row in call.model.rows]
     assert rows[0] == Row(0, "cond", 0) and len(set(rows)) == (len(rows) - len(prompts) if mode.get("edit") else len(rows))
 
@@ -89,7 +89,7 @@ def test_rows_that_were_not_announced_stop_the_picture(webui, monkeypatch):
     """Tiles: the UNet is called again and again within one call of the denoiser."""
     p = Processing(webui)
     monkeypatch.setattr(
-        Denoiser, "_run", lambda self, rows, *told: torch.cat([self.unet(rows, torch.zeros(2, 77, WIDTH)) for _ in range(2)])[:2]
+        Denoiser, "_run", lambda self, rows, *contexts: torch.cat([self.unet(rows, torch.zeros(2, 77, WIDTH)) for _ in range(2)])[:2]
     )
     with pytest.raises(RegionalError, match="4 rows where the sampler announced 2"), hooked(webui, p, cross_attention=lambda call: None):
         p.sample()

@@ -30,9 +30,9 @@ def hooked(webui, p=None, **hooks):
     return host.patched(Hooks(**hooks))
 
 
-def predict(webui, x, told, timestep=500, **more):
+def predict(webui, x, contexts, timestep=500, **more):
     with torch.no_grad():
-        return webui.model.model.diffusion_model(x, torch.full((len(x),), timestep), context=told, **more)
+        return webui.model.model.diffusion_model(x, torch.full((len(x),), timestep), context=contexts, **more)
 
 
 # ---------------------------------------------------------------- the whole UNet
@@ -50,7 +50,7 @@ def test_predicting_the_same_rows_changes_nothing(webui, hook):
         torch.testing.assert_close(p.sample(2), plain)
 
 
-def test_the_unet_is_told_of_the_hosts_call(webui):
+def test_the_unet_is_given_the_hosts_call(webui):
     p, seen = Processing(webui, ["a", "b"], ["n", "m"]), []
     with hooked(webui, p, unet=lambda call: seen.append(call)):
         p.sample(2)
@@ -61,7 +61,7 @@ def test_the_unet_is_told_of_the_hosts_call(webui):
     assert seen[0].x.shape == (4, 4, 10, 8)
 
 
-def test_the_unet_call_tells_the_length_of_the_hosts_contexts(webui):
+def test_the_unet_call_has_the_length_of_the_hosts_contexts(webui):
     seen = []
     for prompt in ("short", "long " * 80):
         p = Processing(webui, [prompt], ["long " * 80])
@@ -92,17 +92,17 @@ def test_rows_bring_their_own_vectors(webui, with_vectors):
         return call.native()
 
     denoiser = Denoiser(p)
-    denoiser.unet = lambda x, told: webui.model.model.diffusion_model(x, timesteps=torch.full((2,), 500), context=told, y=y)
+    denoiser.unet = lambda x, predicted: webui.model.model.diffusion_model(x, timesteps=torch.full((2,), 500), context=predicted, y=y)
     x = torch.randn(1, 4, 10, 8)
     with torch.no_grad(), hooked(webui, p, unet=hook):
         denoiser(x)
-    told = torch.stack([context("bad"), context("x"), context("main")])
-    expected = predict(webui, x.expand(3, -1, -1, -1), told, y=torch.stack([y[1], own, y[0]]))
+    predicted = torch.stack([context("bad"), context("x"), context("main")])
+    expected = predict(webui, x.expand(3, -1, -1, -1), predicted, y=torch.stack([y[1], own, y[0]]))
     torch.testing.assert_close(made["run"], expected)
     assert torch.equal(y, torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]]))
 
 
-def test_token_merging_hears_of_the_nested_size(webui):
+def test_token_merging_follows_the_nested_size(webui):
     p, unet, sizes = Processing(webui), webui.model.model.diffusion_model, []
     unet._tome_info = {"size": (10, 8)}
 
@@ -122,7 +122,7 @@ def test_token_merging_hears_of_the_nested_size(webui):
 
 
 def sample(p, kind, steps=3, scale=3.0, begin=True):
-    """Euler, or DDIM without noise on the denoiser that tells noise, written down from their formulas."""
+    """Euler, or DDIM without noise on the denoiser that predicts noise, written down from their formulas."""
     denoiser = KINDS[kind](p)
     denoiser.sampler.sampler_extra_args["cond_scale"] = scale
     if begin:
@@ -130,13 +130,13 @@ def sample(p, kind, steps=3, scale=3.0, begin=True):
     x = torch.randn(len(p.prompts), 4, 10, 8, generator=torch.Generator().manual_seed(1))
     for _ in range(steps):
         here = denoiser.level()
-        told = denoiser(x, scale)
+        predicted = denoiser(x, scale)
         after = denoiser.level()
         if kind == "timesteps":
             a, b = (float(denoiser.alphas[int(level)]) for level in (here, after))
-            x = math.sqrt(b) * (x - math.sqrt(1 - a) * told) / math.sqrt(a) + math.sqrt(1 - b) * told
+            x = math.sqrt(b) * (x - math.sqrt(1 - a) * predicted) / math.sqrt(a) + math.sqrt(1 - b) * predicted
         else:
-            x = x + (x - told) / here * (after - here)
+            x = x + (x - predicted) / here * (after - here)
     return x
 
 
@@ -166,11 +166,11 @@ def test_the_hook_sees_and_gives_the_clean_prediction(webui, kind):
 
     with hooked(webui, p, denoiser=hook):
         p.begin_pass(denoiser)
-        told = denoiser(x)
+        predicted = denoiser(x)
     call, clean = found["call"], found["clean"]
     noise = own if kind == "timesteps" else (x - own) / 7.0
     torch.testing.assert_close(call.alpha * clean + call.beta * noise, x, atol=1e-4, rtol=1e-4)
-    given = told if kind == "timesteps" else (x - told) / 7.0
+    given = predicted if kind == "timesteps" else (x - predicted) / 7.0
     torch.testing.assert_close(call.alpha * goal + call.beta * given, x, atol=1e-4, rtol=1e-4)
 
 
@@ -214,7 +214,7 @@ def test_the_hires_pass_is_hooked_anew(webui):
     assert seen[0] == StepInfo(0, 4, 7.0, False, 3.0)
 
 
-def test_the_first_step_is_told_of_the_noise(webui):
+def test_the_first_step_is_given_the_noise(webui):
     p, seen, noise = Processing(webui), [], torch.randn(1, 4, 10, 8)
     host = A1111Host(webui.model, p)
     p.before_sampling.append(lambda p: host.begin_pass(p, noise))
@@ -223,7 +223,7 @@ def test_the_first_step_is_told_of_the_noise(webui):
     assert seen[0] is noise and seen[1] is None
 
 
-def test_a_host_that_announces_no_pass_is_told_of_it(webui):
+def test_a_host_that_announces_no_pass_is_given_it(webui):
     p = Processing(webui)
     with pytest.raises(RegionalError, match="announce"), hooked(webui, p, denoiser=lambda call: call.run()):
         sample(p, "k-diffusion", begin=False)

@@ -27,15 +27,15 @@ def test_every_text_has_its_context(webui):
     assert webui.model.encoded == [(["a", "b " * 80], 10, None, False, (64, 80))]
 
 
-def test_negatives_are_told_as_such(webui):
+def test_negatives_are_marked_as_such(webui):
     encode(webui, None, ["a"], negative=True)
     assert webui.model.encoded[0][3] is True
 
 
 def test_sdxl_conds_give_their_tokens(webui):
     webui.model.rich = True
-    ((_, told),) = encode(webui, None, ["a"])[0]
-    assert torch.equal(told.crossattn, context("a")) and told.vector is not None
+    ((_, encoded),) = encode(webui, None, ["a"])[0]
+    assert torch.equal(encoded.crossattn, context("a")) and encoded.vector is not None
 
 
 @pytest.mark.parametrize("text", ["[a:b:0.5]", "[a:b:3] c", "[a|b]", "[[a:b:0.2]:c:0.8]"])
@@ -77,7 +77,7 @@ def test_extra_network_tags_do_not_reach_the_text_encoder(webui, caplog):
     assert webui.model.encoded[0][0] == ["a", "b"] and "<lora:x:1>" in caplog.text
 
 
-def test_the_hires_pass_is_told_its_own_size(webui):
+def test_the_hires_pass_is_given_its_own_size(webui):
     """SDXL's vector holds the picture's size; the host encodes hires prompts with that of the upscaled picture."""
     p = Processing(webui, hr_upscale_to_x=96, hr_upscale_to_y=120)
     encode(webui, p, ["a"])

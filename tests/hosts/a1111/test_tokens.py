@@ -49,7 +49,7 @@ def moved(kind, values):
 
 
 @pytest.mark.parametrize("kind", MOVED)
-def test_layers_are_told_what_became_of_the_tokens(webui, kind):
+def test_layers_are_given_what_became_of_the_tokens(webui, kind):
     p, seen = Processing(webui, ["a", "b"], ["n", "m"]), {}
     with MOVED[kind](UNET):
         plain = p.sample()
@@ -140,7 +140,7 @@ def test_nothing_stays_behind(webui, kind, fault):
 
     def answer(call):
         if fault is not None and call.model.step.index == 1:
-            raise fault("told to")
+            raise fault("asked for")
 
     with MOVED[kind](UNET):
         plain, before = p.sample(2), snapshot(webui)
@@ -208,15 +208,15 @@ def test_halves_with_one_lora_are_one_region_with_it(rig, method):
     assert_close(made, rig.merged("hat", two=0.8))
 
 
-def test_regions_kept_apart_do_not_hear_of_the_others_lora(rig):
+def test_regions_kept_apart_see_nothing_of_the_others_lora(rig):
     """No tokens of two halves are merged into one here; layers without a place are left out, as they act by shares of the canvas."""
     for _, layers in rig.files.values():
         for name in [name for name in layers if "emb" in name]:
             del layers[name]
     right = {**HALVES[1], "prompt": "dog<lora:two:0.5>"}
     for level, apart in (("all", True), ("nothing", False)):
-        told = {"options": {"attention_couple": {"separate": level, "separate_until": 1.0}}}
-        a, b = (rig.regions({**HALVES[0], "prompt": f"hat<lora:one:{strength}>"}, right, **told) for strength in (0.8, 0.3))
+        options = {"options": {"attention_couple": {"separate": level, "separate_until": 1.0}}}
+        a, b = (rig.regions({**HALVES[0], "prompt": f"hat<lora:one:{strength}>"}, right, **options) for strength in (0.8, 0.3))
         half = a.shape[-1] // 2
         assert (a[..., :half] - b[..., :half]).abs().max() > 1e-2
         assert bool((a[..., half:] - b[..., half:]).abs().max() < 1e-4) is apart

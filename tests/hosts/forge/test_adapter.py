@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from forge_cases import FULL, HALVES, hooked, plain, session, told_rows
+from forge_cases import FULL, HALVES, hooked, plain, rows_given, session
 from forge_double import Denoiser, Engine, Processing, TimestepsDenoiser, WebUI
 from forge_networks import Network, context, vector_of
 
@@ -33,32 +33,32 @@ BATCHES = [
 
 @pytest.mark.parametrize(("prompts", "negatives", "limit"), BATCHES)
 @pytest.mark.parametrize("scale", [3.0, 1.0])
-def test_every_row_is_told_apart(webui, prompts, negatives, limit, scale):
-    """The role that a row is told is the one whose text it carries."""
+def test_every_row_is_distinguished(webui, prompts, negatives, limit, scale):
+    """The role that a row is given is the one whose text it carries."""
     webui.limit = limit
     p = Processing(webui, prompts, negatives)
     p.cfg_scale = scale
-    seen = told_rows(webui, p)
-    told = [(row, part) for rows, contexts, *_ in seen for row, part in zip(rows, contexts, strict=True)]
-    for row, part in told:
+    seen = rows_given(webui, p)
+    pairs = [(row, part) for rows, contexts, *_ in seen for row, part in zip(rows, contexts, strict=True)]
+    for row, part in pairs:
         text = negatives[row.image] if row.role == "uncond" else p.parts[row.image][row.part]
         own = context(text)
         assert torch.equal(part[: len(own)], own)
     parts = min(len(image) for image in p.parts)
     roles = {Row(image, "cond", part) for image in range(len(prompts)) for part in range(parts)}
     roles |= {Row(image, "uncond") for image in range(len(prompts))} if scale != 1 else set()
-    assert {row for row, _ in told} == roles and len(told) == len(roles)
+    assert {row for row, _ in pairs} == roles and len(pairs) == len(roles)
 
 
 def test_the_negative_comes_first(webui):
-    (rows, *_), = told_rows(webui, Processing(webui, ["a", "b"], ["n", "m"]))  # fmt: skip
+    (rows, *_), = rows_given(webui, Processing(webui, ["a", "b"], ["n", "m"]))  # fmt: skip
     assert [row.role for row in rows] == ["uncond", "uncond", "cond", "cond"]
 
 
 def test_steps_grids_and_noise_levels_are_there_where_a_hook_reads_them(webui):
-    assert all(step.sigma == 0 for _, _, step, *_ in told_rows(webui, Processing(webui), 3)), "else nobody waits for the device"
+    assert all(step.sigma == 0 for _, _, step, *_ in rows_given(webui, Processing(webui), 3)), "else nobody waits for the device"
     p = Processing(webui)
-    seen = told_rows(webui, p, 3, denoiser=lambda call: call.run())
+    seen = rows_given(webui, p, 3, denoiser=lambda call: call.run())
     assert [(step.index, step.total, round(step.sigma, 4), step.cfg_scale) for _, _, step, *_ in seen] == [
         (0, 3, 0.9, 3.0), (1, 3, 0.5, 3.0), (2, 3, 0.1, 3.0)
     ]  # fmt: skip
@@ -193,11 +193,11 @@ def test_the_guided_prediction_is_clean_whatever_the_sampler_counts(webui, kind)
 
 
 def test_the_noise_of_a_pass_is_what_was_added_to_its_picture(webui):
-    p, told = Processing(webui), []
+    p, noises = Processing(webui), []
     picture, noise = torch.randn(1, 4, 10, 8), torch.randn(1, 4, 10, 8)
 
     def hook(call):
-        told.append(call.noise)
+        noises.append(call.noise)
         return call.run()
 
     def begun(p):
@@ -206,7 +206,7 @@ def test_the_noise_of_a_pass_is_what_was_added_to_its_picture(webui):
     with hooked(webui, p, denoiser=hook):
         p.before_sampling.append(begun)
         p.sample(1, x=picture + 0.9 * noise)
-    torch.testing.assert_close(told[0], noise)
+    torch.testing.assert_close(noises[0], noise)
 
 
 def test_a_denoiser_hook_writes_where_sampling_goes_on(webui):

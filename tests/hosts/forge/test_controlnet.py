@@ -1,4 +1,4 @@
-"""ControlNet under Forge hears the regions' texts: at its own attention, or run again for the rows of a method."""
+"""ControlNet under Forge has the regions' texts: at its own attention, or run again for the rows of a method."""
 
 import pytest
 import torch
@@ -63,20 +63,20 @@ def test_a_whole_canvas_region_is_the_plain_prompt_with_the_same_net(webui, meth
     assert (expected - plain(webui, ["a thing"], ["bad"])).abs().max() > 1e-2
 
 
-def test_the_net_hears_each_region_in_its_place(webui):
+def test_the_net_has_each_region_in_its_place(webui):
     """Without the net's own attention being asked, its residuals would be those of the picture's prompt everywhere."""
-    net, p, heard = nets_of(webui), Processing(webui), []
+    net, p, called = nets_of(webui), Processing(webui), []
 
     def look(call):
-        heard.append((call.site.name, call.site.controlnet, call.grid, call.model.rows))
+        called.append((call.site.name, call.site.controlnet, call.grid, call.model.rows))
 
     with hooked(webui, p, cross_attention=look):
         p.before_sampling.append(controlled(net))
         p.sample(1)
-    assert heard[0][:3] == ("controlnet.0.input_blocks.1.1.transformer_blocks.0.attn2", True, (10, 8))
-    assert [beside for _, beside, *_ in heard] == [True, False, False, False]
-    assert heard[0][3] == heard[1][3] and len(heard[0][3]) == 2
-    if webui.vectors:  # the pooled texts of SDXL are heard everywhere
+    assert called[0][:3] == ("controlnet.0.input_blocks.1.1.transformer_blocks.0.attn2", True, (10, 8))
+    assert [beside for _, beside, *_ in called] == [True, False, False, False]
+    assert called[0][3] == called[1][3] and len(called[0][3]) == 2
+    if webui.vectors:  # the pooled texts of SDXL are everywhere
         return
     other = [HALVES[0], {**HALVES[1], "prompt": "something else"}]
     changed = (sample(webui, net, ["main"], HALVES) - sample(webui, net, ["main"], other)).abs()
@@ -101,27 +101,27 @@ def test_nothing_is_left_on_the_net(webui, fault, kind):
     except (RuntimeError, KeyboardInterrupt) as error:
         assert isinstance(error, fault)
     after = snapshot(webui), {**vars(net)}, [{k: dict(v) if isinstance(v, dict) else v for k, v in vars(m).items()} for m in modules]
-    told = {"transformer_options", "runs"}
+    left = {"transformer_options", "runs"}
     assert before[0] == after[0] and before[2] == after[2]
-    assert {k: v for k, v in before[1].items() if k not in told} == {k: v for k, v in after[1].items() if k not in told}
+    assert {k: v for k, v in before[1].items() if k not in left} == {k: v for k, v in after[1].items() if k not in left}
 
 
 @KINDS
 def test_rows_with_texts_of_their_own_are_controlled_by_them(webui, kind):
-    """The residual that a row is given is the one of its own text, and the net is told that every row is a chunk."""
+    """The residual that a row is given is the one of its own text, and the net knows that every row is a chunk."""
     net, p, given = nets_of(webui, kind=kind), Processing(webui), []
-    told = Conditioning(context("a text of its own"), torch.ones(4) if webui.vectors else None)
+    own = Conditioning(context("a text of its own"), torch.ones(4) if webui.vectors else None)
 
     def hook(call):
-        given.append((call.x.clone(), call.run([UNetRow(1, None, told), UNetRow(0)])))
+        given.append((call.x.clone(), call.run([UNetRow(1, None, own), UNetRow(0)])))
         return None
 
     with hooked(webui, p, unet=hook):
         p.before_sampling.append(controlled(net))
         p.sample(1)
     (x, made), network = given[0], webui.engine.network
-    texts = torch.nn.utils.rnn.pad_sequence([told.crossattn, context("bad")], batch_first=True)
-    y = torch.stack([told.vector, vector_of("bad")]) if webui.vectors else None
+    texts = torch.nn.utils.rnn.pad_sequence([own.crossattn, context("bad")], batch_first=True)
+    y = torch.stack([own.vector, vector_of("bad")]) if webui.vectors else None
     times = torch.full((2,), 0.9)
     residual = net.control_model(x, net.cond_hint, 100 * times, texts, y=y)[0] * net.strength
     expected = network.forward(x, times, context=texts, y=y, control={"middle": [residual]}, transformer_options={})

@@ -21,9 +21,9 @@ def webui(monkeypatch):
 def test_a_function_wrapper_is_left_in_force(webui):
     seen = []
 
-    def wrapper(apply_model, told):
-        seen.append(told["cond_or_uncond"])
-        return apply_model(told["input"], told["timestep"], **told["c"]) * 2
+    def wrapper(apply_model, arguments):
+        seen.append(arguments["cond_or_uncond"])
+        return apply_model(arguments["input"], arguments["timestep"], **arguments["c"]) * 2
 
     def patch(patcher):
         patcher.set_model_unet_function_wrapper(wrapper)
@@ -34,9 +34,9 @@ def test_a_function_wrapper_is_left_in_force(webui):
 
 
 def test_a_wrapper_that_cuts_the_picture_is_refused(webui):
-    def tiles(apply_model, told):
-        x = told["input"]
-        cut = [apply_model(part, told["timestep"], **told["c"]) for part in x.split(5, dim=-2)]
+    def tiles(apply_model, arguments):
+        x = arguments["input"]
+        cut = [apply_model(part, arguments["timestep"], **arguments["c"]) for part in x.split(5, dim=-2)]
         return torch.cat(cut, -2)
 
     with pytest.raises(RegionalError, match=r"2 rows of 5×8 cells where Forge announced 2 rows of 10×8.*in pieces"):
@@ -44,9 +44,9 @@ def test_a_wrapper_that_cuts_the_picture_is_refused(webui):
 
 
 def test_a_wrapper_that_drops_the_roles_is_refused(webui):
-    def drops(apply_model, told):
-        kept = {key: told["c"][key] for key in ("c_crossattn", "transformer_options")}
-        return apply_model(told["input"], told["timestep"], **kept)
+    def drops(apply_model, arguments):
+        kept = {key: arguments["c"][key] for key in ("c_crossattn", "transformer_options")}
+        return apply_model(arguments["input"], arguments["timestep"], **kept)
 
     with pytest.raises(RegionalError, match="without saying which row is which"):
         patched_sample(webui, lambda patcher: patcher.set_model_unet_function_wrapper(drops), [{**FULL, "prompt": "a"}])
@@ -85,9 +85,9 @@ def test_a_taken_slot_keeps_the_term_that_it_adds(webui):
     assert (region - plain(webui, ["a thing"], ["bad"])).abs().max() > 1e-3
 
 
-def test_keys_and_values_told_apart_are_refused(webui):
-    def negpip(n, told, value, extra):
-        return n, told, -value
+def test_different_keys_and_values_are_refused(webui):
+    def negpip(n, context, value, extra):
+        return n, context, -value
 
     with pytest.raises(RegionalError, match="different texts for keys and values"):
         patched_sample(webui, lambda patcher: patcher.set_model_attn2_patch(negpip), [{**FULL, "prompt": "a"}])

@@ -24,10 +24,10 @@ def test_a_refiner_is_followed(webui):
 
     webui.refiner = refiner
     before = snapshot(webui, other)
-    heard = []
-    with hooked(webui, p, cross_attention=lambda call: heard.append(call.model.step.index), renew=lambda: renewed.append(1)):
+    steps = []
+    with hooked(webui, p, cross_attention=lambda call: steps.append(call.model.step.index), renew=lambda: renewed.append(1)):
         p.sample(3)
-    assert renewed == [1] and set(heard) == {0, 1, 2}
+    assert renewed == [1] and set(steps) == {0, 1, 2}
     webui.swap(first)
     assert snapshot(webui, other) == before
 

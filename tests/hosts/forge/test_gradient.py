@@ -53,7 +53,7 @@ def test_the_gradient_is_that_of_finite_differences(webui, x):
     network = webui.engine.network
     with torch.inference_mode():
         network.double().time.float()  # the network reckons its time in single precision
-    x, told = x.double(), context("a thing")[None].double()
+    x, conditioning = x.double(), context("a thing")[None].double()
     generator = torch.Generator().manual_seed(3)
     weights = torch.randn(1, 4, 10, 8, generator=generator, dtype=torch.float64)
     time = torch.tensor([500.0], dtype=torch.float64)
@@ -62,20 +62,20 @@ def test_the_gradient_is_that_of_finite_differences(webui, x):
         with torch.no_grad():
             return float((network.forward(x, time.float(), context=text, transformer_options={}) * weights).sum())
 
-    wanted = told.clone().requires_grad_(True)
+    wanted = conditioning.clone().requires_grad_(True)
     with with_gradient(network):
         made = network(x, time, context=wanted, transformer_options={})
     (gradient,) = torch.autograd.grad((made * weights).sum(), wanted)
     for _ in range(3):
-        way = torch.randn(told.shape, generator=generator, dtype=torch.float64)
-        slope = (value(told + 1e-5 * way) - value(told - 1e-5 * way)) / 2e-5
+        way = torch.randn(conditioning.shape, generator=generator, dtype=torch.float64)
+        slope = (value(conditioning + 1e-5 * way) - value(conditioning - 1e-5 * way)) / 2e-5
         assert float((gradient * way).sum()) == pytest.approx(slope, rel=1e-5)
 
 
 def test_without_it_the_network_has_none(webui, x):
-    told = context("a thing")[None].requires_grad_(True)
+    conditioning = context("a thing")[None].requires_grad_(True)
     with pytest.raises(RuntimeError, match="nference tensor|out=|inplace|in-place"):
-        webui.engine.network(x, torch.tensor([500.0]), context=told, transformer_options={}).sum().backward()
+        webui.engine.network(x, torch.tensor([500.0]), context=conditioning, transformer_options={}).sum().backward()
 
 
 @pytest.mark.parametrize("fault", [None, KeyboardInterrupt, torch.cuda.OutOfMemoryError], ids=["success", "interrupt", "memory"])
@@ -117,7 +117,7 @@ def test_a_prediction_is_the_networks(webui, x):
     torch.testing.assert_close(host.alphas_cumprod, 1 / (1 + sigma**2))
 
 
-def test_a_velocity_is_told_as_noise(webui, x):
+def test_a_velocity_is_given_as_noise(webui, x):
     host = host_of(webui, "v_prediction")
     with torch.no_grad():
         v = host_of(webui).predict(x, 500, [Conditioning(context("a"))])
@@ -127,13 +127,13 @@ def test_a_velocity_is_told_as_noise(webui, x):
     torch.testing.assert_close(kept.sqrt() * clean + (1 - kept).sqrt() * noise, x)
 
 
-def test_pooled_texts_are_told(monkeypatch, x):
+def test_pooled_texts_are_given(monkeypatch, x):
     webui = WebUI(monkeypatch, Engine(Network(vectors=True), kind="is_sdxl"))
     webui.engine.unet.model.computation_dtype = torch.float32
-    told = Conditioning(context("a"), vector_of("a"))
+    conditioning = Conditioning(context("a"), vector_of("a"))
     with torch.no_grad():
-        first = host_of(webui).predict(x, 500, [told])
-        other = host_of(webui).predict(x, 500, [replace(told, vector=vector_of("b"))])
+        first = host_of(webui).predict(x, 500, [conditioning])
+        other = host_of(webui).predict(x, 500, [replace(conditioning, vector=vector_of("b"))])
     assert not torch.equal(first, other)
 
 

@@ -129,7 +129,7 @@ class ExtraTokens(FluxNetwork):
 
 
 def test_a_network_that_never_uses_the_bias_is_an_error_at_the_first_step(monkeypatch):
-    """It went on with all texts side by side, each of them heard everywhere."""
+    """It went on with all texts side by side, each of them at work everywhere."""
     webui, steps = WebUI(monkeypatch, Engine(ExtraTokens(), kind="use_distilled_cfg_scale")), []
     webui.flux = True
     webui.callbacks.on_cfg_denoiser(lambda params: steps.append(1))

@@ -25,8 +25,8 @@ class TextEngine:
     def tokenize_line(self, text):
         tokens, fixes = {"a cathedral": ([1, 2, 3], []), "a style here": ([1, 0, 0, 4], [(1, "style", 2)])}[text]
         body = [START, *tokens, *[END] * (76 - len(tokens))]
-        told = [SimpleNamespace(offset=at, embedding=SimpleNamespace(name=name, vectors=count)) for at, name, count in fixes]
-        return [SimpleNamespace(tokens=body, fixes=told)], len(tokens)
+        fixed = [SimpleNamespace(offset=at, embedding=SimpleNamespace(name=name, vectors=count)) for at, name, count in fixes]
+        return [SimpleNamespace(tokens=body, fixes=fixed)], len(tokens)
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ class Tiled:
     def __init__(self, together=2):
         self.together, self.buffer, self.seen = together, None, []
 
-    def __call__(self, apply_model, told):
-        x, c = told["input"], told["c"]
+    def __call__(self, apply_model, arguments):
+        x, c = arguments["input"], arguments["c"]
         self.buffer, count = torch.zeros_like(x), torch.zeros_like(x)
         for start in range(0, len(TOPS), self.together):
             tops = TOPS[start : start + self.together]
@@ -35,7 +35,7 @@ class Tiled:
             rest = {key: value for key, value in c.items() if key != "c_crossattn"}
             if "control" in c:
                 rest["control"] = {"middle": [torch.cat([r[:, :, top : top + TILE[0]] for top in tops]) for r in c["control"]["middle"]]}
-            out = apply_model(tiles, told["timestep"].repeat(len(tops)), c_crossattn=c["c_crossattn"].repeat(len(tops), 1, 1), **rest)
+            out = apply_model(tiles, arguments["timestep"].repeat(len(tops)), c_crossattn=c["c_crossattn"].repeat(len(tops), 1, 1), **rest)
             for top, piece in zip(tops, out.chunk(len(tops)), strict=True):
                 self.buffer[:, :, top : top + TILE[0]] += piece
                 count[:, :, top : top + TILE[0]] += 1
@@ -76,13 +76,13 @@ def test_a_whole_canvas_region_is_the_plain_prompt(webui, together):
 
 
 def test_tiles_know_their_place(webui):
-    """What is said below the first tile is not heard in it."""
+    """What is asked for below the first tile does not act in it."""
     lower = {"box": [0, 0.6, 1, 1], "base_share": 0, "feather": 0}
     one, other = (sampled(webui, [{**lower, "prompt": text}], steps=1) for text in ("ring", "star"))
     assert torch.equal(one[:, :, :4], other[:, :, :4]) and not torch.allclose(one[:, :, 6:], other[:, :, 6:])
 
 
-def test_every_tile_is_told_by_itself(webui):
+def test_every_tile_is_announced_by_itself(webui):
     seen = []
     p = Processing(webui, ["a", "b"], ["bad", "bad"])
 
@@ -97,13 +97,13 @@ def test_every_tile_is_told_by_itself(webui):
 
 
 def test_residuals_follow_their_tile(webui):
-    told = []
+    controls = []
     webui.engine.unet.control = lambda rows: {"middle": [torch.arange(rows).float()[:, None, None, None].expand(rows, 8, HEIGHT, WIDTH)]}
     wrapper = Tiled()
 
     def watching(apply_model, call):
         def look(x, t, **c):
-            told.append(c.get("control"))
+            controls.append(c.get("control"))
             return apply_model(x, t, **c)
 
         return wrapper(look, call)
@@ -119,8 +119,8 @@ def test_methods_that_predict_the_whole_are_refused(webui, method):
 
 
 def test_tiles_that_are_no_pieces_of_the_picture_are_refused(webui):
-    def turned(apply_model, told):
-        return apply_model(told["input"].flip(-1), told["timestep"], **told["c"]).flip(-1)
+    def turned(apply_model, arguments):
+        return apply_model(arguments["input"].flip(-1), arguments["timestep"], **arguments["c"]).flip(-1)
 
     with pytest.raises(RegionalError, match="tiles that Regional cannot follow"):
         sampled(webui, [{**FULL, "prompt": "a"}], wrapper=turned)
@@ -136,9 +136,9 @@ def test_nothing_is_left(webui):
 def test_places_beyond_what_half_precision_counts(webui):
     x = torch.zeros(1, 4, 3, 300, dtype=torch.bfloat16)
     corner = coordinates(x)[:, :, 1:, 257:]
-    told = {"input": x, "timestep": torch.zeros(1), "c": {}, "cond_or_uncond": [0]}
+    arguments = {"input": x, "timestep": torch.zeros(1), "c": {}, "cond_or_uncond": [0]}
     assert corner[0, :, 0, 0].tolist() == [0, 1, 4, 1]
-    assert places_of(lambda run, call: run(call["input"][:, :, 1:, 257:], None), told) == [[(1, 257)]]
+    assert places_of(lambda run, call: run(call["input"][:, :, 1:, 257:], None), arguments) == [[(1, 257)]]
 
 
 def test_maps_of_a_piece_are_pieces_of_the_maps():
@@ -146,8 +146,8 @@ def test_maps_of_a_piece_are_pieces_of_the_maps():
     whole = pyramid.at((0, 1), (12, 16), (12, 16))
     piece = pyramid.at((0, 1), (8, 8), (4, 4), tile=Tile((12, 16), Window(4, 6, 12, 14)))
     cut = type(whole)(*(maps[..., 4:12, 6:14] for maps in (whole.regions, whole.base, whole.share)))
-    for told, naive in zip(vars(piece).values(), vars(reduce_weights(cut, (4, 4))).values(), strict=True):
-        torch.testing.assert_close(told, naive)
+    for cut_out, naive in zip(vars(piece).values(), vars(reduce_weights(cut, (4, 4))).values(), strict=True):
+        torch.testing.assert_close(cut_out, naive)
 
 
 def test_a_wrapper_that_somebody_set_on_top_stays_and_ours_is_silent(webui):
@@ -157,7 +157,7 @@ def test_a_wrapper_that_somebody_set_on_top_stays_and_ours_is_silent(webui):
         options = webui.engine.forge_objects.unet.model_options
         if not called:
             found = options["model_function_wrapper"]
-            options["model_function_wrapper"] = lambda apply, told: called.append(1) or found(apply, told)
+            options["model_function_wrapper"] = lambda apply, arguments: called.append(1) or found(apply, arguments)
 
     with hooked(webui, p, cross_attention=lambda call: seen.append(call.model.tile)):
         p.before_sampling.append(tile(webui, Tiled()))

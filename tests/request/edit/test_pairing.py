@@ -10,8 +10,8 @@ A, B, C = [0, 0, 0.5, 1], [0.5, 0, 1, 1], [0.2, 0.2, 0.6, 0.6]
 
 
 def regions(*pairs, **more):
-    told = [{"box": box, "prompt": prompt, **more} for box, prompt in pairs]
-    return layout_regions(Settings.parse({"enabled": True, "regions": told}))
+    asked = [{"box": box, "prompt": prompt, **more} for box, prompt in pairs]
+    return layout_regions(Settings.parse({"enabled": True, "regions": asked}))
 
 
 CASES = [
@@ -94,6 +94,6 @@ def test_bad_options_are_named(option, value):
 
 def test_options_survive_json():
     options = {"source": {"regions": [{"box": A, "prompt": "cat"}]}, "pairs": [[0, None]], "keywords": [["cat"]], "reweight": {"cat": 2}}
-    settings = Settings.parse({"version": 2, "enabled": True, "method": "mrgd", "options": {"mrgd": options}})
+    settings = Settings.parse({"version": 3, "enabled": True, "method": "mrgd", "options": {"mrgd": options}})
     assert Settings.parse(settings.to_json()) == settings
     assert settings.to_json()["options"]["mrgd"] == options

@@ -59,6 +59,16 @@ def test_integers_become_floats() -> None:
     assert (type(region.weight), region.steps) == (float, (0.0, 1.0))
 
 
+@pytest.mark.parametrize(("steps", "count"), [((0.8, 1), 4), ((0.3, 0.45), 4), ((0.99, 1), 20), ((0.1, 0.9), 1)])
+def test_a_range_in_which_no_step_begins_never_acts(steps: tuple[float, float], count: int) -> None:
+    assert Region(HALF, steps=steps).never_acts(count)
+
+
+@pytest.mark.parametrize(("steps", "count"), [((0, 1), 1), ((0, 0.01), 4), ((0.75, 1), 4), ((0.8, 1), 20), ((0.3, 0.5), 8)])
+def test_a_range_in_which_a_step_begins_acts(steps: tuple[float, float], count: int) -> None:
+    assert not Region(HALF, steps=steps).never_acts(count)
+
+
 def test_a_region_needs_a_shape_and_its_settings_do_not() -> None:
     assert RegionSettings().shape is None
     with pytest.raises(TypeError):

@@ -22,12 +22,14 @@ from ....request.errors import RegionalError
 from ....request.layout.windows import Grid
 from ....tensors.attention.joint.bias import Isolated, side_by_side
 from ....tensors.attention.joint.groups import JointAttention, joint_attention
+from ....tensors.attention.joint.order import InOrder
 from ....tensors.attention.joint.texts import TextAttention
 from ....tensors.attention.regional import split_heads
 from ....tensors.device_copies import Moved
 from ..model import apart_instead, in_host
 from .families.family import JointFamily, LayerInput
 from .positions import Lengths, Renumbered, is_padding
+from .stream import OrderedStream
 
 _NAME = "attention_function"
 
@@ -41,7 +43,8 @@ class Arranged:
     """Texts of one call: ``lengths`` in the network's tokens, and what runs in place of its attention; None for the plain one.
 
     ``alone``: attention of texts alone, ``picture`` that of the picture alone, None where it is free. ``padding`` (B, T): tokens that the
-    network makes itself behind each text; None in families without. ``tokens``: where the tokens of each kind of layer are.
+    network makes itself behind each text, ``positions``: how tokens are numbered; both None in families without. ``tokens``: where the
+    tokens of each kind of layer are.
     """
 
     lengths: Lengths
@@ -50,6 +53,7 @@ class Arranged:
     alone: TextAttention
     picture: JointAttention | None
     padding: Tensor | None
+    positions: Renumbered | None
     tokens: Mapping[LayerInput, Tokens | None]
 
     @property
@@ -87,14 +91,14 @@ class JointTexts:
         name = (None if shares is None else id(shares), context.shape, grid, behind)
         if name not in self._arranged:
             rows = JointRows([[TextShare(None, torch.ones(grid))]] * len(context)) if shares is None else shares
-            self._arranged[name] = rows, self._made(rows, context.shape[1], grid, behind)
+            self._arranged[name] = rows, self._made(rows, context, grid, behind)
         self._arranged.move_to_end(name)
         while len(self._arranged) > KEPT:
             self._arranged.popitem(last=False)
         return self._arranged[name][1]
 
-    def _made(self, shares: JointRows, own: int, grid: Grid, behind: int) -> Arranged:
-        texts = shares.texts
+    def _made(self, shares: JointRows, context: Tensor, grid: Grid, behind: int) -> Arranged:
+        texts, own = shares.texts, context.shape[1]
         given = [[own if share.context is None else len(share.context) for share in row] for row in texts]
         lengths = [[self._family.length(length) for length in row] for row in given]
         rows = [[(length, share.weights.flatten()) for length, share in zip(*row, strict=True)] for row in zip(lengths, texts, strict=True)]
@@ -102,10 +106,11 @@ class JointTexts:
         attention = joint_attention(rows, behind, self._family.picture_first, isolation)
         pictures = [[(0, row[0].weights.new_ones(grid).flatten())] for row in texts]
         picture = joint_attention(pictures, behind, isolation=isolation) if self._family.picture_alone and isolation is not None else None
-        padding = is_padding(given, lengths) if self._family.padding is not None else None
+        padding = is_padding(given, lengths).to(context.device) if self._family.padding is not None else None
         loras = [[(n, share.loras) for n, share in zip(*row, strict=True)] for row in zip(lengths, texts, strict=True)]
         tokens = {part: self._family.tokens_of(part, grid, loras, behind) for part in get_args(LayerInput)}
-        return Arranged(lengths, grid, attention, TextAttention(lengths), picture, padding, tokens)
+        positions = None if self._family.positions is None else Renumbered(self._family, lengths, grid[0] * grid[1])
+        return Arranged(lengths, grid, attention, TextAttention(lengths), picture, padding, positions, tokens)
 
 
 def _isolation(rows: JointRows) -> list[Isolated] | None:
@@ -115,8 +120,8 @@ def _isolation(rows: JointRows) -> list[Isolated] | None:
 
 
 @contextmanager
-def attending(unet: nn.Module, family: JointFamily, arranged: Arranged) -> Iterator[None]:
-    """Let ``unet`` run ``arranged`` texts: attention of its blocks, positions and padding.
+def attending(unet: nn.Module, family: JointFamily, arranged: Arranged, device: torch.device | None = None) -> Iterator[None]:
+    """Let ``unet`` run ``arranged`` texts: attention of its blocks, positions and padding. On ``device`` tokens may change their order.
 
     Raises `RegionalError` on exit where it did not use them: the regions' texts stand side by side then, and nothing keeps them apart.
     """
@@ -126,16 +131,20 @@ def attending(unet: nn.Module, family: JointFamily, arranged: Arranged) -> Itera
         if arranged.attention is None:
             yield
             return
-        instead = _Instead(arranged.attention, arranged.alone if family.texts_alone else None, arranged.picture)
+        ordered = None if device is None or family.stream is None else arranged.attention.in_order(device)
+        instead = _Instead(arranged.attention, arranged.alone if family.texts_alone else None, arranged.picture, ordered)
         stack.enter_context(patched(Patch(vars(_attention_module(unet, family)), _NAME, instead)))
         for part, stacks in (("texts", family.texts_alone), ("picture", family.picture_alone)):
             for block in _blocks_of(unet, stacks):
                 stack.enter_context(patched_forward(block, instead.on(part)))
-        renumbered = Renumbered(family, arranged.lengths, arranged.pixels)
-        if family.positions is not None:
-            stack.enter_context(patched_forward(_part(unet, family.positions.embedder), renumbered))
+        if ordered is not None and family.stream is not None:
+            blocks = _blocks_of(unet, (family.stream.blocks,))
+            stack.enter_context(OrderedStream(family.stream, blocks, ordered, instead.on("ordered")).installed())
+        if family.positions is not None and arranged.positions is not None:
+            arranged.positions.used = False
+            stack.enter_context(patched_forward(_part(unet, family.positions.embedder), arranged.positions))
         yield
-    if family.positions is not None and not renumbered.used:
+    if arranged.positions is not None and not arranged.positions.used:
         raise _unnumbered(unet)
     if not instead.used:
         rows, tokens = arranged.attention.shape
@@ -172,7 +181,7 @@ def _padded(unet: nn.Module, family: JointFamily, padding: Tensor) -> Iterator[N
 
     def around(inner: Callable[..., Tensor], context: Tensor) -> Tensor:
         made = inner(context)
-        return torch.where(padding.to(made.device)[..., None], token.to(made), made)
+        return torch.where(padding[..., None], token.to(made), made)
 
     with patched_forward(_part(unet, family.padding.embedder), around):
         yield
@@ -191,18 +200,22 @@ def _attention_module(unet: nn.Module, family: JointFamily) -> Any:
 class _Instead:
     """In place of the host's attention function, for calls of the attention's own shape; ``used`` is whether there were those expected."""
 
-    def __init__(self, attention: JointAttention, texts: TextAttention | None, picture: JointAttention | None) -> None:
-        self._of = {part: mine for part, mine in (("joint", attention), ("texts", texts), ("picture", picture)) if mine is not None}
+    def __init__(
+        self, attention: JointAttention, texts: TextAttention | None, picture: JointAttention | None, ordered: InOrder | None = None
+    ) -> None:
+        """``ordered``: what ``attention`` is for tokens in an order of its own."""
+        parts = (("joint", attention), ("texts", texts), ("picture", picture), ("ordered", ordered))
+        self._of = {part: mine for part, mine in parts if mine is not None}
         self._now = "joint"
         self._met: set[str] = set()
 
     @property
     def used(self) -> bool:
         """Whether all kinds of blocks, those with texts or the picture alone and those with both, have run."""
-        return self._met == set(self._of)
+        return self._met == set(self._of) - {"ordered"}
 
     def on(self, part: str) -> Callable[..., Tensor]:
-        """In place of the ``forward`` of a block that runs on the ``texts`` or the ``picture`` alone."""
+        """In place of the ``forward`` of a block that runs on the ``texts`` or the ``picture`` alone, or on tokens that are ``ordered``."""
 
         def around(inner: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
             self._now = part
@@ -223,7 +236,7 @@ class _Instead:
         masked = kwargs.get("mask") is not None or any(isinstance(extra, Tensor) for extra in args)
         if mine is None or masked or (q.shape[0], q.shape[-2]) != mine.shape:
             return inner(q, k, v, *args, **kwargs)
-        self._met.add(self._now)
+        self._met.add("joint" if self._now == "ordered" else self._now)
         if q.dim() == 3:
             heads = int(args[0] if args else kwargs["heads"])
             q, k, v = (split_heads(z, heads) for z in (q, k, v))

@@ -20,6 +20,7 @@ from ...installing.sites import sites_of, transformer_of
 from ...ldm.attention import check_shape, refuse_foreign_texts, undone
 from ...ldm.unet import around_unet
 from ...neo.blocks import CrossBlocks
+from ...neo.self_attention import SelfBlocks
 from ..model import in_host, kind_of, refuse_unserved
 from ..rows import ROWS
 from ..weights import applied_weights
@@ -28,6 +29,7 @@ from .attention import attention_call, chained, check_values
 from .families import family_of
 from .families.family import JointFamily, LayerInput, input_of
 from .joint import Arranged, JointTexts, attending
+from .stream import may_be_ordered
 
 
 class NetworkInstaller(HookInstaller):
@@ -58,6 +60,8 @@ class NetworkInstaller(HookInstaller):
         if self._blocks is not None and self.hooks.cross_attention is not None:
             for site, layer in self._blocks.layers:
                 yield patched_forward(layer, self._around_block(self._blocks, site, layer))
+        if self._blocks is not None and self.hooks.projected_self_attention is not None:
+            yield from SelfBlocks(network, self._blocks, self.hooks.projected_self_attention, self.running).patches()
 
     def on_attention(self, site: Site, layer: Any, hook: AttentionHook | None) -> Patches:
         """See `HookInstaller`."""
@@ -80,7 +84,7 @@ class NetworkInstaller(HookInstaller):
 
     def call_of(self, rows: RowRoles, latent: Grid) -> ModelCall | None:
         """The call of a ControlNet that runs on ``rows`` before the network; None where nothing was announced."""
-        return None if self._announced is None else ModelCall(rows, self._announced[0], latent)
+        return None if self._announced is None else ModelCall(rows, self._announced[0], latent, tile=self._tile)
 
     def check(self, joint: bool = False) -> None:
         """See `HookInstaller`."""
@@ -154,7 +158,8 @@ class NetworkInstaller(HookInstaller):
         try:
             if shares is None:
                 return inner(x, timesteps, context=context, **rest)
-            with attending(network, family, self._arranged):
+            device = x.device if not self.hooks.layers and may_be_ordered(rest) else None  # LoRAs look for their texts' tokens
+            with attending(network, family, self._arranged, device):
                 return inner(x, timesteps, context=texts.context(shares, context), **rest)
         finally:
             self._arranged = before
@@ -237,7 +242,8 @@ class NetworkInstaller(HookInstaller):
     def _ask(
         self, site: Site, attn: Any, hook: AttentionHook, x: Tensor, context: Tensor, out: Callable[[Tensor], Tensor] | None = None
     ) -> Tensor | None:
-        grid, model = self.running.grids.get(transformer_of(site)), self.running.now
+        model = self.running.isolating if site.kind == "self" else self.running.now
+        grid = None if model is None else self.running.grids.get(transformer_of(site))
         if model is None or not check_shape(site, x, grid, model):
             return None
         assert grid is not None

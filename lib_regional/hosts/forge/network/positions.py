@@ -42,16 +42,22 @@ def _numbers(lengths: Lengths, total: int, places: Positions) -> Tensor:
 
 
 class Renumbered:
-    """In place of the positions' embedder for one call; ``used`` is whether the network has asked it."""
+    """In place of the positions' embedder for calls of one arrangement; ``used`` is whether the network has asked it in this one.
+
+    By how much every number changes depends on the texts' lengths alone, and is brought to the device once.
+    """
 
     def __init__(self, family: JointFamily, lengths: Lengths, pixels: int) -> None:
         self._family, self._lengths, self._pixels = family, lengths, pixels
+        self._shifts: dict[tuple[torch.Size, torch.device, torch.dtype], Tensor] = {}
         self.used = False
 
     def __call__(self, inner: Callable[..., Tensor], ids: Tensor) -> Tensor:
         """ids (B, L, n) -> what the embedder makes of them."""
-        self.used = True
-        return inner(numbered(ids, self._family, self._lengths, self._pixels))
+        self.used, name = True, (ids.shape, ids.device, ids.dtype)
+        if name not in self._shifts:
+            self._shifts[name] = numbered(ids, self._family, self._lengths, self._pixels) - ids
+        return inner(ids + self._shifts[name])
 
 
 def is_padding(given: Lengths, lengths: Lengths) -> Tensor:

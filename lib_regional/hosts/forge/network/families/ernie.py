@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from .family import JointFamily, LayerInput, Positions, has, side_of
+from .family import JointFamily, LayerInput, Positions, Stream, has, side_of
 
 _LAYERS: tuple[tuple[str, LayerInput], ...] = (
     ("layers.*", "joint"),
@@ -19,4 +19,5 @@ def ernie(network: nn.Module) -> JointFamily | None:
     if not has(network, "layers", "text_proj", "pos_embed", "adaLN_modulation", "x_embedder"):
         return None
     positions = Positions("pos_embed", (0,), before_picture=True)
-    return JointFamily("Ernie-Image", "layers", side_of(network, "patch_size"), positions, layers=_LAYERS, picture_first=True)
+    side, stream = side_of(network, "patch_size"), Stream("layers", "rotary_pos_emb", 1)
+    return JointFamily("Ernie-Image", "layers", side, positions, layers=_LAYERS, picture_first=True, stream=stream)

@@ -48,6 +48,18 @@ class Padding:
 
 
 @dataclass(frozen=True)
+class Stream:
+    """A stack of ``blocks`` that run on one sequence of all tokens, their first argument (B, L, D), one after another.
+
+    ``positions`` names the argument with the embedded positions, whose ``axis`` counts tokens.
+    """
+
+    blocks: str
+    positions: str
+    axis: int
+
+
+@dataclass(frozen=True)
 class JointFamily:
     """How a network with joint attention arranges its tokens, ``[texts | picture | what is behind it]`` on patches of the latent.
 
@@ -56,7 +68,7 @@ class JointFamily:
     ``references``: whether pictures given beside the prompt stand behind the picture, those that the network gets as an argument or else
     those that the host shares with all its networks. ``layers``: patterns of module names, of which the first that fits says what a layer
     runs on. ``fused``: layers of the text encoder that a text's tokens have beside each other. ``picture_first``: ``[picture | what is
-    behind it | texts]``.
+    behind it | texts]``. ``stream``: blocks in which tokens may stand in another order.
     """
 
     name: str
@@ -70,6 +82,7 @@ class JointFamily:
     references: Literal["", "argument", "shared"] = ""
     picture_first: bool = False
     fused: int = 1
+    stream: Stream | None = None
 
     def grid(self, latent: Grid) -> Grid:
         """Picture tokens of a latent, the last patches padded."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from .family import JointFamily, LayerInput, Positions, has, side_of
+from .family import JointFamily, LayerInput, Positions, Stream, has, side_of
 
 _LAYERS: tuple[tuple[str, LayerInput], ...] = (
     ("double_blocks.*.*_mod.*", "rows"),
@@ -28,4 +28,6 @@ def flux(network: nn.Module) -> JointFamily | None:
         return None
     axes = tuple(getattr(network, "txt_ids_dims", None) or ())
     positions = Positions("pe_embedder", axes) if axes else None
-    return JointFamily("Flux", "double_blocks", side_of(network, "patch_size"), positions, layers=_LAYERS, references="shared")
+    stream = None if getattr(network, "skip_dit", None) else Stream("single_blocks", "pe", 2)  # Chroma may leave some of them out
+    side = side_of(network, "patch_size")
+    return JointFamily("Flux", "double_blocks", side, positions, layers=_LAYERS, references="shared", stream=stream)

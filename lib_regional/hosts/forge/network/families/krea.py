@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from .family import JointFamily, LayerInput, has, side_of
+from .family import JointFamily, LayerInput, Stream, has, side_of
 
 _LAYERS: tuple[tuple[str, LayerInput], ...] = (
     ("txtfusion.layerwise_blocks.*", "fused"),
@@ -24,4 +24,5 @@ def krea(network: nn.Module) -> JointFamily | None:
         return None
     alone, fused = ("txtfusion.refiner_blocks",), int(getattr(network, "txtlayers", 1))
     side = side_of(network, "patch")
-    return JointFamily("Krea 2", "blocks", side, texts_alone=alone, layers=_LAYERS, references="argument", fused=fused)
+    stream = Stream("blocks", "freqs", 2)
+    return JointFamily("Krea 2", "blocks", side, texts_alone=alone, layers=_LAYERS, references="argument", fused=fused, stream=stream)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from .family import JointFamily, LayerInput, Padding, Positions, has, side_of
+from .family import JointFamily, LayerInput, Padding, Positions, Stream, has, side_of
 
 _LAYERS: tuple[tuple[str, LayerInput], ...] = (
     ("*.adaLN_modulation.*", "rows"),
@@ -29,4 +29,4 @@ def lumina(network: nn.Module) -> JointFamily | None:
     padding = Padding(multiple, "cap_embedder", "cap_pad_token") if multiple else None
     positions = Positions("rope_embedder", (0,), before_picture=True)
     alone, side = (("context_refiner",), ("noise_refiner",)), side_of(network, "patch_size")
-    return JointFamily("Lumina", "layers", side, positions, padding, *alone, _LAYERS)
+    return JointFamily("Lumina", "layers", side, positions, padding, *alone, _LAYERS, stream=Stream("layers", "freqs_cis", 1))

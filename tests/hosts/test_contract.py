@@ -30,10 +30,10 @@ def test_the_model_is_found_by_what_it_offers(double):
 
 def test_contexts_come_in_the_order_of_their_texts_each_with_its_schedule(double):
     first, second = double.host.encode(["a [b:c:0.5]", "d"], steps=10, negative=False, size=(64, 80))
-    told = [first[context_at(first, step)][1].crossattn for step in range(10)]
-    early = [torch.equal(context, double.context("a b")) for context in told]
+    contexts = [first[context_at(first, step)][1].crossattn for step in range(10)]
+    early = [torch.equal(context, double.context("a b")) for context in contexts]
     assert early == sorted(early, reverse=True) and 4 <= sum(early) <= 6
-    assert all(torch.equal(context, double.context("a c")) for context in told[sum(early) :])
+    assert all(torch.equal(context, double.context("a c")) for context in contexts[sum(early) :])
     assert len(second) == 1 and torch.equal(second[0][1].crossattn, double.context("d"))
     assert [end for end, _ in first] == sorted({end for end, _ in first}) and second[0][0] >= 10
 
@@ -64,8 +64,8 @@ def test_pooled_texts_come_with_the_contexts(with_vectors, monkeypatch):
     if with_vectors.kind.name == "diffusers":  # whose toy encodes without
         return
     monkeypatch.setattr(with_vectors.model, "rich", True)
-    ((_, told),) = with_vectors.host.encode(["a"], steps=4, negative=False, size=(64, 80))[0]
-    assert told.vector is not None and told.vector.shape == (VECTOR,)
+    ((_, encoded),) = with_vectors.host.encode(["a"], steps=4, negative=False, size=(64, 80))[0]
+    assert encoded.vector is not None and encoded.vector.shape == (VECTOR,)
 
 
 def test_a_loras_deltas_are_those_of_its_layers_at_strength_one(double, tmp_path, monkeypatch):

@@ -210,7 +210,7 @@ def test_upcast_attention_is_computed_in_fp32(monkeypatch, dtype):
     webui.compute_in(dtype)
     webui.opts.upcast_attn = True
     attn = MODEL.model.diffusion_model.get_submodule("input_blocks.1.1.transformer_blocks.0.attn2")
-    x, told = torch.randn(1, 4, 32).to(dtype), torch.randn(1, 77, 16).to(dtype)
+    x, context = torch.randn(1, 4, 32).to(dtype), torch.randn(1, 77, 16).to(dtype)
     model = ModelCall((Row(0, "cond"),), StepInfo(0, 1), (2, 2))
 
     def hook(call):
@@ -219,7 +219,7 @@ def test_upcast_attention_is_computed_in_fp32(monkeypatch, dtype):
         return call.out(q)
 
     with webui.autocast(), torch.no_grad():
-        out = a1111_attention.run_hook(hook, Site("a.attn2", "cross"), attn, (2, 2), model, x, told)
+        out = a1111_attention.run_hook(hook, Site("a.attn2", "cross"), attn, (2, 2), model, x, context)
     assert seen == [(torch.float32, torch.float32)] and out.dtype == dtype
 
 

@@ -97,7 +97,8 @@ class UNetInstaller(HookInstaller):
         token_attributes: Tensor | None = None,
         **rest: Any,
     ) -> Tensor | None:
-        model, grid = self.running.now, self.running.grids.get(transformer_of(site))
+        model = self.running.isolating if site.kind == "self" else self.running.now
+        grid = None if model is None else self.running.grids.get(transformer_of(site))
         if model is None or left_to_host(mask, rest) or not (token_attributes is not None or check_shape(site, x, grid, model)):
             return None
         assert grid is not None

@@ -19,6 +19,7 @@ from ...engine.hooks import Hooks
 from ...engine.references import CrossLayer
 from ...request.errors import RegionalError
 from ...request.prompt.lora_tags import LoraTag
+from ...request.prompt.schedules import prompt_schedule
 from ...sources.clipseg import named_clipseg
 from ...tensors.guidance.tokens import Token
 from ...tensors.latents.noise import seeded_noise
@@ -62,6 +63,10 @@ class DiffusersHost:
         with self._store().on_texts(loras) if loras else nullcontext():
             schedules = self._model.encode_schedules(list(texts), calls, negative=negative, size=size)
         return [tuple((end, Conditioning(cond.crossattn, cond.vector)) for end, cond in schedule) for schedule in schedules]
+
+    def schedule(self, text: str, *, steps: int, hires_steps: int | None = None) -> Sequence[tuple[int, str]]:
+        """See `capabilities.SchedulingHost`."""
+        return prompt_schedule(text, self._calls(hires_steps or steps, hires_steps is not None))
 
     def noise(self, shape: Sequence[int], seed: int) -> Tensor:
         """See `capabilities.SeedingHost`."""

@@ -82,7 +82,8 @@ class UNetInstaller(HookInstaller):
         return around
 
     def _attention_call(self, site: Site, attn: Any, x: Tensor, context: Tensor | None) -> AttentionCall | None:
-        model, grid = self.running.now, self.running.grids.get(transformer_of(site))
+        model = self.running.isolating if site.kind == "self" else self.running.now
+        grid = None if model is None else self.running.grids.get(transformer_of(site))
         if model is None or grid is None:
             return None
         if len(model.rows) != x.shape[0]:

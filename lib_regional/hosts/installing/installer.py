@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -26,8 +26,8 @@ Patches = Iterable[AbstractContextManager[Any]]
 LayerAnswer = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], "Tensor"], "Tensor | None"]
 """A forward hook with keywords."""
 
-Scope = Literal["network", "pass", "call"]
-"""How long patches last: while a network samples, for a sampling pass, for one guided prediction."""
+Scope = Literal["network", "pass", "call", "isolation"]
+"""How long patches last: while a network samples, for a sampling pass, for one guided prediction, for the steps that isolate."""
 
 
 class HookInstaller:
@@ -39,11 +39,12 @@ class HookInstaller:
     def __init__(self, hooks: Hooks) -> None:
         self._asked = AskedHooks(hooks)
         self.hooks = self._asked.hooks
-        self.running = Running()
+        self.running = Running(self.hooks.isolates, self._isolate)
         self.network: nn.Module | None = None
         """The network that is hooked."""
         self._identity: Hashable = None
-        self._scopes: dict[Scope, ExitStack] = {"network": ExitStack(), "pass": ExitStack(), "call": ExitStack()}
+        self._isolated = False
+        self._scopes: dict[Scope, ExitStack] = {name: ExitStack() for name in get_args(Scope)}
 
     # ------------------------------------------------------------------ what an adapter supplies
 
@@ -70,6 +71,7 @@ class HookInstaller:
         self._identity = identity
         if network is not self.network:
             self._asked.again()
+            self._isolate(False)
             self.replace("network", self._patches_of(network))
 
     def follow(self, network: nn.Module, identity: Hashable) -> bool:
@@ -126,15 +128,26 @@ class HookInstaller:
         """Attention comes last: tokens get their attributes behind the layers before it."""
         yield self._hooking(network)
         yield from self.on_network(network)
-        if self.hooks.spatial is not None:
-            fed = fed_convolutions(network, self.hooks.layers)
-            for name, layer in spatial_layers(network):
-                yield patched_forward(layer, self._around_spatial(name, layer, self.hooks.spatial, fed.get(name)))
+        if self.hooks.isolates is None:
+            yield from self._on_spatial(network)
         transformers = _transformers(sites_of(network))
         for name, hook in self.hooks.layers.items():
             around = transformer_around(name, transformers)
             yield layer_of(network, name).register_forward_hook(self._layer_hook(name, around, hook), with_kwargs=True)
         yield from self.on_attentions(network)
+
+    def _isolate(self, isolates: bool) -> None:
+        """Norms and convolutions are hooked in steps that isolate alone: a hook that leaves a call to the network costs the host time."""
+        if isolates == self._isolated or (isolates and self.network is None):
+            return
+        self._isolated = isolates
+        self.replace("isolation", self._on_spatial(self.network) if isolates and self.network is not None else ())
+
+    def _on_spatial(self, network: nn.Module) -> Patches:
+        if self.hooks.spatial is not None:
+            fed = fed_convolutions(network, self.hooks.layers)
+            for name, layer in spatial_layers(network):
+                yield patched_forward(layer, self._around_spatial(name, layer, self.hooks.spatial, fed.get(name)))
 
     @contextmanager
     def _hooking(self, network: nn.Module) -> Iterator[None]:
@@ -150,7 +163,7 @@ class HookInstaller:
         weights = functools.partial(self.weights_of, layer)
 
         def around(inner: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-            now = self.running.now
+            now = self.running.isolating
             done = None
             if now is not None and len(args) == 1 and not kwargs:
                 feeds = None if self.running.norms_are_wrapped else fed

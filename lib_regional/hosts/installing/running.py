@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from ...engine.calls import ModelCall, UNetRow
+from ...engine.calls import ModelCall, StepInfo, UNetRow
 from ...request.layout.windows import Grid
 
 _INPUTS = ("x", "hidden_states")
@@ -19,8 +19,13 @@ _INPUTS = ("x", "hidden_states")
 class Running:
     """``now`` is the announced call, None during calls of others. ``grids`` holds (h, w) by transformer, noted as each one runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, isolates: Callable[[StepInfo], bool] | None = None, turn: Callable[[bool], None] | None = None) -> None:
+        """``isolates`` is `Hooks.isolates`; ``turn`` is called with its answer before each call runs."""
+        self._isolates = isolates
+        self._turn = turn
         self.now: ModelCall | None = None
+        self.isolating: ModelCall | None = None
+        """The same in steps that isolate, None in others."""
         self.grids: dict[str, Grid] = {}
         self.norms_are_wrapped = False
         """Whether somebody else reads what the norms of the network give in this call."""
@@ -30,6 +35,12 @@ class Running:
     def begin(self, call: ModelCall | None) -> None:
         """``call`` runs from now on."""
         self.now = call
+        self.isolating = call
+        if self._isolates is not None and call is not None:
+            isolates = self._isolates(call.step)
+            self.isolating = call if isolates else None
+            if self._turn is not None:
+                self._turn(isolates)
         self.grids.clear()
 
     @contextmanager
@@ -49,9 +60,12 @@ class Running:
         outer, made = self.now, self.made
         assert outer is not None
         roles = tuple(outer.rows[row.source] for row in rows)
+        turned = tuple(0 if row.conditioning is None else row.conditioning.turned for row in rows)
         self.made = (rows, len(outer.rows))
         try:
-            with self.during(replace(outer, rows=roles, latent=latent, tags=tuple(row.tag for row in rows))):
+            with self.during(
+                replace(outer, rows=roles, latent=latent, tags=tuple(row.tag for row in rows), turned=turned if any(turned) else ())
+            ):
                 yield
         finally:
             self.made = made

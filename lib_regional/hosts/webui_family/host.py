@@ -46,6 +46,10 @@ class WebUIHost:
         with self._on_texts(loras):
             return a1111_texts.encode(loaded_model(), texts, steps=counted, negative=negative, size=size)
 
+    def schedule(self, text: str, *, steps: int, hires_steps: int | None = None) -> list[tuple[int, str]]:
+        """See `capabilities.SchedulingHost`."""
+        return a1111_texts.schedule(text, a1111_texts.schedule_steps(self._p, steps, hires_steps))
+
     def _on_texts(self, loras: Sequence[LoraTag]) -> AbstractContextManager[None]:
         """The text encoders with ``loras`` beside the host's own."""
         raise NotImplementedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -24,14 +24,29 @@ def encode(
     model: Any, texts: Sequence[str], *, steps: tuple[int, int | None], negative: bool, size: tuple[int, int]
 ) -> list[ContextSchedule]:
     """Conditionings of ``texts`` for schedules that refer to ``steps`` (first pass, hires pass or None)."""
-    from modules import devices, prompt_parser, shared
+    from modules import devices, prompt_parser
 
     prompts = prompt_parser.SdConditioning(_without_tags(texts), is_negative_prompt=negative, width=size[0], height=size[1])
     parse = prompt_parser.get_learned_conditioning
-    old = {_OLD: bool(getattr(shared.opts, _OLD, False))} if _OLD in inspect.signature(parse).parameters else {}
     with torch.no_grad(), devices.autocast():
-        found = parse(model, prompts, *steps, **old)
+        found = parse(model, prompts, *steps, **_old(parse))
     return [_schedule(entries) for entries in found]
+
+
+def schedule(text: str, steps: tuple[int, int | None]) -> list[tuple[int, str]]:
+    """``((end step, text), …)`` of a prompt by the host's parser, with the end steps of `encode`."""
+    from modules import prompt_parser
+
+    parse = prompt_parser.get_learned_conditioning_prompt_schedules
+    found = [(int(end) + 1, str(one)) for end, one in parse([text], *steps, **_old(parse))[0]]
+    return found if len(found) == 1 else [*found, (_FOREVER, found[0][1])]
+
+
+def _old(parse: Callable[..., Any]) -> dict[str, bool]:
+    """The host's option for old schedules, where its parser takes it."""
+    from modules import shared
+
+    return {_OLD: bool(getattr(shared.opts, _OLD, False))} if _OLD in inspect.signature(parse).parameters else {}
 
 
 def _without_tags(texts: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The diffusers adapter: what it tells the hooks, and that it leaves nothing behind."""
+"""The diffusers adapter: what it gives the hooks, and that it leaves nothing behind."""
 
 import contextlib
 
@@ -72,11 +72,11 @@ class Other:
     """Another extension's processor, which asks the one that it found."""
 
     def __init__(self, found):
-        self.found, self.called, self.told = found, [], {}
+        self.found, self.called, self.given = found, [], {}
 
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, temb=None, scale=1.0):
         self.called.append(1)
-        self.told["scale"] = scale
+        self.given["scale"] = scale
         return self.found(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
 
 
@@ -136,7 +136,7 @@ def test_a_processor_below_is_given_the_keywords_that_it_knows(model, site):
     site.set_processor(other := Other(site.processor))
     with DiffusersHost(model).patched(Hooks(cross_attention=lambda call: None)), torch.no_grad():
         site(torch.randn(1, 4, 32), torch.randn(1, 7, WIDTH), scale=0.25)
-    assert other.told == {"scale": 0.25}
+    assert other.given == {"scale": 0.25}
 
 
 # ---------------------------------------------------------------- what nothing asks for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import torch
@@ -112,6 +113,26 @@ def test_the_first_prediction_of_each_network_is_checked():
     installer.follow(network(), 2)
     with pytest.raises(RegionalError, match="cross-attention"):
         installer.check()
+
+
+def test_norms_and_convolutions_are_hooked_in_steps_that_isolate_alone():
+    asked, calls = [], [replace(CALL, step=StepInfo(index, 4)) for index in range(4)]
+    hooks = Hooks(spatial=lambda call: asked.append((call.name, call.model.step.index)), isolates=lambda step: step.index < 2)
+    first, second = (nn.ModuleDict({"conv": nn.Conv2d(4, 4, 3)}) for _ in range(2))
+    installer, before = Installer(hooks), dict(vars(first["conv"]))
+    installer.install(first, 1)
+    for call in calls:
+        with installer.running.during(call):
+            assert ("forward" in vars(first["conv"])) == (call.step.index < 2)
+            first["conv"](torch.zeros(1, 4, 4, 4))
+    assert asked == [("conv", 0), ("conv", 1)] and vars(first["conv"]) == before
+    installer.running.begin(calls[0])
+    installer.install(second, 2)
+    assert vars(first["conv"]) == before, "another network samples"
+    installer.running.begin(calls[0])
+    assert "forward" in vars(second["conv"])
+    installer.close()
+    assert "forward" not in vars(second["conv"])
 
 
 @pytest.mark.parametrize("scope", ["pass", "call"])

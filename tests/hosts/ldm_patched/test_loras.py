@@ -53,8 +53,8 @@ def sample(webui, p, regions=None, method="attention_couple", steps=3):
 @pytest.mark.parametrize("method", ["attention_couple", "latent_couple"])
 def test_a_whole_canvas_region_is_the_plain_prompt(monkeypatch, kind, method):
     webui = WebUI(monkeypatch, kind)
-    told = [{**FULL, "prompt": "hat AND coat", "negative": "bad"}]
-    made = sample(webui, Processing(webui, ("other",), ("x",)), [{**told[0], "prompt": "hat"}], method)
+    regions = [{**FULL, "prompt": "hat AND coat", "negative": "bad"}]
+    made = sample(webui, Processing(webui, ("other",), ("x",)), [{**regions[0], "prompt": "hat"}], method)
     plain = sample(webui, Processing(webui, ("hat",), ("x, bad",)))
     assert torch.allclose(made, plain, atol=1e-5)
     assert not torch.allclose(plain, sample(webui, Processing(webui, ("other",), ("x",))), atol=1e-3)
@@ -80,29 +80,29 @@ def test_a_regions_scale_over_the_whole_canvas_is_the_pictures(monkeypatch, kind
 
 @pytest.mark.parametrize(("kind", "guided"), [("reforge", [True] * 3), ("classic", [False, True, True])])
 def test_unguided_steps_are_said(monkeypatch, kind, guided):
-    webui, heard = WebUI(monkeypatch, kind), []
+    webui, seen = WebUI(monkeypatch, kind), []
     p = Processing(webui)
     host = ForgeHost(webui.engine, p)
     p.before_sampling[:] = [host.begin_pass]
 
     def look(call):
-        heard.append((call.model.step.index, call.model.step.guided, call.model.step.cfg_scale))
+        seen.append((call.model.step.index, call.model.step.guided, call.model.step.cfg_scale))
 
     with host.patched(Hooks(cross_attention=look)):
         p.sample(3)
-    assert list(dict.fromkeys(heard)) == [(n, told, 3.0 if told else 1.0) for n, told in enumerate(guided)]
+    assert list(dict.fromkeys(seen)) == [(n, guides, 3.0 if guides else 1.0) for n, guides in enumerate(guided)]
 
 
 def test_a_picture_at_scale_one_is_a_guided_one(monkeypatch):
     """CFG 1 that was asked for is no step left out: a region may have a scale of its own there."""
-    webui, heard = WebUI(monkeypatch, "reforge"), []
+    webui, seen = WebUI(monkeypatch, "reforge"), []
     p = Processing(webui)
     p.cfg_scale = 1.0
     host = ForgeHost(webui.engine, p)
     p.before_sampling[:] = [host.begin_pass]
-    with host.patched(Hooks(cross_attention=lambda call: heard.append(call.model.step.guided))):
+    with host.patched(Hooks(cross_attention=lambda call: seen.append(call.model.step.guided))):
         p.sample(2)
-    assert set(heard) == {True}
+    assert set(seen) == {True}
 
 
 def test_every_entry_has_a_size(monkeypatch):
@@ -138,8 +138,8 @@ def test_a_refiner_is_followed_and_its_network_loaded(monkeypatch, kind):
 def test_edits_find_the_pieces_of_a_prompt_in_the_text_encoder_of_the_checkpoint(parser):  # noqa: F811  a fixture by its name
     """As in AUTOMATIC1111; Forge has ``cond_stage_model`` too, but keeps nothing in it."""
     old, new = SimpleNamespace(cond_stage_model=TextEngine()), SimpleNamespace(cond_stage_model=None, text_processing_engine=TextEngine())
-    told = [forge_pictures.tokens_of(model, "a cathedral") for model in (old, new)]
-    assert told[0] == told[1] and len(told[0]) == 3
+    guides = [forge_pictures.tokens_of(model, "a cathedral") for model in (old, new)]
+    assert guides[0] == guides[1] and len(guides[0]) == 3
 
 
 # ---------------------------------------------------------------- LoRAs

@@ -144,19 +144,6 @@ def test_nothing_is_isolated_where_one_region_is_everywhere(monkeypatch, kind):
     close(sample(webui, ["main"], [{**FULL, "prompt": LONG}], isolate_until=1), sample(webui, [LONG]))
 
 
-@pytest.mark.parametrize("method", ["attention_couple", "rag"])
-def test_isolation_is_refused_where_it_does_nothing(monkeypatch, method):
-    webui = WebUI(monkeypatch, Engine())
-    p = Processing(webui)
-    told = {"regions": halves("one", "another"), "options": {"attention_couple": {"isolate_until": 0.5}}}
-    plan = plan_of(method, told, p.prompts, p.negatives, (80, 64))
-    with (
-        pytest.raises(RegionalError, match=r"options\.attention_couple\.isolate_until is 0\.5, .* must be 0"),
-        open_session(ForgeHost(webui.engine, p), plan),
-    ):
-        pass
-
-
 @pytest.mark.parametrize("references", [1, 2])
 def test_pictures_beside_the_prompt_are_kept(monkeypatch, references):
     webui = host_of(monkeypatch, "qwen", 1, references)

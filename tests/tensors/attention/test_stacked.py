@@ -38,8 +38,8 @@ def reference(q, own, parts, names, dtype):
 
     def said(row, k, v):
         asked, k, v = (z.to(dtype).double() for z in (split_heads(q[row][None], HEADS)[0], k, v))
-        heard = torch.softmax(asked @ k.transpose(1, 2) / math.sqrt(WIDTH // HEADS), -1) @ v
-        return heard.transpose(0, 1).flatten(1)
+        attended = torch.softmax(asked @ k.transpose(1, 2) / math.sqrt(WIDTH // HEADS), -1) @ v
+        return attended.transpose(0, 1).flatten(1)
 
     out = []
     for row in range(len(q)):
@@ -80,9 +80,9 @@ def test_all_ways_are_the_formula(name, dtype, grad):
     recipe, base = make_recipe(parts, dtype=dtype), torch.ones(4, TOKENS, 1)
     for part in parts:
         base[part.row] -= part.weights[:, None]
-    heard = torch.nn.functional.scaled_dot_product_attention(split_heads(asked, HEADS), *mine).transpose(1, 2).flatten(2)
+    attended = torch.nn.functional.scaled_dot_product_attention(split_heads(asked, HEADS), *mine).transpose(1, 2).flatten(2)
     buckets = [bucket.members for bucket in recipe.buckets]
-    bucketed = attend(recipe, asked, pairs_of(buckets, names, dtype), HEADS, onto=heard * base.to(dtype))
+    bucketed = attend(recipe, asked, pairs_of(buckets, names, dtype), HEADS, onto=attended * base.to(dtype))
     ways = [stacked, bucketed]
     if len({part.length for part in parts}) == 1:
         combined = combine(parts, base).to("cpu", dtype)

@@ -85,16 +85,19 @@ def naive_swap(source, target, columns, swapped):
     return made
 
 
-@pytest.mark.parametrize("loud", [0.5, 6.0], ids=["heard", "drowning the others"])
-def test_another_word_takes_the_place_but_not_the_loudness(loud):
+@pytest.mark.parametrize("strength", [0.5, 6.0], ids=["as strong as the others", "drowning the others"])
+def test_another_word_takes_the_place_but_not_the_strength(strength):
     """Rows of both are distributions; where the new words ask for more than a row has, they share it."""
     torch.manual_seed(0)
     old, new = tokens("a red cat on grass"), tokens("a green dog on grass")
-    source, target = torch.randn(2, 5, 8).softmax(-1), (torch.randn(2, 5, 8) + loud * torch.tensor([0, 0, 1, 1, 0, 0, 0, 0])).softmax(-1)
+    source, target = (
+        torch.randn(2, 5, 8).softmax(-1),
+        (torch.randn(2, 5, 8) + strength * torch.tensor([0, 0, 1, 1, 0, 0, 0, 0])).softmax(-1),
+    )
     made = replace(old, new, (8, 8)).apply(source, target)
     assert torch.allclose(made, naive_swap(source, target, {t: t for t in range(8)}, [2, 3]), atol=1e-5)
     assert torch.allclose(made.sum(-1), torch.ones(2, 5), atol=1e-5)
-    if loud < 1:
+    if strength < 1:
         assert torch.allclose(made[..., 2:4].mean(1), target[..., 2:4].mean(1), atol=1e-5)
     same = replace(old, old, (8, 8)).apply(source, target)
     assert torch.allclose(same, source)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lib_regional.tensors.latents.windows import Window, canvas_of, fitted, support, tile_weights, tiles
 
 
-def test_support_is_the_box_around_what_is_heard():
+def test_support_is_the_box_around_what_counts():
     weight = torch.zeros(9, 12)
     weight[2:5, 7] = 0.3
     weight[8, 0] = 1e-6

@@ -107,5 +107,7 @@ def _write_isolation(texts: Sequence[Placed], isolated: Isolated, total: int, bi
 
 def side_by_side(rows: Sequence[Sequence[Tensor]]) -> Tensor:
     """Contexts (T_i, D) of each row, one after another -> (B, T, D), short rows padded with zeros that `joint_bias` masks."""
-    joined = [torch.cat(list(texts)) for texts in rows]
+    joined = [texts[0] if len(texts) == 1 else torch.cat(list(texts)) for texts in rows]
+    if len(joined) == 1:
+        return joined[0][None]
     return torch.nn.utils.rnn.pad_sequence(joined, batch_first=True)

@@ -20,6 +20,7 @@ from torch import Tensor
 from ...precision import in_type
 
 Row = TypeVar("Row")
+Ints = NDArray[np.int64]
 Range = tuple[int, int]
 """Tokens from the first to one before the second."""
 _GATHERED = 3
@@ -33,7 +34,7 @@ class Asked:
     """Tokens ``queries`` (Q,) of adjacent ``rows``, None for all of them, that ask the same ``keys``; ``bias`` (1, 1, Q, K) or None."""
 
     rows: Range
-    queries: NDArray[np.int64] | None
+    queries: Ints | None
     keys: tuple[Range, ...]
     bias: Tensor | None
 
@@ -41,7 +42,7 @@ class Asked:
         """Rows, queries and keys."""
         return self.rows[1] - self.rows[0], tokens if self.queries is None else len(self.queries), count_of(self.keys)
 
-    def places(self, tokens: int) -> NDArray[np.int64]:
+    def places(self, tokens: int) -> Ints:
         """The queries."""
         return np.arange(tokens) if self.queries is None else self.queries
 
@@ -65,7 +66,7 @@ class _Call:
     @property
     def operators(self) -> int:
         """Attention, and keys and values gathered."""
-        return 3 if isinstance(self.keys, Tensor) else 1
+        return _operators(self.keys)
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """q (B, Q', heads, d) in the run's order, k, v (B, L, heads, d) -> (B, last − first, heads, d)"""
@@ -131,7 +132,7 @@ def attend_in_groups(q: Tensor, k: Tensor, v: Tensor, groups: Sequence[Asked]) -
 
 
 def _run(groups: Sequence[Asked], tokens: int, device: torch.device | str) -> _Run:
-    order: list[NDArray[np.int64]] = []
+    order: list[Ints] = []
     calls, first = list[_Call](), 0
     for together in _beside(groups, tokens):
         queries = _padded([group.places(tokens) for group in together])
@@ -148,11 +149,13 @@ def _run(groups: Sequence[Asked], tokens: int, device: torch.device | str) -> _R
 
 
 def _beside(groups: Sequence[Asked], tokens: int) -> Iterator[list[Asked]]:
-    """The groups of each call: alike ones together."""
+    """The groups of each call: alike ones together, but where calls of their own have fewer operators."""
     waiting = list(groups)
     while waiting:
         head = waiting[0]
         taken = [group for group in waiting if _fits(group, head, tokens)][: max(1, _GATHERED * tokens // max(1, count_of(head.keys)))]
+        if _operators(_places(taken)) > sum(_operators(_places([group])) for group in taken):
+            taken = [head]
         waiting = [group for group in waiting if not any(group is one for one in taken)]
         yield taken
 
@@ -163,7 +166,7 @@ def _fits(group: Asked, head: Asked, tokens: int) -> bool:
     return same and abs(own - other) <= _PADDED * max(own, other)
 
 
-def _padded(queries: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+def _padded(queries: Sequence[Ints]) -> list[Ints]:
     """All as long as the longest: what stands behind is asked twice."""
     size = max(map(len, queries))
     return [np.pad(places, (0, size - len(places)), mode="edge") if len(places) < size else places for places in queries]
@@ -179,10 +182,30 @@ def _biases_of(groups: Sequence[Asked], queries: int) -> Tensor | None:
     return torch.cat(filled).repeat(rows, 1, 1, 1)
 
 
+def _places(groups: Sequence[Asked]) -> Range | Ints:
+    """Keys of the groups one after another."""
+    spans = [span for group in groups for span in group.keys]
+    if all(stop == start for (_, stop), (start, _) in zip(spans[:-1], spans[1:], strict=True)):
+        return spans[0][0], spans[-1][1]
+    found: Ints = np.concatenate([np.arange(*span) for span in spans])
+    return found
+
+
+def _operators(keys: Range | Ints | Tensor) -> int:
+    """Of a call that asks these keys: attention, and keys and values gathered where they are no range."""
+    return 1 if isinstance(keys, tuple) else 3
+
+
 def _keys_of(groups: Sequence[Asked], device: torch.device | str) -> Range | Tensor:
-    if len(groups) == 1 and len(groups[0].keys) == 1:
-        return groups[0].keys[0]
-    return torch.from_numpy(np.concatenate([np.arange(*span) for group in groups for span in group.keys])).to(device)
+    found = _places(groups)
+    return found if isinstance(found, tuple) else torch.from_numpy(found).to(device)
+
+
+def ranges(places: Ints) -> list[Range]:
+    """Ascending numbers as ranges."""
+    ends = np.flatnonzero(np.diff(places) != 1)
+    first, last = places[[0, *ends + 1]] if len(places) else places, places[[*ends, -1]] + 1 if len(places) else places
+    return list(zip(first.tolist(), last.tolist(), strict=True))
 
 
 def alike_rows(rows: Sequence[Row], alike: Callable[[Row, Row], bool]) -> Iterator[Range]:

@@ -22,9 +22,9 @@ from ...device_costs import seconds
 from ..isolation_labels import COMMON, sees
 from ..regional import SUPPORT
 from .bias import Isolated, Isolation, Placed, is_plain, joint_bias, longest
-from .calls import Asked, Grouped, Range, alike_rows, count_of
+from .calls import Asked, Grouped, Ints, Range, alike_rows, count_of, ranges
+from .order import InOrder
 
-Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 _OPERATORS = 5
@@ -47,8 +47,9 @@ class JointAttention:
         device."""
         self._rows = [[(length, weights.cpu()) for length, weights in texts] for texts in rows]
         self._references, self._picture_first, self._isolation = references, picture_first, isolation
-        self.arranged: dict[Hashable, Grouped | Tensor] = {}
+        self.arranged: dict[tuple[Hashable, ...], Grouped | Tensor] = {}
         """By device, precision, heads and their width."""
+        self._in_order: dict[torch.device, InOrder] = {}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -63,12 +64,22 @@ class JointAttention:
         arranged = self.arranged[name]
         return arranged(q, k, v) if isinstance(arranged, Grouped) else F.scaled_dot_product_attention(q, k, v, arranged)
 
+    def in_order(self, device: torch.device) -> InOrder | None:
+        """The same for tokens in an order of its own, where that has fewer operators.
+
+        None too before the first call on ``device``, which finds out which groups are worth it.
+        """
+        return self._in_order.get(device)
+
     def _cheapest(self, q: Tensor) -> Grouped | Tensor:
         kind, heads, channels = q.device.type, q.shape[1], q.shape[1] * q.shape[3]
         least = seconds(kind, _OPERATORS, 0, 0) / seconds(kind, 0, 4 * channels, 0)
         made = grouped(self._rows, self._references, q.device, q.dtype, least, self._picture_first, self._isolation)
         groups = Grouped(made, q.shape[2], q.device)
         if groups_pay(groups, self.shape, heads, channels, kind, q.element_size()):
+            ordered = InOrder(made, q.shape[2], q.device)
+            if ordered.attend.operators < groups.operators:
+                self._in_order.setdefault(q.device, ordered)
             return groups
         rows = [[(length, weights.to(q.device)) for length, weights in texts] for texts in self._rows]
         bias = joint_bias(rows, q.dtype, self._references, self._picture_first, self._isolation)
@@ -147,7 +158,7 @@ def _of_row(
     spans = list(zip(starts[:-1], starts[1:], strict=True))
     alone = (shares >= 1 - SUPPORT) & ((shares > SUPPORT).sum(1, keepdims=True) == 1)
     kinds = np.union1d(picture, labels).tolist()
-    seen = {kind: _ranges(np.flatnonzero(sees(kind, picture)) + place) for kind in kinds}
+    seen = {kind: ranges(np.flatnonzero(sees(kind, picture)) + place) for kind in kinds}
     for number, span in enumerate(spans):
         for kind in kinds:
             own = np.arange(*span if labels[number] == kind else (0, 0))
@@ -160,13 +171,6 @@ def _of_row(
             bias = _bias(shares[np.ix_(tokens, acting)], [lengths[text] for text in acting], seen[kind], picture_first)
             keys = [spans[text] for text in acting], seen[kind]
             yield place + tokens, _joined([*keys[picture_first], *keys[not picture_first]]), bias
-
-
-def _ranges(places: Ints) -> list[Range]:
-    """Ascending numbers as ranges."""
-    ends = np.flatnonzero(np.diff(places) != 1)
-    first, last = places[[0, *ends + 1]] if len(places) else places, places[[*ends, -1]] + 1 if len(places) else places
-    return list(zip(first.tolist(), last.tolist(), strict=True))
 
 
 def _by_texts(acts: Bools, tokens: Ints, lengths: Ints, least: float) -> list[Ints]:

@@ -111,7 +111,8 @@ def _region_warnings(
     region: RegionSettings, index: int, texts: ImageTexts, layout: Layout, maps: WeightMaps, size: tuple[int, int]
 ) -> Iterator[str]:
     if not texts.regions[index]:
-        yield f"has no prompt: the base's acts there, {shown(texts.base)}."
+        acts = f": the background acts there, {shown(texts.base)}" if texts.base else ", and the background is empty"
+        yield f"has no prompt{acts}."
     if note := reduction(region.shape):
         yield note
     if isinstance(region.shape, Words):

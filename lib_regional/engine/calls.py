@@ -34,7 +34,6 @@ class StepInfo:
     """The current step of sampling: step ``index`` of ``total`` (from 0), sigma, hires pass or not, CFG scale.
 
     ``sigma`` is 0 where no hook reads levels (`Hooks.reads_levels`) and the host would have to wait for its device to know it.
-
     ``guided`` is False where the host leaves guidance out of this step (its scale is 1, whatever the request).
     """
 
@@ -56,7 +55,7 @@ class ModelCall:
     """One call of the UNet, announced before it happens. ``latent`` is (H, W) of its latent in cells.
 
     ``tags`` has a method's own mark for every row of a call that the method makes (`UNetRow.tag`); it is empty on the host's calls.
-    ``tile`` where the host samples the picture in tiles: ``latent`` is the tile's size then.
+    ``turned`` of the rows' contexts (`Conditioning`) then, empty where all are 0. ``tile`` where the host samples in tiles of ``latent``.
     """
 
     rows: RowRoles
@@ -64,6 +63,7 @@ class ModelCall:
     latent: Grid
     tags: tuple[Hashable, ...] = ()
     tile: Tile | None = None
+    turned: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,6 @@ class SpatialCall:
 
     ``run`` is the layer itself, on this input or on another one of as many channels; ``weights(y)`` are the weight and bias that it has
     used for an output y. ``pads_zeros``: beyond its input it sees zeros, and not the other side of the picture, say.
-
     ``feeds``: the convolution behind a norm. What is between them keeps any batch of any size, so the hook may give the norm's output in
     another arrangement of rows and places, which comes to it as the convolution's input.
     """
@@ -194,11 +193,13 @@ class SpatialCall:
 class Conditioning:
     """One encoded prompt: ``crossattn`` (T, D), and the pooled vector of models that read one.
 
-    ``vector`` (V,) is the pooled text with the sizes (SDXL) or the pooled text alone (Flux); None for models without one.
+    ``vector`` (V,) is the pooled text with the sizes (SDXL) or the pooled text alone (Flux); None for models without one. ``turned`` counts
+    the last tokens, those of words with a negative weight, whose values in cross-attention have the opposite sign.
     """
 
     crossattn: Tensor
     vector: Tensor | None = None
+    turned: int = 0
 
 
 ContextSchedule = tuple[tuple[int, Conditioning], ...]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from ..request.errors import RegionalError
+from ..request.prompt.schedules import prompt_schedule
 from ..tensors.latents.noise import Prediction, seeded_noise
 from .calls import Conditioning
 from .ports import Host
@@ -27,7 +28,7 @@ Noise = Callable[[Sequence[int], int], "Tensor"]
 @dataclass(frozen=True)
 class ModelFacts:
     """Facts of a model: side in cells of the latents it was trained on, its parametrisation, whether it has cross-attention, and whether
-    its self-attention can be hooked.
+    its self-attention can be hooked before its projections, or behind them (Anima, Wan).
 
     Without ``cross_attention`` text and image tokens share one attention (Flux). ``flow`` is the velocity of a straight path (Flux), whose
     sigma is the share of noise: ``x = (1 − sigma) · clean + sigma · noise``.
@@ -37,6 +38,7 @@ class ModelFacts:
     prediction: Prediction = "epsilon"
     cross_attention: bool = True
     self_attention: bool = True
+    projected_self_attention: bool = False
 
 
 # ---------------------------------------------------------------- the powers
@@ -75,6 +77,14 @@ class TokenHost(Protocol):
 
     def tokens(self, text: str) -> list[Token]:
         """The tokens of ``text`` with their positions in its context, without specials and padding; of a schedule, its last text's."""
+
+
+@runtime_checkable
+class SchedulingHost(Protocol):
+    """A host that states which text a prompt is at each step; those of the others follow AUTOMATIC1111's grammar, a call for each step."""
+
+    def schedule(self, text: str, *, steps: int, hires_steps: int | None = None) -> Sequence[tuple[int, str]]:
+        """``((end step, text), …)`` with the end steps of `ports.Host.encode`."""
 
 
 @runtime_checkable
@@ -171,6 +181,13 @@ def inverting(host: Host) -> InvertingHost:
     if _missing(host, ("predict", "alphas_cumprod")):
         raise RegionalError(f"This host ({host.name}) cannot invert pictures yet: switch inversion off, or edit a generated picture.")
     return cast(InvertingHost, host)
+
+
+def schedule_of(host: Host, text: str, steps: int, hires_steps: int | None = None) -> Sequence[tuple[int, str]]:
+    """`SchedulingHost.schedule` of ``host``."""
+    if isinstance(host, SchedulingHost):
+        return host.schedule(text, steps=steps, hires_steps=hires_steps)
+    return prompt_schedule(text, steps, hires_steps)
 
 
 def cross_layers_of(host: Host) -> Sequence[CrossLayer]:

@@ -72,6 +72,23 @@ def _each(acts: First, first: Any, second: Any) -> Any:
     return hook if both else None
 
 
+def _never(_: StepInfo) -> bool:
+    return False
+
+
+def _isolates(_: First, first: Any, second: Any) -> Any:
+    """Whether either set does; one that leaves it open may at every step."""
+    if first is None or second is None or (first is _never and second is _never):
+        return None
+    return lambda step: first(step) or second(step)
+
+
+def _with_isolates(hooks: Hooks) -> Hooks:
+    """``hooks``, with the answer *never* where neither self-attention nor spatial layers have one."""
+    isolating = hooks.self_attention or hooks.projected_self_attention or hooks.spatial or hooks.isolates
+    return hooks if isolating else replace(hooks, isolates=_never)
+
+
 def _infotext_fields(acts: First, first: Any, second: Any) -> Any:
     both = [hook for hook in (first, second) if hook is not None]
     return (lambda: {name: text for hook in both for name, text in hook().items()}) if both else None
@@ -102,9 +119,11 @@ SLOTS: Mapping[str, Slot] = {
     "joint": _of_model,
     "vector": _of_model,
     "self_attention": _in_call,
+    "projected_self_attention": _in_call,
     "layers": Slot(_layers, _in_call.step),
     "spatial": _in_call,
     "token_attributes": _of_model,
+    "isolates": Slot(_isolates),
     "unet": _in_call,
     "denoiser": Slot(_denoiser, lambda call: call.step),
     "renew": Slot(_each),
@@ -118,12 +137,14 @@ SLOTS: Mapping[str, Slot] = {
 
 def switched(acts: First, first: Hooks, second: Hooks) -> Hooks:
     """``first`` at steps where ``acts``, ``second`` at all others; slots outside of steps (renew, close, finish …) run both."""
-    return Hooks(**{name: slot.compose(acts, getattr(first, name), getattr(second, name)) for name, slot in checked_slots().items()})
+    one, other = _with_isolates(first), _with_isolates(second)
+    return Hooks(**{name: slot.compose(acts, getattr(one, name), getattr(other, name)) for name, slot in checked_slots().items()})
 
 
 _NETWORK: Mapping[str, Callable[..., ModelCall]] = {
     "cross_attention": lambda call, *_: call.model,
     "self_attention": lambda call, *_: call.model,
+    "projected_self_attention": lambda call, *_: call.model,
     "spatial": lambda call, *_: call.model,
     "joint": lambda model, *_: model,
     "vector": lambda model, *_: model,

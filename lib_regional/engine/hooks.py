@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..request.layout.windows import Grid
-from .calls import AttentionCall, DenoiserCall, JointRows, LayerCall, ModelCall, SpatialCall, UNetCall
+from .calls import AttentionCall, DenoiserCall, JointRows, LayerCall, ModelCall, SpatialCall, StepInfo, UNetCall
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,12 +58,17 @@ class Hooks:
     """Called once per model call with the pooled texts, on models that read them."""
     self_attention: AttentionHook | None = None
     """Called at every self-attention layer."""
+    projected_self_attention: AttentionHook | None = None
+    """In place of `self_attention` on transformers whose positions are in queries and keys, see `ModelFacts.projected_self_attention`:
+    called with what the layer's projections and its positions gave, and returns what goes into the output projection."""
     layers: Mapping[str, LayerHook] = field(default_factory=dict)
     """Module name -> hook behind that linear, convolution or norm layer."""
     spatial: SpatialHook | None = None
     """Called in place of every group norm and every convolution wider than one cell, and so before `layers`."""
     token_attributes: TokenAttributesHook | None = None
     """Called where the host merges or tiles tokens before self-attention: it merges or tiles these attributes in the same way."""
+    isolates: Callable[[StepInfo], bool] | None = None
+    """Whether the self-attention slots and `spatial` have anything to do at a step: at others they are not called. Unset: at every step."""
     unet: UNetHook | None = None
     """Called in place of the whole network."""
     denoiser: DenoiserHook | None = None

@@ -48,7 +48,8 @@ class Plan:
 
     ``record`` collects the attention maps of the regions' words, ``scores`` what the regions are scored by, ``words`` finds the masks of
     words; None where they are not wanted. ``earlier`` is what repainting keeps, ``collage`` what collage refine begins with.
-    ``references`` are the pictures that act as prompts in regions, by region.
+    ``references`` are the pictures that act as prompts in regions, by region. ``signed``: words with a negative weight act with the
+    opposite sign (`request.prompt.negative_weights`); else their weights are the host's matter.
     """
 
     settings: Settings
@@ -64,10 +65,16 @@ class Plan:
     earlier: Trajectory | None = field(default=None, compare=False)
     collage: Collage | None = field(default=None, compare=False)
     references: Mapping[int, ImagePrompt] = field(default_factory=dict, compare=False)
+    signed: bool = False
 
     def pass_of(self, step: StepInfo) -> PassPlan:
         """The pass that ``step`` belongs to."""
         return self.hires if step.hires and self.hires is not None else self.first
+
+    @property
+    def every_text(self) -> tuple[ImageTexts, ...]:
+        """The texts of both passes."""
+        return self.first.texts + (() if self.hires is None else self.hires.texts)
 
     def active(self, step: StepInfo) -> tuple[int, ...]:
         """Positions of the regions that take part at ``step``: enabled, and inside their step range ``[from, to)``.

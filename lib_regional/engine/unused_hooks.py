@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ..request.errors import RegionalError
+from .calls import StepInfo
 from .compose import noting
 from .hooks import Hooks
 
@@ -12,12 +16,15 @@ _WANTED = {
     "cross_attention": "cross-attention",
     "joint": "attention that text and picture share",
     "self_attention": "self-attention",
+    "projected_self_attention": "self-attention behind its projections",
     "layers": "single layers (LoRAs in regions)",
     "spatial": "norms and convolutions",
     "unet": "calls of the whole network",
 }
 """Slots that every prediction calls where the model has the layers. The others may be uncalled with reason: only
 some models have a pooled text, and only some hosts move tokens."""
+_ISOLATING = ("self_attention", "projected_self_attention", "spatial")
+"""Slots that `Hooks.isolates` is about."""
 
 
 class AskedHooks:
@@ -27,6 +34,15 @@ class AskedHooks:
         self._names: set[str] = set()
         self._checked = False
         self.hooks = noting(hooks, self._names.add)
+        if hooks.isolates is not None:
+            self.hooks = replace(self.hooks, isolates=functools.partial(self._isolates, hooks.isolates))
+
+    def _isolates(self, isolates: Callable[[StepInfo], bool], step: StepInfo) -> bool:
+        """The answer; the slots that have nothing to do at the step are not missed."""
+        if isolates(step):
+            return True
+        self._names.update(_ISOLATING)
+        return False
 
     def again(self) -> None:
         """Another network samples from now on: its first prediction is checked too."""

@@ -25,14 +25,15 @@ from .common.attention_recording import Contribution, record_contributions, reco
 from .common.contexts import ContextKey, Contexts
 from .common.prepared import Prepared
 from .key_values import Block, KeyValueCache, stacked
+from .texts.signed_texts import signs
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A region that acts on a row, and its context."""
+    """A region that acts on a row, and its context; ``region`` None for the row's own text where the host's context is not all of it."""
 
     row: int
-    region: int
+    region: int | None
     key: ContextKey
 
 
@@ -152,13 +153,7 @@ class Couple:
             return self._now[1]
         self._cache.begin((model.step.index, model.step.hires))
         active = self._plan.active(model.step)
-        found = (
-            _Source(at, region, key)
-            for at, row in enumerate(model.rows)
-            for region in active
-            if (key := self._contexts.key(row, region, model.step)) is not None
-        )
-        sources, texts = tuple(found), self._plan.pass_of(model.step).texts
+        sources, texts = tuple(self._sources(model, active)), self._plan.pass_of(model.step).texts
         factors = tuple(texts[row.image].weights for row in model.rows)
         images = tuple(row.image for row in model.rows) if self._plan.words is not None else ()
         name = (active, sources, factors, model.latent, model.tile, images)
@@ -167,17 +162,32 @@ class Couple:
         self._now = (model, self._stages[name])
         return self._now[1]
 
+    def _sources(self, model: ModelCall, active: Active) -> Iterator[_Source]:
+        for at, row in enumerate(model.rows):
+            for region in active:
+                key = self._contexts.key(row, region, model.step)
+                if key is not None:
+                    yield _Source(at, region, key)
+            own = self._contexts.own_key(row, model.step)
+            if own is not None:
+                yield _Source(at, None, own)
+
     def _layer(self, stage: _Stage, call: AttentionCall, q: Tensor) -> _Layer:
         model = call.model
         maps = [
             self._pyramid.at(stage.active, model.latent, call.grid, factors, model.tile, row.image).regions.flatten(1)
             for factors, row in zip(stage.factors, model.rows, strict=True)
         ]
-        weights = [maps[source.row][source.region] for source in stage.sources]
+        own = torch.ones(len(model.rows), q.shape[1])
+        inside = {source: maps[source.row][source.region] for source in stage.sources if source.region is not None}
+        if inside:
+            own.index_add_(0, torch.tensor([source.row for source in inside]), torch.stack(list(inside.values())), alpha=-1)
+        own.clamp_min_(0)
+        weights = [inside[source] if source in inside else own[source.row].clone() for source in stage.sources]
+        if len(inside) < len(stage.sources):
+            own[[source.row for source in stage.sources if source.region is None]] = 0
         parts = [Part(s.row, w, len(self._contexts.tensor(s.key))) for s, w in zip(stage.sources, weights, strict=True)]
-        rows = torch.tensor([source.row for source in stage.sources])
-        own = torch.ones(len(model.rows), q.shape[1]).index_add_(0, rows, torch.stack(weights), alpha=-1)
-        members, arranged = self._arranged(stage, parts, own[..., None].clamp_min_(0), q)
+        members, arranged = self._arranged(stage, parts, own[..., None], q)
         keys = [tuple(stage.sources[at].key for at in group) for group in members]
         asked = tuple(_Asked(group, tuple(self._contexts.content(key) for key in group)) for group in keys)
         contents = {content: key for group in asked for content, key in zip(group.contents, group.keys, strict=True)}
@@ -234,6 +244,9 @@ class Couple:
         k, v = (
             networks.on_contexts(f"{site}.{name}", loras, x.view(shape), y.view(shape)) for name, y in zip(call.names, (k, v), strict=True)
         )
+        turned = [self._contexts.turned(key) for key in keys]
+        if any(turned):
+            v = v * signs(turned, v.shape[1], v)
         return Block(split_heads(_normed(call, k), heads), split_heads(v, heads))
 
     def _beside(self, model: ModelCall, keys: tuple[ContextKey, ...], own: Tensor, embed: Embed) -> Tensor:
@@ -261,5 +274,5 @@ def _contributions(stage: _Stage, layer: _Layer, pairs: Sequence[KeysValues]) ->
     """The contributions of the regions: row, region, context and keys."""
     keys = {key: k[n] for asked, (k, _) in zip(layer.asked, pairs, strict=True) for n, key in enumerate(asked.keys)}
     for source in stage.sources:
-        if source.key in keys:
+        if source.region is not None and source.key in keys:
             yield source.row, source.region, source.key, keys[source.key]

@@ -164,7 +164,7 @@ def test_large_requests_are_refused(client, monkeypatch):
     assert answer.json()["error"] == "RequestTooLarge"
 
 
-def test_faults_inside_are_not_told(client, monkeypatch):
+def test_faults_inside_are_not_shown(client, monkeypatch):
     def fail(*_):
         raise RuntimeError("secret path /home/me")
 
@@ -176,7 +176,7 @@ def test_faults_inside_are_not_told(client, monkeypatch):
 
 WARNINGS = {
     "no prompt": (
-        {**HALVES, "regions": [{"prompt": "a"}, {"name": "sky"}]}, "", 'Region 2 ("sky") has no prompt: the base\'s acts there, ""'
+        {**HALVES, "regions": [{"prompt": "a"}, {"name": "sky"}]}, "", 'Region 2 ("sky") has no prompt, and the background is empty.'
     ),
     "all off": ({**HALVES, "regions": [{"enabled": False}, {"enabled": False}]}, "", "No region is on"),
     "nothing there": ({"enabled": True}, "", "There is no region yet."),

@@ -55,4 +55,4 @@ def test_options_of_a_tag_that_do_nothing_in_a_region_are_named(tag, said):
 
 def test_a_blank_region_is_said_with_the_text_that_acts_there():
     found = warnings("a red circle on grass ADDCOL ", text_from="break", regions=HALVES)
-    assert "Region 2 has no prompt: the base's acts there" in found and "red circle" in found
+    assert "Region 2 has no prompt: the background acts there" in found and "red circle" in found

@@ -40,6 +40,7 @@ def spatial(index):
 STEPPED = {
     "cross_attention": attention,
     "self_attention": attention,
+    "projected_self_attention": attention,
     "joint": lambda index: (model(index), (2, 2)),
     "vector": lambda index: (model(index), ZERO),
     "token_attributes": lambda index: (model(index), (2, 2)),
@@ -49,7 +50,7 @@ STEPPED = {
     "denoiser": lambda index: (DenoiserCall(ZERO, StepInfo(index, 4), 1.0, 0.5, lambda: "as it is"),),
 }
 """Slot -> the arguments of its call at a step."""
-WHOLE = {"renew": (), "close": (), "infotext_fields": (), "finish": (ZERO,)}
+WHOLE = {"renew": (), "close": (), "infotext_fields": (), "finish": (ZERO,), "isolates": (StepInfo(0, 4),)}
 """Slot -> the arguments of its call outside of steps."""
 
 
@@ -116,6 +117,14 @@ def test_the_pictures_pass_through_both_sets():
     both = switched(early, Hooks(finish=adding(1)), Hooks(finish=adding(2)))
     assert torch.equal(both.finish(ZERO)(ZERO), ZERO + 12)
     assert switched(early, Hooks(finish=lambda latents: None), Hooks()).finish(ZERO) is None
+
+
+def test_two_sets_isolate_where_either_does_and_may_where_one_leaves_it_open():
+    at = [Hooks(isolates=lambda step, n=n: step.index == n) for n in (1, 2)]
+    both, alone = switched(early, *at).isolates, switched(early, at[0], Hooks()).isolates
+    assert [both(StepInfo(index, 4)) for index in range(4)] == [False, True, True, False]
+    assert [alone(StepInfo(index, 4)) for index in range(4)] == [False, True, False, False], "the second has nothing to isolate"
+    assert switched(early, at[0], Hooks(spatial=lambda call: None)).isolates is None
 
 
 def test_the_methods_name_is_kept():

@@ -1,8 +1,11 @@
 """Hooks that no part of a model asks for end with an error after the first prediction, instead of being left out in silence."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
+from lib_regional.engine.calls import StepInfo
 from lib_regional.engine.hooks import Hooks
 from lib_regional.engine.unused_hooks import AskedHooks
 from lib_regional.request.errors import RegionalError
@@ -38,6 +41,14 @@ def test_joint_attention_takes_the_place_of_cross_attention(joint, asks):
     asked = AskedHooks(both)
     getattr(asked.hooks, asks)(*[None] * (2 if joint else 1))
     asked.check(torch.nn.Linear(1, 1), joint)
+
+
+@pytest.mark.parametrize("isolates", [True, False])
+def test_what_isolates_is_missed_at_steps_that_isolate_alone(isolates):
+    asked = AskedHooks(Hooks(self_attention=lambda call: None, spatial=lambda call: None, isolates=lambda step: isolates))
+    assert asked.hooks.isolates(StepInfo(0, 4)) == isolates
+    with pytest.raises(RegionalError, match="self-attention and norms and convolutions") if isolates else nullcontext():
+        asked.check(torch.nn.Linear(1, 1))
 
 
 def test_what_only_some_models_and_hosts_have_need_not_be_asked():

@@ -69,16 +69,16 @@ def reference(model, plan, order, contexts, x):
                 if call.grid != call.model.latent
                 else weight_maps(plan.layout, *call.grid)
             )
-            told = [(maps.regions[r].flatten(), model.context(text)) for r, text in enumerate(own) if text]
-            told.append((torch.ones(len(call.x[n])) - sum(w for w, _ in told), call.context[n]))
+            parts = [(maps.regions[r].flatten(), model.context(text)) for r, text in enumerate(own) if text]
+            parts.append((torch.ones(len(call.x[n])) - sum(w for w, _ in parts), call.context[n]))
             total = torch.zeros_like(call.x[n])
-            for weight, context in told:
+            for weight, context in parts:
                 q, k, v = (
                     t.unflatten(-1, (call.heads, -1)).transpose(0, 1)
                     for t in (call.to_q(call.x[n]), call.to_k(context), call.to_v(context))
                 )
-                heard = torch.softmax(q @ k.transpose(-1, -2) * call.scale, -1) @ v
-                total += weight[:, None] * heard.transpose(0, 1).flatten(1)
+                attended = torch.softmax(q @ k.transpose(-1, -2) * call.scale, -1) @ v
+                total += weight[:, None] * attended.transpose(0, 1).flatten(1)
             out.append(call.out(total))
         return torch.stack(out)
 
@@ -225,7 +225,7 @@ def test_the_hires_pass_has_its_own_texts_and_size(model):
     torch.testing.assert_close(got, plain(model, ["b", "bad"], latent(2, 12, 10)), atol=1e-5, rtol=1e-4)
 
 
-def test_a_hires_prompt_that_does_not_split_speaks_for_the_base():
+def test_a_hires_prompt_that_does_not_split_is_the_bases():
     data = {"text_from": "break", "grid": {"ratios": "1,1", "direction": "columns"}}
     plan = plan_of(data, ("a BREAK b",), ("",), hires=(("sharp",), ("",)))
     assert plan.hires.texts[0].base == "sharp" and plan.hires.texts[0].regions == ("a", "b")

@@ -70,8 +70,8 @@ def called(x: Tensor, step: StepInfo, texts: tuple[str, str] = ("main", "bad")) 
 
     def run(rows: Sequence[UNetRow]) -> Tensor:
         seen = [x[row.source] if row.x is None else row.x for row in rows]
-        told = [context(texts[row.source]) if row.conditioning is None else row.conditioning.crossattn for row in rows]
-        return torch.stack([answer(a.to(x), b.to(x)) for a, b in zip(seen, told, strict=True)])
+        contexts = [context(texts[row.source]) if row.conditioning is None else row.conditioning.crossattn for row in rows]
+        return torch.stack([answer(a.to(x), b.to(x)) for a, b in zip(seen, contexts, strict=True)])
 
     return UNetCall(ModelCall(ROWS, step, (x.shape[-2], x.shape[-1])), x, run, lambda: run([UNetRow(0), UNetRow(1)]), 77)
 
@@ -130,7 +130,7 @@ def test_hidden_latents_follow_their_own_path(case: Case) -> None:
             denoised()
         for at, (text, negative) in enumerate((("main", "bad"), ("a", "bad"), ("b", "bad"))):
             seen = naive[at] / (sigma**2 + 1) ** 0.5
-            cond, uncond = (answer(seen, context(told).double()) for told in (text, negative))
+            cond, uncond = (answer(seen, context(words).double()) for words in (text, negative))
             naive[at] = naive[at] + (uncond + scale * (cond - uncond)) * (following - sigma)
     with case.ambient():
         hidden.advance(DenoiserCall(shown, StepInfo(20, 40, 0.25), 1.0, 0.25, lambda: shown))
@@ -254,8 +254,8 @@ class Network:
         self.weights = exact(4, 16, seed=7, scale=0.2)
 
     def predict(self, x: Tensor, step: int, conditionings: Sequence[Conditioning]) -> Tensor:
-        told = torch.stack([one.crossattn for one in conditionings]).to(self.dtype).mean(1)
-        return x.to(self.dtype) * 0.9 + (told @ self.weights.to(self.dtype).T)[..., None, None]
+        contexts = torch.stack([one.crossattn for one in conditionings]).to(self.dtype).mean(1)
+        return x.to(self.dtype) * 0.9 + (contexts @ self.weights.to(self.dtype).T)[..., None, None]
 
 
 def inversion(host: Network, inner: int) -> Inversion:
@@ -270,7 +270,7 @@ def test_null_text_optimisation(case: Case) -> None:
     weight[:, :32] = 0
     run, inner = inversion(Network(case.dtype), 10), 10
     with case.ambient(), torch.no_grad():
-        told = run._optimised(Job("base", "", canvas_of((128, 128)), weight), x, aim, cond, Conditioning(case.of(start)), 1)
+        optimised = run._optimised(Job("base", "", canvas_of((128, 128)), weight), x, aim, cond, Conditioning(case.of(start)), 1)
     host, context = Network(torch.float64), start.double()
     first, second = torch.zeros_like(context), torch.zeros_like(context)
     now, following = run._alpha(1), run._alpha(2)
@@ -283,9 +283,9 @@ def test_null_text_optimisation(case: Case) -> None:
         first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
         change = (first / (1 - 0.9**n)) / ((second / (1 - 0.999**n)).sqrt() + 1e-8)
         context = context - RATE * 0.99 * change
-    assert_near(told.crossattn, context, case, torch.float32)
+    assert_near(optimised.crossattn, context, case, torch.float32)
     # The network sees contexts rounded to its type, which in bf16 is a twentieth of what ten steps change.
-    assert relative_error(told.crossattn - start, context - start) < (0.1 if case.computes == torch.bfloat16 else 0.02)
+    assert relative_error(optimised.crossattn - start, context - start) < (0.1 if case.computes == torch.bfloat16 else 0.02)
 
 
 @every_precision

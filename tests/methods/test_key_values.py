@@ -89,7 +89,7 @@ def test_places_in_several_blocks_are_stacked():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_contexts_are_told_apart_by_their_bits(dtype):
+def test_contexts_are_distinguished_by_their_bits(dtype):
     x = torch.randn(77, 16).to(dtype)
     assert fingerprint(x) == fingerprint(x.clone()) == fingerprint(x.t().contiguous().t())
     changed = x.clone()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from isolation_cases import FULL, HALVES, TWO, alone, assert_same, called, images, latent, plain, plan_of, predict, told
+from isolation_cases import FULL, HALVES, TWO, alone, assert_same, called, contexts_of, images, latent, plain, plan_of, predict
 from toy import rows, toy_model
 
 from lib_regional.engine.calls import Conditioning, Row
@@ -28,8 +28,8 @@ def box_of(weight, size, halo):
     """The crop the slow way: grow cell by cell until nothing of the region is outside, then to multiples of 8."""
     edges = []
     for axis, length in enumerate(size):
-        heard = [i for i in range(length) if float(weight.select(axis, i).max()) > 1e-4]
-        low, high = max(0, heard[0] - halo), min(length, heard[-1] + 1 + halo)
+        inside = [i for i in range(length) if float(weight.select(axis, i).max()) > 1e-4]
+        low, high = max(0, inside[0] - halo), min(length, inside[-1] + 1 + halo)
         while low % 8:
             low -= 1
         while high % 8 and high < length:
@@ -48,12 +48,12 @@ def naive(model, plan, order, x, scale, halo=None):
             continue
         texts, size = plan.first.texts[row.image], tuple(x.shape[-2:])
         maps = weight_maps(plan.layout, *size)
-        told = [
+        parts = [
             (maps.regions[r], texts.regions[r] or texts.base, texts.region_negatives[r], region.cfg_scale)
             for r, region in enumerate(plan.layout.regions)
         ]
         total = torch.zeros_like(x[at])
-        for weight, text, negative, own in [*told, (maps.base, texts.base, None, None)]:
+        for weight, text, negative, own in [*parts, (maps.base, texts.base, None, None)]:
             if float(weight.max()) <= 1e-4:
                 continue
             whole = [(0, size[0]), (0, size[1])]
@@ -200,7 +200,7 @@ def test_networks_of_a_region_keep_its_rows_apart(model, monkeypatch):
     host = DiffusersHost(model)
     hooks = replace(prepare(plan, host), layers={"conv_in": lambda call: tags.append(call.model.tags)})
     with torch.no_grad(), Session(host, hooks):
-        called(model, latent(2), rows(), told(plan, rows()))
+        called(model, latent(2), rows(), contexts_of(plan, rows()))
     regions = [[number for _, number, _ in row] for row in tags]
     assert regions == [[0, 1, 0, 1]]  # the first region's uncond is not the second's
 
@@ -213,7 +213,7 @@ def test_out_of_memory_means_fewer_rows_at_once_from_then_on(model, error, caplo
     with Counted(model, 2, error) as counted, caplog.at_level(logging.WARNING):
         order = rows()
         with torch.no_grad(), open_session(DiffusersHost(model), plan):
-            first, second = (called(model, latent(2), order, told(plan, order)) for _ in range(2))
+            first, second = (called(model, latent(2), order, contexts_of(plan, order)) for _ in range(2))
     assert_same(first, expected)
     assert_same(second, expected)
     assert [shape[0] for shape in counted.rows] == [5, 2, 2, 1, 2, 2, 1]
@@ -262,19 +262,19 @@ def test_renewed_contexts_are_spoken(model):
 
 def test_pooled_texts_reach_the_model(model):
     """SDXL's vector goes along with the row's text."""
-    told = []
+    wanted_rows = []
     plan = plan_of("latent_couple", {"regions": [{**FULL, "prompt": "a"}]})
     host = DiffusersHost(model)
     hooks = preparation("latent_couple")(plan, WithVectors(host))
 
     def around(call):
         rows_of = call.run
-        object.__setattr__(call, "run", lambda asked: (told.extend(asked), rows_of(asked))[1])
+        object.__setattr__(call, "run", lambda asked: (wanted_rows.extend(asked), rows_of(asked))[1])
         return hooks.unet(call)
 
     with torch.no_grad(), host.patched(Hooks(unet=around)):
         called(model, latent(2), rows(), ["main", "bad"])
-    assert [row.conditioning and row.conditioning.vector.tolist() for row in told] == [[1.0, 2.0], None]
+    assert [row.conditioning and row.conditioning.vector.tolist() for row in wanted_rows] == [[1.0, 2.0], None]
 
 
 class WithVectors:

@@ -21,7 +21,8 @@ MOST = {
     "LoRAs on attention, separate: nothing, 4": (1.52, 1.14, 2.4),
     "LoRAs on attention, separate: attention, 4": (1.49, 1.14, 2.5),
     "LoRAs on attention, separate: norms, 4": (1.63, 1.14, 2.65),
-    "LoRAs on attention, separate: all, 2": (1.65, 1.03, 2.6),
+    "LoRAs on attention alone, separate: nothing, 4": (1.3, 1.07, 2.1),
+    "LoRAs on attention alone, separate: all, 4": (1.42, 1.0, 2.5),
     "LoRAs on attention, separate: all, 4": (1.65, 1.06, 2.75),
     "latent couple, full, 4": (2.1, 2.6, 2.3),
     "latent couple, crop, 4": (2.1, 2.3, 2.4),
@@ -32,6 +33,8 @@ MOST = {
 CALLS = {
     "couple, 4": 510,
     "couple, 16": 640,
+    "LoRAs on attention alone, separate: nothing, 4": 1850,
+    "LoRAs on attention alone, separate: all, 4": 4150,
     "LoRAs on attention, separate: nothing, 4": 2700,
     "LoRAs on attention, separate: all, 4": 5050,
 }
@@ -71,13 +74,23 @@ def test_a_plain_step_is_counted_as_ever(plain: Cost) -> None:
 @pytest.mark.parametrize("name", MOST)
 def test_steps_launch_no_more_than(name: str, model: ShapeModel, plain: Cost) -> None:
     case: Case = CASE[name]
-    measures = iter((counted, counted, lambda step: calls(step, OWN)))
+    measures = iter((launched, counted, lambda step: calls(step, OWN)))
     with torch.inference_mode():
         first, later, ours = run(model, case, 3, lambda step: next(measures)(step))
     flops = later.flops / plain.flops if COUNTS_FLOPS else 0.0
     ratios = later.launches / plain.launches, flops, first.launches / plain.launches
     assert all(got <= most for got, most in zip(ratios, MOST[name], strict=True)), ratios
     assert 0 < ours <= CALLS.get(name, ours), "our own functions that a step calls"
+
+
+def test_regions_made_by_themselves_cost_a_fifth_more_while_that_lasts(model: ShapeModel, plain: Cost) -> None:
+    """And then nothing: norms and convolutions are no longer hooked."""
+    case = replace(CASE["couple, 4, isolated"], options={"isolate_until": 0.1})  # two of twenty steps
+    measures = iter((launched, launched, launched, lambda step: calls(step, OWN)))
+    with torch.inference_mode():
+        _, lasting, behind, ours = run(model, case, 4, lambda step: next(measures)(step))
+    assert lasting.launches <= 1.2 * plain.launches and behind.launches <= 1.01 * plain.launches
+    assert 0 < ours <= 580, "our own functions that a step calls"
 
 
 @pytest.mark.parametrize(("name", "more"), [("couple, 4", 0), pytest.param("MultiDiffusion, 4", 8, marks=pytest.mark.slow)])
@@ -100,9 +113,7 @@ def test_mrgd_launches_no_more_than(model: ShapeModel, plain: Cost) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "most"), [("couple, 4", 1.01), ("couple, 16", 1.05), ("LoRAs on attention, separate: all, 4", 2.3), ("MultiDiffusion, 4", 1.1)]
-)
+@pytest.mark.parametrize(("name", "most"), [("couple, 16", 1.05), ("LoRAs on attention, separate: all, 4", 2.3)])
 def test_sdxl_launches_no_more_than(name: str, most: float, sdxl: tuple[ShapeModel, Cost]) -> None:
     model, plain = sdxl
     with torch.inference_mode():

@@ -17,13 +17,13 @@ def native(model, plan, x, base_strength):
     """Σ strength · mask · output ÷ Σ strength · mask, the base being one conditioning more."""
     masks = [region_mask(region, *x.shape[-2:]) for region in plan.layout.regions]
     outs = []
-    for at, base, told in (
+    for at, base, own_texts in (
         (0, "main", plan.first.texts[0].regions),
         (1, "bad", [n or "bad" for n in plan.first.texts[0].region_negatives]),
     ):
         whole = 1 - (1 - base_strength) * sum(masks).clamp_max(1)
         top, bottom = whole * alone(model, x[at], base), whole.clone()
-        for mask, region, text in zip(masks, plan.layout.regions, told, strict=True):
+        for mask, region, text in zip(masks, plan.layout.regions, own_texts, strict=True):
             top, bottom = top + region.weight * mask * alone(model, x[at], text), bottom + region.weight * mask
         outs.append(top / bottom)
     return torch.stack(outs)

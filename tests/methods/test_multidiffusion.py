@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from isolation_cases import FULL, HALVES, TWO, alone, assert_same, called, images, latent, plain, plan_of, predict, told
+from isolation_cases import FULL, HALVES, TWO, alone, assert_same, called, contexts_of, images, latent, plain, plan_of, predict
 from toy import rows, toy_model
 
 from lib_regional.engine.calls import Row
@@ -69,8 +69,8 @@ def fused(model, x, text, area, own=False):
 
 def area_of(weight):
     def outwards(axis):
-        heard = [i for i in range(weight.shape[axis]) if float(weight.select(axis, i).max()) > 1e-4]
-        low, high, size = heard[0] // 8 * 8, -(-(heard[-1] + 1) // 8) * 8, weight.shape[axis]
+        inside = [i for i in range(weight.shape[axis]) if float(weight.select(axis, i).max()) > 1e-4]
+        low, high, size = inside[0] // 8 * 8, -(-(inside[-1] + 1) // 8) * 8, weight.shape[axis]
         high = min(size, high)
         return (max(0, high - 8) if high - low < 8 else low, high)
 
@@ -89,9 +89,9 @@ def test_equals_the_slow_fusion_of_windows(model, size):
     maps = weight_maps(plan.layout, *size)
     for at, row in enumerate(order):
         texts = plan.first.texts[0]
-        base, told = ("main", texts.regions) if row.role == "cond" else ("bad", [n or "bad" for n in texts.region_negatives])
+        base, own_texts = ("main", texts.regions) if row.role == "cond" else ("bad", [n or "bad" for n in texts.region_negatives])
         expected = maps.base * fused(model, x[at], base, ((0, size[0]), (0, size[1])))
-        for weight, text in zip(maps.regions, told, strict=True):
+        for weight, text in zip(maps.regions, own_texts, strict=True):
             expected = expected + weight * fused(model, x[at], text, area_of(weight), own=True)
         assert_same(made[at], expected, atol=1e-4)
 
@@ -194,5 +194,5 @@ def test_everything_is_put_back(model):
     plan = plan_of("multidiffusion", {"regions": [{**TWO[0], "seed": 3}]})
     with torch.no_grad(), open_session(DiffusersHost(model), plan):
         assert len(model.denoiser_hooks) == 1
-        called(model, latent(2), rows(), told(plan, rows()))
+        called(model, latent(2), rows(), contexts_of(plan, rows()))
     assert (dict(vars(model.unet)), list(model.call_listeners), list(model.denoiser_hooks)) == before

@@ -14,7 +14,8 @@ from shapes import ShapeModel
 from steps import Case, installed
 
 from lib_regional.methods import couple
-from lib_regional.methods.common import isolation, lora_work, region_lora
+from lib_regional.methods.common import lora_work, region_lora
+from lib_regional.methods.isolation import layers
 
 
 def refused(*_: Any) -> Any:
@@ -33,12 +34,12 @@ def combines(patch: pytest.MonkeyPatch) -> None:
 
 
 def masks(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(isolation, "cheapest_isolation", lambda *_: "masked")
+    patch.setattr(layers, "cheapest_isolation", lambda *_: "masked")
 
 
 def puts_on_the_batch_axis(patch: pytest.MonkeyPatch) -> None:
     masks(patch)
-    patch.setattr(isolation, "attention_mask", isolation.batched_of)
+    patch.setattr(layers, "attention_mask", layers.batched_of)
 
 
 def stacks_loras(patch: pytest.MonkeyPatch) -> None:
@@ -64,14 +65,14 @@ def model() -> ShapeModel:
         (couple, "attend_stacked", stacks, Case("couple, 4", 4), "cross-attention of all regions"),
         (couple, "attend_combined", combines, Case("couple, 4", 4), "cross-attention of all regions"),
         (
-            isolation,
+            layers,
             "attend_masked",
             masks,
             Case("LoRAs", 2, options={"separate": "attention"}, loras="attention"),
             "self-attention of all parts at once",
         ),
         (
-            isolation,
+            layers,
             "attend_batched",
             puts_on_the_batch_axis,
             Case("LoRAs", 2, options={"separate": "attention"}, loras="attention"),

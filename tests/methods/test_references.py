@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import ip_adapter_files as files
 import pytest
 import torch
-from isolation_cases import FULL, HALVES, alone, assert_same, called, latent, plain, plan_of, predict, told
-from toy import WIDTH, rows, toy_model
+from isolation_cases import FULL, HALVES, alone, assert_same, called, contexts_of, latent, plain, plan_of, predict
+from toy import rows, toy_model
+from toy_references import features, reference, referring, weights_of
 
 from lib_regional.engine.calls import Row
 from lib_regional.engine.hooks import Hooks
@@ -17,50 +17,18 @@ from lib_regional.hosts.diffusers.adapter import DiffusersHost
 from lib_regional.hosts.installing.sites import sites_of
 from lib_regional.methods import open_session
 from lib_regional.request.errors import RegionalError
-from lib_regional.sources.references.adapters import Adapter
-from lib_regional.sources.references.prompts import projected
 from lib_regional.tensors.masks.pyramid import reduce_weights
 from lib_regional.tensors.masks.weight_maps import weight_maps
 from lib_regional.tensors.references.terms import Term, with_terms
 from tests.support.half import Case as Precision
 from tests.support.half import assert_near, every_precision, exact
 
-URL = files.picture_url()
 PREDICTED = ("latent_couple", "multidiffusion", "latent_composite", "rag", "mask_conditioning")
 
 
 @pytest.fixture(scope="module")
 def model():
     return toy_model()
-
-
-def features(seed=0, plus=False):
-    """What an encoder gives of a picture, and of none."""
-    if plus:
-        return files.random(2, 17, files.HIDDEN, seed=seed, scale=1)
-    return torch.cat([files.random(1, files.EMBEDDING, seed=seed, scale=1), torch.zeros(1, files.EMBEDDING)])
-
-
-def weights_of(layers, plus=False):
-    return {"image_proj": files.resampler(WIDTH) if plus else files.linear(WIDTH), "ip_adapter": files.attention(layers)}
-
-
-def prompt_of(model, seed=0, plus=False):
-    layers = DiffusersHost(model).cross_layers()
-    parts = weights_of(layers, plus)
-    pairs = [tuple(parts["ip_adapter"][f"{2 * n + 1}.to_{part}_ip.weight"] for part in "kv") for n in range(len(layers))]
-    made = projected(Adapter("toy", parts["image_proj"], tuple(pairs)), features(seed, plus))
-    return ImagePrompt({layer.name: pair for layer, pair in zip(layers, made, strict=True)})
-
-
-def reference(**more):
-    return {"image": URL, **more}
-
-
-def referring(model, plan, plus=False):
-    """The plan with another picture for every region that has a reference."""
-    asked = [at for at, region in enumerate(plan.layout.regions) if region.reference]
-    return replace(plan, references={at: prompt_of(model, at, plus) for at in asked})
 
 
 def attention(q, k, v, heads, scale):
@@ -100,7 +68,7 @@ def slow_couple(model, plan, order, x):
         return torch.stack(out)
 
     with torch.no_grad(), DiffusersHost(model).patched(Hooks(cross_attention=layer)):
-        return called(model, x, order, told(plan, order))
+        return called(model, x, order, contexts_of(plan, order))
 
 
 def with_picture(model, prompt, weight, ask):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from isolation_cases import FULL, assert_same, images, plan_of, predict
+from isolation_cases import FULL, assert_same, images, latent, plan_of, predict
 from toy import rows, toy_model
 
 from lib_regional.engine.calls import Row
@@ -37,7 +37,7 @@ def searching(method, regions=TWO, prompts=BASES, **more):
     return replace(plan, words=WordRecord(plan.layout, prompts, plan.first.steps, places))
 
 
-def told_as_masks(method, plan, image):
+def with_masks(method, plan, image):
     """The same plan for one image, with its found masks drawn from the beginning."""
     masks = [{"mask": plan.words.found(image)[0], "feather": 0, "prompt": "a"}]
     return plan_of(method, {"regions": masks}, prompts=BASES[image : image + 1], negatives=("bad",))
@@ -56,7 +56,7 @@ def test_first_the_base_alone_and_then_as_with_the_masks_that_were_found(model, 
     assert found[0] != found[1] and all(0 < sum(decode_rle(mask)[2]) < 255 * 256 for mask in found)
     for image in (0, 1):
         own = [at for at, row in enumerate(order) if row.image == image]
-        alone = predict(model, told_as_masks(method, plan, image), rows(1), x[own], index=3)
+        alone = predict(model, with_masks(method, plan, image), rows(1), x[own], index=3)
         assert_same(made[own], alone)
 
 
@@ -91,6 +91,21 @@ def test_other_regions_act_from_the_beginning_and_the_hires_pass_keeps_the_masks
     masks = [{"mask": plan.words.found(0)[0], "feather": 0, "prompt": "a"}, regions[1]]
     drawn = plan_of("attention_couple", {"regions": masks}, prompts=BASES[:1], hires=hires)
     assert_same(predict(model, plan, order, index=0, hires=True), predict(model, drawn, order, index=0, hires=True))
+
+
+def found_after(model, indices, bases=BASES[:1]):
+    """The hat's mask of a picture whose latent is another one at every step."""
+    plan = searching("attention_couple", TWO[:1], bases)
+    for index in indices:
+        predict(model, plan, rows(1), latent(2) + 0.2 * index, ["hat", "bad"], index=index)
+    predict(model, plan, rows(1), contexts=["hat", "bad"], index=5)
+    return plan.words.found(0)[0]
+
+
+def test_the_last_step_that_has_the_words_is_what_counts(model):
+    """Objects are not yet where they will be in the steps before; a sampler may leave out steps, and a schedule words."""
+    assert found_after(model, [1, 2]) == found_after(model, [2]) != found_after(model, [1])
+    assert 255 in decode_rle(found_after(model, [1, 2], ["[hat:red:2]"]))[2], "of the last step that has the hat"
 
 
 def test_nothing_recorded_is_an_error_that_names_the_region(model):

@@ -39,7 +39,7 @@ def test_palette_colours_keep_their_order_wherever_they_lie():
     assert found[0].mask[:, 32:].min() == 255 and found[0].mask[:, :32].max() == 0
 
 
-def test_neighbours_of_the_palette_are_told_apart():
+def test_neighbours_of_the_palette_are_distinguished():
     image = Image.new("RGB", (200, 20))
     for at, colour in enumerate(PALETTE):
         image.paste(colour, (at * 20, 0, at * 20 + 20, 20))

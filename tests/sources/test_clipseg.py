@@ -34,9 +34,9 @@ def test_maps_are_those_of_the_model_itself(folder):
     whole, tokenizer = CLIPSegForImageSegmentation.from_pretrained(folder).eval(), CLIPTokenizer.from_pretrained(folder)
     picture = torch.rand(1, 3, 64, 64) * 2 - 1
     mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    told = tokenizer(["red circle", "sky"], padding=True, return_tensors="pt")
+    tokens = tokenizer(["red circle", "sky"], padding=True, return_tensors="pt")
     with torch.no_grad():
-        expected = whole(**told, pixel_values=(((picture + 1) / 2 - mean) / deviation).expand(2, -1, -1, -1)).logits.sigmoid()
+        expected = whole(**tokens, pixel_values=(((picture + 1) / 2 - mean) / deviation).expand(2, -1, -1, -1)).logits.sigmoid()
         found = find_clipseg(str(folder))(picture, [["red", "circle"], ["sky"]])
     assert torch.allclose(found[0], expected, atol=1e-5)
 

@@ -22,6 +22,7 @@ from .work import Answer, read_answer
 
 ROOT = Path(__file__).resolve().parents[3]
 CONNECT_SECONDS = 10.0
+STARTS = 3
 STORE_BYTES = 256 * 2**20
 """Of Ray's object store on this machine: a few pictures are on the way at a time."""
 LEFT_OUT = [".git", ".venv", ".venv-matrix", "node_modules", "docs", "tests", "outputs", "javascript", "presets"]
@@ -137,14 +138,29 @@ def _start(ray: Any, options: EngineOptions) -> None:
     if not options.address:
         environment = {"env_vars": {**variables, "PYTHONPATH": str(ROOT)}}
         many = max(1, options.workers)
-        ray.init(num_cpus=max(many, os.cpu_count() or 1), include_dashboard=False, object_store_memory=STORE_BYTES,
-                 runtime_env=environment, **quiet)  # fmt: skip
+        cores = max(many, os.cpu_count() or 1)
+        _patiently(ray, num_cpus=cores, include_dashboard=False, object_store_memory=STORE_BYTES, runtime_env=environment, **quiet)
         return
     shipped = {"env_vars": variables, "working_dir": str(ROOT), "excludes": LEFT_OUT}
     try:
         ray.init(address=options.address, runtime_env=shipped, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _no_cluster(options.address, error) from error
+
+
+def _patiently(ray: Any, **options: Any) -> None:
+    """Start Ray on this machine. On a busy one its processes may need longer than the 30 seconds that it gives them: it is started again.
+
+    Raises `RegionalError` where no start succeeds. Ray has no class of its own for that.
+    """
+    for tries_left in reversed(range(STARTS)):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:
+            ray.shutdown()
+            if not tries_left:
+                raise RegionalError(f"Ray does not start on this machine ({STARTS} tries): {shortened(str(error))}") from error
 
 
 def _no_cluster(address: str, error: Exception) -> RegionalError:

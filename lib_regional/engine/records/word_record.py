@@ -1,8 +1,9 @@
 """Masks of words, found while the base prompt alone makes the first share of the steps (design, section 13).
 
-Image by image, over the second half of those steps: the attention of the words in the base's context, averaged over heads and over sites of
-the two finest recorded grids; and the decoder's self-attention, which carries it from where a word is strong to all of its object. When a
-region with words is to act for the first time, its mask is made; the layout of the image has it from then on.
+Image by image, in the last of those steps that has the words: their attention in the base's context, averaged over heads and over sites of
+the two finest recorded grids; and the decoder's self-attention, which carries it from where a word is strong to all of its object. In the
+steps before, objects are not yet where they will be: with them the masks met the outlines less well (docs/masks.md). When a region with
+words is to act for the first time, its mask is made; the layout of the image has it from then on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ MOST_TOKENS = 1024
 """Sites with more image tokens are left out: the coarse ones hold the semantics."""
 
 _FROM = 0.5
-"""Share of the searching steps after which it begins: before, there is little of the objects in the picture."""
+"""Share of the searching steps after which recording begins: the last one that a sampler or a schedule has is in the rest."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class WordRecord:
         self._places = [self._places_in(base, steps, places) for base in bases]
         self._sums: dict[tuple[int, int], dict[Grid, Tensor]] = {}
         self._affinities: dict[tuple[int, Grid], Tensor] = {}
+        self._steps: dict[Hashable, int] = {}
         self._found: dict[int, Layout] = {}
 
     def _places_in(self, base: str, steps: int, places: WordPlaces) -> list[_Place]:
@@ -97,12 +99,20 @@ class WordRecord:
         row = call.model.rows[at]
         shares = probabilities(q[None], k[None], call.heads, call.scale)[0].mean(0)
         if call.site.kind == "self":
+            self._drop_earlier(self._affinities, (row.image, call.grid), call.model.step)
             _add_to(self._affinities, (row.image, call.grid), shares)
             return
         for place in self._holding(row.image, row.part, call.model.step):
             if place.positions[-1] < len(k):
+                self._drop_earlier(self._sums, (row.image, place.region), call.model.step)
                 sums = self._sums.setdefault((row.image, place.region), {})
                 _add_to(sums, call.grid, shares[:, list(place.positions)].sum(-1).view(call.grid))
+
+    def _drop_earlier(self, kept: dict[_Key, Any], key: _Key, step: StepInfo) -> None:
+        """Forget what is kept under ``key`` of an earlier step."""
+        if self._steps.get(key) != step.index:
+            kept.pop(key, None)
+            self._steps[key] = step.index
 
     def _holding(self, image: int, part: int, step: StepInfo) -> list[_Place]:
         """The places of the text that holds at a step."""

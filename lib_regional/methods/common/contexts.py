@@ -13,7 +13,9 @@ from ...engine.calls import Conditioning, ContextSchedule, Role, Row, StepInfo
 from ...engine.plan import PassPlan, Plan
 from ...engine.ports import Host
 from ...request.prompt.lora_tags import LoraTag, split_tags, with_tags, without_tags
+from ...request.prompt.negative_weights import has_negative
 from ...request.prompt.region_prompts import ImageTexts
+from ..texts.signed_texts import Encode, own_text, own_texts, signed_schedule
 
 ContextKey = tuple[bool, Role, str, int]
 """(hires, role, text with LoRA tags, position in the text's schedule): equal keys mean the same context and the same deltas on it."""
@@ -50,6 +52,7 @@ class Contexts:
     _numbers: dict[Hashable, int] = field(default_factory=dict, compare=False)
     _contents: dict[ContextKey, int] = field(default_factory=dict, compare=False)
     _texts: dict[tuple[int, Role, int, bool], str | None] = field(default_factory=dict, compare=False)
+    _own: dict[tuple[Row, bool], str | None] = field(default_factory=dict, compare=False)
 
     def key(self, row: Row, region: int, step: StepInfo) -> ContextKey | None:
         """The context that ``region`` of ``row``'s image uses at ``step``; None if the base's holds."""
@@ -61,6 +64,17 @@ class Contexts:
         if text is None:
             return None
         return self._at(hires, row.role, text, step)
+
+    def own_key(self, row: Row, step: StepInfo) -> ContextKey | None:
+        """The context of the host's own row where its text has negative weights that act here (`Plan.signed`), which the host's lacks."""
+        if not self.plan.signed:
+            return None
+        hires = step.hires and self.plan.hires is not None
+        if (row, hires) not in self._own:
+            text = own_text(self.plan.pass_of(step).texts[row.image], row)
+            self._own[row, hires] = text if has_negative(text) else None
+        found = self._own[row, hires]
+        return None if found is None else self._at(hires, row.role, found, step)
 
     def text_key(self, text: str, role: Role, step: StepInfo) -> ContextKey:
         """The context of a ``text`` that is no region's, at ``step``; it was among the ``others`` when the plan was encoded."""
@@ -81,12 +95,17 @@ class Contexts:
         """A number that contexts share if they are the same bit by bit and the same LoRAs act on their keys and values."""
         if key not in self._contents:
             acting = tuple((lora.name, lora.dyn, lora.unet) for lora in self.loras(key) if lora.unet)
-            self._contents[key] = self._numbers.setdefault((fingerprint(self.tensor(key)), acting), len(self._numbers))
+            name = (fingerprint(self.tensor(key)), acting, self.turned(key))
+            self._contents[key] = self._numbers.setdefault(name, len(self._numbers))
         return self._contents[key]
 
     def tensor(self, key: ContextKey) -> Tensor:
         """Context (T, D) of ``key``."""
         return self.conditioning(key).crossattn
+
+    def turned(self, key: ContextKey) -> int:
+        """How many of its last tokens have values of the opposite sign."""
+        return self.conditioning(key).turned
 
 
 def fingerprint(tensor: Tensor) -> Hashable:
@@ -109,7 +128,8 @@ def encode_plan(plan: Plan, host: Host, others: Others | None = None) -> Context
     for hires, part in passes:
         for role in roles:
             more = [text for image in part.texts for text in others(image, role)] if others is not None else []
-            texts = list(dict.fromkeys([*_texts(plan, part, role), *more]))
+            own = [text for image in part.texts for text in own_texts(image, role)] if plan.signed else []
+            texts = list(dict.fromkeys([*_texts(plan, part, role), *more, *own]))
             hires_steps = part.steps if hires else None
             schedules.update(((hires, role, text), schedule) for text, schedule in _encoded(plan, host, texts, role, hires_steps))
     return Contexts(plan, schedules)
@@ -121,10 +141,24 @@ def _encoded(plan: Plan, host: Host, texts: Sequence[str], role: Role, hires_ste
     for text in texts:
         groups.setdefault(tuple(lora for lora in split_tags(text).loras if lora.te), []).append(text)
     for loras, members in groups.items():
-        plain = [split_tags(text).text for text in members]
-        more = {"loras": loras} if loras else {}
-        found = host.encode(plain, steps=plan.first.steps, negative=role == "uncond", size=plan.size, hires_steps=hires_steps, **more)
-        yield from zip(members, found, strict=True)
+        encode = _encoder(plan, host, loras, hires_steps)
+        signed = [text for text in members if plan.signed and has_negative(text)]
+        plain = [text for text in members if text not in signed]
+        if plain:
+            yield from zip(plain, encode([split_tags(text).text for text in plain], role == "uncond"), strict=True)
+        for text in signed:
+            bare, steps = split_tags(text).text, plan.first.steps
+            yield text, signed_schedule(host, bare, encode, negative=role == "uncond", steps=steps, hires_steps=hires_steps)
+
+
+def _encoder(plan: Plan, host: Host, loras: tuple[LoraTag, ...], hires_steps: int | None) -> Encode:
+    """Texts of a pass under the same LoRAs on the text encoder."""
+    more = {"loras": loras} if loras else {}
+
+    def encode(texts: Sequence[str], negative: bool) -> Sequence[ContextSchedule]:
+        return host.encode(texts, steps=plan.first.steps, negative=negative, size=plan.size, hires_steps=hires_steps, **more)
+
+    return encode
 
 
 def _texts(plan: Plan, part: PassPlan, role: Role) -> Iterable[str]:

@@ -60,7 +60,7 @@ class Deltas(Protocol):
 
 
 class Isolation(Protocol):
-    """Keeps parts of the canvas apart in layers through which they would see each other (`methods.common.isolation`)."""
+    """Keeps parts of the canvas apart in layers through which they would see each other (`methods.isolation`)."""
 
     def delta(self, call: LayerCall, delta: LayerDelta) -> Tensor | None:
         """What a delta gives in a norm or a convolution within the parts; None: as ever."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from ...engine.calls import JointRows, ModelCall, Row, TextShare
 from ...engine.plan import Plan
 from ...request.layout.windows import Grid
+from ...tensors.attention.regional import SUPPORT
 from ...tensors.masks.pyramid import Pyramid
 from ...tensors.masks.weight_maps import WeightMaps
 from .contexts import ContextKey, Contexts
@@ -29,7 +30,7 @@ class WholeTexts:
     """One generation's texts by row, with their shares of the picture."""
 
     def __init__(self, plan: Plan, prepared: Prepared, pyramid: Pyramid, isolate_until: float = 0.0) -> None:
-        """``isolate_until``: share of a pass's steps in which regions are isolated in joint attention."""
+        """``isolate_until``: share of the first pass's steps in which regions are isolated in joint attention."""
         self._isolate_until = isolate_until
         self._plan = plan
         self._pyramid = pyramid
@@ -84,7 +85,7 @@ class WholeTexts:
         keyed = [self._keys_of(row, call) for row in call.rows]
         if not any(keyed):
             return None
-        isolated = call.step.progress < self._isolate_until
+        isolated = not call.step.hires and call.step.progress < self._isolate_until
         name = self._name(call, grid, keyed), isolated
         known = self._shares.get(name)
         if known is None or known[0] is not self.contexts:
@@ -108,9 +109,10 @@ class WholeTexts:
         return self._pyramid.at(self._plan.active(call.step), call.latent, grid, factors, call.tile, row.image)
 
     def _row_shares(self, row: Row, keys: Keys, call: ModelCall, grid: Grid) -> list[TextShare]:
+        """Texts of ``row`` that act on some cell: what rounding leaves to the base is no weight, and its text would be run for nothing."""
         maps = self._maps(row, call, grid)
         regions = [
             TextShare(self.contexts.tensor(key), maps.regions[region], self.contexts.loras(key), region + 1) for region, key in keys.items()
         ]
         base = 1.0 - sum((share.weights for share in regions), torch.zeros(grid))
-        return [share for share in (TextShare(None, base.clamp_min(0)), *regions) if float(share.weights.max()) > 0]
+        return [share for share in (TextShare(None, base.clamp_min(0)), *regions) if float(share.weights.max()) > SUPPORT]

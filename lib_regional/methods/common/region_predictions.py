@@ -30,6 +30,7 @@ from ...request.prompt.region_prompts import ImageTexts
 from ...tensors.latents.fusing import Fusion
 from ...tensors.latents.windows import Window, canvas_of
 from ...tensors.masks.pyramid import Active, Factors
+from ..texts.signed_texts import own_texts, turned_values
 from .attention_recording import row_recorder
 from .contexts import Contexts
 from .lora_factors import ByTag
@@ -122,6 +123,8 @@ class RegionalPrediction:
         self._always = always
         self._trained = facts_of(prepared.host).trained ** 2
         self._weights: dict[tuple[int, float], tuple[View, Tensor]] = {}
+        if plan.signed:  # the host's own context lacks the base's negative weights
+            self._always = always or any(own_texts(one, role) for one in plan.every_text for role in ("cond", "uncond"))
 
     @property
     def contexts(self) -> Contexts:
@@ -182,8 +185,10 @@ class RegionalPrediction:
         if key is None and role != row.role:
             others = [n for n, other in enumerate(call.model.rows) if other.image == row.image and other.role == role]
             if others:
-                return others[0], ("row", others[0]), None
+                own = self.contexts.own_key(call.model.rows[others[0]], step)
+                return others[0], ("row", others[0]), None if own is None else self.contexts.conditioning(own)
             key = self.contexts.text_key(without_tags(self._texts(row, step).negative), role, step)
+        key = self.contexts.own_key(row, step) if key is None else key
         return (at, ("row", at), None) if key is None else (at, key, self.contexts.conditioning(key))
 
     def _summed(self, call: UNetCall, jobs: list[_Job], largest: int) -> Tensor | None:
@@ -263,7 +268,7 @@ def prepared_hooks(
 ) -> Hooks:
     """The same with what is ``prepared`` already, `others_of` the plan included, and renewed by whoever prepared it."""
     return Hooks(
-        cross_attention=row_recorder(plan),
+        cross_attention=turned_values(plan, row_recorder(plan)),
         unet=RegionalPrediction(plan, prepared, branches, Passes(memory), observe, report, always),
         layers=row_hooks(prepared.networks, plan),
         token_attributes=strength_attributes(ByTag(loras_of_regions(plan))) if prepared.networks.layers else None,

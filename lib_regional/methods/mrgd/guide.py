@@ -37,11 +37,11 @@ LONGEST = 0.5
 
 @dataclass(frozen=True)
 class Weights:
-    """λ_RS, λ_IS, λ_IP in the paper's units."""
+    """λ_RS, λ_IS, λ_IP in the paper's units; it has 300 for the last."""
 
     rs: float = 1000.0
     inter: float = 2000.0
-    ip: float = 300.0
+    ip: float = 3000.0
 
     @property
     def uses_maps(self) -> bool:

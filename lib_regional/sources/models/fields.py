@@ -115,9 +115,8 @@ WAY_FIELDS: Mapping[str, Mapping[str, Field]] = {
 """Way -> its parameters."""
 
 
-def read_way(way: str, given: Mapping[str, object]) -> dict[str, object]:
-    """All parameters of a way, defaults filled in. Raises SettingsError with every problem."""
-    fields = WAY_FIELDS[way]
+def read_parameters(fields: Mapping[str, Field], given: Mapping[str, object]) -> dict[str, object]:
+    """All parameters of a way or a flow, as `fields` declares them, defaults filled in. Raises SettingsError with every problem."""
     values, problems = read_fields(given, fields)
     raise_any(problems)
-    return {name: values.get(name, field.default) for name, field in fields.items()}
+    return {name: values[name] if name in values else field.read(field.default) for name, field in fields.items()}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...request.errors import RegionalError, raise_any
-from ...request.fields import Field, Number, read_fields
+from ...request.errors import RegionalError
+from ...request.fields import Field, Number
 from ...request.layout.shapes import SHAPES, read_shape
 from .fields import MODEL, WAY_FIELDS, WORDS, Phrases
 
@@ -68,11 +68,3 @@ FLOW_FIELDS: Mapping[str, Mapping[str, Field]] = {
     },
 }
 """Flow -> its parameters."""
-
-
-def read_flow(flow: str, given: Mapping[str, object]) -> dict[str, object]:
-    """All parameters of a flow, defaults filled in. Raises SettingsError with every problem."""
-    fields = FLOW_FIELDS[flow]
-    values, problems = read_fields(given, fields)
-    raise_any(problems)
-    return {name: values.get(name, () if name == "words" else field.default) for name, field in fields.items()}

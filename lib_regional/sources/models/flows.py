@@ -22,7 +22,8 @@ from ...tensors.masks.growth import bounding_box
 from ...tensors.masks.weight_maps import shape_mask
 from ..channels import mask_url
 from ..layers import split
-from .flow_fields import FLOW_FIELDS, read_flow
+from .fields import read_parameters
+from .flow_fields import FLOW_FIELDS
 from .loading import PictureModels
 from .ways import find_masks
 
@@ -151,4 +152,4 @@ def listed_flows() -> list[dict[str, Any]]:
 
 def flow_settings(models: PictureModels, name: str, picture: Image.Image, given: Mapping[str, object]) -> Recipe:
     """Settings that a flow makes of ``picture``. Raises RegionalError (SettingsError for a parameter) where it cannot."""
-    return FLOWS[name].make(models, picture, read_flow(name, given))
+    return FLOWS[name].make(models, picture, read_parameters(FLOW_FIELDS[name], given))

@@ -14,7 +14,7 @@ from torch import Tensor
 from ...request.errors import settings_error
 from ..channels import FoundMask
 from .depth import depth_masks, nearness
-from .fields import WAY_FIELDS, read_way
+from .fields import WAY_FIELDS, read_parameters
 from .loading import PictureModels
 from .outlines import clicked_mask
 from .words import boxed_masks, word_maps, word_masks
@@ -113,7 +113,7 @@ def listed_ways() -> list[dict[str, Any]]:
 
 def find_masks(models: PictureModels, way: str, picture: Image.Image, given: Mapping[str, object]) -> list[FoundMask]:
     """Masks of ``picture`` by ``way``. Raises RegionalError (SettingsError for a parameter) where there are none."""
-    values = read_way(way, given)
+    values = read_parameters(WAY_FIELDS[way], given)
     return WAYS[way].find(models, _seen(picture), values)
 
 

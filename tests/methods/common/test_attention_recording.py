@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from isolation_cases import HALVES, called, latent, plan_of, predict, told
+from isolation_cases import HALVES, called, contexts_of, latent, plan_of, predict
 from toy import rows, toy_model
 
 from lib_regional.engine.calls import Row
@@ -79,7 +79,7 @@ def naive_couple(model, plan, order, steps, text, image, region):
         hooks = preparation("attention_couple")(plan, host)
         both = replace(hooks, cross_attention=lambda call, hook=hooks.cross_attention: (listen(call), hook(call))[1])
         with torch.no_grad(), host.patched(both):
-            called(model, latent(len(order)), order, told(plan, order), index=index)
+            called(model, latent(len(order)), order, contexts_of(plan, order), index=index)
     return mean_of(maps)
 
 

@@ -224,10 +224,10 @@ def test_merged_tokens_have_no_place_but_whole_rows_need_none() -> None:
     """Token merging gives self-attention fewer tokens than the grid has."""
     host, plan = Files(), plan_of()
     x, y = torch.randn(2, 20, 12), torch.randn(2, 20, 16)
-    told = call("a.attn1.to_q", x, y, grid=(5, 6), tags=(("region", 0), None))
+    tagged = call("a.attn1.to_q", x, y, grid=(5, 6), tags=(("region", 0), None))
     with pytest.raises(RegionalError, match=r"a\.attn1\.to_q runs 20 of 30 tokens.*token merging.*latent_couple"):
-        hooks_of(host, plan)["a.attn1.to_q"](told)
-    got = tagged_hooks(load_networks(plan, host), loras_of_regions(plan))["a.attn1.to_q"](told)
+        hooks_of(host, plan)["a.attn1.to_q"](tagged)
+    got = tagged_hooks(load_networks(plan, host), loras_of_regions(plan))["a.attn1.to_q"](tagged)
     assert torch.allclose(got[0], y[0] + 0.7 * run_layer("a.attn1.to_q", x, whole(host, "a.attn1.to_q", "one"))[0], atol=1e-5)
 
 

@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from lib_regional.engine.calls import AttentionCall, LayerCall, ModelCall, Site, StepInfo
-from lib_regional.methods.common.isolation import Separation
 from lib_regional.methods.common.lora_factors import ByTag
 from lib_regional.methods.common.region_lora import ByPlace, layer_hooks, load_networks, loras_of_regions
 from lib_regional.methods.common.token_attributes import side_by_side, strength_attributes
+from lib_regional.methods.isolation.layers import Separation
+from lib_regional.methods.isolation.spans import spans_of
 from lib_regional.request.errors import RegionalError
 from lib_regional.request.layout.windows import Tile, Window
 from lib_regional.tensors.masks.pyramid import Pyramid
@@ -92,7 +93,7 @@ def attention(token_attributes, x, projected):
 
 def test_merged_tokens_are_of_the_part_that_most_of_them_is_of():
     plan = plan_of(HALVES)
-    apart = Separation(plan, Pyramid(plan.layout), "attention", 0.5, 0.0)
+    apart = Separation(plan, Pyramid(plan.layout), spans_of(plan, "attention", 0.5, 0.0))
     hook = side_by_side(strength_attributes(ByPlace(plan, Pyramid(plan.layout))), apart.token_attributes)
     merge = merges()
     token_attributes = merge @ hook(MODEL, GRID)
@@ -107,22 +108,22 @@ def test_merged_tokens_are_of_the_part_that_most_of_them_is_of():
     assert 0 < mine.float().mean() < 1
 
 
-def test_later_they_carry_no_parts_and_hear_each_other():
+def test_later_they_carry_no_parts_and_see_each_other():
     plan = plan_of(HALVES)
-    apart = Separation(plan, Pyramid(plan.layout), "attention", 0.5, 0.0)
+    apart = Separation(plan, Pyramid(plan.layout), spans_of(plan, "attention", 0.5, 0.0))
     late = ModelCall(ROWS, StepInfo(5, 10), LATENT)
     assert apart.token_attributes(MODEL, GRID).shape[-1] == 3 and apart.token_attributes(late, GRID) is None
     strengths = strength_attributes(ByPlace(plan, Pyramid(plan.layout)))
     assert torch.equal(side_by_side(strengths, apart.token_attributes)(late, GRID), strengths(late, GRID))
     assert side_by_side(None, lambda *_: None)(MODEL, GRID) is None
     one = plan_of([{**half, "prompt": "a <lora:one:0.5>"} for half in HALVES])
-    assert Separation(one, Pyramid(one.layout), "all", 1.0, 0.0).token_attributes(MODEL, GRID) is None
+    assert Separation(one, Pyramid(one.layout), spans_of(one, "all", 1.0, 0.0)).token_attributes(MODEL, GRID) is None
 
 
 def test_the_parts_of_a_tile_are_those_of_its_piece_of_the_picture():
     """Hosts that run the picture in tiles: the left one sees the left half alone, which is one part."""
     plan = plan_of(HALVES)
-    apart = Separation(plan, Pyramid(plan.layout), "attention", 1.0, 0.0)
+    apart = Separation(plan, Pyramid(plan.layout), spans_of(plan, "attention", 1.0, 0.0))
     left, middle = (ModelCall(ROWS, StepInfo(0, 10), (8, 6), tile=Tile(LATENT, Window(0, column, 8, column + 6))) for column in (0, 3))
     assert apart.token_attributes(left, (8, 6)) is None
     marks = apart.token_attributes(middle, (8, 6))

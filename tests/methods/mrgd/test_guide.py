@@ -31,33 +31,33 @@ def scene(**more):
 
 
 def test_the_step_goes_against_the_gradient_at_its_scale():
-    told, latent = scene()
+    scene_of, latent = scene()
     weights = Weights(10.0, 0.0, 5.0)
     slopes, step = torch.zeros_like(latent, dtype=torch.float64), 1e-3
     for at in range(latent.numel()):
         up, down = latent.clone(), latent.clone()
         up.view(-1)[at] += step
         down.view(-1)[at] -= step
-        slopes.view(-1)[at] = (total_loss(up, told, weights) - total_loss(down, told, weights)) / (2 * step)
+        slopes.view(-1)[at] = (total_loss(up, scene_of, weights) - total_loss(down, scene_of, weights)) / (2 * step)
     expected = latent - slopes * SCALE * latent.numel() * 0.64
-    assert torch.allclose(guided(latent, told, weights, 0.6, 0.8), expected.float(), atol=2e-3)
+    assert torch.allclose(guided(latent, scene_of, weights, 0.6, 0.8), expected.float(), atol=2e-3)
 
 
 def test_preservation_alone_draws_the_inherent_area_to_the_source():
-    told, latent = scene()
-    made = guided(latent, told, Weights(0, 0, 300), 0.6, 0.8)
-    share = 2 * 300 * SCALE * 0.64 * told.area**2
-    assert torch.allclose(made, latent + share * (told.source - latent), atol=1e-5)
+    scene_of, latent = scene()
+    made = guided(latent, scene_of, Weights(0, 0, 300), 0.6, 0.8)
+    share = 2 * 300 * SCALE * 0.64 * scene_of.area**2
+    assert torch.allclose(made, latent + share * (scene_of.source - latent), atol=1e-5)
 
 
 def test_guidance_does_nothing_where_nothing_was_edited():
-    told, latent = scene(area=torch.ones(SIDE, SIDE), changed=[])
-    assert torch.equal(guided(latent, told, Weights(1000, 2000, 0), 0.6, 0.8), latent)
+    scene_of, latent = scene(area=torch.ones(SIDE, SIDE), changed=[])
+    assert torch.equal(guided(latent, scene_of, Weights(1000, 2000, 0), 0.6, 0.8), latent)
 
 
 def test_a_step_is_never_longer_than_half_a_standard_deviation():
-    told, latent = scene()
-    step = guided(latent, told, Weights(1e6, 0, 1e6), 0.0, 1.0) - latent
+    scene_of, latent = scene()
+    step = guided(latent, scene_of, Weights(1e6, 0, 1e6), 0.0, 1.0) - latent
     assert math.isclose(float(step.square().mean().sqrt()), 0.5, rel_tol=1e-3)
 
 

@@ -11,8 +11,11 @@ import pytest
 from PIL import Image
 
 from lib_regional.request.errors import RegionalError, SettingsError
+from lib_regional.request.fields import REQUIRED
 from lib_regional.request.layout.shapes import read_shape
 from lib_regional.request.settings import Settings
+from lib_regional.sources.models.fields import WAY_FIELDS, read_parameters
+from lib_regional.sources.models.flow_fields import FLOW_FIELDS
 from lib_regional.sources.models.flows import FLOWS, flow_settings
 from lib_regional.sources.models.loading import PictureModels
 from lib_regional.sources.models.ways import find_masks
@@ -113,3 +116,10 @@ def test_a_missing_model_is_named(picture):
 
 def test_every_flow_says_what_comes_next():
     assert list(FLOWS) == ["depth", "background", "object"] and all(flow.next.endswith(".") for flow in FLOWS.values())
+
+
+@pytest.mark.parametrize("fields", [*FLOW_FIELDS.values(), *WAY_FIELDS.values()], ids=[*FLOW_FIELDS, *WAY_FIELDS])
+def test_a_parameter_that_is_missing_is_its_default_as_if_it_were_given(fields):
+    needed = {name: "hat" for name, field in fields.items() if field.default is REQUIRED}
+    written = {name: field.default for name, field in fields.items() if name not in needed}
+    assert read_parameters(fields, needed) == read_parameters(fields, {**written, **needed})

@@ -1,10 +1,8 @@
-"""Regions with different LoRAs kept apart in one UNet pass, as far and as long as ``options.attention_couple`` says.
+"""Layers of one UNet pass in which parts of the canvas are kept apart, as far and as long as ``options.attention_couple`` says (`spans`).
 
-The deltas of a LoRA act in its region alone, but the picture that they change is seen from everywhere: through the norms' mean and variance
-over the canvas, through self-attention, through neighbouring cells. Here the canvas is divided among the sets of LoRAs (each cell to that
-with the largest share; regions without LoRAs are a set too), and these layers see their own part and what is the base's alone, which sees
-all; in self-attention the places on both sides of a border see each other too, so that the parts meet as one picture. Where all regions
-have one set, nothing is changed.
+What acts in a region alone changes a picture that is seen from everywhere: through the norms' mean and variance over the canvas, through
+self-attention, through neighbouring cells. Here these layers see their own part of the canvas and what is the base's alone, which sees
+all; in self-attention the places on both sides of a border may see each other too, so that the parts meet as one picture.
 """
 
 from __future__ import annotations
@@ -17,11 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...engine.calls import AttentionCall, LayerCall, ModelCall, SpatialCall
+from ...engine.calls import AttentionCall, LayerCall, ModelCall, SpatialCall, StepInfo
 from ...engine.plan import Plan
 from ...request.layout.windows import Grid
-from ...request.prompt.lora_tags import LoraTag
-from ...request.prompt.region_prompts import ImageTexts
 from ...tensors.attention.isolation import Border, Parts, attend_apart, border_of, conv_apart, divided, norm_apart, parts_of
 from ...tensors.attention.isolation_boxes import Boxes, back_from_boxes, boxes_of, conv_boxed, into_boxes
 from ...tensors.attention.isolation_labels import Ranges, outputs_of
@@ -39,10 +35,8 @@ from ...tensors.lora.deltas import LayerDelta, LayerKind
 from ...tensors.lora.low_rank import added, whole
 from ...tensors.masks.pyramid import Pyramid
 from ...tensors.out_of_memory import go_on_smaller, is_out_of_memory
-from .contexts import region_loras
+from .spans import Span, Spans, labels_of
 
-LEVELS = ("nothing", "attention", "norms", "all")
-"""Each keeps apart what the one before does, and more: self-attention, group norms, convolutions."""
 _LEVEL_OF = {"group_norm": 2, "conv": 3}
 """Kind of layer -> the level from which it is kept apart."""
 
@@ -52,8 +46,9 @@ _Made = TypeVar("_Made")
 
 @dataclass
 class _Stage:
-    """Calls with the same labels: what was prepared of them, by grid and by layer."""
+    """Calls with the same labels: what was prepared of them, by grid and by layer; ``span`` is None where nothing is kept apart."""
 
+    span: Span | None
     parts: dict[Grid, Parts | None] = field(default_factory=dict)
     ways: dict[Hashable, Tensor | Batched | None] = field(default_factory=dict)
     made: dict[Hashable, Any] = field(default_factory=dict)
@@ -74,13 +69,10 @@ class _Stage:
 class Separation:
     """Hooks of one generation; `wanted`: whether there is anything to isolate."""
 
-    def __init__(self, plan: Plan, pyramid: Pyramid, level: str, until: float, border: float) -> None:
-        """``until`` is a share of the steps, ``border`` the reach of a border as a share of the shorter side."""
+    def __init__(self, plan: Plan, pyramid: Pyramid, spans: Spans) -> None:
         self._plan = plan
         self._pyramid = pyramid
-        self._level = LEVELS.index(level) if until > 0 else 0
-        self._until = until
-        self._border_share = border
+        self._spans = spans
         self._masks = True
         self._stages: dict[Hashable, _Stage] = {}
         self._numbers = Ranges()
@@ -90,15 +82,17 @@ class Separation:
 
     @property
     def wanted(self) -> bool:
-        """Whether any region of any picture has LoRAs, and the option asks for it."""
-        parts = [part for part in (self._plan.first, self._plan.hires) if part is not None]
-        regions = range(len(self._plan.layout.regions))
-        return self._level > 0 and any(_acting(texts, region) for part in parts for texts in part.texts for region in regions)
+        """Whether anything is kept apart at any step."""
+        return self._spans.level > 0
+
+    def acts(self, step: StepInfo) -> bool:
+        """Whether anything is kept apart at a step."""
+        return self._spans.at(step) is not None
 
     @property
     def reaches_layers(self) -> bool:
         """Whether norms or convolutions are meant too."""
-        return self._level > 1
+        return self._spans.level > 1
 
     def self_attention(self, call: AttentionCall) -> Tensor | None:
         """Self-attention within the parts and across their borders.
@@ -129,7 +123,7 @@ class Separation:
         stage = self._stage(call.model)
         name = (call.grid, q.shape[-1], q.dtype)
         if name not in stage.ways:
-            labels, reach = self._labels(call.model, call.grid), self._reach(call.grid)
+            labels, reach = self._labels(call.model, call.grid), _reach(stage.span, call.grid)
             may_pay = batching_may_pay(labels, q.shape[-1], q.device.type, q.element_size())
             batched = stage.once("batched", call.grid, q, lambda: batched_of(labels, reach, q.device, q.dtype)) if may_pay else None
             found = cheapest_isolation(parts, batched, len(q), q.shape[1], q.shape[-1], q.device.type, q.element_size())
@@ -141,9 +135,10 @@ class Separation:
 
     def token_attributes(self, model: ModelCall, grid: Grid) -> Tensor | None:
         """One column for each part, 1 where a token is of it, see `Hooks.token_attributes`; the last columns of all attributes."""
-        if model.step.progress >= self._until:
+        stage = self._stage(model)
+        if stage.span is None:
             return None
-        marks = self._stage(model).marks
+        marks = stage.marks
         if grid not in marks:
             labels = self._labels(model, grid)
             marks[grid] = F.one_hot(labels.flatten(1)).float() if divided(labels) else None
@@ -167,7 +162,7 @@ class Separation:
             return back_from_boxes(call.run(call.x), boxes)
         self._in_boxes = None
         outputs = outputs_of(layer, call.kernel, inputs)
-        parts = self._at(call.model, outputs, call.x.device) if self._divides(layer.kind) else None
+        parts = self._at(call.model, outputs, call.x.device) if self._divides(call.model, layer.kind) else None
         if parts is None:
             return None
         if layer.kind == "conv":
@@ -192,7 +187,7 @@ class Separation:
     def _boxes_behind(self, call: SpatialCall) -> Boxes | None:
         """The boxes of the convolution that a norm feeds, where they hold what the norm's parts are, no more and no less."""
         fed = call.feeds
-        if fed is None or not self._divides("conv") or fed.layer.stride != (1, 1):
+        if fed is None or not self._divides(call.model, "conv") or fed.layer.stride != (1, 1):
             return None
         inputs = (call.x.shape[-2], call.x.shape[-1])
         boxes = self._boxes(call.model, fed.layer, fed.kernel, call.x, outputs_of(fed.layer, fed.kernel, inputs))
@@ -201,7 +196,7 @@ class Separation:
     def delta(self, call: LayerCall, delta: LayerDelta) -> Tensor | None:
         """What a LoRA's delta gives in a norm or a convolution within the parts, see `lora_work.Isolation`."""
         kind, outputs = delta.layer.kind, (call.y.shape[-2], call.y.shape[-1])
-        if call.x.dim() != 4 or not self._divides(kind):
+        if call.x.dim() != 4 or not self._divides(call.model, kind):
             return None
         parts = self._at(call.model, outputs, call.x.device)
         if parts is None:
@@ -217,7 +212,7 @@ class Separation:
         if (
             own.weight is None
             or own.weight[0, 0].numel() == 1
-            or not self._divides("conv")
+            or not self._divides(call.model, "conv")
             or self._at(call.model, outputs, call.x.device) is None
         ):
             return run(call.x)
@@ -245,46 +240,35 @@ class Separation:
 
     def _stage(self, model: ModelCall) -> _Stage:
         if self._now is None or self._now[0] is not model:
-            active, images = self._plan.active(model.step), tuple(row.image for row in model.rows)
-            state = (active, model.step.hires, model.latent, model.tile, images)
-            self._now = (model, self._stages.setdefault(state, _Stage()))
+            span, acting = self._spans.at(model.step), (self._plan.active(model.step), self._plan.referenced(model.step))
+            state = (acting, span, model.step.hires, model.latent, model.tile, tuple(row.image for row in model.rows))
+            self._now = (model, self._stages.setdefault(state, _Stage(span)))
         return self._now[1]
 
-    def _divides(self, kind: str) -> bool:
-        return kind in _LEVEL_OF and self._level >= _LEVEL_OF[kind]
+    def _divides(self, model: ModelCall, kind: str) -> bool:
+        span = self._stage(model).span
+        return span is not None and kind in _LEVEL_OF and span.level >= _LEVEL_OF[kind]
 
     def _at(self, model: ModelCall, grid: Grid, device: torch.device) -> Parts | None:
         """The parts of the rows on ``grid``; None where they are all one, or no longer apart."""
-        if model.step.progress >= self._until:
+        stage = self._stage(model)
+        if stage.span is None:
             return None
-        parts = self._stage(model).parts
-        if grid not in parts:
+        if grid not in stage.parts:
             labels = self._labels(model, grid)
-            parts[grid] = parts_of(labels, device, self._reach(grid), self._numbers) if divided(labels) else None
-        return parts[grid]
-
-    def _reach(self, grid: Grid) -> int:
-        return max(1, round(self._border_share * min(grid))) if self._border_share else 0
+            stage.parts[grid] = parts_of(labels, device, _reach(stage.span, grid), self._numbers) if divided(labels) else None
+        return stage.parts[grid]
 
     def _labels(self, model: ModelCall, grid: Grid) -> Tensor:
         """(B, h, w) on the CPU."""
-        known = self._stage(model).labels
-        if grid not in known:
-            images = {row.image: self._of_image(model, row.image, grid) for row in model.rows}
-            known[grid] = torch.stack([images[row.image] for row in model.rows]).cpu()
-        return known[grid]
-
-    def _of_image(self, model: ModelCall, image: int, grid: Grid) -> Tensor:
-        """Labels (h, w) of one image: `COMMON` is the base, the others number the sets of LoRAs, whatever the order of the regions."""
-        active, texts = self._plan.active(model.step), self._plan.pass_of(model.step).texts[image]
-        share = self._pyramid.at(active, model.latent, grid, texts.weights, model.tile, image).share
-        sets: dict[tuple[LoraTag, ...], Tensor] = {}
-        for region in active:
-            loras = _acting(texts, region)
-            sets[loras] = sets[loras] + share[region] if loras in sets else share[region]
-        return torch.stack([(1 - share.sum(0)).clamp_min(0), *(sets[loras] for loras in sorted(sets, key=str))]).argmax(0)
+        stage = self._stage(model)
+        if grid not in stage.labels:
+            assert stage.span is not None
+            images = {row.image: labels_of(self._plan, self._pyramid, stage.span, model, row.image, grid) for row in model.rows}
+            stage.labels[grid] = torch.stack([images[row.image] for row in model.rows]).cpu()
+        return stage.labels[grid]
 
 
-def _acting(texts: ImageTexts, region: int) -> tuple[LoraTag, ...]:
-    """The LoRAs of a region that do anything, in an order of their own."""
-    return tuple(sorted((lora for lora in region_loras(texts, region) if lora.te or lora.unet), key=str))
+def _reach(span: Span | None, grid: Grid) -> int:
+    """Cells on each side of a border that see each other."""
+    return max(1, round(span.border * min(grid))) if span is not None and span.border else 0

@@ -1,0 +1,1 @@
+"""Regions kept apart in one UNet pass: which ones and until when (`spans`), and in which layers (`layers`)."""

@@ -40,12 +40,9 @@ def fast(arguments: Sequence[str]) -> int:
     with ThreadPoolExecutor(1) as pool:
         beside = pool.submit(lambda: [(name, *captured(command)) for name, command in fast_checks()])
         code = run({}, [*chosen, *arguments])
-    for name, failed, report in beside.result():
-        say(name)
-        print(report if failed or name != "node" else counts(report), flush=True)
-        code = code or failed
+    codes = [code, *(shown(name, failed, report) for name, failed, report in beside.result())]
     print(left_out(), flush=True)
-    return code
+    return next(filter(None, codes), 0)
 
 
 def captured(command: Sequence[str]) -> tuple[int, str]:
@@ -59,9 +56,19 @@ def counts(report: str) -> str:
     return ", ".join(line[2:] for line in report.splitlines() if line.startswith(("# tests", "# pass", "# fail")))
 
 
+def shown(name: str, code: int, report: str) -> int:
+    """Print what a check has to say; of the JavaScript tests' long report the counts alone, where none failed. Its exit code."""
+    say(name)
+    print(report if code or name != "node" else counts(report), flush=True)
+    return code
+
+
 def failing(selected: Iterator[tuple[str, list[str]]]) -> dict[str, int]:
-    """Run the checks; the exit codes of those that failed."""
-    return {name: code for name, code in map(run_check, selected) if code}
+    """Run the checks, two at a time, and print their reports in order; the exit codes of those that failed."""
+    with ThreadPoolExecutor(2) as pool:
+        running = [(name, pool.submit(captured, command)) for name, command in selected]
+        codes = {name: shown(name, *done.result()) for name, done in running}
+    return {name: code for name, code in codes.items() if code}
 
 
 def run(failed: dict[str, int], arguments: Sequence[str]) -> int:
@@ -101,20 +108,6 @@ def left_out() -> str:
     others = sorted(folders - {place.removeprefix("tests/") for place in FAST})
     marked = f"tests marked {', '.join(LEFT_OUT)}"
     return f"Left out by --fast: {', '.join(others)}; {marked}; most examples of property tests; ESLint, Prettier, tsc and the bundle."
-
-
-def run_check(check: tuple[str, list[str]]) -> tuple[str, int]:
-    """(name, exit code)."""
-    name, command = check
-    say(name)
-    return name, run_node(command) if name == "node" else run_child(command, offline())
-
-
-def run_node(command: Sequence[str]) -> int:
-    """Run the JavaScript tests; their long report is shown when one fails, else only its counts."""
-    code, report = captured(command)
-    print(report if code else counts(report), flush=True)
-    return code
 
 
 if __name__ == "__main__":

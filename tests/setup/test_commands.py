@@ -105,14 +105,17 @@ def test_test_runs_its_module(run: ModuleType, monkeypatch: pytest.MonkeyPatch, 
 
 def test_pytest_runs_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "javascript_checks", lambda: [("eslint", ["node", "-m", "eslint"])])
-    code, seen = commands_of(checks, monkeypatch, [])
-    assert code == 0
-    assert [command[2] for command in seen if command[1] == "-m"] == ["ruff", "mypy", "eslint", "pytest"]
+    ended: list[str] = []
+    monkeypatch.setattr(checks, "captured", lambda command: ended.append(command[2]) or (0, ""))
+    monkeypatch.setattr(checks, "run_child", lambda command, *_: ended.append(command[2]) or 0)
+    assert checks.main([]) == 0
+    assert sorted(ended[:3]) == ["eslint", "mypy", "ruff"] and ended[3:] == ["pytest"], "two checks run beside each other"
 
 
 @pytest.mark.parametrize("failing", ["ruff", "mypy", "pytest"])
 def test_each_check_decides_the_exit_code(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     monkeypatch.setattr(checks, "javascript_checks", list)
+    monkeypatch.setattr(checks, "captured", lambda command: (int(failing in command), ""))
     code, seen = commands_of(checks, monkeypatch, [], failing)
     assert code == 1
     assert "pytest" in seen[-1]
@@ -160,7 +163,7 @@ def test_places_with_a_marker_exist(pytestconfig: pytest.Config) -> None:
 @pytest.mark.parametrize(("code", "shown"), [(0, "tests 2, pass 2"), (1, "not ok 1 - grids")], ids=["pass", "fail"])
 def test_the_javascript_report_is_short_unless_it_fails(capsys: pytest.CaptureFixture[str], code: int, shown: str) -> None:
     report = "not ok 1 - grids\n# tests 2\n# pass 2"
-    assert checks.run_node([sys.executable, "-c", f"print({report!r}); raise SystemExit({code})"]) == code
+    assert checks.shown("node", *checks.captured([sys.executable, "-c", f"print({report!r}); raise SystemExit({code})"])) == code
     out = capsys.readouterr().out
     assert shown in out
     assert ("grids" in out) is bool(code)

@@ -1,4 +1,4 @@
-"""Hooks around the guided prediction: what they are told, and what becomes of their answer."""
+"""Hooks around the guided prediction: what they are given, and what becomes of their answer."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_one_shape_of_two_colours_straddles() -> None:
     assert found.straddling and {found.colour, found.second_colour} == {"red", "blue"}
 
 
-def test_touching_things_are_told_apart() -> None:
+def test_touching_things_are_distinguished() -> None:
     found = find_objects(picture(Thing("square", "red", 40, 64, 24), Thing("circle", "cyan", 84, 64, 24)))
     assert {(one.colour, one.shape) for one in found} == {("red", "square"), ("cyan", "circle")}
 

@@ -28,7 +28,7 @@ def test_options():
     assert (options.port, options.no_browser, options.nowebui, options.checkpoint) == (7999, True, True, Path("a.safetensors"))
 
 
-def test_a_checkpoint_that_cannot_be_used_is_told_without_a_traceback(tmp_path, capsys, monkeypatch):
+def test_a_checkpoint_that_cannot_be_used_is_named_without_a_traceback(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     (tmp_path / "x.gguf").write_bytes(b"GGUF")
     assert main(["--checkpoint", str(tmp_path / "x.gguf")]) == 1

@@ -46,9 +46,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("told", "shapes"), REFUSED.items(), ids=REFUSED)
-def test_other_kinds_are_refused_by_name(told, shapes):
-    with pytest.raises(CheckpointError, match=f"^big.safetensors .*{told}.*Stable Diffusion 1 and Stable Diffusion XL"):
+@pytest.mark.parametrize(("kind", "shapes"), REFUSED.items(), ids=REFUSED)
+def test_other_kinds_are_refused_by_name(kind, shapes):
+    with pytest.raises(CheckpointError, match=f"^big.safetensors .*{kind}.*Stable Diffusion 1 and Stable Diffusion XL"):
         kind_of(shapes, "big.safetensors")
 
 
@@ -217,7 +217,7 @@ def test_another_size_than_the_configuration_is_an_error(tmp_path, weights):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("x.safetensors", b"", "not a readable safetensors"),
         ("x.safetensors", b"PK\x03\x04 not weights", "not a readable safetensors"),
@@ -226,9 +226,9 @@ def test_another_size_than_the_configuration_is_an_error(tmp_path, weights):
         ("x.gguf", b"GGUF", "must be a .safetensors or .ckpt file"),
     ],
 )
-def test_damaged_files_are_named(tmp_path, name, content, told):
+def test_damaged_files_are_named(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(CheckpointError, match=told):
+    with pytest.raises(CheckpointError, match=message):
         load_model(tmp_path / name, "cpu")
 
 

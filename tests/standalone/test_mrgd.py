@@ -167,9 +167,9 @@ def test_the_infotext_carries_both_layouts_and_the_keywords(extended):
     p = extended.processing(**fields, do_not_save_grid=True)
     script = extended.script("Regional")
     p.script_args[script.args_from : script.args_to] = [edit]
-    told = parse_generation_parameters(extended.run(p).infotexts[0])
-    assert from_infotext(told) == Settings.parse(edit)
-    first, second = told["Regional keywords"].split("; ")
+    parameters = parse_generation_parameters(extended.run(p).infotexts[0])
+    assert from_infotext(parameters) == Settings.parse(edit)
+    first, second = parameters["Regional keywords"].split("; ")
     assert first.startswith("1: ") and set(first[3:].split()) < {"a", "red", "circle"} and len(first.split()) == 3
     assert second.startswith("2: green ") and len(second.split()) == 3
 

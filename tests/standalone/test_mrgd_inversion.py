@@ -63,8 +63,10 @@ def back(run, start, contexts=None, left=lambda index: 0):
         for job in run.side.jobs(0, "cond", run._info(index), (16, 16)):
             cond = run.host.predict(job.window.of(x), step, [run.texts.conditioning("cond", job.text, run._info(index))])[0]
             if contexts is not None:
-                told = contexts(index, job)
-                uncond = run.host.predict(job.window.of(x), step, [type(run.texts.conditioning("cond", job.text, run._info(0)))(told)])[0]
+                context = contexts(index, job)
+                uncond = run.host.predict(job.window.of(x), step, [type(run.texts.conditioning("cond", job.text, run._info(0)))(context)])[
+                    0
+                ]
                 cond = uncond + run.scale * (cond - uncond)
             parts.append((job, cond))
         noise, weight = torch.zeros(4, 16, 16), torch.zeros(16, 16)
@@ -79,9 +81,9 @@ def back(run, start, contexts=None, left=lambda index: 0):
     return x
 
 
-def test_pooled_texts_are_told_with_every_context(small, clean):
+def test_pooled_texts_are_given_with_every_context(small, clean):
     """SDXL's UNet refuses a context without them, the fitted ones of the negative prompt too."""
-    run, asked = inversion(small, inner=2), []
+    run, asked = brief(small, inner=2), []
 
     def pooled(role, text, step):
         return replace(plain(role, text, step), vector=torch.full((3,), 1.0 if role == "cond" else 2.0))
@@ -123,7 +125,7 @@ def test_null_text_leaves_less_over(small, clean):
 @pytest.mark.parametrize("inner", [0, 2])
 def test_what_the_fit_leaves_over_brings_every_step_onto_the_path(small, clean, inner):
     """However good the contexts are, the guided way back ends at the picture itself."""
-    run = inversion(small, inner=inner)
+    run = brief(small, inner)
     with torch.no_grad():
         found = run.invert(clean)
         contexts = lambda index, job: found.context(0, index, job.key)  # noqa: E731
@@ -224,12 +226,12 @@ def test_a_damaged_file_is_written_anew(small, clean, tmp_path, monkeypatch, dam
     assert [kept.name for kept in tmp_path.iterdir()] == [file.name]
 
 
-def test_an_inversion_tells_how_far_it_is_and_can_be_stopped(small, clean, tmp_path):
-    told = []
-    run = replace(brief(small), announce=lambda done, total: told.append((done, total)) or len(told) < 5)
+def test_an_inversion_says_how_far_it_is_and_can_be_stopped(small, clean, tmp_path):
+    announced = []
+    run = replace(brief(small), announce=lambda done, total: announced.append((done, total)) or len(announced) < 5)
     with torch.no_grad(), pytest.raises(Stopped):
         cached(run, clean, tmp_path)
-    assert told == [(done, 2 * BRIEF) for done in range(5)] and list(tmp_path.iterdir()) == []
+    assert announced == [(done, 2 * BRIEF) for done in range(5)] and list(tmp_path.iterdir()) == []
 
 
 def test_the_page_shows_the_inversion(monkeypatch):
@@ -242,7 +244,7 @@ def test_the_page_shows_the_inversion(monkeypatch):
     assert not announce("Inverting the picture", 11, 40)
 
 
-def test_the_way_is_the_one_that_the_host_tells(small, clean):
+def test_the_way_is_the_one_that_the_host_gives(small, clean):
     """A sampler that begins later and leaves the picture at another level than the evenly spaced way does."""
     run = replace(inversion(small, inner=0), steps=[801, 601, 401, 201], end=1, total=6)
     with torch.no_grad():

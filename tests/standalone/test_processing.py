@@ -1,4 +1,4 @@
-"""Whole generations on a tiny random model: batches, passes, masks, rows told to listeners, interrupts and errors."""
+"""Whole generations on a tiny random model: batches, passes, masks, rows announced to listeners, interrupts and errors."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_variation_changes_the_picture_and_moves_alone(host):
     assert same(second, make(host, subseed=6, subseed_strength=0.3)[0])
 
 
-# ---------------------------------------------------------------- what listeners are told
+# ---------------------------------------------------------------- what listeners are given
 
 
 class Ear:

@@ -151,8 +151,8 @@ def test_base_and_common_loras_act_everywhere(draw: Draw) -> None:
 
 def test_a_split_prompt_gives_each_region_its_own(draw: Draw) -> None:
     grid = {"text_from": "break", "grid": {"ratios": "1,1", "direction": "columns"}, "base": {"prompt": "night"}}
-    told = [{"prompt": f"{PROMPT}<lora:lora:0.8>"}, {"prompt": "a blue square<lora:lokr:0.5>"}]
-    expected = draw("night", told, {"grid": grid["grid"]})
+    asked = [{"prompt": f"{PROMPT}<lora:lora:0.8>"}, {"prompt": "a blue square<lora:lokr:0.5>"}]
+    expected = draw("night", asked, {"grid": grid["grid"]})
     split = draw(f"{PROMPT}<lora:lora:0.8> BREAK a blue square<lora:lokr:0.5>", [], grid)
     assert np.abs(expected - split).max() <= 1
 
@@ -160,17 +160,20 @@ def test_a_split_prompt_gives_each_region_its_own(draw: Draw) -> None:
 def test_a_split_hires_prompt_gives_each_region_its_own(draw: Draw) -> None:
     more: dict[str, Any] = {"enable_hr": True, "hr_scale": 1.5, "denoising_strength": 0.7, "width": 64, "height": 64}
     grid = {"text_from": "break", "grid": {"ratios": "1,1", "direction": "columns"}, "base": {"prompt": "night"}}
-    told = [{"prompt": f"{PROMPT}<lora:lora:0.8>"}, {"prompt": "a blue square<lora:lokr:0.5>"}]
-    expected = draw("night", told, {"grid": grid["grid"]}, **more)
+    asked = [{"prompt": f"{PROMPT}<lora:lora:0.8>"}, {"prompt": "a blue square<lora:lokr:0.5>"}]
+    expected = draw("night", asked, {"grid": grid["grid"]}, **more)
     split = draw(f"{PROMPT}<lora:lora:0.8> BREAK a blue square<lora:lokr:0.5>", [], grid, **more)
     assert np.abs(expected - split).max() <= 1
 
 
-def test_steps_of_a_region_bound_its_lora(draw: Draw) -> None:
+def test_steps_of_a_region_bound_its_lora(draw: Draw, caplog: pytest.LogCaptureFixture) -> None:
+    """A range in which no step begins is said in the log: few steps have few beginnings."""
     never = draw(PROMPT, full(PROMPT + "<lora:lora:0.8>", steps=[0.99, 1]))
     assert np.array_equal(never, draw(PROMPT))
+    assert "Region 1" in caplog.text and "steps begins in its range, 0.99 to 1." in caplog.text
+    caplog.clear()
     late = draw(PROMPT, full(PROMPT + "<lora:lora:0.8>", steps=[0.5, 1]))
-    assert not np.array_equal(late, never)
+    assert not np.array_equal(late, never) and "never acts" not in caplog.text
 
 
 def test_hires_pass_may_have_other_loras(draw: Draw) -> None:
@@ -181,7 +184,7 @@ def test_hires_pass_may_have_other_loras(draw: Draw) -> None:
     assert np.abs(plain - both).max() <= 1
 
 
-def test_the_infotext_tells_tags_and_hashes_and_gives_the_picture_again(draw: Draw, host: Host) -> None:
+def test_the_infotext_has_tags_and_hashes_and_gives_the_picture_again(draw: Draw, host: Host) -> None:
     first = draw(PROMPT, full("a blue square<lora:lora:0.8>"))
     text = draw.infotexts[0]  # type: ignore[attr-defined]
     digest = host.model.loras.shelf.get("lora").hash[:12]
@@ -212,8 +215,8 @@ def test_regions_with_one_lora_are_one_region_with_every_such_method(draw: Draw,
 def test_the_lora_of_one_region_is_not_the_others(draw: Draw) -> None:
     """One step from one noise leaves the other half's cells untouched; the autoencoder's norms, which see all, spread a little of it."""
     halves = [{"box": [x, 0, x + 0.5, 1], "prompt": PROMPT, "feather": 0} for x in (0, 0.5)]
-    told = [{**halves[0], "prompt": PROMPT + "<lora:lora:0.9>"}, halves[1]]
-    without, with_lora = (draw("night", regions, {"method": "latent_couple"}, steps=1)[0] for regions in (halves, told))
+    asked = [{**halves[0], "prompt": PROMPT + "<lora:lora:0.9>"}, halves[1]]
+    without, with_lora = (draw("night", regions, {"method": "latent_couple"}, steps=1)[0] for regions in (halves, asked))
     change = np.abs(with_lora - without)
     assert change[:, :40].mean() > 2 and change[:, 96:].mean() < 0.1 * change[:, :40].mean()
 

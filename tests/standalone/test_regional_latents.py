@@ -108,8 +108,8 @@ def test_regions_with_one_seed_share_one_noise(host):
 
 def test_the_pictures_own_seed_changes_nothing(host):
     regions = [{"box": LEFT, "prompt": "a"}, {"box": RIGHT, "prompt": "b"}]
-    told = [{**region, "seed": 1} for region in regions]
-    same(latents(host, "latent_couple", told), latents(host, "latent_couple", regions))
+    seeded = [{**region, "seed": 1} for region in regions]
+    same(latents(host, "latent_couple", seeded), latents(host, "latent_couple", regions))
 
 
 def test_hires_begins_with_the_regions_noise_over_the_picture(host):
@@ -130,7 +130,7 @@ def test_hires_begins_with_the_regions_noise_over_the_picture(host):
     same(ours, beta * torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(9)))
 
 
-def test_a_host_that_does_not_tell_the_noise_is_refused(host):
+def test_a_host_that_does_not_give_the_noise_is_refused(host):
     from dataclasses import replace
 
     settings = Settings.parse({"enabled": True, "method": "latent_couple", "regions": [{**FULL, "prompt": "a", "seed": 3}]})
@@ -244,7 +244,7 @@ def test_nothing_is_left_behind(host, method, fault):
 
     def fail(call):
         if call.step.index == 2 and fault is not None:
-            raise fault("told to")
+            raise fault("asked for")
         return call.run()
 
     before, baseline = state(), latents(host, width=64)

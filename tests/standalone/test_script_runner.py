@@ -141,9 +141,9 @@ def test_arguments_from_an_infotext_and_the_requests_own_before_them(recorder):
     text = "a square\nSteps: 3, Sampler: DDIM, CFG scale: 4.0, Seed: 9, Size: 72x80, Recorded: noted, Number: 7"
     answer = client.post("/sdapi/v1/txt2img", json={"infotext": text, "width": 64})
     assert answer.status_code == 200 and module.ARGS[-1] == ("noted", 7)
-    told = answer.json()["parameters"]
+    answered = answer.json()["parameters"]
     want = {"prompt": "a square", "steps": 3, "sampler_name": "DDIM", "cfg_scale": 4.0, "seed": 9, "width": 64, "height": 80}
-    assert {key: told[key] for key in want} == want
+    assert {key: answered[key] for key in want} == want
     client.post("/sdapi/v1/txt2img", json={"infotext": text, "alwayson_scripts": {"Recorder": {"args": ["mine"]}}})
     assert module.ARGS[-1] == ("mine", 7)
 
@@ -175,8 +175,8 @@ def test_faults_in_methods_and_callbacks_are_logged_and_the_picture_is_made(with
     with caplog.at_level(logging.ERROR):
         answer = client.post("/sdapi/v1/txt2img", json=REQUEST)
     assert answer.status_code == 200
-    for told in ("from process", "from postprocess_image", "from a callback", "probe_0.py"):
-        assert told in caplog.text
+    for line in ("from process", "from postprocess_image", "from a callback", "probe_0.py"):
+        assert line in caplog.text
 
 
 def test_a_file_that_fails_does_not_stop_the_others(with_scripts, caplog):

@@ -74,7 +74,7 @@ def test_png_info_reads_it_back(client):
     assert client.post("/sdapi/v1/png-info", json={"image": encoded(Image.new("L", (8, 8)))}).json()["info"] == ""
 
 
-def test_random_seeds_are_told(client):
+def test_random_seeds_are_answered(client):
     seeds = [json.loads(make(client, seed=-1)["info"])["all_seeds"][0] for _ in range(2)]
     assert seeds[0] != seeds[1] and min(seeds) >= 0
 
@@ -123,14 +123,14 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("fields", "told"), REFUSED.values(), ids=REFUSED)
-def test_bad_requests_are_refused_with_their_field(client, fields, told):
+@pytest.mark.parametrize(("fields", "message"), REFUSED.values(), ids=REFUSED)
+def test_bad_requests_are_refused_with_their_field(client, fields, message):
     answer = client.post("/sdapi/v1/txt2img", json={**REQUEST, **fields})
-    assert answer.status_code == 422 and told in json.dumps(answer.json()["detail"])
+    assert answer.status_code == 422 and message in json.dumps(answer.json()["detail"])
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({}, "init_images"),
         ({"init_images": []}, "init_images"),
@@ -139,9 +139,9 @@ def test_bad_requests_are_refused_with_their_field(client, fields, told):
         ({"init_images": ["MASK", "MASK"]}, "Invalid encoded image"),
     ],
 )
-def test_bad_pictures_are_refused(client, fields, told):
+def test_bad_pictures_are_refused(client, fields, message):
     answer = client.post("/sdapi/v1/img2img", json={**REQUEST, **fields})
-    assert answer.status_code == 422 and told in answer.json()["detail"]
+    assert answer.status_code == 422 and message in answer.json()["detail"]
 
 
 def test_two_pictures_for_a_batch_of_three_are_refused(client, init):

@@ -27,8 +27,8 @@ def rebuilt(call):
     q, k, v = (
         t.unflatten(-1, (call.heads, -1)).transpose(1, 2) for t in (call.to_q(call.x), call.to_k(call.context), call.to_v(call.context))
     )
-    heard = torch.softmax(q @ k.transpose(-1, -2) * call.scale, -1) @ v
-    return call.out(heard.transpose(1, 2).flatten(2))
+    attended = torch.softmax(q @ k.transpose(-1, -2) * call.scale, -1) @ v
+    return call.out(attended.transpose(1, 2).flatten(2))
 
 
 def declining(seen):

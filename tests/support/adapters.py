@@ -152,9 +152,9 @@ class A1111(Double):
     def _give_vectors(self, monkeypatch):
         network = self.network
 
-        def unet(denoiser, x, told):
+        def unet(denoiser, x, contexts):
             with torch.no_grad():
-                return network(x, timesteps=torch.full((len(x),), 500), context=told, y=self.factor * vectors_of(len(x)))
+                return network(x, timesteps=torch.full((len(x),), 500), context=contexts, y=self.factor * vectors_of(len(x)))
 
         monkeypatch.setattr(a1111_double.Denoiser, "unet", unet)
 

@@ -36,7 +36,7 @@ def snapshot(webui, *more):
     return found, copy.deepcopy(webui.engine.unet.model_options), lists
 
 
-def told_rows(webui, p, steps=1, **hooks):
+def rows_given(webui, p, steps=1, **hooks):
     """The roles, contexts, steps and grids that the first attention layer has at each call; ``hooks`` stand beside."""
     seen = []
 

@@ -26,7 +26,7 @@ Each class says which facts of Forge (main of June 2025) it keeps. Nothing here 
     ``attn2_output_patch``: f(n, extra).
 13. ``control`` is a dict of lists that the network empties.
 14. ``on_cfg_denoiser`` runs after a refiner swap and before the network, and what it raises is logged and forgotten.
-15. Timestep samplers are told the noise; their latent is variance-preserving. All others are told the clean latent.
+15. Timestep samplers are given the noise; their latent is variance-preserving. All others are given the clean latent.
 16. Networks are made under ``inference_mode``; their blocks add in place, and attention writes into its own scores.
 17. Nothing runs under autocast: the network computes in ``computation_dtype``, to which latents, texts and vectors are cast; what it
     answers is fp32, and so is the sampler's latent.
@@ -42,7 +42,7 @@ from types import ModuleType, SimpleNamespace
 import torch
 from forge_networks import WIDTH, Network, context, vector_of
 from torch import nn
-from webui import Callbacks, Entry, Interrupted, SdConditioning, get_learned_conditioning, parse_prompt
+from webui import SCHEDULES, Callbacks, Entry, Interrupted, SdConditioning, get_learned_conditioning, parse_prompt
 
 from lib_regional.request.prompt.schedules import split_and
 
@@ -67,9 +67,9 @@ class KModel(nn.Module):
 
     def apply_model(self, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **kwargs):
         dtype = self.computation_dtype
-        x, told = scaled(t, x).to(dtype), c_crossattn.to(dtype)
+        x, contexts = scaled(t, x).to(dtype), c_crossattn.to(dtype)
         more = {name: value.to(dtype) if isinstance(value, torch.Tensor) else value for name, value in kwargs.items()}
-        return self.diffusion_model(x, t, context=told, control=control, transformer_options=transformer_options, **more).float()
+        return self.diffusion_model(x, t, context=contexts, control=control, transformer_options=transformer_options, **more).float()
 
 
 class UnetPatcher:
@@ -180,13 +180,13 @@ def run_conditions(patcher, x, sigma, cond, uncond, limit):
         entries = [{k: v.process_cond(batch_size=len(x), device=x.device) for k, v in c["model_conds"].items()} for c, _ in chunk]
         c = {key: entries[0][key].concat([e[key] for e in entries[1:]]) for key in entries[0]}
         kinds, images = [kind for _, kind in chunk], len(x)
-        told = dict(options["transformer_options"])
-        told.update(
+        own_options = dict(options["transformer_options"])
+        own_options.update(
             cond_or_uncond=kinds, sigmas=sigma, cond_mark=torch.tensor(kinds).repeat_interleave(images).float(),
             cond_indices=[n * images + i for n, kind in enumerate(kinds) if not kind for i in range(images)],
             uncond_indices=[n * images + i for n, kind in enumerate(kinds) if kind for i in range(images)],
         )  # fmt: skip
-        c["transformer_options"] = told
+        c["transformer_options"] = own_options
         if patcher.control is not None:
             c["control"] = patcher.control(len(kinds) * images)
         inputs, times = torch.cat([x] * len(kinds)), torch.cat([sigma] * len(kinds))
@@ -237,16 +237,16 @@ class Denoiser(nn.Module):
         base = negative[0] if negative else torch.zeros_like(x)
         clean = base + sum(part - base for part in positive) * cond_scale
         self.clean = clean
-        return self.told(x, sigma, clean)
+        return self.answer(x, sigma, clean)
 
-    def told(self, x, sigma, clean):
+    def answer(self, x, sigma, clean):
         return clean
 
 
 class TimestepsDenoiser(Denoiser):
     classic_ddim_eps_estimation = True
 
-    def told(self, x, sigma, clean):
+    def answer(self, x, sigma, clean):
         kept = self.p.webui.shared.sd_model.alphas_cumprod[sigma.long()][:, None, None, None]
         return (x - kept.sqrt() * clean) / (1 - kept).sqrt()
 
@@ -296,7 +296,7 @@ class WebUI:
         self.refiner = lambda denoiser: None
         named = {
             "shared": vars(self.shared), "devices": {"autocast": lambda disable=False: torch.autocast("cpu", enabled=False)},
-            "prompt_parser": {"SdConditioning": SdConditioning, "get_learned_conditioning": self.encode},
+            "prompt_parser": {"SdConditioning": SdConditioning, "get_learned_conditioning": self.encode, **SCHEDULES},
             "extra_networks": {"parse_prompt": parse_prompt},
             "sd_samplers": {"find_sampler_config": lambda name: SimpleNamespace(total_steps=lambda steps: steps)},
         }  # fmt: skip

@@ -59,16 +59,16 @@ class Block(nn.Module):
         extra.update(n_heads=self.attn2.heads, dim_head=self.attn2.dim_head)
         patches, slots = options.get("patches", {}), options.get("patches_replace", {}).get("attn2", {})
         x += self.attn1(self.norm1(x), transformer_options=extra)
-        n, told, value = self.norm2(x), context, None
+        n, keys, value = self.norm2(x), context, None
         if "attn2_patch" in patches:
-            value = told
+            value = keys
             for patch in patches["attn2_patch"]:
-                n, told, value = patch(n, told, value, extra)
+                n, keys, value = patch(n, keys, value, extra)
         slot = next((s for s in ((*options["block"], options["block_index"]), options["block"]) if s in slots), None)
         if slot is None:
-            n = self.attn2(n, context=told, value=value, transformer_options=extra)
+            n = self.attn2(n, context=keys, value=value, transformer_options=extra)
         else:
-            projected = self.attn2.to_q(n), self.attn2.to_k(told), self.attn2.to_v(told if value is None else value)
+            projected = self.attn2.to_q(n), self.attn2.to_k(keys), self.attn2.to_v(keys if value is None else value)
             n = self.attn2.to_out(slots[slot](*projected, extra))
         for patch in patches.get("attn2_output_patch", ()):
             n = patch(n, extra)

@@ -32,7 +32,7 @@ def images(order, height=8, width=8):
     return torch.stack([torch.randn(4, height, width, generator=torch.Generator().manual_seed(row.image)) for row in order])
 
 
-def told(plan, order, hires=False):
+def contexts_of(plan, order, hires=False):
     texts = plan.hires.texts if hires and plan.hires else plan.first.texts
     return [texts[row.image].base if row.role == "cond" else texts[row.image].negative for row in order]
 
@@ -49,7 +49,7 @@ def predict(model, plan, order=None, x=None, contexts=None, **step):
     order = order or rows(len(plan.first.texts))
     x = latent(len(order)) if x is None else x
     with torch.no_grad(), open_session(DiffusersHost(model), plan):
-        return called(model, x, order, contexts or told(plan, order, step.get("hires", False)), **step)
+        return called(model, x, order, contexts or contexts_of(plan, order, step.get("hires", False)), **step)
 
 
 def plain(model, texts, x=None, order=None):

@@ -58,7 +58,7 @@ class ClassicDenoiser(forge_double.Denoiser):
 DENOISERS = {"reforge": forge_double.Denoiser, "classic": ClassicDenoiser}
 
 
-def entries_told(parts):
+def entries_of(parts):
     """Modules by name put in place of the hosts'."""
     for name, values in parts.items():
         module = ModuleType(name)
@@ -75,8 +75,11 @@ class WebUI(forge_double.WebUI):
         model = self.engine.unet.model
         del model.predictor
         model.model_sampling = type("ModelSampling", (V_PREDICTION if velocity else EPS,), {})()
-        told = {"modules_forge": {}, "modules_forge.forge_sampler": {"sampling_prepare": lambda unet, x: self.prepared.append((unet, x))}}
-        for name, module in entries_told(told):
+        modules = {
+            "modules_forge": {},
+            "modules_forge.forge_sampler": {"sampling_prepare": lambda unet, x: self.prepared.append((unet, x))},
+        }
+        for name, module in entries_of(modules):
             monkeypatch.setitem(sys.modules, name, module)
         chunked = forge_double.chunked
         if kind == "reforge":
@@ -178,7 +181,7 @@ class Loader:
             available_networks=entries, available_network_aliases=entries, loaded_networks=[], list_available_networks=lambda: None
         )
         monkeypatch.setitem(sys.modules, "networks", networks)
-        for name, module in entries_told(self._modules()):
+        for name, module in entries_of(self._modules()):
             monkeypatch.setitem(sys.modules, name, module)
             parent, _, child = name.rpartition(".")
             if parent:
@@ -186,15 +189,15 @@ class Loader:
 
     def _modules(self):
         lora = {"load_lora": self.load_lora, "model_lora_keys_unet": self._keys("unet"), "model_lora_keys_clip": self._keys("text")}
-        told = {
+        more = {
             "ldm_patched": {}, "ldm_patched.modules": {}, "ldm_patched.modules.lora": lora,
             "ldm_patched.modules.utils": {"load_torch_file": self.read},
             "ldm_patched.modules.model_management": {"current_loaded_models": self.loaded, "load_model_gpu": self.load},
         }  # fmt: skip
         if self.kind == "reforge":
             lora["calculate_weight"] = lambda patches, weight, key: Patcher(nn.Module(), True).calculate_weight(patches, weight, key)
-            told["ldm_patched.modules.lora_convert"] = {"convert_lora": dict}
-        return told
+            more["ldm_patched.modules.lora_convert"] = {"convert_lora": dict}
+        return more
 
     def _clip(self, patcher):
         clip = SimpleNamespace(cond_stage_model=self.text, patcher=patcher, add_patches=patcher.add_patches)
@@ -222,7 +225,7 @@ class Loader:
         with torch.no_grad():
             return self.text.text["fc1"](x)
 
-    def load_lora(self, weights, keys, **told):
+    def load_lora(self, weights, keys, **more):
         """Fact 8."""
         found, used = {}, set()
         for name, target in keys.items():
@@ -236,5 +239,5 @@ class Loader:
                 found[target] = ("diff", (part["diff"],))
             if "diff_b" in part:
                 found[target.removesuffix("weight") + "bias"] = ("diff", (part["diff_b"],))
-        assert (self.kind == "reforge") == (told == {"log_missing": False})
+        assert (self.kind == "reforge") == (more == {"log_missing": False})
         return found if self.kind == "reforge" else (found, {key: value for key, value in weights.items() if key not in used})

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import ldm_patched_double
 import torch
-from ldm_patched_double import entries_told, merge
+from ldm_patched_double import entries_of, merge
 
 VERSION = {"version": "neo", "release": "2.26"}
 
@@ -89,6 +89,6 @@ def named_version(monkeypatch, **values):
     import sys
 
     modules = {"modules_forge": {}, "modules_forge.forge_version": values or VERSION}
-    for name, module in entries_told(modules):
+    for name, module in entries_of(modules):
         monkeypatch.setitem(sys.modules, name, module)
     sys.modules["modules_forge"].forge_version = sys.modules["modules_forge.forge_version"]

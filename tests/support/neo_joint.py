@@ -8,14 +8,15 @@ and keys, so that attention reads differences of positions.
     pass ``context_refiner`` among themselves, the picture's pass ``noise_refiner``, both then ``layers``. ``rope_embedder`` is called once
     with all positions: text tokens are numbered from 1 on the first axis, on which the picture is one more than the last of them. With
     ``pad_tokens_multiple`` (Z-Image: 32) texts are filled up with ``cap_pad_token`` behind ``cap_embedder``, and the picture with
-    ``x_pad_token`` at position 0; no token is masked. The answer is negated.
+    ``x_pad_token`` at position 0; no token is masked. The answer is negated. Blocks get embedded positions (B, L, …) as ``freqs_cis``.
 2.  Qwen-Image (`Qwen`): latents (B, C, 1, H, W), two streams in ``transformer_blocks``, called by keyword; ``pe_embedder``; text tokens
     are numbered along all axes from half of the longer side in patches; pictures beside the prompt (``backend.args``) behind the picture.
 3.  Krea 2 (`Krea`): contexts (B, 1, T, n · d) with n layers of the text encoder; ``txtfusion`` mixes these for each token
     (``layerwise_blocks``, on (B · T, n, d), and ``projector``), then the tokens among themselves (``refiner_blocks``); ``txtmlp``;
-    ``blocks``; ``patch``; text tokens are at position 0. Attention has fewer heads of keys, which it repeats.
+    ``blocks``; ``patch``; text tokens are at position 0. Attention has fewer heads of keys, which it repeats. Blocks get embedded
+    positions (B, 1, L, …) as ``freqs``.
 4.  Ernie-Image (`Ernie`): tokens ``[picture | text]``, ``layers``; ``pos_embed``; text tokens are numbered from 0 on the first axis, on
-    which the picture is one more than the last of them.
+    which the picture is one more than the last of them. Blocks get embedded positions (B, L, …) as ``rotary_pos_emb``.
 """
 
 from __future__ import annotations
@@ -63,9 +64,19 @@ class Block(nn.Module):
         super().__init__()
         self.attention, self.feed_forward = Attention(dim, **attention), nn.Linear(dim, dim)
 
-    def forward(self, x, turns=None, mask=None, transformer_options=None):
-        x = x + self.attention(x, mask, turns, transformer_options=transformer_options)
+    def forward(self, x, freqs_cis=None, mask=None, transformer_options=None):
+        x = x + self.attention(x, mask, freqs_cis, transformer_options=transformer_options)
         return x + self.feed_forward(x).tanh()
+
+
+class KreaBlock(Block):
+    def forward(self, x, freqs, mask=None, transformer_options=None):
+        return super().forward(x, freqs[:, 0], mask, transformer_options)
+
+
+class ErnieBlock(Block):
+    def forward(self, x, rotary_pos_emb, attention_mask=None):
+        return super().forward(x, rotary_pos_emb, attention_mask)
 
 
 def patches(x):
@@ -220,7 +231,7 @@ class Krea(Small):
         torch.manual_seed(13)
         self.patch, self.txtlayers, self.pe_embedder = 2, 2, Positions()
         self.first, self.txtfusion, self.txtmlp = nn.Linear(16, dim), Fusion(2, WIDTH // 2), nn.Linear(WIDTH // 2, dim)
-        self.blocks = nn.ModuleList([Block(dim, heads=4, kvheads=2) for _ in range(depth)])
+        self.blocks = nn.ModuleList([KreaBlock(dim, heads=4, kvheads=2) for _ in range(depth)])
         self.last = Last(dim)
         self.made()
 
@@ -229,7 +240,7 @@ class Krea(Small):
         picture, grid, places = patches(x)
         text = self.txtmlp(self.txtfusion(context, transformer_options=transformer_options))
         length = text.shape[1]
-        turns = self.pe_embedder(torch.cat([torch.zeros(length, 3), places])[None].expand(len(x), -1, -1))
+        turns = self.pe_embedder(torch.cat([torch.zeros(length, 3), places])[None].expand(len(x), -1, -1))[:, None]
         tokens = torch.cat([text, self.first(picture)], 1)
         for block in self.blocks:
             tokens = block(tokens, turns, None, transformer_options=transformer_options)
@@ -244,7 +255,7 @@ class Ernie(Small):
         torch.manual_seed(14)
         self.patch_size, self.pos_embed = 2, Positions()
         self.x_embedder, self.text_proj, self.adaLN_modulation = nn.Linear(16, dim), nn.Linear(WIDTH, dim), nn.Identity()
-        self.layers, self.final_linear = nn.ModuleList([Block(dim, flat=True) for _ in range(depth)]), nn.Linear(dim, 16)
+        self.layers, self.final_linear = nn.ModuleList([ErnieBlock(dim, flat=True) for _ in range(depth)]), nn.Linear(dim, 16)
         self.made()
 
     def forward(self, x, timesteps, context, **unknown):

@@ -4,14 +4,17 @@ Facts kept (neo 2.26, of August 2026):
 
 1.  A network of Flux's kind states ``patch_size`` (Flux.1 and Kontext 2, Flux.2 1) and ``txt_ids_dims``, the axes along which it numbers
     its text tokens from 0 (Flux.2 the last; the others none). Positions act on attention.
-2.  The module ``pe_embedder`` is called once with the positions (B, L, n) of text and picture, in this order.
+2.  The module ``pe_embedder`` is called once with the positions (B, L, n) of text and picture, in this order; what it makes of them
+    (B, 1, L, …) is the argument ``pe`` of all blocks.
 3.  Latents of pictures beside the prompt are ``backend.args.dynamic_args.ref_latents``; their tokens stand behind the picture's.
 4.  Anima is a stack of ``blocks`` on latents (B, 16, 1, H, W), in patches of ``patch_spatial``² cells, padded. ``cross_attn`` is called
     with tokens (B, L, C) and the context as it came; it has ``q_proj``, ``k_proj``, ``v_proj`` and ``output_proj``, norms of each head of
-    queries and keys, ``n_heads`` and ``head_dim``, and takes keywords that it does not read.
+    queries and keys, ``n_heads`` and ``head_dim``, and takes keywords that it does not read. ``self_attn`` is of the same class, without
+    a context and with positions, which turn queries and keys; both call the ``attention_function`` of their module with (B, heads, L, d).
 5.  Wan on one frame is such a stack too, with ``patch_size`` (1, 2, 2). Contexts go through ``text_embedding`` before the first block.
     ``cross_attn`` is called with tokens, that context and a keyword, and has ``q``, ``k``, ``v`` and ``o``, norms of all channels of
-    queries and keys, ``num_heads`` and ``head_dim``; that of networks for pictures beside the prompt also ``k_img``.
+    queries and keys, ``num_heads`` and ``head_dim``; that of networks for pictures beside the prompt also ``k_img``. ``self_attn`` has
+    the same layers, and calls the module's ``attention``, which calls ``attention_function``, with (B, L, heads · d) that are turned.
 6.  The attention function takes ``skip_reshape``, ``skip_output_reshape``, ``mask`` and ``transformer_options`` by keyword.
 """
 
@@ -35,6 +38,14 @@ def shared_latents(monkeypatch, latents=()):
     return module.dynamic_args
 
 
+def attention_function(q, k, v, heads, mask=None, skip_reshape=False, skip_output_reshape=False, transformer_options=None):
+    """Fact 6, for the networks of facts 4 and 5."""
+    if not skip_reshape:
+        q, k, v = (z.unflatten(-1, (heads, -1)).transpose(1, 2) for z in (q, k, v))
+    made = F.scaled_dot_product_attention(q, k, v, mask)
+    return made if skip_output_reshape else made.transpose(1, 2).flatten(2)
+
+
 class Positions(nn.Module):
     """ids (B, L, 3) -> angles (B, L)."""
 
@@ -45,8 +56,9 @@ class Positions(nn.Module):
 class Positioned(forge_networks.JointBlock):
     """A joint block whose queries and keys are turned by the tokens' positions. Fact 6."""
 
-    def forward(self, tokens, turns):
+    def forward(self, tokens, pe):
         b, length, dim = tokens.shape
+        turns = pe[:, 0]
         q, k, v = self.qkv(tokens).view(b, length, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         return tokens + self.proj(attention(turned(q, turns), turned(k, turns), v))
 
@@ -67,7 +79,7 @@ class FluxKin(forge_networks.FluxNetwork):
         self.pe_embedder, area = Positions() if embedded else None, 4 * self.patch_size**2
         self.img_in, self.final = nn.Linear(area, dim), nn.Linear(dim, area)
         self.double_blocks = nn.ModuleList([Positioned(dim) for _ in range(2)])
-        self.single_blocks = nn.ModuleList([Positioned(dim)])
+        self.single_blocks = nn.ModuleList([Positioned(dim) for _ in range(2)])
         self.eval().requires_grad_(False)
 
     def tokens(self, x, index=0):
@@ -91,9 +103,9 @@ class FluxKin(forge_networks.FluxNetwork):
         for axis in self.txt_ids_dims:
             txt_ids[..., axis] = torch.arange(context.shape[1]).float()
         tokens = torch.cat([self.txt_in(context), img], 1)
-        turns = (self.pe_embedder or Positions())(torch.cat([txt_ids, img_ids], 1))
+        turns = (self.pe_embedder or Positions())(torch.cat([txt_ids, img_ids], 1))[:, None]
         for block in (*self.double_blocks, *self.single_blocks):
-            tokens = block(tokens, turns)
+            tokens = block(tokens, pe=turns)
         out = self.final(tokens[:, context.shape[1] : context.shape[1] + count]).transpose(1, 2).unflatten(2, grid)
         return (F.pixel_shuffle(out, self.patch_size) if self.patch_size > 1 else out)[..., : x.shape[-2], : x.shape[-1]]
 
@@ -118,7 +130,9 @@ class CrossAttention(nn.Module):
                 (self.v_norm, self.v_proj, context),
             )
         )
-        return self.output_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        if self.is_SelfAttn:
+            q, k = (turned(z, rope_emb) for z in (q, k))
+        return self.output_proj(attention_function(q, k, v, self.n_heads, skip_reshape=True, transformer_options=transformer_options))
 
 
 class AnimaBlock(nn.Module):
@@ -127,8 +141,13 @@ class AnimaBlock(nn.Module):
         self.self_attn, self.cross_attn = CrossAttention(dim), CrossAttention(dim, forge_networks.WIDTH)
 
     def forward(self, x, context, options):
-        x = x + 0.2 * self.self_attn(x, None, rope_emb=None, transformer_options=options)
+        x = x + 0.2 * self.self_attn(x, None, rope_emb=places(x), transformer_options=options)
         return x + self.cross_attn(x, context, rope_emb=None, transformer_options=options)
+
+
+def places(x):
+    """Angles (B, L) of tokens (B, L, C)."""
+    return 0.1 * torch.arange(x.shape[1], dtype=torch.float32).expand(len(x), -1)
 
 
 class Anima(nn.Module):
@@ -171,13 +190,27 @@ class WanCrossAttention(nn.Module):
         return self.o(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
+class WanSelfAttention(WanCrossAttention):
+    """Fact 5."""
+
+    def forward(self, x, freqs, transformer_options=None):
+        heads = self.num_heads
+        q, k = (turned(z.unflatten(-1, (heads, -1)).transpose(1, 2), freqs).transpose(1, 2).flatten(2)
+                for z in (self.norm_q(self.q(x)), self.norm_k(self.k(x))))  # fmt: skip
+        return self.o(wan_attention(q, k, self.v(x), heads=heads, transformer_options=transformer_options))
+
+
+def wan_attention(*args, **kwargs):
+    return attention_function(*args, **kwargs)
+
+
 class WanBlock(nn.Module):
     def __init__(self, dim, pictures):
         super().__init__()
-        self.self_attn, self.cross_attn = CrossAttention(dim), WanCrossAttention(dim, pictures=pictures)
+        self.self_attn, self.cross_attn = WanSelfAttention(dim), WanCrossAttention(dim, pictures=pictures)
 
     def forward(self, x, context, options):
-        x = x + 0.2 * self.self_attn(x, None, transformer_options=options)
+        x = x + 0.2 * self.self_attn(x, places(x), transformer_options=options)
         return x + self.cross_attn(x, context, context_img_len=None)
 
 

@@ -5,12 +5,13 @@ Steps are those of a WebUI: the batch of conditional and unconditional rows, ann
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -125,12 +126,19 @@ class ShapeModel:
 
 
 class ShapeLoras:
-    """LoRAs of one rank on all layers that trainers choose: those of the transformers, and with ``convs`` the 3×3 convolutions."""
+    """LoRAs of one rank on the layers that trainers choose: `KINDS`."""
 
     version = 0
 
-    def __init__(self, unet: nn.Module, rank: int = 32, convs: bool = False) -> None:
-        self._unet, self._rank, self._convs = unet, rank, convs
+    KINDS: ClassVar[Mapping[str, str]] = {
+        "attention alone": r"\.attn[12]\.",
+        "attention": r"\.attentions\.",
+        "convolutions": r"\.attentions\.|\.resnets\..*\.conv[12]$",
+    }
+    """Name -> which layers: projections of attention; all of the transformers; those and the convolutions of the blocks."""
+
+    def __init__(self, unet: nn.Module, rank: int = 32, kind: str = "attention") -> None:
+        self._unet, self._rank, self._chosen = unet, rank, re.compile(self.KINDS[kind])
         self._known: dict[str, NetworkDeltas] = {}
 
     @contextmanager
@@ -141,13 +149,13 @@ class ShapeLoras:
     def unet_deltas(self, lora: LoraTag) -> NetworkDeltas:
         """Deltas of one LoRA; the same for the same name."""
         if lora.name not in self._known:
-            self._known[lora.name] = {name: self._delta(layer) for name, layer in self._unet.named_modules() if self._chosen(name, layer)}
+            self._known[lora.name] = {name: self._delta(layer) for name, layer in self._layers()}
         return self._known[lora.name]
 
-    def _chosen(self, name: str, layer: nn.Module) -> bool:
-        wide = isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1)
-        inside = ".attentions." in name and isinstance(layer, (nn.Linear, nn.Conv2d))
-        return inside or (self._convs and wide and ".resnets." in name)
+    def _layers(self) -> Iterator[tuple[str, nn.Module]]:
+        for name, layer in self._unet.named_modules():
+            if isinstance(layer, (nn.Linear, nn.Conv2d)) and self._chosen.search(name):
+                yield name, layer
 
     def _delta(self, layer: nn.Module) -> LayerDelta:
         weight, kind = layer.weight, kind_of(layer)

@@ -26,7 +26,7 @@ QUADRANTS = [[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1], [0.5, 0.5, 1,
 
 @dataclass(frozen=True)
 class Case:
-    """``regions`` of equal size under a method; ``loras``: what each region's own LoRA changes (attention, or convolutions too).
+    """``regions`` of equal size under a method; ``loras``: what each region's own LoRA changes (`ShapeLoras.KINDS`).
 
     ``later`` is the index of the step that stands for the later ones. ``scores``: the regions are scored. ``references``: how many of the
     regions have a picture of 4 tokens.
@@ -47,12 +47,13 @@ def couples() -> Iterator[Case]:
     """Attention couple, and beside it the usual one, which runs a whole layer for every region."""
     yield from (Case(f"couple, {n}", n) for n in GRIDS)
     yield from (Case(f"usual couple, {n}", n, usual=True) for n in GRIDS)
+    yield from (Case(f"couple, {n}, isolated", n, options={"isolate_until": 0.2}, later=5) for n in GRIDS if n > 1)
     yield from (Case(f"couple, {n}, references: {few}", n, references=few) for n, few in ((1, 1), (2, 1), (2, 2), (4, 4)))
 
 
 def with_loras() -> Iterator[Case]:
     """A LoRA of rank 32 for every region, kept apart as far as each choice of ``separate`` goes."""
-    for kind in ("attention", "convolutions"):
+    for kind in ShapeLoras.KINDS:
         for separate in ("nothing", "attention", "norms", "all"):
             options = {"separate": separate}
             yield from (Case(f"LoRAs on {kind}, separate: {separate}, {n}", n, options=options, loras=kind) for n in (2, 4))
@@ -149,7 +150,7 @@ def installed(model: ShapeModel, case: Case | None) -> AbstractContextManager[An
         return nullcontext()
     plan = plan_of(case, SIDES[model.kind])
     plan = referring(model, plan, case.references) if case.references else plan
-    model.loras = ShapeLoras(model.unet, convs=case.loras == "convolutions")
+    model.loras = ShapeLoras(model.unet, kind=case.loras or "attention")
     return usual(model, plan) if case.usual else open_session(DiffusersHost(model), plan)
 
 

@@ -25,11 +25,11 @@ class ToyLoras:
 
     def __init__(self):
         self.version = 0
-        self.told = []
+        self.announced = []
 
     @contextmanager
     def on_texts(self, loras):
-        self.told.append(tuple(loras))
+        self.announced.append(tuple(loras))
         yield
 
     def unet_deltas(self, lora):

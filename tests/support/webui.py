@@ -72,6 +72,14 @@ def get_learned_conditioning(model, prompts, steps, hires_steps=None, use_old_sc
     return [[Entry(end, cond(text)) for end, text in prompt_schedule(prompt, total)] for prompt in prompts]
 
 
+def prompt_schedules(prompts, base_steps, hires_steps=None, use_old_scheduling=False):
+    """``[[[last step, text], …], …]``"""
+    return [[[end, text] for end, text in prompt_schedule(prompt, hires_steps or base_steps)] for prompt in prompts]
+
+
+SCHEDULES = {"get_learned_conditioning_prompt_schedules": prompt_schedules}
+
+
 def parse_prompt(prompt):
     found = re.findall(r"<(\w+):([^>]+)>", prompt)
     return re.sub(r"<(\w+):([^>]+)>", "", prompt), dict(found)
@@ -119,7 +127,7 @@ class WebUI:
         named = {
             "shared": {"sd_model": self.model, "opts": self.opts, "state": self.state, "loaded_hypernetworks": []},
             "devices": {"autocast": self.autocast, "without_autocast": self.without_autocast, "dtype_unet": self.dtype},
-            "prompt_parser": {"SdConditioning": SdConditioning, "get_learned_conditioning": get_learned_conditioning},
+            "prompt_parser": {"SdConditioning": SdConditioning, "get_learned_conditioning": get_learned_conditioning, **SCHEDULES},
             "extra_networks": {"parse_prompt": parse_prompt},
             "sd_unet": {"current_unet": None},
             "sd_samplers": {"find_sampler_config": lambda name: SimpleNamespace(total_steps=lambda steps: steps * samplers[name])},
@@ -267,24 +275,24 @@ class Denoiser:
         return torch.stack([torch.cat([c, c[-1:].expand(longest - len(c), -1)]) for c in conds])
 
     def _run(self, rows, cond, uncond, images):
-        told, negative = (c["crossattn"] if isinstance(c, dict) else c for c in (cond, uncond))
+        contexts, negative = (c["crossattn"] if isinstance(c, dict) else c for c in (cond, uncond))
         if self.skip_uncond:
-            return self._chunks(rows[: len(told)], told, len(told))
-        if told.shape[1] == negative.shape[1]:
-            both = torch.cat([told, *[negative] * (2 if self.edit else 1)])
+            return self._chunks(rows[: len(contexts)], contexts, len(contexts))
+        if contexts.shape[1] == negative.shape[1]:
+            both = torch.cat([contexts, *[negative] * (2 if self.edit else 1)])
             return self._chunks(rows, both, len(both) if self.together else images)
-        first = self._chunks(rows[: len(told)], told, images * (2 if self.together else 1))
-        return torch.cat([first, self._chunks(rows[len(told) :], negative, images)])
+        first = self._chunks(rows[: len(contexts)], contexts, images * (2 if self.together else 1))
+        return torch.cat([first, self._chunks(rows[len(contexts) :], negative, images)])
 
-    def _chunks(self, x, told, size):
-        return torch.cat([self.unet(x[n : n + size], told[n : n + size]) for n in range(0, len(x), size)])
+    def _chunks(self, x, contexts, size):
+        return torch.cat([self.unet(x[n : n + size], contexts[n : n + size]) for n in range(0, len(x), size)])
 
-    def unet(self, x, told):
+    def unet(self, x, contexts):
         """One call of the UNet."""
-        self.ran.append(told)
+        self.ran.append(contexts)
         dtype = self.webui.dtype
         with torch.no_grad():
-            out = self.webui.model.model.diffusion_model(x.to(dtype), torch.full((len(x),), 500), context=told.to(dtype))
+            out = self.webui.model.model.diffusion_model(x.to(dtype), torch.full((len(x),), 500), context=contexts.to(dtype))
         return out.to(x.dtype)
 
     def _combine(self, out, parts, images, scale):
@@ -317,14 +325,14 @@ class DictWithShape(dict):
 # ---------------------------------------------------------------- attention, in the shapes that the host's optimisers have
 
 
-def _project(attn, x, told):
-    keys, values = apply_hypernetworks(sys.modules["modules.shared"].loaded_hypernetworks, x if told is None else told)
+def _project(attn, x, contexts):
+    keys, values = apply_hypernetworks(sys.modules["modules.shared"].loaded_hypernetworks, x if contexts is None else contexts)
     heads = (t.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for t in (attn.to_q(x), attn.to_k(keys), attn.to_v(values)))
     return tuple(t.flatten(0, 1) for t in heads)
 
 
-def _merge(attn, heard):
-    return attn.to_out(heard.unflatten(0, (-1, attn.heads)).transpose(1, 2).flatten(2))
+def _merge(attn, attended):
+    return attn.to_out(attended.unflatten(0, (-1, attn.heads)).transpose(1, 2).flatten(2))
 
 
 def _softly(q, k, v):
@@ -344,8 +352,8 @@ def xformers_like(self, x, context=None, mask=None, **kwargs):
 
 def sdp_like(self, x, context=None, mask=None, **kwargs):
     q, k, v = (t.unflatten(0, (-1, self.heads)) for t in _project(self, x, context))
-    heard = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    return self.to_out(heard.transpose(1, 2).flatten(2))
+    attended = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    return self.to_out(attended.transpose(1, 2).flatten(2))
 
 
 def sub_quadratic_like(self, x, context=None, mask=None, **kwargs):
@@ -361,10 +369,10 @@ def sub_quadratic_like(self, x, context=None, mask=None, **kwargs):
 
 def doggettx_like(self, x, context=None, mask=None, **kwargs):
     q, k, v = _project(self, x, context)
-    k, heard = k * self.scale, torch.zeros_like(q)
+    k, attended = k * self.scale, torch.zeros_like(q)
     for start in range(0, q.shape[1], 7):
-        heard[:, start : start + 7] = _softly(q[:, start : start + 7], k, v)
-    return _merge(self, heard)
+        attended[:, start : start + 7] = _softly(q[:, start : start + 7], k, v)
+    return _merge(self, attended)
 
 
 def invokeai_like(self, x, context=None, mask=None, **kwargs):

@@ -24,6 +24,7 @@ from .clip_text import ClipTower
 from .lora_files import LoraShelf
 from .lora_weights import Loras
 from .segmenter import segment
+from .tiles import in_tiles
 
 CELL = 8
 """Pixels along the side of a latent cell."""
@@ -173,8 +174,11 @@ class StandaloneModel:
         return out.to(torch.float32)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents (B,4,H,W) -> pictures (B,3,8H,8W) around -1..1, one at a time so that a batch does not change a picture."""
-        with torch.no_grad():
+        """Latents (B,4,H,W) -> pictures (B,3,8H,8W) around -1..1, one at a time so that a batch does not change a picture.
+
+        Very large ones are decoded in tiles (`tiles`).
+        """
+        with torch.no_grad(), in_tiles(self.vae, CELL * latents.shape[-1], CELL * latents.shape[-2]):
             scaled = latents.to(self.device, self.vae.dtype) / self.vae.config.scaling_factor
             return torch.cat([self.vae.decode(one[None], return_dict=False)[0] for one in scaled]).to(torch.float32)
 

@@ -15,6 +15,7 @@ DEFAULTS = {
     "polish": (1200, 4, 4e-4, 0.55),
     "unet": (8000, 32, 1e-3, 0.6),
     "lora": (1400, 16, 1.5e-3, 0.5),
+    "lcm": (400, 8, 2e-3, 0.5),
     "reference": (3500, 48, 1.5e-3, 0.5),
 }
 """Steps, batch, learning rate and where its decay starts, as a share of the steps."""
@@ -76,6 +77,12 @@ def lora(arguments: argparse.Namespace) -> None:
     print(train_lora(_run(arguments), arguments.name, arguments.count, arguments.model))
 
 
+def lcm(arguments: argparse.Namespace) -> None:
+    from .stages.consistency import train_lcm
+
+    print(train_lcm(_run(arguments), arguments.count, arguments.model))
+
+
 def reference(arguments: argparse.Namespace) -> None:
     from .stages.reference import train_reference
 
@@ -119,6 +126,7 @@ STAGES: dict[str, tuple[Callable[[argparse.Namespace], None], str, int]] = {
     "latents": (latents, "encode the training pictures once", 9000),
     "unet": (unet, "train the UNet and the text encoder", 0),
     "lora": (lora, "train a LoRA for the shipped model", 2400),
+    "lcm": (lcm, "distil the shipped model into a LoRA for few steps", 200),
     "reference": (reference, "train an image encoder and an IP-Adapter for the shipped model", 288),
     "polish": (polish, "train the decoder further with the encoder frozen", 0),
     "export": (export, "write the model's files in original key layout", 0),
@@ -148,7 +156,7 @@ def parser() -> argparse.ArgumentParser:
             stage.add_argument("name", choices=("outlines", "shift", "star"), help="what it learns")
         if name == "polish":
             stage.add_argument("--shipped", action="store_true", help="start from the shipped model, and put the decoder into its file")
-        if name in ("export", "lora", "reference", "polish"):
+        if name in ("export", "lora", "lcm", "reference", "polish"):
             stage.add_argument("--model", type=Path, help="folder to write to (default: the one of the project)")
         if name == "curves":
             stage.add_argument("--images", type=Path, help="folder to write to (default: the one of the checkpoints)")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -125,3 +126,37 @@ def autocast(device: str) -> torch.autocast:
 def spread(values: list[Tensor]) -> float:
     """Mean of scalars as a float; nan when there are none."""
     return float(torch.stack(values).mean()) if values else math.nan
+
+
+def fit(
+    run: Run, name: str, module: nn.Module, loss: Callable[[np.random.Generator], Tensor], write: Callable[[dict[str, Tensor]], object]
+) -> None:
+    """AdamW on the weights of ``module``, from the checkpoint ``name`` on where there is one; logged as ``name``.csv.
+
+    ``write`` gets the averaged weights with every checkpoint.
+    """
+    optimiser = torch.optim.AdamW(module.parameters(), run.rate, betas=(0.9, 0.99), weight_decay=0.01)
+    average, checkpoint, start = Average(module, 0.99), Checkpoint(run.out / f"{name}.pt"), 0
+    if state := checkpoint.load(run.device):
+        module.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        average.load(state["average"])
+        start = state["step"]
+    log, losses = Log(run.out / f"{name}.csv", ("step", "loss")), []
+    rng = np.random.default_rng([run.seed, start])
+    torch.manual_seed(run.seed + start)
+    for step in steps_of(run, start, name):
+        set_rate(optimiser, run.rate_at(step))
+        found = loss(rng)
+        optimiser.zero_grad(set_to_none=True)
+        found.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        optimiser.step()
+        average.update(module)
+        losses.append(found.detach())
+        if (step + 1) % run.log_every == 0:
+            log.write(step=step + 1, loss=spread(losses))
+            losses = []
+        if (step + 1) % run.save_every == 0 or step + 1 == run.steps:
+            checkpoint.save(step + 1, model=module.state_dict(), optimiser=optimiser.state_dict(), average=average.state())
+            write(average.weights)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from ..data.vocabulary import encode
 from ..groupnorm import quicken
 from ..ldm_keys import unet_key
 from ..networks import UNET
-from ..progress import Average, Checkpoint, Log, Run, autocast, set_rate, spread, steps_of
+from ..progress import Run, autocast, fit
 from ..sampling import STEPS, alphas_cumprod
 from .autoencoder import to_tensor
 from .diffusion import OBJECT_WEIGHT, timestep_odds
@@ -44,7 +46,7 @@ class LowRank(nn.Module):
 
     def __init__(self, layer: nn.Module, rank: int) -> None:
         super().__init__()
-        self.rank = rank
+        self.rank, self.active = rank, True
         if isinstance(layer, nn.Conv2d):
             self.down: nn.Module = nn.Conv2d(
                 layer.in_channels, rank, _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding), bias=False
@@ -61,47 +63,73 @@ class LowRank(nn.Module):
         return added
 
     def attach(self, layer: nn.Module) -> None:
-        """Add to ``layer``'s output from now on."""
-        layer.register_forward_hook(lambda _, args, y: y + self(args[0]))
+        """Add to ``layer``'s output from now on, while ``active``."""
+        layer.register_forward_hook(lambda _, args, y: y + self(args[0]) if self.active else y)
 
 
 def _pair(value: Any) -> tuple[int, int]:
     return int(value[0]), int(value[1])
 
 
-def targets(model: StandaloneModel, conv_rank: int) -> Iterator[tuple[str, nn.Module, int]]:
+@dataclass(frozen=True)
+class Ranks:
+    """Ranks of a LoRA in the transformers and the convolutions (0: none), and whether the text encoder has one as well."""
+
+    linear: int = RANK
+    conv: int = 4
+    text: bool = True
+
+
+def targets(model: StandaloneModel, ranks: Ranks) -> Iterator[tuple[str, nn.Module, int]]:
     """(key in the file, layer, rank) of every layer that is trained."""
     attention = tuple(kind.startswith("CrossAttn") for kind in UNET["down_block_types"])
     for name, layer in model.unet.named_modules():
         linear = isinstance(layer, nn.Linear | nn.Conv2d) and any(part in name for part in _UNET_LINEAR)
-        if linear or (conv_rank and name.endswith(_UNET_CONV)):
+        if linear or (ranks.conv and name.endswith(_UNET_CONV)):
             key = unet_key(name + ".", UNET["layers_per_block"], attention).rstrip(".")
-            yield "lora_unet_" + key.replace(".", "_"), layer, RANK if linear else conv_rank
+            yield "lora_unet_" + key.replace(".", "_"), layer, ranks.linear if linear else ranks.conv
     for name, layer in model.text_encoder.named_modules():
-        if name.endswith(_TEXT_LINEAR):
-            yield "lora_te_" + name.replace(".", "_"), layer, RANK
+        if ranks.text and name.endswith(_TEXT_LINEAR):
+            yield "lora_te_" + name.replace(".", "_"), layer, ranks.linear
 
 
 class Adapter:
     """The base model with the trained parts hung on it."""
 
-    def __init__(self, device: str, conv_rank: int) -> None:
-        self.model = load_model(device=device)
+    def __init__(self, device: str, ranks: Ranks, model: StandaloneModel | None = None) -> None:
+        """``model``: the shipped one by default."""
+        self.model = model or load_model(device=device)
         if self.model.device.type == "cpu":
             self.model.unet.set_attn_processor(AttnProcessor())
             quicken(self.model.unet)
         self.parts = nn.ModuleDict()
-        for key, layer, rank in targets(self.model, conv_rank):
+        for key, layer, rank in targets(self.model, ranks):
             part = LowRank(layer, rank).to(self.model.device)
             part.attach(layer)
             self.parts[key] = part
 
+    @contextmanager
+    def base(self) -> Iterator[None]:
+        """Within the block the base model predicts, without the trained parts."""
+        parts: list[Any] = list(self.parts.values())
+        for part in parts:
+            part.active = False
+        try:
+            yield
+        finally:
+            for part in parts:
+                part.active = True
+
     def predict(self, noisy: Tensor, times: Tensor, texts: list[str]) -> Tensor:
         """Noise (B,4,h,w) that the adapted model finds in latents of unit variance."""
-        with autocast(self.model.device.type):
-            ids = torch.from_numpy(encode(texts)).to(self.model.device)
-            context = self.model.text_encoder(ids).last_hidden_state
-            predicted: Tensor = self.model.unet(noisy, times, context).sample
+        return self.noise(noisy, times, torch.from_numpy(encode(texts)))
+
+    def noise(self, noisy: Tensor, times: Tensor, ids: Tensor) -> Tensor:
+        """`predict` with token ids (B,77)."""
+        device = self.model.device
+        with autocast(device.type):
+            context = self.model.text_encoder(ids.to(device)).last_hidden_state
+            predicted: Tensor = self.model.unet(noisy.to(device), times.to(device), context).sample
         return predicted.float()
 
 
@@ -145,40 +173,20 @@ def train_lora(run: Run, name: str, pictures: int, target: Path | None = None) -
     """Trains (or resumes) the LoRA ``name`` of `SUBJECTS` and writes it; returns the file."""
     torch.manual_seed(run.seed)
     subject = SUBJECTS[name]
-    adapter = Adapter(run.device, subject.conv_rank)
+    adapter = Adapter(run.device, Ranks(conv=subject.conv_rank))
     latents, objects = subject_latents(run.out, name, subject, pictures, run.seed, adapter.model)
     scenes = [subject.scene(i, run.seed) for i in range(pictures)]
-    optimiser = torch.optim.AdamW(adapter.parts.parameters(), run.rate, betas=(0.9, 0.99), weight_decay=0.01)
-    average, checkpoint, start = Average(adapter.parts, 0.99), Checkpoint(run.out / f"{name}.pt"), 0
-    if state := checkpoint.load(run.device):
-        adapter.parts.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average.load(state["average"])
-        start = state["step"]
-    log, losses = Log(run.out / f"{name}.csv", ("step", "loss")), []
-    rng = np.random.default_rng([run.seed, start])
-    torch.manual_seed(run.seed + start)
-    for step in steps_of(run, start, name):
-        set_rate(optimiser, run.rate_at(step))
+
+    def loss(rng: np.random.Generator) -> Tensor:
         chosen = rng.integers(pictures, size=run.batch)
-        predict = functools.partial(adapter.predict, texts=[caption(rng, scenes[i]) for i in chosen])
-        loss = noise_loss(predict, adapter.model.device, latents[chosen], objects[chosen], rng)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(adapter.parts.parameters(), 1.0)
-        optimiser.step()
-        average.update(adapter.parts)
-        losses.append(loss.detach())
-        if (step + 1) % run.log_every == 0:
-            log.write(step=step + 1, loss=spread(losses))
-            losses = []
-        if (step + 1) % run.save_every == 0 or step + 1 == run.steps:
-            checkpoint.save(step + 1, model=adapter.parts.state_dict(), optimiser=optimiser.state_dict(), average=average.state())
-            write_lora(average.weights, name, target or LORAS)
+        texts = [caption(rng, scenes[i]) for i in chosen]
+        return noise_loss(functools.partial(adapter.predict, texts=texts), adapter.model.device, latents[chosen], objects[chosen], rng)
+
+    fit(run, name, adapter.parts, loss, lambda weights: write_lora(weights, name, target or LORAS))
     return (target or LORAS) / f"{name}.safetensors"
 
 
-def write_lora(weights: dict[str, Tensor], name: str, folder: Path) -> Path:
+def write_lora(weights: dict[str, Tensor], name: str, folder: Path, rank: int = RANK) -> Path:
     """Weights ``key.down.weight`` -> a safetensors file in half precision under kohya's names, with each layer's alpha."""
     parts: dict[str, Tensor] = {}
     for key, value in weights.items():
@@ -188,7 +196,7 @@ def write_lora(weights: dict[str, Tensor], name: str, folder: Path) -> Path:
             parts[f"{layer}.alpha"] = torch.tensor(ALPHA)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
-    metadata = {"ss_network_module": "networks.lora", "ss_network_dim": str(RANK), "ss_network_alpha": str(ALPHA), "ss_output_name": name}
+    metadata = {"ss_network_module": "networks.lora", "ss_network_dim": str(rank), "ss_network_alpha": str(ALPHA), "ss_output_name": name}
     save_file(parts, path, metadata=metadata)
     path.chmod(0o644)
     return path

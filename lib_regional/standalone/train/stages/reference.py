@@ -31,7 +31,7 @@ from ..data.references import KINDS, SIDE, VARIANTS, reference_pictures
 from ..data.scene import Scene, random_scene
 from ..data.vocabulary import encode
 from ..networks import CONTEXT_WIDTH
-from ..progress import Average, Checkpoint, Log, Run, autocast, set_rate, spread, steps_of
+from ..progress import Run, autocast, fit
 from ..sampling import STEPS, alphas_cumprod
 from .diffusion import timestep_odds
 from .lora import subject_latents
@@ -229,32 +229,9 @@ def train_reference(run: Run, pictures: int, target: Path | None = None) -> Path
     latents, _ = subject_latents(run.out, "reference", SUBJECT, pictures, run.seed, training.model)
     scenes = [SUBJECT.scene(at, run.seed) for at in range(pictures)]
     training.record(latents.repeat(TIMES, 1, 1, 1), scenes * TIMES, np.random.default_rng(run.seed))
-    optimiser = torch.optim.AdamW(adapter.parameters(), run.rate, betas=(0.9, 0.99), weight_decay=0.01)
-    average, checkpoint, start = Average(adapter, 0.99), Checkpoint(run.out / "reference.pt"), 0
-    if state := checkpoint.load(run.device):
-        adapter.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average.load(state["average"])
-        start = state["step"]
-    log, losses = Log(run.out / "reference.csv", ("step", "loss")), []
-    rng = np.random.default_rng([run.seed, start])
-    torch.manual_seed(run.seed + start)
-    for step in steps_of(run, start, "reference"):
-        set_rate(optimiser, run.rate_at(step))
-        loss = training.loss(run.batch, rng)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(adapter.parameters(), 1.0)
-        optimiser.step()
-        average.update(adapter)
-        losses.append(loss.detach())
-        if (step + 1) % run.log_every == 0:
-            log.write(step=step + 1, loss=spread(losses))
-            losses = []
-        if (step + 1) % run.save_every == 0 or step + 1 == run.steps:
-            checkpoint.save(step + 1, model=adapter.state_dict(), optimiser=optimiser.state_dict(), average=average.state())
-            write_reference(average.weights, target or REFERENCES)
-    return (target or REFERENCES) / ADAPTER_NAME
+    folder = target or REFERENCES
+    fit(run, "reference", adapter, lambda rng: training.loss(run.batch, rng), lambda weights: write_reference(weights, folder))
+    return folder / ADAPTER_NAME
 
 
 def write_reference(weights: dict[str, Tensor], folder: Path) -> None:

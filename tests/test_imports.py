@@ -61,7 +61,7 @@ def test_hosts_are_imported_late_but_by_the_script() -> None:
     assert {name: parts for name, parts in early.items() if name in HOST_PACKAGES} == {"modules": {"scripts"}}
 
 
-def test_late_imports_are_told_from_early_ones() -> None:
+def test_late_imports_are_distinguished_from_early_ones() -> None:
     source = "import a.b\nfrom . import own\nif TYPE_CHECKING:\n    import t\ndef f():\n    from c.d import e\nclass K:\n    import g\n"
     assert list(imports(ast.parse(source))) == [("a", False), ("c", True), ("g", False)]
 

@@ -1,16 +1,18 @@
 """What the region editor costs in a browser: ``python tests/bench/editor.py [part of a figure's name]``. Figures for docs/editor.md.
 
 Scripting time is Chromium's own (`Performance.getMetrics`), drawing included, in processor time of the page's thread: it does not count
-what the machine does beside it. tests/browser/test_limits.py holds it below bounds.
+what the machine does beside it. tests/browser/test_limits.py holds it below bounds. Another host is taken with REGIONAL_EDITOR_URL=http://….
 """
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,21 +21,30 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
 
 def main() -> None:
     """Print the table."""
-    import gradio
     from conftest import browser_path
     from editor import Editor
     from playwright.sync_api import sync_playwright
 
-    from lib_regional.standalone.server.app import serve
-
-    with tempfile.TemporaryDirectory() as output, serve(nowebui=False, output=Path(output)) as served, sync_playwright() as playwright:
+    with host() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(playwright), args=["--no-sandbox"])
-        editor = Editor(browser.new_page(viewport={"width": 1500, "height": 1300}), served.url)
-        print(f"Gradio {gradio.__version__}, Chromium {browser.version}\n")
+        editor = Editor(browser.new_page(viewport={"width": 1500, "height": 1300}), url)
+        print(f"Gradio {editor.page.evaluate('gradio_config.version')}, Chromium {browser.version}\n")
         print("| | |\n|---|---|")
         for name, figure in figures(editor, " ".join(sys.argv[1:])):
             print(f"| {name} | {figure} |", flush=True)
         browser.close()
+
+
+@contextmanager
+def host() -> Iterator[str]:
+    """Address of the host."""
+    from lib_regional.standalone.server.app import serve
+
+    if given := os.environ.get("REGIONAL_EDITOR_URL"):
+        yield given
+        return
+    with tempfile.TemporaryDirectory() as output, serve(nowebui=False, output=Path(output)) as served:
+        yield served.url
 
 
 def figures(editor, asked: str = "") -> Iterator[tuple[str, str]]:

@@ -3,7 +3,8 @@
     python tests/bench/joint.py [--side 64] [--length 512]
 
 24 heads of 128, ``--side``² tokens of the picture, texts of ``--length`` tokens, one row in fp16, on shapes alone (the meta device).
-*Scores* are pairs of tokens; *bias* the numbers that are added to scores, both ÷ (T + P)²; *operators* of a layer, where one call has one.
+*Scores* are pairs of tokens; *bias* the numbers that are added to scores, both ÷ (T + P)²; *operators* of a layer, where one call has
+one; *in order*: of a layer whose tokens stand in an order of their own.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def line(name: str, row: list[Placed], side: int) -> str:
         scores, bias = sum(queries * keys for _, queries, keys in sizes), sum(map(_numbers, arranged.groups))
     else:
         scores = bias = tokens**2
-    return f"| {name} | {len(row)} | {scores / tokens**2:.2f} | {bias / tokens**2:.3f} | {launches.all.total()} |"
+    ordered = attention.in_order(q.device)
+    fewer = launches.all.total() if ordered is None else ordered.attend.operators
+    return f"| {name} | {len(row)} | {scores / tokens**2:.2f} | {bias / tokens**2:.3f} | {launches.all.total()} | {fewer} |"
 
 
 def _numbers(group: Asked) -> int:
@@ -62,7 +65,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--length", type=int, default=512)
     args = parser.parse_args()
-    print("| case | texts | scores | bias | operators |\n|---|---|---|---|---|")
+    print("| case | texts | scores | bias | operators | in order |\n|---|---|---|---|---|---|")
     with torch.inference_mode():
         for count in (1, 2, 4, 16):
             for name, region in REGIONS.items():

@@ -25,11 +25,12 @@ from tqdm import tqdm
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from edits_measure import Make, Outcome, Picture, means, run  # noqa: E402
-from edits_suite import ABLATIONS, KINDS, REWORDED, SAMPLING, VARIANTS, Edit, edits, in_proportion, payload  # noqa: E402
+from edits_suite import ABLATIONS, KINDS, REWORDED, SAMPLING, VARIANTS, WIDER, Edit, edits, in_proportion, payload  # noqa: E402
 
 from run import served  # noqa: E402
 
 COMMAND = "python tests/fidelity/edits.py"
+EVERY = (*KINDS, *WIDER)
 
 
 def file_name(request: dict[str, Any]) -> str:
@@ -81,7 +82,7 @@ def noting(folder: Path, bar: tqdm[Any]) -> Callable[[str, Outcome], None]:
 def table(results: dict[str, list[Outcome]]) -> list[str]:
     """Lines of the table: per method and kind, success and both similarities."""
     every = next(iter(results.values()))
-    kinds = [kind for kind in KINDS if any(outcome.edit.kind == kind for outcome in every)]
+    kinds = [kind for kind in EVERY if any(outcome.edit.kind == kind for outcome in every)]
     lines = ["| method | " + " | ".join(f"{kind}: success | SSIM-e | SSIM-i" for kind in kinds) + " |", "|---|" + "---|" * 3 * len(kinds)]
     for method, outcomes in results.items():
         cells = []
@@ -94,8 +95,8 @@ def table(results: dict[str, list[Outcome]]) -> list[str]:
 
 def document(results: dict[str, list[Outcome]], command: str) -> str:
     """A table with how it was made."""
-    counts = {kind: sum(outcome.edit.kind == kind for outcome in next(iter(results.values()))) for kind in KINDS}
-    pairs = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    counts = {kind: sum(outcome.edit.kind == kind for outcome in next(iter(results.values()))) for kind in EVERY}
+    pairs = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     sampling = ", ".join(f"{k} {v}" for k, v in SAMPLING.items())
     return "\n".join([f"Made by `{command}` ({pairs}; {sampling}).", "", *table(results), ""])
 
@@ -139,7 +140,8 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=[*VARIANTS, *ABLATIONS, *REWORDED])
     parser.add_argument("--ablations", action="store_true", help="MRGD without each of its parts, instead of the methods")
     parser.add_argument("--first", type=int, help="this many edits, in the suite's proportions; default: all 61")
-    parser.add_argument("--kinds", nargs="+", choices=[*KINDS], default=[*KINDS])
+    parser.add_argument("--kinds", nargs="+", choices=EVERY, default=[*KINDS])
+    parser.add_argument("--half", choices=("tuning", "report"), help="pairs of odd or of even numbers alone")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--finished", action="store_true", help="with --keep: only the pairs whose pictures are all there")
     parser.add_argument("--part", help="I/N: make every N-th pair from the I-th on (from 0), and no table")
@@ -148,7 +150,9 @@ def main() -> None:
     args = parser.parse_args()
     every = {**VARIANTS, **ABLATIONS, **REWORDED}
     names = args.methods or (["MRGD", *ABLATIONS] if args.ablations else list(VARIANTS))
-    wanted = [edit for edit in in_proportion(edits())[: args.first] if edit.kind in args.kinds]
+    wanted = [edit for edit in in_proportion(edits()) if edit.kind in args.kinds][: args.first]
+    if args.half:
+        wanted = [edit for edit in wanted if edit.number % 2 == (args.half == "tuning")]
     if args.part:
         at, parts = map(int, args.part.split("/"))
         wanted = wanted[at::parts]

@@ -89,7 +89,7 @@ def _succeeded(edit: Edit, area: np.ndarray, picture: Picture) -> bool:
 def run(
     edits: Iterable[Edit], variants: dict[str, dict[str, Any]], make: Make, note: Callable[[str, Outcome], object] = lambda *_: None
 ) -> dict[str, list[Outcome]]:
-    """Make and compare every pair by every variant, pair after pair; ``note`` is told of each outcome."""
+    """Make and compare every pair by every variant, pair after pair; ``note`` is called with each outcome."""
     results: dict[str, list[Outcome]] = {name: [] for name in variants}
     for edit in edits:
         for name, options in variants.items():

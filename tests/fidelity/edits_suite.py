@@ -1,6 +1,7 @@
 """The fixed suite of edits: 61 pairs of layouts in the proportions of the MRGD paper, and how each method is asked.
 
-25 additions, 24 removals, 12 changed attributes (colours). Everything follows from the seed.
+25 additions, 24 removals, 12 changed attributes (colours). Three more kinds are what people met with: an addition whose box covers a third
+of the one that is kept, a second object of a kind, and a region re-worded beside one of its colour. Everything follows from the seed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 from suite import BACKGROUNDS, COLOURS, SEED, SHAPES, Wish, box, cells, nested
 
 KINDS = {"add": 25, "remove": 24, "attribute": 12}
+WIDER = {"overlap": 12, "twin": 12, "reword": 12}
+"""Beyond the paper's: of each, pairs of odd numbers are for tuning, those of even numbers for reports."""
 QUALITY = "masterpiece, best quality, highly detailed"
 
 Shape = dict[str, Any]
@@ -62,17 +65,17 @@ LAYOUTS: tuple[tuple[tuple[int, int], Any], ...] = (
 
 def edits(per_kind: int | None = None) -> Iterator[Edit]:
     """The whole suite, or the first ``per_kind`` of every kind."""
-    for kind, count in KINDS.items():
+    for kind, count in {**KINDS, **WIDER}.items():
         rng = random.Random(f"{SEED}-{kind}")
         for number in range(count):
-            edit = _edit(rng, kind, number)
+            edit = _edit(rng, kind, number) if kind in KINDS else _wider(rng, kind, number)
             if per_kind is None or number < per_kind:
                 yield edit
 
 
 def in_proportion(wanted: Iterable[Edit]) -> list[Edit]:
     """The same edits in an order of which every beginning has the suite's proportions."""
-    return sorted(wanted, key=lambda edit: ((edit.number + 0.5) / KINDS[edit.kind], edit.kind))
+    return sorted(wanted, key=lambda edit: ((edit.number + 0.5) / {**KINDS, **WIDER}[edit.kind], edit.kind))
 
 
 def _edit(rng: random.Random, kind: str, number: int) -> Edit:
@@ -92,16 +95,36 @@ def _edit(rng: random.Random, kind: str, number: int) -> Edit:
     return Edit(kind, number, size, background, before, after, places[at], seed)
 
 
+def _wider(rng: random.Random, kind: str, number: int) -> Edit:
+    size = (192, 128) if kind == "overlap" else (128, 128)
+    kept, edited = cells(2, 1)
+    if kind == "overlap":  # a third of the kept box, from the right or from the left
+        kept, edited = (box(0, 0, 0.5, 1), box(1 / 3, 0, 5 / 6, 1)) if rng.random() < 0.5 else (box(0.5, 0, 1, 1), box(1 / 6, 0, 2 / 3, 1))
+    elif rng.random() < 0.5:
+        kept, edited = edited, kept
+    (one, other), (form, another) = rng.sample(COLOURS, 2), rng.sample(SHAPES, 2)
+    first = Wish(one, form, kept)
+    before = after = (first, Wish(other, another, edited))
+    if kind == "twin":  # of its shape, or of its colour
+        after = (first, Wish(other, form, edited) if number // 2 % 2 else Wish(one, another, edited))
+    if kind == "reword":
+        before = (first, Wish(one, another, edited))
+        after = (first, Wish(other, rng.choice(SHAPES), edited))
+    background, seed = rng.choice(BACKGROUNDS), rng.randrange(2**31)
+    return Edit(kind, number, size, background, before if kind == "reword" else (first,), after, edited, seed)
+
+
 SAMPLING: dict[str, Any] = {"sampler_name": "DDIM", "steps": 20, "cfg_scale": 5.0}
 
 PLAIN = {"control": False, "lambda_rs": 0, "lambda_is": 0, "lambda_ip": 0, "kssa_gain": 1}
 UNGUIDED = {"lambda_rs": 0, "lambda_is": 0, "lambda_ip": 0, "kssa_gain": 1}
 COMMON: dict[str, Any] = {"keyword_count": 3}
 
-VARIANTS: dict[str, dict[str, Any]] = {
+VARIANTS: dict[str, dict[str, Any]] = {  # of settings without a version: no lock, the paper's λ_IP
     "MultiDiffusion": PLAIN,
     "P2P*": UNGUIDED,
     "MRGD": {},
+    "MRGD, λ_IP 3000": {"lambda_ip": 3000},
     "MRGD + lock": {"lock": True},
 }
 ABLATIONS: dict[str, dict[str, Any]] = {
@@ -129,13 +152,15 @@ OF_THE_SOURCE = ("total", "t_total", "halo", "kssa_gain", "keyword_count", "keyw
 
 
 def regions(edit: Edit, wishes: tuple[Wish, ...]) -> list[dict[str, Any]]:
-    """Regions of a layout: each is told its object, the background and words of praise."""
+    """Regions of a layout: each names its object, the background and words of praise."""
     return [{**wish.shape, "prompt": f"{wish.text} on {edit.background}, {QUALITY}"} for wish in wishes]
 
 
 def payload(edit: Edit, options: dict[str, Any], *, edited: bool) -> dict[str, Any]:
     """txt2img request of the source picture, or of the edited one."""
-    base = {"base": {"prompt": edit.background}}
+    base: dict[str, Any] = {"base": {"prompt": edit.background}}
+    if edit.kind == "overlap":
+        base["overlap"] = "over"
     own = {**COMMON, **options}
     if edited and options == PLAIN:
         own = {key: value for key, value in own.items() if key in OF_THE_SOURCE}  # nothing of the source acts: the target alone

@@ -25,7 +25,7 @@ from PIL import Image
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from edits_measure import Picture, assess  # noqa: E402
-from edits_suite import SAMPLING, Edit, edits, in_proportion, payload, regions  # noqa: E402
+from edits_suite import KINDS, SAMPLING, Edit, edits, in_proportion, payload, regions  # noqa: E402
 
 from lib_regional.standalone.server.app import create  # noqa: E402
 from lib_regional.standalone.train.data.drawing import draw  # noqa: E402
@@ -125,7 +125,7 @@ def main() -> None:
     done = [line for line in known_lines(args.lines) if line["null_text"] == args.null_text]
     with tempfile.TemporaryDirectory() as output:
         maker = Maker(Path(output))
-        for edit in in_proportion(edits())[: args.first]:
+        for edit in in_proportion(edit for edit in edits() if edit.kind in KINDS)[: args.first]:
             if any((line["kind"], line["number"]) == (edit.kind, edit.number) for line in done):
                 continue
             done.append(measured(maker, edit, args.null_text))

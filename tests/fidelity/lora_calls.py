@@ -56,8 +56,10 @@ def predicted(model: StandaloneModel, settings: dict[str, Any], feather: float, 
     with open_session(DiffusersHost(model), plan):
         for listener in list(model.call_listeners):
             listener(ModelCall(rows, StepInfo(20 - time // 50, 20, 1.0, False, SCALE), CELLS))
-        told = [model.encode_schedules([text], 20, negative=role, size=SIZE)[0][0][1].crossattn for text, role in (("grass", 0), ("", 1))]
-        contexts = torch.stack([told[0]] * count + [told[1]] * count).to(model.dtype)
+        encoded = [
+            model.encode_schedules([text], 20, negative=role, size=SIZE)[0][0][1].crossattn for text, role in (("grass", 0), ("", 1))
+        ]
+        contexts = torch.stack([encoded[0]] * count + [encoded[1]] * count).to(model.dtype)
         noise = model.unet(torch.cat([x, x]).to(model.dtype), time, encoder_hidden_states=contexts).sample.float()
     cond, uncond = noise.chunk(2)
     return uncond + SCALE * (cond - uncond)

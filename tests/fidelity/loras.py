@@ -3,7 +3,7 @@
     python tests/fidelity/loras.py placing [--count 36] [--image docs/images/lora.png]
     python tests/fidelity/loras.py separation [--seeds 8]
 
-Prints the tables of docs/lora.md. *Placed*: the two halves of the canvas are told an object each, and it is the one that is found there.
+Prints the tables of docs/lora.md. *Placed*: the two halves of the canvas have an object each, and it is the one that is found there.
 *Separation*: two pictures of every seed, with a LoRA at strength 0.0001 and at 1 in the left half's text; the mean change of the halves'
 pixels.
 """
@@ -27,6 +27,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 from suite import BACKGROUNDS, COLOURS, SHAPES  # noqa: E402
 
+from lib_regional.standalone.sampling.noise import ImageNoise  # noqa: E402
 from lib_regional.standalone.server.app import create  # noqa: E402
 from lib_regional.standalone.train.measures.evaluate import CHROMA, find_objects, judge  # noqa: E402
 
@@ -137,6 +138,19 @@ class Studio:
         return [np.asarray(image.convert("RGB")) for image in result.images[result.index_of_first_image :]]
 
 
+def tied(noise: torch.Tensor) -> torch.Tensor:
+    """Noise (B, C, h, w) whose halves have one mean, of the variance that the mean of a half has."""
+    halves = noise.unflatten(-1, (2, -1))
+    means = halves.mean((-3, -1), keepdim=True)
+    return (halves - means + means.mean(-2, keepdim=True) * 2**0.5).flatten(-2)
+
+
+def tie_noise() -> None:
+    """Every draw of noise in this process is `tied` from now on: isolated halves would draw their brightness each for itself."""
+    free = ImageNoise.next
+    ImageNoise.next = lambda self: tied(free(self))  # type: ignore[method-assign]
+
+
 def alone(studio: Studio, lora: str | None, count: int) -> float:
     """Share of pictures of one object over the whole canvas, plain prompt, whose biggest object is as it should be."""
     rng = random.Random(f"alone-{lora}")
@@ -190,8 +204,8 @@ def change(studio: Studio, before: str, after: str, settings: dict[str, Any], fe
     """
     latents, pictures = [], []
     for text in (before, after):
-        told = ((LEFT, text), (RIGHT, "a blue square on sky"))
-        regions = [{"box": list(box), "prompt": prompt, "feather": feather} for box, prompt in told]
+        halves = ((LEFT, text), (RIGHT, "a blue square on sky"))
+        regions = [{"box": list(box), "prompt": prompt, "feather": feather} for box, prompt in halves]
         drawn = studio.draw(["grass"] * count, list(range(count)), {**settings, "regions": regions})
         latents.append(studio.latents)
         pictures.append(np.stack(drawn).astype(float))
@@ -247,7 +261,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8, help="separation: pictures per row")
     parser.add_argument("--loras", nargs="*", default=LORAS, help="separation: LoRAs on the left; none: another background")
     parser.add_argument("--rows", nargs="+", type=int, help="numbers of the methods to measure, from 0 (default: all)")
+    parser.add_argument("--steps", type=int, default=SAMPLING["steps"], help="sampling steps")
+    parser.add_argument("--tied-noise", action="store_true", help="placing: noise with one mean in both halves")
     args = parser.parse_args()
+    SAMPLING["steps"] = args.steps
+    if args.tied_noise:
+        tie_noise()
     studio = Studio()
     if args.what == "separation":
         for line in separation(studio, args.loras, _chosen(SEPARATION, args.rows), args.seeds):

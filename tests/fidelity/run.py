@@ -80,15 +80,18 @@ def origin(urls: Sequence[str]) -> dict[str, str]:
     return {"host": "WebUI", "checkpoint": loaded.pop()}
 
 
-def request_of(case: Case, variant: str, sampling: dict[str, Any]) -> dict[str, Any] | None:
-    """The request for a layout; None where another tool cannot be asked for it."""
-    return PEERS[variant](case, sampling) if variant in PEERS else payload(case, variant, sampling)
+def request_of(case: Case, variant: str, sampling: dict[str, Any], lora: str = "") -> dict[str, Any] | None:
+    """The request for a layout, with a LoRA on the whole picture where one is named; None where another tool cannot be asked for it."""
+    request = PEERS[variant](case, sampling) if variant in PEERS else payload(case, variant, sampling)
+    if request is not None and lora:
+        request["prompt"] += f" <lora:{lora}:1>"
+    return request
 
 
-def make_rows(tasks: Sequence[tuple[Case, str]], results: Results, sampling: dict[str, Any], urls: Sequence[str]) -> None:
+def make_rows(tasks: Sequence[tuple[Case, str]], results: Results, sampling: dict[str, Any], urls: Sequence[str], lora: str = "") -> None:
     """Make and judge what ``results`` lacks."""
-    text = sampling_text(sampling)
-    asked = ((case, variant, request_of(case, variant, sampling)) for case, variant in tasks)
+    text = sampling_text(sampling, lora)
+    asked = ((case, variant, request_of(case, variant, sampling, lora)) for case, variant in tasks)
     wanted = [(case, variant, request) for case, variant, request in asked if request is not None]
     todo = [
         (case, variant, request)

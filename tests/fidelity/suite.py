@@ -123,9 +123,10 @@ def singles(count: int = 72) -> Iterator[Case]:
 SAMPLING: dict[str, Any] = {"sampler_name": "Euler a", "steps": 20, "cfg_scale": 5.0}
 
 
-def sampling_text(sampling: dict[str, Any]) -> str:
-    """``Euler a, 20 steps, CFG 5``"""
-    return f"{sampling['sampler_name']}, {sampling['steps']} steps, CFG {sampling['cfg_scale']:g}"
+def sampling_text(sampling: dict[str, Any], lora: str = "") -> str:
+    """``Euler a, 20 steps, CFG 5``, with a LoRA ``LCM, 4 steps, CFG 1, lcm``"""
+    text = f"{sampling['sampler_name']}, {sampling['steps']} steps, CFG {sampling['cfg_scale']:g}"
+    return f"{text}, {lora}" if lora else text
 
 
 def payload(case: Case, method: str, sampling: dict[str, Any] = SAMPLING) -> dict[str, Any]:
@@ -151,9 +152,16 @@ class Variant:
 
 VARIANTS: dict[str, Variant] = {
     "attention_couple": Variant("attention_couple"),
+    "attention_couple, isolated": Variant("attention_couple", options={"isolate_until": 0.2}),
     "attention_couple, base share 0.2": Variant("attention_couple", 0.2),
     "attention_couple, detail": Variant("attention_couple", common={"detail": {"enabled": True, "margin": 8}}),
     "attention_couple, best of 4": Variant("attention_couple", common={"scores": {"candidates": 4}}),
+    "attention_couple, isolated, detail": Variant(
+        "attention_couple", options={"isolate_until": 0.2}, common={"detail": {"enabled": True, "margin": 8}}
+    ),
+    "attention_couple, isolated, best of 4": Variant(
+        "attention_couple", options={"isolate_until": 0.2}, common={"scores": {"candidates": 4}}
+    ),
     "latent_couple": Variant("latent_couple"),
     "latent_couple, crop": Variant("latent_couple", options={"mode": "crop", "halo": 2}),
     "multidiffusion": Variant("multidiffusion"),
@@ -176,6 +184,7 @@ Detail passes and inpainting have a margin of 8 pixels, which is to these pictur
 TABLE = (
     "plain",
     "attention_couple",
+    "attention_couple, isolated",
     "latent_couple",
     "latent_couple, crop",
     "multidiffusion",

@@ -53,6 +53,8 @@ def install_tools(root: Path = ROOT) -> str:
     wanted = hashlib.sha256((root / "package-lock.json").read_bytes()).hexdigest()
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return ""
+    if (root / "node_modules").is_symlink():  # npm would empty the folder behind it, which is another checkout's
+        return f"node_modules is a link to {(root / 'node_modules').resolve()}, whose tools are not those of this package-lock.json"
     npm = shutil.which("npm")
     if not npm:
         return "npm is not on PATH"

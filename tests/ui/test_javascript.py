@@ -180,6 +180,15 @@ def test_tools_are_installed_once(project: Path, monkeypatch: pytest.MonkeyPatch
     assert len(seen) == 2, "another lock file is installed anew"
 
 
+def test_the_tools_of_another_checkout_are_left_alone(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen = fake_npm(monkeypatch)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "eslint").write_text("x")
+    (project / "node_modules").symlink_to(tmp_path / "other")
+    assert "is a link to" in javascript.install_tools(project) and seen == []
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["eslint"]
+
+
 def test_without_a_registry_the_tools_are_skipped(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

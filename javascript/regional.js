@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 1ea0acae91b2e9f68ee151d1e0b8fa4e732bcd4de2a645f9156fc221c6b4b620
-// script ed4724254de97eeb21cd316abb89137dfd84df8bccda2373f34d47b286ec304d
+// sources 4eb69677195b3c0831e1c9277f8a1eaf778fe44b544a2a22ce76da29d46c9783
+// script a1d58012dcc7e3b387ca21a80ecdd273be2310f8bb8bf3e73ea0305560e2c8f1
 "use strict";
 (() => {
   var __defProp = Object.defineProperty;
@@ -285,7 +285,7 @@
   }
   var regionSchema = (schema) => schema?.properties?.regions?.items?.properties || {};
   var methodOptions = (schema, method) => schema?.properties?.options?.properties?.[method]?.properties || {};
-  var ISOLATED = 0.2;
+  var ISOLATED = 0.3;
   function emptyState() {
     const defaults2 = (
       /** @type {any} */

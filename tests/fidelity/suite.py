@@ -152,15 +152,17 @@ class Variant:
 
 VARIANTS: dict[str, Variant] = {
     "attention_couple": Variant("attention_couple"),
-    "attention_couple, isolated": Variant("attention_couple", options={"isolate_until": 0.2}),
+    "attention_couple, isolated": Variant("attention_couple", options={"isolate_until": 0.3}),
+    "attention_couple, isolated 0.2": Variant("attention_couple", options={"isolate_until": 0.2}),
+    "attention_couple, isolated 0.4": Variant("attention_couple", options={"isolate_until": 0.4}),
     "attention_couple, base share 0.2": Variant("attention_couple", 0.2),
     "attention_couple, detail": Variant("attention_couple", common={"detail": {"enabled": True, "margin": 8}}),
     "attention_couple, best of 4": Variant("attention_couple", common={"scores": {"candidates": 4}}),
     "attention_couple, isolated, detail": Variant(
-        "attention_couple", options={"isolate_until": 0.2}, common={"detail": {"enabled": True, "margin": 8}}
+        "attention_couple", options={"isolate_until": 0.3}, common={"detail": {"enabled": True, "margin": 8}}
     ),
     "attention_couple, isolated, best of 4": Variant(
-        "attention_couple", options={"isolate_until": 0.2}, common={"scores": {"candidates": 4}}
+        "attention_couple", options={"isolate_until": 0.3}, common={"scores": {"candidates": 4}}
     ),
     "latent_couple": Variant("latent_couple"),
     "latent_couple, crop": Variant("latent_couple", options={"mode": "crop", "halo": 2}),

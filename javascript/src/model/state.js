@@ -95,7 +95,7 @@ export const regionSchema = (schema) => schema?.properties?.regions?.items?.prop
 export const methodOptions = (schema, method) => schema?.properties?.options?.properties?.[method]?.properties || {};
 
 /** Share of the steps in which the regions of a new layout are made by themselves: on the small model each object is in its place then. */
-const ISOLATED = 0.2;
+const ISOLATED = 0.3;
 
 /**
  * What an untouched panel shows: off, two equal columns without text, and the main prompt joined to every region's.

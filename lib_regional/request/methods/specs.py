@@ -80,7 +80,7 @@ _ROWS = (
             "border": Number("How far self-attention sees across the border of isolated regions, as a share of the shorter side.", 0.125),
             "isolate_until": Number(
                 "Share of the first pass's steps in which each region is made by itself, whatever its LoRAs: its object forms in it. "
-                "Layouts begun in the panel have 0.2.",
+                "Layouts begun in the panel have 0.3.",
                 0.0,
             ),
         },

@@ -4,11 +4,43 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Callable
 from typing import Any
 
 PANEL = "#regional_txt2img_panel"
-OPENING = 90_000
+SLOWED = float(os.environ.get("REGIONAL_BROWSER_SLOWED", "1"))
+"""How many times slower than this machine the page's thread runs, as on one that does other things too."""
+
+OPENING = 90_000 * max(1, SLOWED / 4)
 """Milliseconds in which the page of Gradio has to stand, however busy the machine is; the panel's own time is held by test_limits."""
+
+FILLED = {
+    "presets": "[data-preset]",
+    "import": "[data-action=import-text]",
+    "masks": "[data-action=find-way] option",
+    "edit": "[data-field='options.edit'] > *",
+}
+"""What stands in a drawer as soon as it is filled."""
+
+WAIT = 15_000 * max(1, SLOWED / 3)
+"""Milliseconds in which everything else that a test waits for has to come."""
+
+
+def soon(page: Any, look: Callable[[], Any], wanted: Any = True) -> None:
+    """
+    Wait until ``look()`` is ``wanted``: what a key or a press brings about may come a moment after it.
+
+    Args:
+        page: The page that is looked at.
+        look: Looks, and changes nothing.
+        wanted: What it finds in the end.
+    """
+    __tracebackhide__ = True
+    end = time.monotonic() + WAIT / 1000
+    while (seen := look()) != wanted:
+        assert time.monotonic() < end, f"after {WAIT / 1000:g} s it is still {seen!r}, not {wanted!r}"
+        page.wait_for_timeout(20)
 
 
 class Editor:
@@ -17,12 +49,20 @@ class Editor:
     def __init__(self, page: Any, url: str) -> None:
         self.page, self.url = page, url
         self.faults: list[str] = []
-        page.set_default_timeout(15000)
+        page.set_default_timeout(WAIT)
+        page.set_default_navigation_timeout(OPENING)
         page.on("pageerror", self._note)
         page.on("dialog", lambda dialog: dialog.accept())
         page.route(lambda address: not address.startswith((url, "blob:", "data:")), lambda route: route.abort())
         page.goto(url, timeout=OPENING)
         self.unfold()
+        self.slowing = page.context.new_cdp_session(page)
+        self.slow(SLOWED)
+
+    def slow(self, rate: float) -> None:
+        """Let the page's thread run at this part of its speed from now on."""
+        if rate != 1 or SLOWED != 1:
+            self.slowing.send("Emulation.setCPUThrottlingRate", {"rate": rate})
 
     def _note(self, error: Any) -> None:
         """Another host's page has errors of its own (AUTOMATIC1111's Gradio one for each picture): there those of our script count."""
@@ -37,7 +77,7 @@ class Editor:
         if not self.canvas.is_visible():
             label.click()
         self.canvas.wait_for()
-        self.page.wait_for_timeout(250)
+        self.boxes(self.canvas)
 
     def renew(self) -> None:
         """An untouched panel, as after loading the page in a new tab."""
@@ -54,7 +94,7 @@ class Editor:
             " find('#regional_txt2img_panel').replaceChildren(); Regional.attach(); sessionStorage.clear(); }"
         )
         self.canvas.wait_for()
-        self.page.wait_for_timeout(150)
+        self.boxes(self.canvas)
 
     # ------------------------------------------------ looking
 
@@ -75,6 +115,27 @@ class Editor:
     @property
     def messages(self) -> str:
         return self.page.locator(f"{PANEL} .rg-messages").inner_text()
+
+    def soon(self, look: Callable[[], Any], wanted: Any = True) -> None:
+        __tracebackhide__ = True
+        soon(self.page, look, wanted)
+
+    @property
+    def focus(self) -> str:
+        """Where the keyboard is: an action, a field, a LoRA of the picker, or the class of anything else."""
+        return self.page.evaluate(
+            "() => { const {dataset, className} = document.activeElement;"
+            " return dataset.action || dataset.network || dataset.field || className; }"
+        )
+
+    def checked(self) -> None:
+        """Wait until the server has checked what stands here, and the page shows what it found."""
+        self.page.wait_for_function("() => { const {asked, checked} = Regional.panels.txt2img.checks.changes; return asked === checked; }")
+
+    def drawer(self, name: str) -> None:
+        """Open a drawer, and wait for what the server puts into it."""
+        self.act(f"drawer-{name}")
+        self.find(FILLED[name]).first.wait_for(state="attached")
 
     def find(self, selector: str) -> Any:
         return self.page.locator(f"{PANEL} {selector}")
@@ -170,9 +231,11 @@ class Editor:
             box.fill(str(value))
             box.press("Enter")
         self.page.wait_for_function(
-            "([w, h]) => { const s = Regional.panels.txt2img.size(); return s.width == w && s.height == h; }", arg=[width, height]
+            "([w, h]) => { const {stage} = Regional.panels.txt2img, [x, y] = stage.size();"
+            " return x == w && y == h && stage.frame.dataset.ratio === `${w} / ${h}`; }",
+            arg=[width, height],
         )
-        self.page.wait_for_timeout(200)
+        self.boxes(self.canvas)
 
     def generate(self, steps: int = 4) -> None:
         """Make a picture with the prompt "grass", and wait until the page shows it."""
@@ -182,7 +245,19 @@ class Editor:
         self.page.locator("#txt2img_prompt textarea").fill("grass")
         self.page.click("#txt2img_generate")
         self.page.wait_for_function(f"before => {{ const now = {infotext}; return now && now !== before; }}", arg=before, timeout=300000)
-        self.page.wait_for_timeout(800)
+        self.shown()
+
+    def shown(self) -> None:
+        """Wait until the picture that was made is on the page, and the panel knows it and that nothing runs any more."""
+        self.page.wait_for_function(
+            """() => { const panel = Regional.panels.txt2img, {kind, image, src} = panel.stage.background;
+                const images = [...document.querySelectorAll('#txt2img_gallery img')].filter((one) => one.getClientRects().length);
+                const isBusy = document.querySelector('#txt2img_interrupt')?.getClientRects().length;
+                const known = new Set([...document.querySelectorAll('#regional_txt2img_panel .rg-strip-tile img')].map((one) => one.src));
+                const taken = kind !== 'result' || (image && images.some((one) => one.src === src));
+                return !isBusy && !document.querySelector('#regional_txt2img_panel .rg-stop') && images.length && taken
+                    && images.every((one) => one.complete && one.naturalWidth) && images.some((one) => known.has(one.src)); }"""
+        )
 
     def show(self, tab: str) -> None:
         """Go to a tab of the page; both generations of Gradio write them differently."""

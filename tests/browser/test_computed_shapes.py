@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from test_drawing import mask_of
 
 pytestmark = pytest.mark.browser
 
@@ -37,14 +38,14 @@ def test_a_computed_mask_is_chosen_drawn_and_changed(editor):
     editor.field("regions[0].shape").select_option("procedural")
     assert editor.regions[0]["procedural"]["kind"] == "linear"
     wait_drawn(editor)
-    assert value_at(editor, 0.1, 0.5) < 64 < 192 < value_at(editor, 0.9, 0.5)
+    editor.soon(lambda: value_at(editor, 0.1, 0.5) < 64 < 192 < value_at(editor, 0.9, 0.5))
     editor.field("regions[0].procedural.kind").select_option("stripes")
     editor.field("regions[0].procedural.count").fill("2")
     editor.field("regions[0].procedural.share").fill("0.25")
-    editor.page.wait_for_timeout(1500)
     made = editor.regions[0]["procedural"]
     assert (made["kind"], made["count"], made["share"]) == ("stripes", 2, 0.25) and "stops" not in made
-    assert [value_at(editor, x, 0.5) for x in (0.06, 0.3, 0.56, 0.8)] == [255, 0, 255, 0]
+    editor.soon(lambda: [value_at(editor, x, 0.5) for x in (0.06, 0.3, 0.56, 0.8)], [255, 0, 255, 0])
+    editor.checked()
     assert "Region 1" not in editor.messages
 
 
@@ -55,10 +56,10 @@ def test_it_becomes_inverted_and_then_pixels(editor):
     assert editor.regions[0]["combined"]["op"] == "invert" and "procedural" in editor.regions[0]["combined"]["of"][0]
     editor.field("regions[0].combined.op").select_option("grow")
     assert editor.regions[0]["combined"]["amount"] == 0.02
-    wait_drawn(editor)
-    editor.page.wait_for_timeout(1000)
     editor.field("regions[0].shape").select_option("mask")
+    editor.soon(lambda: "mask" in editor.regions[0])
     assert editor.regions[0]["mask"].startswith("data:image/png") and "combined" not in editor.regions[0]
+    assert 0.1 < (mask_of(editor.regions[0]) > 128).mean() < 0.9, "the pixels are those that the server draws, even where it is slow"
 
 
 def test_a_layout_with_computed_shapes_is_loaded_and_kept(editor):
@@ -68,7 +69,7 @@ def test_a_layout_with_computed_shapes_is_loaded_and_kept(editor):
     ]
     regions = [{**shape, "prompt": f"thing {at}"} for at, shape in enumerate(shapes)]
     editor.load({"enabled": True, "regions": regions})
-    editor.page.wait_for_timeout(1500)
+    editor.checked()
     assert [{key: region[key] for key in shape} for region, shape in zip(editor.regions, shapes, strict=True)] == shapes
     assert editor.messages == ""
 

@@ -59,12 +59,8 @@ def test_every_region_is_saved_on_its_own(editor, tmp_path):
     editor.page.on("download", keep)
     editor.act("drawer-masks")
     editor.act("masks-save-each")
-    for _ in range(100):
-        if len(files) == 2:
-            break
-        editor.page.wait_for_timeout(50)
+    editor.soon(lambda: sorted(files), ["region 1.png", "region 2.png"])
     editor.page.remove_listener("download", keep)
-    assert sorted(files) == ["region 1.png", "region 2.png"]
     assert (files["region 1.png"][:, :32] == 255).all() and (files["region 1.png"][:, 32:] == 0).all()
     assert files["region 2.png"][32, 48] == 255 and files["region 2.png"][1, 34] == 0
     editor.find(".rg-region .rg-more > summary").first.click()

@@ -31,7 +31,7 @@ def test_a_group_is_made_named_folded_muted_moved_and_undone(editor):
     editor.click(0.85, 0.15)
     editor.page.keyboard.up("Shift")
     editor.keys("Control+g")
-    assert editor.page.evaluate("() => document.activeElement.dataset.action") == "group-name"
+    editor.soon(lambda: editor.focus, "group-name")
     editor.page.keyboard.type("hats")
     editor.page.keyboard.press("Enter")
     assert {region["prompt"] for region in editor.regions if region.get("group") == "hats"} == {"a", "c"}

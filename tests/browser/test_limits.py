@@ -19,7 +19,7 @@ def drag(editor, moves: int = 60) -> None:
 def test_tools_work_among_fifty_regions(editor, tool):
     editor.resize(1024, 1024)
     editor.load(many(50))
-    editor.page.wait_for_timeout(600)
+    editor.checked()
     editor.click(0.35, 0.35)
     editor.tool(tool)
     before = editor.regions
@@ -30,13 +30,13 @@ def test_tools_work_among_fifty_regions(editor, tool):
 
 def test_a_letter_costs_at_most_8_ms_with_52_regions(editor):
     editor.load(many(52))
-    editor.page.wait_for_timeout(600)
+    editor.checked()
     assert time_letters(editor, letters=28) <= 8
 
 
 def test_a_pointer_move_costs_at_most_4_ms_with_50_regions(editor):
     editor.load(many(50))
-    editor.page.wait_for_timeout(600)
+    editor.checked()
     editor.click(0.35, 0.35)
     assert time_moves(editor, settle=20, moves=40) <= 4
 

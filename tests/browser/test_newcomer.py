@@ -77,6 +77,16 @@ def test_by_keys_alone_from_the_pages_start(page):
     assert page.page.locator("#txt2img_prompt textarea").input_value() == "c", "and Ctrl+Enter makes the picture: eight keys and the words"
 
 
+def test_the_key_opens_a_folded_panel_and_its_words_go_into_the_first_prompt(page):
+    page.renew()
+    page.page.locator("#regional_txt2img .label-wrap").click()
+    page.canvas.wait_for(state="hidden")
+    page.page.keyboard.press("Alt+r")
+    page.page.evaluate("async () => { for (let i = 0; i < 4; i++) await new Promise((go) => requestAnimationFrame(go)); }")
+    page.page.keyboard.type("a red circle")
+    assert page.canvas.is_visible() and page.regions[0]["prompt"] == "a red circle"
+
+
 def test_editing_switches_on_undo_takes_it_back_and_off_is_seen(page):
     page.renew()
     assert page.page.locator(OFF_NOTE).count() == 0
@@ -128,7 +138,7 @@ def test_box_stays_until_escape_and_the_new_prompt_has_the_focus(page):
     page.page.keyboard.press("Escape")
     assert page.page.evaluate("() => Regional.panels.txt2img.stage.tool") == "select"
     page.drag((0.45, 0.05), (0.55, 0.2))
-    assert "Box (R)" in page.messages
+    page.soon(lambda: "Box (R)" in page.messages)
     remove = page.find(".rg-head button[aria-label='Remove region 2']")
     remove.click()
     assert page.page.evaluate("() => document.activeElement.closest('.rg-regions') !== null")
@@ -171,11 +181,10 @@ def test_many_regions_are_lines_that_can_be_searched_and_switched(page):
 def test_a_reload_keeps_the_main_prompt(page):
     page.renew()
     page.page.locator("#txt2img_prompt textarea").fill("sand at night")
-    page.page.wait_for_timeout(100)
     page.page.reload()
     page.unfold()
     page.page.wait_for_function("() => document.querySelector('#txt2img_prompt textarea').value === 'sand at night'")
-    assert page.find("[data-action=background-prompt]").input_value() == "sand at night"
+    page.soon(page.find("[data-action=background-prompt]").input_value, "sand at night")
 
 
 def test_a_host_that_keeps_no_prompts_gets_the_background_back_where_the_panel_is_on(page):
@@ -186,9 +195,9 @@ def test_a_host_that_keeps_no_prompts_gets_the_background_back_where_the_panel_i
         page.find("[data-action=background-prompt]").fill("sand at night")
         page.field("regions[0].prompt").fill("a red circle")
         page.field("enabled").set_checked(on)
-        page.page.wait_for_timeout(400)
         page.page.add_init_script("for (const name of ['txt2img_prompt', 'txt2img_neg_prompt']) sessionStorage.removeItem(`page_${name}`);")
         page.page.reload()
         page.unfold()
         assert page.regions[0]["prompt"] == "a red circle"
+        page.soon(lambda: main.input_value() == page.find("[data-action=background-prompt]").input_value())
         assert (main.input_value() == page.find("[data-action=background-prompt]").input_value() == "sand at night") is on

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 TWO = {
     "version": 3, "enabled": True, "method": "attention_couple", "base": {"joined": True},
@@ -33,7 +37,7 @@ def press(editor, name: str, at: int) -> None:
     editor.find(f".rg-card-acts [data-action={name}]").nth(at).click()
     editor.page.wait_for_function(f"before => {{ const now = ({INFOTEXT})(); return now && now !== before; }}", arg=before, timeout=60000)
     editor.page.wait_for_function(f"before => {image} && {image} !== before", arg=source)
-    editor.page.wait_for_timeout(800)
+    editor.shown()
 
 
 def test_again_makes_one_region_anew_and_the_rest_stays(made):
@@ -43,7 +47,7 @@ def test_again_makes_one_region_anew_and_the_rest_stays(made):
     after = made.page.evaluate(HALVES)
     assert after[0] == before[0] and after[1] != before[1]
     assert '"repaint"' in made.page.evaluate(INFOTEXT).replace("\\", "")
-    assert made.settings == settings and seed.input_value() == "-1", "the panel is as it was"
+    made.soon(lambda: (made.settings == settings, seed.input_value()), (True, "-1"))  # the panel is as it was
     press(made, "again", 0)
     third = made.page.evaluate(HALVES)
     assert third[0] != after[0] and third[1] != before[1], "what was made again before stays made again"
@@ -70,6 +74,19 @@ def test_the_strip_has_scores_and_brings_a_picture_and_its_layout_back(made):
     assert [region["prompt"] for region in made.regions] == ["a red circle", "a blue square"]
     assert int(made.page.locator("#txt2img_seed input").first.input_value()) >= 0
     made.page.locator("#txt2img_seed input").first.fill("-1")
+
+
+def test_a_sampler_that_the_page_does_not_have_is_named(made):
+    source = made.page.locator("#txt2img_gallery img").first.get_attribute("src")
+    file, info = io.BytesIO(), PngInfo()
+    with Image.open(io.BytesIO(made.page.request.get(source).body())) as picture:
+        info.add_text("parameters", picture.info["parameters"].replace("Sampler: Euler a", "Sampler: Unheard Of"))
+        picture.save(file, "PNG", pnginfo=info)
+    made.page.route("**/file=**", lambda route: route.fulfill(body=file.getvalue(), content_type="image/png"))
+    made.find(".rg-card-acts [data-action=again]").first.click()
+    made.find(".rg-messages :text('and try again: Unheard Of')").wait_for()
+    made.page.unroute("**/file=**")
+    assert made.page.locator("#txt2img_sampling input").first.input_value() == "Euler a"
 
 
 def test_without_a_picture_with_regions_again_says_so(open_editor):

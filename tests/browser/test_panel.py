@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from editor import FILLED
 from PIL import Image
 
 EVIL = '<img src=x onerror="window.hurt=1">'
@@ -24,7 +25,6 @@ def test_a_reload_keeps_the_layout(editor):
     editor.draw_box((0.1, 0.1), (0.5, 0.5))
     editor.field("regions[0].prompt").fill("a red circle")
     before = editor.settings
-    editor.page.wait_for_timeout(400)
     editor.page.reload()
     editor.unfold()
     assert editor.settings == before
@@ -166,7 +166,7 @@ def test_layouts_of_other_tools_come_with_a_report(editor):
     editor.act("import-go")
     editor.find("[data-action=import-report] .rg-taken").first.wait_for()
     assert editor.settings["grid"]["ratios"] == "2,1,1;1,1" and editor.settings["enabled"] is True
-    assert editor.find(".rg-chip").inner_text() == "grass: no such LoRA"
+    editor.find(".rg-chip:text-is('grass: no such LoRA')").wait_for()
     before = editor.settings
     editor.find("[data-action=import-text]").fill('{"alwayson_scripts": {')
     editor.act("import-go")
@@ -209,16 +209,16 @@ def test_text_is_never_html(editor):
     editor.act("import-go")
     editor.find("[data-action=import-report] .rg-taken").first.wait_for()
     editor.paste(f'{{"{EVIL}": ')
-    editor.page.wait_for_timeout(500)
+    editor.find(".rg-messages .rg-problem-text").wait_for()
+    editor.checked()
     assert editor.page.evaluate("window.hurt") is None
     assert editor.find("img").count() == 0
     assert EVIL in editor.field("regions[0].prompt").input_value()
 
 
 def test_every_control_has_a_name(editor):
-    for drawer in ("presets", "import", "masks"):
-        editor.act(f"drawer-{drawer}")
-        editor.page.wait_for_timeout(150)
+    for drawer in FILLED:
+        editor.drawer(drawer)
         nameless = editor.page.evaluate(
             """panel => [...document.querySelectorAll(`${panel} :is(button, input, select, textarea)`)].filter((node) =>
                 !node.getAttribute("aria-label") && !node.textContent.trim() &&
@@ -241,7 +241,7 @@ def generate(editor) -> None:
     editor.page.evaluate("() => document.querySelectorAll('#html_info_txt2img .infotext').forEach((node) => node.remove())")
     editor.page.click("#txt2img_generate")
     editor.page.wait_for_selector("#html_info_txt2img .infotext", timeout=60000)
-    editor.page.wait_for_selector("#txt2img_gallery img", timeout=20000)
+    editor.shown()
 
 
 def test_a_painted_layout_survives_picture_and_png_info(editor, tmp_path):
@@ -281,8 +281,11 @@ def test_weight_maps_and_the_overlay_are_drawn(editor):
     generate(editor)
     editor.find("[data-action=overlay]").check()
     editor.page.wait_for_selector("canvas.rg-overlay")
-    picture, overlay = (
-        editor.page.locator(selector).first.bounding_box()
-        for selector in ("#txt2img_gallery .preview img, #txt2img_gallery img", "canvas.rg-overlay")
-    )
-    assert overlay["width"] <= picture["width"] + 1 and abs(overlay["y"] + overlay["height"] / 2 - picture["y"] - picture["height"] / 2) < 3
+    names = ("#txt2img_gallery .preview img, #txt2img_gallery img", "canvas.rg-overlay")
+
+    def lies_over() -> bool:
+        picture, overlay = editor.boxes(*(editor.page.locator(name) for name in names))
+        apart = overlay["y"] + overlay["height"] / 2 - picture["y"] - picture["height"] / 2
+        return overlay["width"] <= picture["width"] + 1 and abs(apart) < 3
+
+    editor.soon(lies_over)

@@ -11,7 +11,6 @@ from editor import Editor
 from PIL import Image
 
 ONE = {"version": 3, "enabled": False, "overlap": "over", "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a cat"}]}
-FOCUS = "() => document.activeElement.dataset.action || document.activeElement.dataset.network || document.activeElement.dataset.field"
 MANY = [f"style {at:03}" for at in range(250)]
 LISTS = {
     "loras": ["Zebra", "broken", *MANY], "aliases": ["striped"], "embeddings": ["easynegative", "ring"],
@@ -81,12 +80,12 @@ def test_a_lora_is_searched_and_written_at_the_caret_as_one_step(picker):
     for _ in range(len(" on a mat")):
         editor.page.keyboard.press("ArrowLeft")
     dialog = open_picker(editor)
-    assert editor.page.evaluate(FOCUS) == "picker-search"
+    assert editor.focus == "picker-search"
     asked = host.asked
     assert dialog.locator(".rg-tile").count() == 200 and "200 of 252" in dialog.get_by_role("status").inner_text()
     assert 0 < len(host.pictures) < 40, f"{len(host.pictures)}: pictures that are not in view wait"
     editor.page.keyboard.press("Escape")
-    assert dialog.count() == 0 and editor.page.evaluate(FOCUS) == "add-lora"
+    editor.soon(lambda: (dialog.count(), editor.focus), (0, "add-lora"))
 
     open_picker(editor)
     assert host.asked == asked, "the lists are asked for once"
@@ -94,7 +93,7 @@ def test_a_lora_is_searched_and_written_at_the_caret_as_one_step(picker):
     editor.page.keyboard.press("Enter")
     written = "a cat <lora:Zebra:1> on a mat"
     assert editor.regions[0]["prompt"] == prompt.input_value() == written and editor.settings["enabled"], "editing switches the panel on"
-    editor.page.wait_for_function(f"() => ({FOCUS})() === 'regions[0].prompt'")
+    editor.soon(lambda: (dialog.count(), editor.focus), (0, "regions[0].prompt"))
     assert prompt.evaluate("node => node.selectionStart") == len("a cat <lora:Zebra:1>")
     assert editor.find(".rg-chip").inner_text() == "Zebra 1" and editor.find(".rg-unknown").count() == 0
 
@@ -118,7 +117,7 @@ def test_keys_walk_among_tiles_and_a_picture_that_fails_shows_letters(picker):
     at = []
     for key in ("ArrowDown", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp", "ArrowUp"):
         editor.page.keyboard.press(key)
-        at.append(editor.page.evaluate(FOCUS))
+        at.append(editor.focus)
     assert at == ["n00", "n01", f"n{columns + 1:02}", f"n{columns:02}", "n00", "picker-search"] and columns > 2
     editor.page.keyboard.press("End")
     editor.page.keyboard.press("ArrowDown")
@@ -138,7 +137,7 @@ def test_embeddings_are_picked_into_the_negative_prompt_and_completed(picker):
     editor.page.keyboard.press("End")
     editor.page.keyboard.type(", rin")
     names = editor.find(".rg-names:visible .rg-name")
-    assert names.all_inner_texts() == ["ring"]
+    editor.soon(names.all_inner_texts, ["ring"])
     editor.page.keyboard.press("Enter")
     assert editor.regions[0]["prompt"] == "a cat, rin\n", "a name that was not marked is not written"
     editor.page.keyboard.press("Backspace")
@@ -159,10 +158,9 @@ def test_the_background_has_the_picker_and_the_completion_of_a_region(picker):
     dialog.get_by_text("200 of 252").wait_for()
     dialog.locator("[data-action=picker-search]").fill("zeb")
     editor.page.keyboard.press("Enter")
-    editor.page.wait_for_function("() => document.querySelector('#txt2img_prompt textarea').value === 'a hill <lora:Zebra:1>'")
-    assert row.input_value() == main.input_value() and editor.regions[0]["prompt"] == "a cat" and dialog.count() == 0
-    chips = editor.find(".rg-background .rg-chip")
-    assert chips.all_inner_texts() == ["Zebra 1"]
+    assert row.input_value() == main.input_value() == "a hill <lora:Zebra:1>" and editor.regions[0]["prompt"] == "a cat"
+    editor.soon(dialog.count, 0)
+    editor.soon(editor.find(".rg-background .rg-chip").all_inner_texts, ["Zebra 1"])
     row.press("End")
     editor.page.keyboard.type(" <lora:none:1> <lora:str")
     editor.find(".rg-background .rg-unknown").wait_for()
@@ -170,6 +168,7 @@ def test_the_background_has_the_picker_and_the_completion_of_a_region(picker):
     editor.find(".rg-background .rg-name").first.wait_for()
     editor.page.keyboard.press("Enter")
     assert main.input_value().endswith("<lora:striped:0.5> <lora:style 007:1>")
+    editor.soon(editor.find(".rg-background .rg-unknown").count, 1)
 
     open_picker(editor, "background-lora").locator("[data-kind=embeddings]").click()
     dialog.locator("[data-action=picker-negative]").check()

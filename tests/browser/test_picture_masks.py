@@ -67,11 +67,30 @@ def test_a_missing_model_is_named_with_its_place(models, editor):
     open_find(editor)
     choose(editor, "words")
     said = editor.find("[data-action=find-message]")
+    editor.find("[data-action=find-area] canvas, canvas[data-action=find-area]").first.wait_for(state="attached")
     assert "CIDAS/clipseg-rd64-refined" in said.inner_text() and f"{models.name}/regional" in said.inner_text()
     editor.find(".rg-find [data-field=words]").fill("hat")
     editor.act("find-go")
-    editor.page.wait_for_function("() => document.querySelector('.rg-find [data-action=find-go]').disabled === false")
-    assert "There is no CLIPSeg model" in said.inner_text() and len(editor.regions) == 1
+    editor.soon(lambda: "There is no CLIPSeg model" in said.inner_text())
+    assert len(editor.regions) == 1
+
+
+def test_a_picture_that_is_still_read_is_waited_for(models, editor):
+    editor.page.evaluate(
+        "() => { const {readAsDataURL} = FileReader.prototype; FileReader.prototype.readAsDataURL = function (file) {"
+        " window.read = () => { FileReader.prototype.readAsDataURL = readAsDataURL; readAsDataURL.call(this, file); }; }; }"
+    )
+    open_find(editor)
+    choose(editor, "words")
+    editor.find(".rg-find [data-field=words]").fill("hat")
+    editor.act("find-go")
+    said = editor.find("[data-action=find-message]")
+    assert "There is no CLIPSeg model" in said.inner_text() and "There is no picture" not in editor.messages
+    editor.soon(lambda: editor.page.evaluate("() => Boolean(window.read)"))
+    with editor.page.expect_request("**/regional/v1/masks") as asked:
+        editor.page.evaluate("() => window.read()")
+    assert asked.value.post_data_json["picture"].startswith("data:image/png")
+    editor.soon(lambda: "There is no CLIPSeg model" in said.inner_text())
 
 
 def test_a_flow_makes_the_layout_of_the_selected_region(models, editor):
@@ -84,4 +103,4 @@ def test_a_flow_makes_the_layout_of_the_selected_region(models, editor):
     (region,) = editor.regions
     assert region["combined"] == {"op": "invert", "of": [{"box": [0, 0, 0.5, 1]}]} and region["prompt"] == "a"
     assert editor.page.evaluate("() => Regional.panels.txt2img.store.get().options.repaint.regions") == [0]
-    assert "img2img" in editor.find("[data-action=find-message]").inner_text()
+    editor.soon(lambda: "img2img" in editor.find("[data-action=find-message]").inner_text())

@@ -18,15 +18,31 @@ def test_a_weight_map_that_is_not_there_yet_says_so(editor):
     stale = "() => Regional.panels.txt2img.stage.background.stale"
     editor.page.evaluate(
         "() => { const {checks} = Regional.panels.txt2img, {drawMap} = checks;"
-        " checks.drawMap = async (...all) => { await new Promise((go) => setTimeout(go, 400)); return drawMap.apply(checks, all); }; }"
+        " checks.drawMap = async (...all) => { await new Promise((go) => { window.answer = go; }); return drawMap.apply(checks, all); }; }"
     )
     editor.find("[data-action=background]").select_option("map:8")
     assert editor.page.evaluate(stale) is True
-    editor.page.wait_for_function(f"() => !({stale})()")
+    editor.soon(lambda: editor.page.evaluate(f"() => {{ window.answer?.(); return ({stale})(); }}"), False)
     editor.field("regions[0].prompt").fill("c")
     assert editor.page.evaluate(stale) is True
-    editor.page.wait_for_function(f"() => !({stale})()")
+    editor.soon(lambda: editor.page.evaluate(f"() => {{ window.answer?.(); return ({stale})(); }}"), False)
     editor.find("[data-action=background]").select_option("none")
+
+
+def test_a_picture_that_comes_late_does_not_come_under_another_background(editor):
+    editor.page.evaluate(
+        "() => { const shown = new Image(); shown.src = Regional.panels.txt2img.stage.canvas.toDataURL(); shown.className = 'late-picture';"
+        " document.querySelector('#txt2img_gallery').append(shown);"
+        " window.Late = window.Image; window.Image = function () { window.late = document.createElement('i'); return window.late; }; }"
+    )
+    editor.find("[data-action=background]").select_option("none")
+    editor.find("[data-action=background]").select_option("result")
+    loaded = "() => { window.late.onload(); return Boolean(Regional.panels.txt2img.stage.background.image); }"
+    assert editor.page.evaluate(loaded) is True
+    editor.find("[data-action=background]").select_option("none")
+    assert editor.page.evaluate(loaded) is False
+    editor.page.evaluate("() => { document.querySelector('.late-picture').remove(); window.Image = window.Late; }")
+    editor.find("[data-action=background]").select_option("result")
 
 
 def test_half_typed_values_are_no_failed_requests(editor):
@@ -37,14 +53,18 @@ def test_half_typed_values_are_no_failed_requests(editor):
         if "/regional/v1/" in response.url and response.status >= 400:
             failed.append(response.status)
 
+    def drawn() -> None:
+        editor.checked()
+        editor.page.wait_for_function("() => Regional.panels.txt2img.stage.background.stale === false")
+
     editor.page.on("response", see)
     editor.find("[data-action=background]").select_option("map:8")
     editor.field("regions[0].weight").evaluate("node => node.closest('details').open = true")
     editor.field("regions[0].weight").fill("much")
     editor.find(".rg-messages .rg-problem").filter(has_text="weight").wait_for()
-    editor.page.wait_for_timeout(500)
+    drawn()
     editor.field("regions[0].shape").select_option("words")
-    editor.page.wait_for_timeout(500)
+    drawn()
     editor.page.remove_listener("response", see)
     editor.find("[data-action=background]").select_option("none")
     assert failed == []
@@ -59,8 +79,8 @@ def test_an_import_offers_what_the_settings_have_no_place_for(editor):
     )
     editor.act("import-go")
     editor.act("import-take")
-    values = [editor.page.locator(f"#txt2img_{name} input").first.input_value() for name in ("steps", "seed", "width", "height")]
-    assert values == ["7", "12", "192", "64"]
+    inputs = [editor.page.locator(f"#txt2img_{name} input").first for name in ("steps", "seed", "width", "height")]
+    editor.soon(lambda: [each.input_value() for each in inputs], ["7", "12", "192", "64"])
     editor.act("import-main")
     assert editor.page.locator("#txt2img_prompt textarea").input_value() == "dawn" and "prompt" not in editor.settings.get("base", {})
     editor.find("[data-action=import-text]").fill("x")
@@ -89,8 +109,9 @@ def test_a_single_picture_after_a_batch_is_shown_large(editor):
     editor.page.locator("#txt2img_gallery .thumbnail-item").nth(2).click()
     count.fill("1")
     editor.generate(steps=2)
-    editor.page.locator("#txt2img_gallery .preview").wait_for()
-    assert editor.page.locator("#txt2img_gallery .preview img").first.bounding_box()["width"] > 200
+    large = editor.page.locator("#txt2img_gallery .preview img").first
+    large.wait_for()
+    editor.soon(lambda: editor.boxes(large)[0]["width"] > 200)
 
 
 def test_a_finger_scrolls_the_page_where_it_holds_nothing(editor):
@@ -131,7 +152,8 @@ def test_enable_stands_in_the_header_and_opens_an_empty_panel(open_editor):
     assert enable.is_visible() and box["y"] < line["y"] + line["height"]
     enable.check()
     editor.canvas.wait_for()
-    assert editor.settings["enabled"] is True and "on" in header.inner_text()
+    assert editor.settings["enabled"] is True
+    editor.soon(lambda: "on" in header.inner_text())
     header.click()
     editor.canvas.wait_for(state="hidden")
     enable.uncheck()

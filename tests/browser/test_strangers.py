@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
+from editor import soon
 
 PRESET = {"settings": {"enabled": True, "regions": [{"box": [0, 0, 1, 1], "prompt": "a"}]}}
 
@@ -81,10 +82,9 @@ def test_a_page_of_another_site_changes_nothing(browser, url, elsewhere, preset,
     try:
         page.goto(elsewhere)
         page.evaluate(SEND, [url + path, method, body, kind])
-        page.wait_for_timeout(100)
+        soon(page, lambda: (path, 403) in answers)
     finally:
         page.close()
-    assert (path, 403) in answers, answers
     assert state(url) == before
 
 

@@ -64,12 +64,12 @@ def set_width(editor, width: str) -> None:
 
 def test_no_text_is_cut_and_none_is_broken(sized):
     editor, _ = sized
-    assert editor.page.evaluate(CUT) == []
+    editor.soon(lambda: editor.page.evaluate(CUT), [])
     editor.draw_box((0.1, 0.1), (0.4, 0.4))
     editor.draw_box((0.6, 0.1), (0.9, 0.4))
-    assert editor.page.evaluate(CUT) == []
+    editor.soon(lambda: editor.page.evaluate(CUT), [])
     editor.find("[data-action=background-mode]").select_option("shared")
-    assert editor.page.evaluate(CUT) == []
+    editor.soon(lambda: editor.page.evaluate(CUT), [])
 
 
 @pytest.mark.parametrize("drawer", ["presets", "import", "masks", "edit"])
@@ -80,14 +80,14 @@ def test_nothing_is_cut_in_a_drawer(sized, drawer):
     if drawer == "edit":
         editor.find("[data-action=edit-pair-1]").wait_for()
         editor.find(".rg-edit > .rg-more > summary").click()
-    assert editor.page.evaluate(CUT) == []
+    editor.soon(lambda: editor.page.evaluate(CUT), [])
 
 
 @pytest.mark.parametrize("method", ["p2p", "mask_conditioning", "sequential", "repaint", "collage"])
 def test_the_name_of_a_method_is_read_whole(sized, method):
     editor, _ = sized
     editor.load({**EDIT, "method": method, "options": {}})
-    assert editor.page.evaluate(CUT) == []
+    editor.soon(lambda: editor.page.evaluate(CUT), [])
 
 
 def test_the_canvas_fills_its_column_and_stands_on_one_screen_with_generate(sized):
@@ -108,9 +108,9 @@ def test_the_buttons_of_a_selection_stand_together(sized):
 def test_a_long_main_prompt_is_seen_whole(sized):
     editor, _ = sized
     row = editor.find("[data-action=background-prompt]")
-    low = row.bounding_box()["height"]
+    (before,) = editor.boxes(row)
     row.fill("a wide meadow below an evening sky, with hills far away, painted in oil on rough canvas")
-    assert row.bounding_box()["height"] > low and row.evaluate("node => node.scrollHeight <= node.clientHeight + 1")
+    assert editor.boxes(row)[0]["height"] > before["height"] and row.evaluate("node => node.scrollHeight <= node.clientHeight + 1")
     row.fill("")
 
 
@@ -130,7 +130,7 @@ def test_what_lies_above_the_page_is_opaque_where_the_hosts_blocks_are_transpare
     editor.keys("f")
     editor.page.wait_for_function("() => document.fullscreenElement !== null")
     shown.append(editor.page.locator(".rg:fullscreen").evaluate(fill))
-    run = editor.find("[data-action=run]").bounding_box()
+    (run,) = editor.boxes("[data-action=run]")
     assert run["y"] + run["height"] <= editor.page.viewport_size["height"], "Generate is on the full screen too"
     editor.keys("f")
     editor.page.wait_for_function("() => document.fullscreenElement === null")

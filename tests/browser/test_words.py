@@ -48,6 +48,7 @@ def test_chosen_regions_alone_show_their_words(editor):
     generate(editor)
     editor.page.wait_for_function("() => (Regional.panels.txt2img.stage.background.tints || {}).size === 2")
     canvas = "() => Regional.panels.txt2img.stage.canvas.toDataURL()"
+    editor.page.evaluate("() => Regional.panels.txt2img.stage.draw()")
     both = editor.page.evaluate(canvas)
     editor.page.evaluate("() => { const p = Regional.panels.txt2img; p.select([p.store.get().regions[1]._id]); p.stage.draw(); }")
     assert editor.page.evaluate(canvas) != both
@@ -59,7 +60,6 @@ def test_a_new_page_has_no_maps_of_an_old_one(editor):
     editor.find(".rg-messages :text('The next picture shows')").wait_for()
     assert shown(editor)["words"] is None
     assert "attention_maps" in editor.settings
-    editor.page.wait_for_timeout(300)
     editor.page.reload()
     editor.unfold()
-    assert "attention_maps" not in editor.settings and editor.regions == TWO["regions"]
+    editor.soon(lambda: "attention_maps" not in editor.settings and editor.regions == TWO["regions"])

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 4eb69677195b3c0831e1c9277f8a1eaf778fe44b544a2a22ce76da29d46c9783
-// script a1d58012dcc7e3b387ca21a80ecdd273be2310f8bb8bf3e73ea0305560e2c8f1
+// sources f1ba2e32dfcce3da679c037d9d723e76b91921237e5e2718dc9dcb3968ba9120
+// script 8e900171842b09a121e1a7d2fc7cc946987e629736d847e9b216ef667c48f957
 "use strict";
 (() => {
   var __defProp = Object.defineProperty;
@@ -109,7 +109,7 @@
   var panels = {};
 
   // javascript/src/panel/page/shortcut.js
-  var OPENING = 400;
+  var OPENING = 3e3;
   var isSeen = (node) => Boolean(node && node.getClientRects().length);
   function attachShortcut() {
     document.addEventListener("keydown", (event) => {
@@ -118,10 +118,13 @@
       if (!tab) return;
       event.preventDefault();
       const panel = panels[tab];
-      if (panel.visible()) return void panel.focusPrompt(0);
-      find(`#regional_${tab} .label-wrap`).click();
-      setTimeout(() => panel.focusPrompt(0), OPENING);
+      if (!panel.visible()) find(`#regional_${tab} .label-wrap`).click();
+      focusSoon(panel, performance.now() + OPENING);
     });
+  }
+  function focusSoon(panel, end) {
+    if (panel.visible()) panel.focusPrompt(0);
+    else if (performance.now() < end) requestAnimationFrame(() => focusSoon(panel, end));
   }
 
   // javascript/src/model/prompt/background.js
@@ -238,6 +241,69 @@
     return { ...next, _solo: { id, were: Object.fromEntries(regions.map((region, i) => [region._id, solo2.were[i] !== false])) } };
   }
 
+  // javascript/src/model/words/messages.js
+  var LABEL = /^Region (\d+)(?: \(.*?\))?:? (.*)$/s;
+  var MANY = 3;
+  var split = (text) => {
+    const found2 = LABEL.exec(text);
+    return found2 ? { index: Number(found2[1]) - 1, words: found2[2] } : null;
+  };
+  function byWords(warnings) {
+    const found2 = /* @__PURE__ */ new Map();
+    for (const part of warnings.map(split)) if (part) found2.set(part.words, [...found2.get(part.words) || [], part.index]);
+    return found2;
+  }
+  function regionWarnings(warnings) {
+    const cards = /* @__PURE__ */ new Map();
+    for (const [words, indices] of byWords(warnings)) {
+      if (indices.length < MANY) indices.forEach((index) => cards.set(index, [...cards.get(index) || [], words]));
+    }
+    return cards;
+  }
+  function generalWarnings(warnings, numberOf2 = (index) => index + 1) {
+    const many = [...byWords(warnings)].filter(([, indices]) => indices.length >= MANY);
+    const lines2 = many.map(([words, indices]) => `Regions ${ranges(indices.map(numberOf2).sort((a, b) => a - b))}: each ${words}`);
+    return [...warnings.filter((text) => !split(text)), ...lines2];
+  }
+  function ranges(numbers) {
+    const spans2 = [];
+    for (const number of numbers) {
+      const last = spans2[spans2.length - 1];
+      if (last && number === last[1] + 1) last[1] = number;
+      else spans2.push([number, number]);
+    }
+    return spans2.map(([a, b]) => a === b ? `${a}` : b === a + 1 ? `${a}, ${b}` : `${a} to ${b}`).join(", ");
+  }
+  var PARTS = /^text_from "\w+" splits the (negative prompt|prompt) into (\d+) parts?, but there (?:is|are) (\d+) regions?\.$/;
+  var NAMES = {
+    text_from: "Region texts",
+    base_share: "Base share",
+    cfg_scale: "CFG scale",
+    "grid.ratios": "Sizes",
+    overlap: "Where regions overlap"
+  };
+  function panelWords(text) {
+    const parts = PARTS.exec(text);
+    if (parts) {
+      return `The main ${parts[1]} has ${parts[2]} part${parts[2] === "1" ? "" : "s"} for ${parts[3]} region${parts[3] === "1" ? "" : "s"}.`;
+    }
+    return text.replace(/\b(text_from|base_share|cfg_scale|grid\.ratios|overlap)\b(?=[ :])/g, (name) => NAMES[name]);
+  }
+  var HELP = [
+    [/ \((?:data URL|#rrggbb)\)/g, ""],
+    [/: (?:true, false, or )?an object with [^;]*/g, ""],
+    [/; null for none/g, ""],
+    [/; null as options\.\w+ has it/g, "; empty: as the options have it"],
+    [/; null (?:is|for) /g, "; empty: "],
+    [/\bnull: /g, "empty: "],
+    [/; null /g, "; empty "]
+  ];
+  var helpWords = (text) => HELP.reduce((words, [api, own]) => words.replace(api, own), text);
+  function firstWords(text) {
+    const words = String(text || "").replace(/<[^<>]*>/g, " ").replace(/\s+/g, " ").trim();
+    return words.length > 40 ? `${words.slice(0, 39).trimEnd()}\u2026` : words;
+  }
+
   // javascript/src/model/state.js
   var VERSION = 3;
   var SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined", "words"];
@@ -283,6 +349,7 @@
       }
     });
   }
+  var readSchema = (text) => JSON.parse(text, (key, value) => key === "description" && typeof value === "string" ? helpWords(value) : value);
   var regionSchema = (schema) => schema?.properties?.regions?.items?.properties || {};
   var methodOptions = (schema, method) => schema?.properties?.options?.properties?.[method]?.properties || {};
   var ISOLATED = 0.3;
@@ -2221,12 +2288,12 @@ ${t("The layout here stays as it was.")}`, true);
   var WIDEST = 420;
   var CLICK = 6;
   var MOST2 = 64;
-  var HELP = "Click: inside the object. With Shift: outside of it. Drag: a box around it.";
+  var HELP2 = "Click: inside the object. With Shift: outside of it. Drag: a box around it.";
   var ClickArea = class {
     constructor() {
-      this.canvas = el("canvas", { class: "rg-click-area", role: "img", "aria-label": HELP, "data-action": "find-area" });
+      this.canvas = el("canvas", { class: "rg-click-area", role: "img", "aria-label": HELP2, "data-action": "find-area" });
       const clear = button("Clear", () => this.clear(), { "data-action": "find-clear" });
-      const help = el("div", { class: "rg-hint", localized: HELP });
+      const help = el("div", { class: "rg-hint", localized: HELP2 });
       this.node = el("div", { hidden: true }, help, this.canvas, el("div", { class: "rg-row" }, clear));
       this.image = new Image();
       this.clicks = [];
@@ -2319,6 +2386,7 @@ ${t("The layout here stays as it was.")}`, true);
     constructor(panel) {
       this.panel = panel;
       this.picture = "";
+      this.reading = Promise.resolve();
       this.ways = [];
       this.kinds = [];
       this.form = null;
@@ -2340,7 +2408,7 @@ ${t("The layout here stays as it was.")}`, true);
         el(
           "div",
           { class: "rg-row" },
-          pictureButtons(panel, (picture) => this.take(picture)),
+          pictureButtons(panel, (reading) => this.read(reading)),
           labelled("Find by", this.way),
           this.intoField
         ),
@@ -2363,11 +2431,28 @@ ${t("The layout here stays as it was.")}`, true);
     get chosen() {
       return this.ways.find((way) => valueOf(way) === this.way.value);
     }
+    /**
+     * Take a picture that is still read; what is asked for until then waits for it.
+     *
+     * @param {Promise<string>} reading
+     */
+    read(reading) {
+      this.reading = reading.then(
+        (picture) => this.take(picture),
+        (error) => this.panel.note(error.message, true)
+      );
+      return this.reading;
+    }
     /** @param {string} picture */
     take(picture) {
       this.picture = picture;
       this.clicks.show(picture);
-      this.say("");
+      this.say(this.missing());
+    }
+    /** What the host lacks for the chosen way; "" where it has all. */
+    missing() {
+      const { chosen } = this;
+      return this.kinds.map(({ name, missing }) => chosen?.needs.includes(name) && missing || "").join("");
     }
     /** @param {string} text */
     say(text) {
@@ -2383,12 +2468,13 @@ ${t("The layout here stays as it was.")}`, true);
       this.intoField.hidden = !chosen.adds;
       this.find.textContent = t(chosen.flow ? "Make the layout" : "Find masks");
       this.way.title = t(chosen.help);
-      this.say(this.kinds.map(({ name, missing }) => chosen.needs.includes(name) && missing || "").join(""));
+      this.say(this.missing());
     }
     async run() {
       const { chosen, form } = this;
       if (!chosen || !form) return;
-      if (!this.picture) this.take(await pageTakes(this.panel));
+      await this.reading;
+      if (!this.picture) await this.read(pageTakes(this.panel));
       if (!this.picture) return;
       this.find.disabled = true;
       this.say("Looking\u2026");
@@ -2447,9 +2533,9 @@ ${t("The layout here stays as it was.")}`, true);
       return "";
     }
   };
-  function pictureButtons(panel, take) {
-    const fromPage = async () => take(await pageTakes(panel));
-    const fromFile = () => chooseFile(PICTURES, (file) => readFile(file).then(take, (error) => panel.note(error.message, true)));
+  function pictureButtons(panel, read2) {
+    const fromPage = () => read2(pageTakes(panel));
+    const fromFile = () => chooseFile(PICTURES, (file) => read2(readFile(file)));
     return [
       button("The picture shown", fromPage, { title: "The result, or the picture that img2img was given", "data-action": "find-shown" }),
       button("A file\u2026", fromFile, { "data-action": "find-file" })
@@ -2796,6 +2882,7 @@ ${t("The layout here stays as it was.")}`, true);
     else input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", code: "Enter", bubbles: true }));
     await pause(SETTLE);
     input.blur();
+    await pause(SETTLE);
     return input.value === value;
   }
   async function takeParameters(tab, parameters) {
@@ -4464,8 +4551,10 @@ ${t("The layout here stays as it was.")}`, true);
     else if (!found2.src || stage.background.src !== found2.src) takePicture(stage, found2);
   }
   function showPicture(stage, src) {
+    const before = stage.background;
     const image = new Image();
     image.onload = () => {
+      if (stage.background !== before) return;
       stage.background = { kind: "picture", choice: "result", image };
       stage.redraw();
     };
@@ -4480,17 +4569,20 @@ ${t("The layout here stays as it was.")}`, true);
     });
   }
   function takePicture(stage, found2) {
-    stage.background.src = found2.src;
+    const { background } = stage;
+    const { src } = found2;
+    background.src = src;
     if (found2.tagName === "CANVAS") {
-      stage.background.image = found2;
+      background.image = found2;
       return;
     }
     const image = new Image();
     image.onload = () => {
-      stage.background.image = image;
+      if (stage.background !== background || background.src !== src) return;
+      background.image = image;
       stage.redraw();
     };
-    image.src = found2.src;
+    image.src = src;
   }
 
   // javascript/src/stage/render.js
@@ -5329,7 +5421,7 @@ ${t("The layout here stays as it was.")}`, true);
       unmatched: 'No embedding has "{0}" in its name.'
     }
   };
-  var NAMES = (
+  var NAMES2 = (
     /** @type {NetworkKind[]} */
     Object.keys(KINDS)
   );
@@ -5350,7 +5442,7 @@ ${t("The layout here stays as it was.")}`, true);
       this.name = target.name;
       this.fields = fields;
       this.back = back;
-      this.switches = NAMES.map((kind) => button(KINDS[kind].label, () => this.show(kind), { "data-kind": kind }));
+      this.switches = NAMES2.map((kind) => button(KINDS[kind].label, () => this.show(kind), { "data-kind": kind }));
       this.search = el("input", {
         type: "text",
         class: "rg-picker-search",
@@ -5692,59 +5784,6 @@ ${t("The layout here stays as it was.")}`, true);
     if (per !== null && document.activeElement !== percent) percent.value = String(Math.round(per * 1e3) / 10);
   }
 
-  // javascript/src/model/words/messages.js
-  var LABEL = /^Region (\d+)(?: \(.*?\))?:? (.*)$/s;
-  var MANY = 3;
-  var split = (text) => {
-    const found2 = LABEL.exec(text);
-    return found2 ? { index: Number(found2[1]) - 1, words: found2[2] } : null;
-  };
-  function byWords(warnings) {
-    const found2 = /* @__PURE__ */ new Map();
-    for (const part of warnings.map(split)) if (part) found2.set(part.words, [...found2.get(part.words) || [], part.index]);
-    return found2;
-  }
-  function regionWarnings(warnings) {
-    const cards = /* @__PURE__ */ new Map();
-    for (const [words, indices] of byWords(warnings)) {
-      if (indices.length < MANY) indices.forEach((index) => cards.set(index, [...cards.get(index) || [], words]));
-    }
-    return cards;
-  }
-  function generalWarnings(warnings, numberOf2 = (index) => index + 1) {
-    const many = [...byWords(warnings)].filter(([, indices]) => indices.length >= MANY);
-    const lines2 = many.map(([words, indices]) => `Regions ${ranges(indices.map(numberOf2).sort((a, b) => a - b))}: each ${words}`);
-    return [...warnings.filter((text) => !split(text)), ...lines2];
-  }
-  function ranges(numbers) {
-    const spans2 = [];
-    for (const number of numbers) {
-      const last = spans2[spans2.length - 1];
-      if (last && number === last[1] + 1) last[1] = number;
-      else spans2.push([number, number]);
-    }
-    return spans2.map(([a, b]) => a === b ? `${a}` : b === a + 1 ? `${a}, ${b}` : `${a} to ${b}`).join(", ");
-  }
-  var PARTS = /^text_from "\w+" splits the (negative prompt|prompt) into (\d+) parts?, but there (?:is|are) (\d+) regions?\.$/;
-  var NAMES2 = {
-    text_from: "Region texts",
-    base_share: "Base share",
-    cfg_scale: "CFG scale",
-    "grid.ratios": "Sizes",
-    overlap: "Where regions overlap"
-  };
-  function panelWords(text) {
-    const parts = PARTS.exec(text);
-    if (parts) {
-      return `The main ${parts[1]} has ${parts[2]} part${parts[2] === "1" ? "" : "s"} for ${parts[3]} region${parts[3] === "1" ? "" : "s"}.`;
-    }
-    return text.replace(/\b(text_from|base_share|cfg_scale|grid\.ratios|overlap)\b(?=[ :])/g, (name) => NAMES2[name]);
-  }
-  function firstWords(text) {
-    const words = String(text || "").replace(/<[^<>]*>/g, " ").replace(/\s+/g, " ").trim();
-    return words.length > 40 ? `${words.slice(0, 39).trimEnd()}\u2026` : words;
-  }
-
   // javascript/src/panel/regions/card_foot.js
   var PICKER_HELP2 = "LoRAs and embeddings for this region, with their pictures";
   var AGAIN_HELP = "Make this region of the shown picture again; the rest stays";
@@ -6014,7 +6053,7 @@ ${t("The layout here stays as it was.")}`, true);
     holder.replaceChildren(labelled("Shape", select2), ...nodes);
     return fields;
   }
-  function changeKind(panel, index, kind) {
+  async function changeKind(panel, index, kind) {
     const region = panel.store.get().regions[index];
     const { stage } = panel;
     if (DRAWN_KINDS.includes(kind)) {
@@ -6023,7 +6062,9 @@ ${t("The layout here stays as it was.")}`, true);
     }
     if (kind !== "mask" || region.mask !== void 0 || region._mask) return panel.edit((state) => setShapeKind(state, index, kind));
     const text = maskText(region);
-    const mask = text && stage.masks.get(text) || drawShape(region, ...maskSize(stage.size()));
+    const drawn = text && (stage.masks.get(text) || await stage.masks.wait(text));
+    if (panel.store.get().regions[index] !== region) return void 0;
+    const mask = drawn || drawShape(region, ...maskSize(stage.size()));
     return panel.edit((state) => replaceRegion(state, index, { ...withoutShape(region), mask: storeMask(stage, mask) }));
   }
   function shapeInputs(panel, kind, region, at) {
@@ -6964,7 +7005,7 @@ ${t("The layout here stays as it was.")}`, true);
   };
 
   // javascript/src/panel/page/switch_field.js
-  var HELP2 = "Typing into a region, drawing, or choosing a layout ticks Enable; Undo, or unticking it, switches it off";
+  var HELP3 = "Typing into a region, drawing, or choosing a layout ticks Enable; Undo, or unticking it, switches it off";
   function switchField(panel) {
     const input = el("input", {
       type: "checkbox",
@@ -6975,7 +7016,7 @@ ${t("The layout here stays as it was.")}`, true);
         setSwitchesOn(panel.switches);
       }
     });
-    return el("label", { class: "rg-check", title: HELP2 }, input, el("span", { localized: "Editing switches it on" }));
+    return el("label", { class: "rg-check", title: HELP3 }, input, el("span", { localized: "Editing switches it on" }));
   }
 
   // javascript/src/drawers/edit_rows.js
@@ -7027,6 +7068,8 @@ ${t("The layout here stays as it was.")}`, true);
   // javascript/src/drawers/edit_lock.js
   async function lockShown(panel, hold) {
     const made = await madeWith(panel).catch(() => (panel.note("The server does not answer.", true), null));
+    await shownPicture(panel.tab)?.decode().catch(() => {
+    });
     if (!made || !hold()) return;
     const { settings, parameters } = made;
     const sampler = editSampler(parameters.sampler);
@@ -7091,7 +7134,7 @@ ${t("The layout here stays as it was.")}`, true);
   }
   function resultPicture(panel) {
     const given = panel.tab === "img2img" && !sourceOf(panel.store.get()) ? null : shownPicture(panel.tab);
-    return given && given.naturalWidth ? given : null;
+    return given && given.complete && given.naturalWidth ? given : null;
   }
   function pixelsOf(image, like) {
     const [across, down2] = image.tagName === "CANVAS" ? [image.width, image.height] : [image.naturalWidth, image.naturalHeight];
@@ -7279,13 +7322,13 @@ ${t("The layout here stays as it was.")}`, true);
     ["Columns", "side by side"],
     ["Rows", "one below the other"]
   ];
-  var HELP3 = "Paste a prompt with BREAK, ADDCOL or ADDROW, an API payload (JSON), or the parameters text of an old picture.";
+  var HELP4 = "Paste a prompt with BREAK, ADDCOL or ADDROW, an API payload (JSON), or the parameters text of an old picture.";
   var PICTURES2 = "image/png,image/jpeg,image/webp";
   function createImport(panel) {
     const text = el("textarea", {
       rows: 5,
       spellcheck: "false",
-      placeholder: HELP3,
+      placeholder: HELP4,
       "aria-label": "Text to import",
       "data-action": "import-text"
     });
@@ -8083,7 +8126,7 @@ JSON`,
       this.tab = tab;
       this.mount = mount;
       this.methods = JSON.parse(mount.dataset.methods || "[]");
-      this.schema = JSON.parse(mount.dataset.schema || "{}");
+      this.schema = readSchema(mount.dataset.schema || "{}");
       learn(this.schema);
       this.mapsName = `${tab} ${Math.random().toString(36).slice(2, 10)}`;
       this.selected = /* @__PURE__ */ new Set();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as R from "./load.js";
 import {apiCall, CALL_KINDS} from "../../javascript/src/model/words/api_call.js";
 import {backgroundMode, inheritShare, setBackgroundMode, withShare} from "../../javascript/src/model/prompt/background.js";
-import {firstWords, generalWarnings, panelWords, ranges, regionWarnings} from "../../javascript/src/model/words/messages.js";
+import {firstWords, generalWarnings, helpWords, panelWords, ranges, regionWarnings} from "../../javascript/src/model/words/messages.js";
 import {switchedOn} from "../../javascript/src/model/store.js";
 
 const shares = (state) => state.regions.map((region) => region.base_share);
@@ -117,6 +117,21 @@ test("sentences of the server use the panel's words", () => {
     assert.equal(panelWords(text), "The main prompt has 3 parts for 2 regions.");
     assert.equal(panelWords("Region 1: base_share must be 1 or less, got 2."), "Region 1: Base share must be 1 or less, got 2.");
     assert.equal(firstWords("a  <lora:x:1>\nred circle"), "a red circle");
+});
+
+test("descriptions of fields use the panel's words", () => {
+    assert.equal(
+        helpWords("CFG scale of the region alone; null is the picture's."),
+        "CFG scale of the region alone; empty: the picture's.",
+    );
+    assert.equal(helpWords("Number of the ControlNet unit, from 0; null for none."), "Number of the ControlNet unit, from 0.");
+    assert.equal(
+        helpWords("Strength, 0 keeps its pixels; null as options.collage has it."),
+        "Strength, 0 keeps its pixels; empty: as the options have it.",
+    );
+    const reference =
+        "By an IP-Adapter: an object with image (data URL), steps ([0, 1]) and model (null: the first that fits); null for none.";
+    assert.equal(helpWords(reference), "By an IP-Adapter.");
 });
 
 test("the API call holds what the page shows, in every language", () => {

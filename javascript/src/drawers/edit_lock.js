@@ -5,6 +5,7 @@
 /** @import {Panel} from "../panel/panel.js" */
 
 import {t} from "../host/language.js";
+import {shownPicture} from "../host/gallery.js";
 import {madeWith} from "../host/made_with.js";
 import {takeParameters} from "../host/taking.js";
 import {EDIT_METHODS, editSampler, lockSource, sourceOfSettings} from "../model/shown/source.js";
@@ -18,6 +19,9 @@ import {withBase} from "../model/words/infotext.js";
  */
 export async function lockShown(panel, hold) {
     const made = await madeWith(panel).catch(() => (panel.note("The server does not answer.", true), null));
+    await shownPicture(panel.tab)
+        ?.decode()
+        .catch(() => {});
     if (!made || !hold()) return;
     const {settings, parameters} = made;
     const sampler = editSampler(parameters.sampler);

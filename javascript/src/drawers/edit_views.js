@@ -63,13 +63,13 @@ function createView(label) {
 }
 
 /**
- * The picture of the gallery; in img2img only when there is a source to compare it with.
+ * The picture of the gallery once it is loaded; in img2img only when there is a source to compare it with.
  *
  * @param {Panel} panel
  */
 function resultPicture(panel) {
     const given = panel.tab === "img2img" && !sourceOf(panel.store.get()) ? null : shownPicture(panel.tab);
-    return given && given.naturalWidth ? given : null;
+    return given && given.complete && given.naturalWidth ? given : null; // until then it has the pixels of the one before
 }
 
 /**

@@ -43,6 +43,8 @@ export class PictureMasks {
     constructor(panel) {
         this.panel = panel;
         this.picture = "";
+        /** The picture that is being read. @type {Promise<void>} */
+        this.reading = Promise.resolve();
         /** @type {Way[]} */
         this.ways = [];
         /** @type {ModelKind[]} */
@@ -67,7 +69,7 @@ export class PictureMasks {
             el(
                 "div",
                 {class: "rg-row"},
-                pictureButtons(panel, (picture) => this.take(picture)),
+                pictureButtons(panel, (reading) => this.read(reading)),
                 labelled("Find by", this.way),
                 this.intoField,
             ),
@@ -94,11 +96,30 @@ export class PictureMasks {
         return this.ways.find((way) => valueOf(way) === this.way.value);
     }
 
+    /**
+     * Take a picture that is still read; what is asked for until then waits for it.
+     *
+     * @param {Promise<string>} reading
+     */
+    read(reading) {
+        this.reading = reading.then(
+            (picture) => this.take(picture),
+            (/** @type {Error} */ error) => this.panel.note(error.message, true),
+        );
+        return this.reading;
+    }
+
     /** @param {string} picture */
     take(picture) {
         this.picture = picture;
         this.clicks.show(picture);
-        this.say("");
+        this.say(this.missing());
+    }
+
+    /** What the host lacks for the chosen way; "" where it has all. */
+    missing() {
+        const {chosen} = this;
+        return this.kinds.map(({name, missing}) => (chosen?.needs.includes(name) && missing) || "").join("");
     }
 
     /** @param {string} text */
@@ -116,13 +137,14 @@ export class PictureMasks {
         this.intoField.hidden = !chosen.adds;
         this.find.textContent = t(chosen.flow ? "Make the layout" : "Find masks");
         this.way.title = t(chosen.help);
-        this.say(this.kinds.map(({name, missing}) => (chosen.needs.includes(name) && missing) || "").join(""));
+        this.say(this.missing());
     }
 
     async run() {
         const {chosen, form} = this;
         if (!chosen || !form) return;
-        if (!this.picture) this.take(await pageTakes(this.panel));
+        await this.reading;
+        if (!this.picture) await this.read(pageTakes(this.panel));
         if (!this.picture) return;
         this.find.disabled = true;
         this.say("Looking…");
@@ -187,12 +209,11 @@ export class PictureMasks {
 
 /**
  * @param {Panel} panel
- * @param {(picture: string) => void} take
+ * @param {(reading: Promise<string>) => void} read
  */
-function pictureButtons(panel, take) {
-    const fromPage = async () => take(await pageTakes(panel));
-    const fromFile = () =>
-        chooseFile(PICTURES, (file) => readFile(file).then(take, (/** @type {Error} */ error) => panel.note(error.message, true)));
+function pictureButtons(panel, read) {
+    const fromPage = () => read(pageTakes(panel));
+    const fromFile = () => chooseFile(PICTURES, (file) => read(readFile(file)));
     return [
         button("The picture shown", fromPage, {title: "The result, or the picture that img2img was given", "data-action": "find-shown"}),
         button("A file…", fromFile, {"data-action": "find-file"}),

@@ -54,6 +54,7 @@ export async function chooseEntry(tab, name, value) {
     else input.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", code: "Enter", bubbles: true}));
     await pause(SETTLE);
     input.blur();
+    await pause(SETTLE); // a menu without the entry takes the text back then
     return input.value === value;
 }
 

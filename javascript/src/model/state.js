@@ -4,6 +4,7 @@
 /** @import {Json, Region, Schema, State} from "../types.js" */
 
 import {copy, same} from "./values.js";
+import {helpWords} from "./words/messages.js";
 
 /** Version of the settings that this page writes. */
 export const VERSION = 3;
@@ -76,6 +77,15 @@ export function learn(schema) {
         }
     });
 }
+
+/**
+ * The server's schema, whose descriptions are tooltips in the panel.
+ *
+ * @param {string} text JSON.
+ * @returns {Schema}
+ */
+export const readSchema = (text) =>
+    JSON.parse(text, (key, value) => (key === "description" && typeof value === "string" ? helpWords(value) : value));
 
 /**
  * The schema's fields of a region.

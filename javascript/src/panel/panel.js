@@ -10,7 +10,7 @@ import {inheritShare} from "../model/prompt/background.js";
 import {createHistory} from "../model/history.js";
 import {keptOf} from "../model/list/kept.js";
 import {numbered} from "../model/numbers.js";
-import {emptyState, learn, serialize} from "../model/state.js";
+import {emptyState, learn, readSchema, serialize} from "../model/state.js";
 import {createStore, switchedOn} from "../model/store.js";
 import {adopt, begin} from "./adopting.js";
 import {act, addBox, align, paste, place} from "./acts.js";
@@ -44,7 +44,7 @@ export class Panel {
         /** @type {[string, string][]} */
         this.methods = JSON.parse(mount.dataset.methods || "[]");
         /** @type {Schema} */
-        this.schema = JSON.parse(mount.dataset.schema || "{}");
+        this.schema = readSchema(mount.dataset.schema || "{}");
         learn(this.schema);
         /** Name under which the server keeps the attention maps of this panel's pictures. */
         this.mapsName = `${tab} ${Math.random().toString(36).slice(2, 10)}`;

@@ -94,6 +94,25 @@ export function panelWords(text) {
     return text.replace(/\b(text_from|base_share|cfg_scale|grid\.ratios|overlap)\b(?=[ :])/g, (name) => NAMES[name]);
 }
 
+/** Words of the API in the fields' descriptions -> those of the panel. @type {[RegExp, string][]} */
+const HELP = [
+    [/ \((?:data URL|#rrggbb)\)/g, ""],
+    [/: (?:true, false, or )?an object with [^;]*/g, ""],
+    [/; null for none/g, ""],
+    [/; null as options\.\w+ has it/g, "; empty: as the options have it"],
+    [/; null (?:is|for) /g, "; empty: "],
+    [/\bnull: /g, "empty: "],
+    [/; null /g, "; empty "],
+];
+
+/**
+ * A field's description in the words of somebody who types into it.
+ *
+ * @param {string} text
+ * @returns {string}
+ */
+export const helpWords = (text) => HELP.reduce((words, [api, own]) => words.replace(api, own), text);
+
 /**
  * The beginning of a text, on one line and without tags.
  *

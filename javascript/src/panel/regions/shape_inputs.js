@@ -58,7 +58,7 @@ export function drawShapeInputs(panel, holder, state, region, at) {
  * @param {number} index
  * @param {string} kind
  */
-function changeKind(panel, index, kind) {
+async function changeKind(panel, index, kind) {
     const region = panel.store.get().regions[index];
     const {stage} = panel;
     if (DRAWN_KINDS.includes(kind)) {
@@ -67,7 +67,9 @@ function changeKind(panel, index, kind) {
     }
     if (kind !== "mask" || region.mask !== undefined || region._mask) return panel.edit((state) => setShapeKind(state, index, kind));
     const text = maskText(region);
-    const mask = (text && stage.masks.get(text)) || drawShape(region, ...maskSize(stage.size()));
+    const drawn = text && (stage.masks.get(text) || (await stage.masks.wait(text))); // the server may still be drawing it
+    if (panel.store.get().regions[index] !== region) return undefined; // changed meanwhile
+    const mask = drawn || drawShape(region, ...maskSize(stage.size()));
     return panel.edit((state) => replaceRegion(state, index, {...withoutShape(region), mask: storeMask(stage, mask)}));
 }
 

@@ -117,8 +117,10 @@ export function refreshBackground(stage) {
  * @param {string} src
  */
 export function showPicture(stage, src) {
+    const before = stage.background;
     const image = new Image();
     image.onload = () => {
+        if (stage.background !== before) return; // another one was chosen while it was loaded
         stage.background = {kind: "picture", choice: "result", image};
         stage.redraw();
     };
@@ -143,15 +145,18 @@ function drawWeights(stage, scale) {
  * @param {any} found An image, or the canvas of a sketch pad.
  */
 function takePicture(stage, found) {
-    stage.background.src = found.src;
+    const {background} = stage;
+    const {src} = found;
+    background.src = src;
     if (found.tagName === "CANVAS") {
-        stage.background.image = found;
+        background.image = found;
         return;
     }
     const image = new Image();
     image.onload = () => {
-        stage.background.image = image;
+        if (stage.background !== background || background.src !== src) return; // another one was chosen while it was loaded
+        background.image = image;
         stage.redraw();
     };
-    image.src = found.src;
+    image.src = src;
 }

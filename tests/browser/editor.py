@@ -83,6 +83,7 @@ class Editor:
         """An untouched panel, as after loading the page in a new tab."""
         self.faults.clear()
         self.page.bring_to_front()
+        self.page.evaluate("() => document.querySelectorAll('dialog.rg, .rg-menu').forEach((node) => node.remove())")
         self.show("txt2img")
         self.page.evaluate(
             "() => { sessionStorage.clear(); const find = (name) => gradioApp().querySelector(name);"

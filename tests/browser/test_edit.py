@@ -29,11 +29,15 @@ def rows(editor) -> list[str]:
 def made_late(editor) -> None:
     """Make a picture that the page gets when the drawer has looked for it already."""
     held = []
-    editor.page.route("**/file=**", held.append)
+
+    def hold(route) -> None:
+        held.append(route)
+
+    editor.page.route("**/file=**", hold)
     editor.act("run")
     editor.soon(lambda: len(held) > 0)
     editor.page.evaluate("() => new Promise((go) => setTimeout(go, 1000))")  # it looks every 700 ms
-    editor.page.unroute("**/file=**", held.append)
+    editor.page.unroute("**/file=**", hold)
     for route in held:
         route.continue_()
     editor.shown()

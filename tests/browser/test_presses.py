@@ -80,6 +80,7 @@ def test_a_press_is_not_lost_where_an_answer_comes_between(late_checks):
 def test_a_button_let_go_outside_of_the_window_holds_nothing_back(editor):
     editor.draw_box((0.1, 0.1), (0.9, 0.9))
     editor.field("regions[0].prompt").fill("stripes")
+    editor.checked()
     editor.page.evaluate("() => window.dispatchEvent(new PointerEvent('pointerdown', {pointerId: 77, buttons: 1}))")
     editor.field("regions[0].prompt").fill("")
     editor.checked()

@@ -330,7 +330,7 @@ class Body:
 
     def states(self, helpers: Iterable[str]) -> bool:
         """Whether it states something: an assert, pytest.raises and the like, or a call of a helper that does."""
-        known = {"raises", "warns", "fail", *helpers}
+        known = {"raises", "warns", "fail", "soon", *helpers}  # soon: of the browser tests, an assert that may take a moment to hold
         return self.asserts or any(name in known or name.startswith(("assert", "check", "expect")) for name in self.calls)
 
 

@@ -1,0 +1,59 @@
+"""For a host's ``extensions/``, in tests alone: its IP-Adapter-plus takes the official code's picture of none.
+
+The official code (tencent-ailab/IP-Adapter, ``IPAdapterPlus.get_image_embeds``) encodes zeros where a normed picture would be. Forge
+and Forge Neo norm a black picture instead. sd-webui-controlnet has the published encoder's hidden states in a file: they fit no other.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from modules import paths, scripts
+
+
+def zeroed(clip_vision, batch_size):
+    """In place of ``zeroed_hidden_states`` of Forge's ``lib_ipadapter/IPAdapterPlus.py``."""
+    from backend import memory_management
+
+    memory_management.load_model_gpu(clip_vision.patcher)
+    pixels = torch.zeros(batch_size, 3, 224, 224, device=clip_vision.load_device)
+    hidden = clip_vision.model(pixel_values=pixels, output_hidden_states=True).hidden_states[-2]
+    return hidden.to(memory_management.intermediate_device())
+
+
+def encoded_zeros():
+    """Hidden states of zeros, by the encoder in ``models/regional/image_encoder``."""
+    from transformers import CLIPVisionModelWithProjection
+
+    folder = Path(paths.models_path) / "regional" / "image_encoder"
+    model = CLIPVisionModelWithProjection.from_pretrained(folder, local_files_only=True, torch_dtype=torch.float32).eval()
+    with torch.no_grad():
+        return model(pixel_values=torch.zeros(1, 3, 224, 224), output_hidden_states=True).hidden_states[-2]
+
+
+class PictureOfNone(scripts.Script):
+    """Puts it there before a host's IP-Adapter runs for the first time."""
+
+    done = False
+    sorting_priority = -1
+
+    def title(self):
+        """Its name, which the test looks for."""
+        return "Picture of none"
+
+    def show(self, is_img2img):
+        """Always."""
+        return scripts.AlwaysVisible
+
+    def before_process(self, p, *args):
+        """Once."""
+        if PictureOfNone.done:
+            return
+        PictureOfNone.done = True
+        forge, extension = sys.modules.get("lib_ipadapter.IPAdapterPlus"), sys.modules.get("annotator.clipvision")
+        if forge is not None:
+            forge.zeroed_hidden_states = zeroed
+        if extension is not None:
+            extension.clip_vision_h_uc = encoded_zeros()

@@ -129,8 +129,18 @@ def test_without_strength_it_is_no_reference_exactly(webui, own, bare):
     halves = [{**HALVES[side], "prompt": text} for side, text in enumerate(("a blue square", "a green ring"))]
     none = webui.make(regional(halves), **SMALL)
     held = [{**region, "reference": {"image": picture(), "model": ADAPTERS["linear"], "weight": 0}} for region in halves]
-    assert webui.make(regional(held), **SMALL).pngs == none.pngs
-    assert webui.make(regional([referring("linear", weight=0)]), **SMALL).pngs == bare.pngs
+    assert difference(webui.make(regional(held), **SMALL), none) == 0
+    assert difference(webui.make(regional([referring("linear", weight=0)]), **SMALL), bare) == 0
+
+
+@pytest.fixture(scope="module")
+def latents(webui, own):
+    """A request whose pictures are linear in the latents, cell by cell, so that no decoder spreads what changes."""
+    for name in ("Approx cheap", "RGB"):
+        request = {**SMALL, "width": 128, "steps": 1, "cfg_scale": 2, "override_settings": webui.option("sd_vae_decode_method", name)}
+        if webui.make(**request).pixels[0].shape == (8, 16, 3):
+            return request
+    pytest.skip("this host has no linear decoder")
 
 
 @pytest.mark.parametrize(
@@ -140,15 +150,14 @@ def test_without_strength_it_is_no_reference_exactly(webui, own, bare):
         pytest.param({"method": "latent_couple"}, ("", ""), id="latent couple"),
     ],
 )
-def test_in_the_right_half_it_changes_the_left_twenty_times_less(webui, own, settings, words):
-    """In one step. What is left is the decoder's, whose norms see the whole picture."""
-    request = {**SMALL, "width": 192, "steps": 1}
+def test_in_the_right_half_it_changes_the_left_twenty_times_less(webui, latents, settings, words):
+    """In one step, where the regions are made by themselves. What the host's decoder adds is its own."""
     regions = [{**HALVES[side], "prompt": text, "feather": 0} for side, text in enumerate(words)]
-    without = webui.make(regional(regions, **settings), **request)
+    without = webui.make(regional(regions, **settings), **latents)
     right = {**regions[1], "reference": {"image": picture(), "model": ADAPTERS["linear"]}}
-    change = np.abs(webui.make(regional([regions[0], right], **settings), **request).pixels[0] - without.pixels[0]).mean((0, 2))
-    width = len(change)
-    assert change[width * 5 // 8 :].mean() > 20 * change[: width * 3 // 8].mean()
+    change = np.abs(webui.make(regional([regions[0], right], **settings), **latents).pixels[0] - without.pixels[0])
+    left, right = change[:, :8].mean(), change[:, 8:].mean()
+    assert right > 10 and right > 20 * left, f"{left:.2f} and {right:.2f} levels"
 
 
 WRONG = [

@@ -47,6 +47,10 @@ class PictureOfNone(scripts.Script):
         """Always."""
         return scripts.AlwaysVisible
 
+    def ui(self, is_img2img):
+        """No inputs; a script without such a list is not listed by the API."""
+        return []
+
     def before_process(self, p, *args):
         """Once."""
         if PictureOfNone.done:

@@ -1,7 +1,10 @@
-"""For a host's ``extensions/``, in tests alone: its IP-Adapter-plus takes the official code's picture of none.
+"""For a host's ``extensions/``, in tests alone: what its own IP-Adapter lacks for a comparison with the official code.
 
-The official code (tencent-ailab/IP-Adapter, ``IPAdapterPlus.get_image_embeds``) encodes zeros where a normed picture would be. Forge
-and Forge Neo norm a black picture instead. sd-webui-controlnet has the published encoder's hidden states in a file: they fit no other.
+- The official code (tencent-ailab/IP-Adapter, ``IPAdapterPlus.get_image_embeds``) encodes zeros where a normed picture would be, for the
+  negative rows of "plus". Forge and Forge Neo norm a black picture instead. sd-webui-controlnet has the published encoder's hidden states
+  in a file: they fit no other.
+- Forge Neo 2.26 sets ``device`` of the image encoder, which is a property of transformers 4.56: its IP-Adapter ends in an error, and the
+  picture is made without it.
 """
 
 from __future__ import annotations
@@ -33,7 +36,16 @@ def encoded_zeros():
         return model(pixel_values=torch.zeros(1, 3, 224, 224), output_hidden_states=True).hidden_states[-2]
 
 
-class PictureOfNone(scripts.Script):
+def settable_device():
+    """Let Forge Neo note on which device the image encoder is."""
+    from modules_forge import forge_version
+    from transformers import CLIPVisionModelWithProjection
+
+    if forge_version.version == "neo":
+        CLIPVisionModelWithProjection.device = None
+
+
+class HostIPAdapter(scripts.Script):
     """Puts it there before a host's IP-Adapter runs for the first time."""
 
     done = False
@@ -41,7 +53,7 @@ class PictureOfNone(scripts.Script):
 
     def title(self):
         """Its name, which the test looks for."""
-        return "Picture of none"
+        return "Host's IP-Adapter"
 
     def show(self, is_img2img):
         """Always."""
@@ -53,11 +65,12 @@ class PictureOfNone(scripts.Script):
 
     def before_process(self, p, *args):
         """Once."""
-        if PictureOfNone.done:
+        if HostIPAdapter.done:
             return
-        PictureOfNone.done = True
+        HostIPAdapter.done = True
         forge, extension = sys.modules.get("lib_ipadapter.IPAdapterPlus"), sys.modules.get("annotator.clipvision")
         if forge is not None:
             forge.zeroed_hidden_states = zeroed
+            settable_device()
         if extension is not None:
             extension.clip_vision_h_uc = encoded_zeros()

@@ -31,6 +31,8 @@ class AskedHooks:
     """``hooks`` that note which of their slots have been asked, and the check after the first prediction."""
 
     def __init__(self, hooks: Hooks) -> None:
+        self.given = hooks
+        """The same, of which nothing is noted: for networks beside the one that is checked."""
         self._names: set[str] = set()
         self._checked = False
         self.hooks = noting(hooks, self._names.add)

@@ -1,23 +1,30 @@
 """The networks of the ControlNet extension under AUTOMATIC1111.
 
-A ControlNet is a copy of the UNet's encoder with cross-attention of its own: within one call of the UNet it is called with that call's rows
-and contexts. Regional cross-attention has to be applied in both.
+A ControlNet is a copy of the UNet's encoder: within one call of the UNet it is called with that call's rows and contexts. Regional
+cross-attention has to be applied in both, and what is isolated in one has to be in the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from ..installing.sites import sites_of
 
 
-def controls_of(p: Any) -> list[nn.Module]:
-    """Every network with cross-attention to the prompt that ControlNet has ready for ``p`` (None: unknown), once each."""
-    found = [network for params in _params(p) if (network := _network(params)) is not None]
-    return list({id(network): network for network in found}.values())
+class Control(NamedTuple):
+    """A unit's network; ``texts``: its context is the prompt, and not another one (InstantID's faces)."""
+
+    network: nn.Module
+    texts: bool
+
+
+def controls_of(p: Any) -> list[Control]:
+    """Every network with attention that ControlNet has ready for ``p`` (None: unknown), once each; adapters have none."""
+    found = [control for params in _params(p) if (control := _control(params)) is not None]
+    return list({id(control.network): control for control in found}.values())
 
 
 def _params(p: Any) -> Iterator[Any]:
@@ -26,9 +33,8 @@ def _params(p: Any) -> Iterator[Any]:
         yield from getattr(getattr(script, "latest_network", None), "control_params", None) or ()
 
 
-def _network(params: Any) -> nn.Module | None:
-    """The unit's network; None for adapters, which read no text, and for those with another context (InstantID's faces)."""
+def _control(params: Any) -> Control | None:
     network = getattr(getattr(params, "control_model", None), "control_model", None)
-    if not isinstance(network, nn.Module) or getattr(params, "control_context_override", None) is not None:
+    if not isinstance(network, nn.Module) or not sites_of(network):
         return None
-    return network if any(site.kind == "cross" for site, _ in sites_of(network)) else None
+    return Control(network, getattr(params, "control_context_override", None) is None)

@@ -47,14 +47,14 @@ class UNetInstaller(HookInstaller):
         if self.hooks.unet is not None:
             _refuse_foreign(network)
             yield patched_forward(network, around_unet(network, self.hooks.unet, self.running))
-        for n, control in enumerate(controls_of(self._p) if self.hooks.cross_attention is not None else ()):
-            yield from self.on_attentions(control, f"controlnet.{n}.")
+        for number, (control, texts) in enumerate(controls_of(self._p)):
+            yield from self.on_controlnet(control, number, texts)
 
     def on_attention(self, site: Site, layer: Any, hook: AttentionHook | None) -> Patches:
         """See `HookInstaller`."""
         if site.kind == "cross" and not site.controlnet and self.hooks.unet is not None:
             refuse_foreign_texts(layer)
-        if site.kind == "self" and self._attributes is not None:
+        if site.kind == "self" and self._attributes is not None and not site.controlnet:
             assert self.network is not None
             ask = None if hook is None else functools.partial(self._ask, site, layer, hook)
             yield from self._attributes.patches(self.network, site, layer, ask)

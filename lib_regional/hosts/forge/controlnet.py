@@ -1,7 +1,8 @@
 """ControlNet under Forge: an encoder with cross-attention of its own, whose residuals depend on the contexts.
 
-The host runs it before the network, on the same rows. So cross-attention hooks are called in it as in the network, and for methods that
-call the network on rows of their own it is run again on these rows. In the host's tiles it is run for one tile after the other.
+The host runs it before the network, on the same rows. So the hooks of attention, norms and convolutions are called in it as in the network,
+and for methods that call the network on rows of their own it is run again on these rows. In the host's tiles it is run for one tile after
+the other.
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ _MASK = "advanced_mask_weighting"
 
 
 def on_controlnets(patcher: Any, installer: HookInstaller, call_of: CallOf) -> Patches:
-    """The cross-attention of every ControlNet of ``patcher``, in the host's calls; see `residuals_of`."""
-    for number, net in enumerate(patcher.list_controlnets() if installer.hooks.cross_attention is not None else ()):
+    """The layers of every ControlNet of ``patcher``, in the host's calls; see `residuals_of`."""
+    hooks = installer.hooks
+    hooked = hooks.cross_attention is not None or hooks.self_attention is not None or hooks.spatial is not None
+    for number, net in enumerate(patcher.list_controlnets() if hooked else ()):
         if isinstance(getattr(net, "control_model", None), nn.Module):
             yield patched(method_patch(net, "get_control", _announced(installer, call_of)))
-            yield from installer.on_attentions(net.control_model, f"controlnet.{number}.")
+            yield from installer.on_controlnet(net.control_model, number)
 
 
 def _announced(installer: HookInstaller, call_of: CallOf) -> Callable[..., Any]:

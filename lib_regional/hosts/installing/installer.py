@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
@@ -44,6 +45,7 @@ class HookInstaller:
         """The network that is hooked."""
         self._identity: Hashable = None
         self._isolated = False
+        self._isolated_controlnets: list[nn.Module] = []
         self._scopes: dict[Scope, ExitStack] = {name: ExitStack() for name in get_args(Scope)}
 
     # ------------------------------------------------------------------ what an adapter supplies
@@ -114,40 +116,65 @@ class HookInstaller:
         changed = self.hooks.vector(call, pooled) if self.hooks.vector is not None and pooled is not None else None
         return arguments if changed is None else {**arguments, "y": changed}
 
-    def on_attentions(self, network: nn.Module, prefix: str = "") -> Patches:
-        """The attention layers of a network and the grids around them; with a ``prefix`` the cross-attention of a ControlNet."""
-        sites = [(site, layer) for site, layer in sites_of(network, prefix) if not prefix or site.kind == "cross"]
+    def on_controlnet(self, network: nn.Module, number: int, texts: bool = True) -> Patches:
+        """A ControlNet that runs beside the network: its attention layers, and in steps that isolate its norms and convolutions too.
+
+        ``texts``: its cross-attention reads the prompts.
+        """
+        prefix = f"controlnet.{number}."
+        if self._asked.given.spatial is not None:
+            yield network.register_forward_pre_hook(lambda *_: self._isolate_controlnet(network, prefix))
+        yield from self._on_attentions(network, self._asked.given, prefix, ("cross", "self") if texts else ("self",))
+
+    def _on_attentions(self, network: nn.Module, hooks: Hooks, prefix: str = "", kinds: Container[str] = ("cross", "self")) -> Patches:
+        """Attention layers and the grids around them; ``prefix`` comes before their names."""
+        slots = {"cross": hooks.cross_attention, "self": hooks.self_attention}
+        sites = [(site, layer) for site, layer in sites_of(network, prefix) if site.kind in kinds]
+        if prefix:
+            sites = [(site, layer) for site, layer in sites if slots[site.kind] is not None]
         for name in _transformers(sites):
             module = network.get_submodule(name.removeprefix(prefix))
             yield module.register_forward_pre_hook(self.running.grid_hook(name), with_kwargs=True)
         for site, layer in sites:
-            hook = self.hooks.cross_attention if site.kind == "cross" else self.hooks.self_attention
-            yield from self.on_attention(site, layer, hook)
+            yield from self.on_attention(site, layer, slots[site.kind])
 
     def _patches_of(self, network: nn.Module) -> Patches:
         """Attention comes last: tokens get their attributes behind the layers before it."""
         yield self._hooking(network)
         yield from self.on_network(network)
         if self.hooks.isolates is None:
-            yield from self._on_spatial(network)
+            yield from self._on_spatial(network, self.hooks)
         transformers = _transformers(sites_of(network))
         for name, hook in self.hooks.layers.items():
             around = transformer_around(name, transformers)
             yield layer_of(network, name).register_forward_hook(self._layer_hook(name, around, hook), with_kwargs=True)
-        yield from self.on_attentions(network)
+        yield from self._on_attentions(network, self.hooks)
 
     def _isolate(self, isolates: bool) -> None:
         """Norms and convolutions are hooked in steps that isolate alone: a hook that leaves a call to the network costs the host time."""
         if isolates == self._isolated or (isolates and self.network is None):
             return
         self._isolated = isolates
-        self.replace("isolation", self._on_spatial(self.network) if isolates and self.network is not None else ())
+        self.replace("isolation", self._on_spatial(self.network, self.hooks) if isolates and self.network is not None else ())
 
-    def _on_spatial(self, network: nn.Module) -> Patches:
-        if self.hooks.spatial is not None:
-            fed = fed_convolutions(network, self.hooks.layers)
+    def _isolate_controlnet(self, network: nn.Module, prefix: str) -> None:
+        """The same for a ControlNet that is about to run; its layers stay hooked as long as the network's."""
+        if self.running.isolating is None or network in self._isolated_controlnets:
+            return
+        with ExitStack() as stack:
+            for patch in self._on_spatial(network, self._asked.given, prefix):
+                stack.enter_context(patch)
+            self._isolated_controlnets.append(network)
+            stack.callback(self._isolated_controlnets.remove, network)
+            self._scopes["isolation"].enter_context(stack.pop_all())
+
+    def _on_spatial(self, network: nn.Module, hooks: Hooks, prefix: str = "") -> Patches:
+        if hooks.spatial is not None:
+            fed = fed_convolutions(network, () if prefix else hooks.layers)
             for name, layer in spatial_layers(network):
-                yield patched_forward(layer, self._around_spatial(name, layer, self.hooks.spatial, fed.get(name)))
+                behind = fed.get(name)
+                behind = behind and replace(behind, name=prefix + behind.name)
+                yield patched_forward(layer, self._around_spatial(prefix + name, layer, hooks.spatial, behind))
 
     @contextmanager
     def _hooking(self, network: nn.Module) -> Iterator[None]:

@@ -8,7 +8,7 @@ all; in self-attention the places on both sides of a border may see each other t
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
@@ -49,13 +49,14 @@ class _Stage:
     """Calls with the same labels: what was prepared of them, by grid and by layer; ``span`` is None where nothing is kept apart."""
 
     span: Span | None
-    parts: dict[Grid, Parts | None] = field(default_factory=dict)
+    parts: dict[Grid, Parts] = field(default_factory=dict)
     ways: dict[Hashable, Tensor | Batched | None] = field(default_factory=dict)
     made: dict[Hashable, Any] = field(default_factory=dict)
     borders: dict[Hashable, Border] = field(default_factory=dict)
     boxes: dict[Hashable, Boxes | None] = field(default_factory=dict)
     marks: dict[Grid, Tensor | None] = field(default_factory=dict)
     labels: dict[Grid, Tensor] = field(default_factory=dict)
+    divided: dict[Grid, bool] = field(default_factory=dict)
 
     def once(self, kind: str, grid: Grid, like: Tensor, make: Callable[[], _Made]) -> _Made:
         """What ``make`` gives, made for the first layer of its ``kind``, grid and precision."""
@@ -77,6 +78,7 @@ class Separation:
         self._stages: dict[Hashable, _Stage] = {}
         self._numbers = Ranges()
         self._now: tuple[ModelCall, _Stage] | None = None
+        self._of_first_row: tuple[ModelCall, ModelCall] | None = None
         self._in_boxes: tuple[str, ModelCall, Boxes] | None = None
         """The convolution whose input comes in boxes, in which call of the model."""
 
@@ -156,17 +158,19 @@ class Separation:
 
         Where a convolution follows a norm and the parts fill boxes, the norm's output stays in boxes on the batch axis until then.
         """
-        layer, inputs = call.layer, (call.x.shape[-2], call.x.shape[-1])
         if self._in_boxes is not None and self._in_boxes[:2] == (call.name, call.model):
             (*_, boxes), self._in_boxes = self._in_boxes, None
             return back_from_boxes(call.run(call.x), boxes)
         self._in_boxes = None
-        outputs = outputs_of(layer, call.kernel, inputs)
-        parts = self._at(call.model, outputs, call.x.device) if self._divides(call.model, layer.kind) else None
+        if not self._divides(call.model, call.layer.kind):
+            return None
+        call = self._of_rows(call)
+        outputs = outputs_of(call.layer, call.kernel, (call.x.shape[-2], call.x.shape[-1]))
+        if call.layer.kind == "conv":
+            return self._conv(call, outputs) if self._divided(call.model, outputs) else None
+        parts = self._at(call.model, outputs, call.x.device)
         if parts is None:
             return None
-        if layer.kind == "conv":
-            return self._conv(call, outputs)
         boxes_of_conv = self._boxes_behind(call)
         if boxes_of_conv is not None:
             assert call.feeds is not None
@@ -175,6 +179,21 @@ class Separation:
         if parts.gather is None:
             return norm_summed(call.x, call.weights(call.run(call.x)), *parts.sums())
         return norm_gathered(call.x, parts.gather, lambda here: call.run(here[..., None])[..., 0])
+
+    def _of_rows(self, call: SpatialCall) -> SpatialCall:
+        """The call with as many inputs as its model has rows: a picture that all of them share (a ControlNet's) is one input.
+
+        Where all rows have the same parts it stays one.
+        """
+        model = call.model
+        if len(call.x) == len(model.rows):
+            return call
+        labels = self._labels(model, model.latent)
+        if bool((labels != labels[:1]).any()):
+            return replace(call, x=call.x.expand(len(model.rows), -1, -1, -1))
+        if self._of_first_row is None or self._of_first_row[0] is not model:
+            self._of_first_row = (model, replace(model, rows=model.rows[:1]))
+        return replace(call, model=self._of_first_row[1])
 
     def _conv(self, call: SpatialCall, outputs: Grid) -> Tensor:
         boxes = self._boxes(call.model, call.layer, call.kernel, call.x, outputs) if call.pads_zeros else None
@@ -213,7 +232,7 @@ class Separation:
             own.weight is None
             or own.weight[0, 0].numel() == 1
             or not self._divides(call.model, "conv")
-            or self._at(call.model, outputs, call.x.device) is None
+            or not self._divided(call.model, outputs)
         ):
             return run(call.x)
         boxes = self._boxes(call.model, own.layer, (own.weight.shape[2], own.weight.shape[3]), call.x, outputs)
@@ -252,12 +271,18 @@ class Separation:
     def _at(self, model: ModelCall, grid: Grid, device: torch.device) -> Parts | None:
         """The parts of the rows on ``grid``; None where they are all one, or no longer apart."""
         stage = self._stage(model)
-        if stage.span is None:
+        if stage.span is None or not self._divided(model, grid):
             return None
         if grid not in stage.parts:
-            labels = self._labels(model, grid)
-            stage.parts[grid] = parts_of(labels, device, _reach(stage.span, grid), self._numbers) if divided(labels) else None
+            stage.parts[grid] = parts_of(self._labels(model, grid), device, _reach(stage.span, grid), self._numbers)
         return stage.parts[grid]
+
+    def _divided(self, model: ModelCall, grid: Grid) -> bool:
+        """Whether there are several parts on ``grid``, at a step in which parts are kept apart."""
+        known = self._stage(model).divided
+        if grid not in known:
+            known[grid] = divided(self._labels(model, grid))
+        return known[grid]
 
     def _labels(self, model: ModelCall, grid: Grid) -> Tensor:
         """(B, h, w) on the CPU."""

@@ -77,11 +77,17 @@ def spans_of(
 def labels_of(plan: Plan, pyramid: Pyramid, span: Span, model: ModelCall, image: int, grid: Grid) -> Tensor:
     """Labels (h, w) of one image on ``grid``: 0 is the base, the others number the parts, each cell that with the largest share of it.
 
-    Sets of LoRAs are numbered alike whatever the order of the regions.
+    Sets of LoRAs are numbered alike whatever the order of the regions. On grids finer than the latent, on which a ControlNet reads its
+    picture, places have the label of their cell.
     """
+    latent = model.latent
+    if grid[0] > latent[0] or grid[1] > latent[1]:
+        cells = labels_of(plan, pyramid, span, model, image, latent)
+        rows, columns = (torch.arange(size) * of // size for size, of in zip(grid, latent, strict=True))
+        return cells[rows[:, None], columns]
     active, texts = plan.active(model.step), plan.pass_of(model.step).texts[image]
     referenced = plan.referenced(model.step)
-    share = pyramid.at(active, model.latent, grid, texts.weights, model.tile, image).share
+    share = pyramid.at(active, latent, grid, texts.weights, model.tile, image).share
     base: Tensor = (1 - share.sum(0)).clamp_min(0)
     parts: dict[Hashable, Tensor] = {}
     for region in active:

@@ -8,6 +8,7 @@ Everything that depends on labels alone is prepared on the CPU, once for many la
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from ..lora.deltas import LayerDelta
 from ..precision import in_type
-from .isolation_labels import COMMON, Bools, Ints, Ranges, brought, distinct, divided, near_labels, sees, under_kernel
+from .isolation_labels import BEYOND, COMMON, Bools, Ints, Ranges, brought, distinct, divided, inputs_under, near_labels, sees, under_taps
 from .isolation_norm import Gather, gather_of, norm_gathered, norm_summed, normed
 from .regional import split_heads
 
@@ -132,15 +133,19 @@ def border_of(
     """The border of a convolution between labels of its input (B, H, W) and of its output (B, h, w), both on the CPU, for ``device``."""
     assert own.weight is not None
     kernel = (own.weight.shape[2], own.weight.shape[3])
-    flat, within = under_kernel(own.layer, kernel, (inputs.shape[1], inputs.shape[2]), (outputs.shape[1], outputs.shape[2]))
-    before, after = inputs.numpy().reshape(len(inputs), -1), outputs.numpy().reshape(len(outputs), -1)
-    foreign = ~sees(after[..., None], before[:, flat]) & within
+    before, after = (labels.numpy().astype(np.int16) for labels in (inputs, outputs))
+    if own.layer.groups == 1 and bool((before == before[:1]).all() and (after == after[:1]).all()):
+        before, after = before[:1], after[:1]
+    grid = (after.shape[1], after.shape[2])
+    taps = [~sees(after, tap) & (tap != BEYOND) for tap in under_taps(own.layer, kernel, before, grid)]
+    foreign: Bools = np.stack(taps, -1).reshape(len(after), -1, len(taps))
+    under = functools.partial(inputs_under, own.layer, kernel, (before.shape[1], before.shape[2]), grid[1])
     if own.layer.groups == 1 and bool((foreign == foreign[:1]).all()):
         here = np.flatnonzero(foreign[0].any(-1))
-        targets, sources = brought([here, flat[here].T], device)
+        targets, sources = brought([here, under(here).T], device)
         return Border(targets[:0], targets, sources, _negative(foreign[0][here].T, device, dtype), alike=True)
     which, at = np.nonzero(foreign.any(-1))
-    rows, targets, sources = brought([which, at, flat[at][:, None]], device)
+    rows, targets, sources = brought([which, at, under(at)[:, None]], device)
     return Border(rows, targets, sources, _negative(foreign[which, at][:, None], device, dtype))
 
 

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from ..lora.deltas import LayerKind
-from .isolation_labels import COMMON, Bools, Grid, Ints, Ranges, brought, kinds_of, outputs_of, under_kernel
+from .isolation_labels import BEYOND, COMMON, Bools, Grid, Ints, Ranges, brought, kinds_of, outputs_of, under_taps
 from .isolation_tiles import from_tiles, into_tiles, tiling_of
 
 _MOST_CELLS = 1.25
 """All boxes together may have this many times the canvas's cells."""
+_MOST_MOVED = 2**16
+"""Boxes of a canvas of more cells than a latent has are not gathered: indices of all cells cost more than what lies at the borders."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,15 @@ def boxes_of(
 ) -> Boxes | None:
     """The boxes of a convolution between labels of its input (B, H, W) and its output (B, h, w), both on the CPU.
 
-    None where places of `COMMON` see several parts, where rows have different numbers of parts, or boxes cover too much. ``ranges`` are
-    shared with other boxes where given.
+    None where places of `COMMON` see several parts, where rows have different numbers of parts, boxes cover too much, or there is too much
+    to move. ``ranges`` are shared with other boxes where given.
     """
     before, after = inputs.numpy(), outputs.numpy()
+    equal = _equal_tiles(layer, kernel, before, after)
+    if equal is not None:
+        return equal
+    if after[0].size > _MOST_MOVED:
+        return None
     kinds = [kinds_of(row) for row in after]
     if any(COMMON in row for row in kinds) or bool((before == COMMON).any()) or len({len(row) for row in kinds}) > 1:
         return None
@@ -101,7 +108,7 @@ def boxes_of(
         return None
     flat, inside = _inputs(before, labels, starts * np.array(layer.stride), size)
     number, position = _places(after, labels, starts, width)
-    if not _all_within(layer, kernel, before, after, number, flat, inside):
+    if not _all_within(layer, kernel, before, after, flat, inside):
         return None
     grid = (after.shape[1], after.shape[2])
     if inside.all():
@@ -112,6 +119,19 @@ def boxes_of(
     box = number + np.arange(len(after))[:, None] * labels.shape[1]
     seen, box_at, position_at = brought([flat[:, :, None], box[:, None], position[:, None]], device)
     return Boxes(size, grid, masks, Indices(seen, box_at, position_at, ranges or Ranges()))
+
+
+def _equal_tiles(layer: LayerKind, kernel: Grid, inputs: Ints, outputs: Ints) -> Boxes | None:
+    """Boxes of a canvas (B, H, W) that equal rectangles make up, before the layer and behind it (B, h, w); None of any other."""
+    tiling = tiling_of(outputs)
+    if tiling is None or tiling_of(inputs) != tiling:
+        return None
+    height, width = inputs.shape[1] // tiling[0], inputs.shape[2] // tiling[1]
+    after = outputs.shape[1] // tiling[0], outputs.shape[2] // tiling[1]
+    alike = np.array_equal(inputs[:, ::height, ::width], outputs[:, :: after[0], :: after[1]])
+    if not alike or outputs_of(layer, kernel, (height, width)) != after:
+        return None
+    return Boxes((height, width), (outputs.shape[1], outputs.shape[2]), None, tiling)
 
 
 def _corners(masks: Bools) -> tuple[Ints, Ints]:
@@ -141,11 +161,13 @@ def _places(outputs: Ints, labels: Ints, starts: Ints, width: int) -> tuple[Ints
     return number, (at // outputs.shape[2] - first[..., 0]) * width + at % outputs.shape[2] - first[..., 1]
 
 
-def _all_within(layer: LayerKind, kernel: Grid, inputs: Ints, outputs: Ints, number: Ints, flat: Ints, inside: Bools) -> bool:
-    """Whether every input of its own part that an output is made of lies in its box."""
-    under, within = under_kernel(layer, kernel, (inputs.shape[1], inputs.shape[2]), (outputs.shape[1], outputs.shape[2]))
-    held = np.zeros((*flat.shape[:2], inputs[0].size), bool)
+def _all_within(layer: LayerKind, kernel: Grid, inputs: Ints, outputs: Ints, flat: Ints, inside: Bools) -> bool:
+    """Whether every input of its own part that an output is made of lies in its part's box."""
     row, part, place = np.nonzero(inside)
-    held[row, part, flat[row, part, place]] = True
-    own = (inputs.reshape(len(inputs), -1)[:, under] == outputs.reshape(len(outputs), -1, 1)) & within
-    return not (own & ~held[np.arange(len(inputs))[:, None, None], number[..., None], under]).any()
+    held = np.zeros((len(inputs), inputs[0].size), bool)
+    held[row, flat[row, part, place]] = True
+    if held.all():
+        return True
+    left_out = np.where(held.reshape(inputs.shape), BEYOND, inputs)
+    grid = (outputs.shape[1], outputs.shape[2])
+    return not any((tap == outputs).any() for tap in under_taps(layer, kernel, left_out, grid))

@@ -6,7 +6,7 @@ several times what the same costs there, and a device would be waited for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,12 +20,13 @@ from ..lora.deltas import LayerKind
 Grid = tuple[int, int]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Labels = NDArray[np.signedinteger[Any]]
 
 COMMON = 0
 """Label of places that belong to nobody: all see them, and they see all."""
 
 
-def sees(mine: Ints | int, other: Ints | int) -> Bools:
+def sees(mine: Labels | int, other: Labels | int) -> Bools:
     """Whether places labelled ``mine`` see those labelled ``other``."""
     found: Bools = (np.equal(mine, other)) | np.equal(mine, COMMON) | np.equal(other, COMMON)
     return found
@@ -78,17 +79,36 @@ def outputs_of(layer: LayerKind, kernel: Grid, inputs: Grid) -> Grid:
     return height, width
 
 
-def under_kernel(layer: LayerKind, kernel: Grid, inputs: Grid, outputs: Grid) -> tuple[Ints, Bools]:
-    """The flat inputs (h·w, taps) that each output of a convolution is made of, and which of them lie on the canvas."""
+BEYOND = -1
+"""Label of what a kernel covers outside of the canvas."""
+
+
+def under_taps(layer: LayerKind, kernel: Grid, canvas: Labels, outputs: Grid) -> Iterator[Labels]:
+    """canvas (B, H, W) -> for each tap of a convolution's kernel what lies under it for every output (B, h, w), `BEYOND` outside."""
+    pads = []
+    for axis in (0, 1):
+        reach = (outputs[axis] - 1) * layer.stride[axis] + (kernel[axis] - 1) * layer.dilation[axis] + 1
+        pads.append((layer.padding[axis], max(0, reach - layer.padding[axis] - canvas.shape[axis + 1])))
+    padded = np.pad(canvas, ((0, 0), *pads), constant_values=BEYOND)
+    for row in range(kernel[0]):
+        for column in range(kernel[1]):
+            top, left = row * layer.dilation[0], column * layer.dilation[1]
+            rows = slice(top, top + (outputs[0] - 1) * layer.stride[0] + 1, layer.stride[0])
+            yield padded[:, rows, left : left + (outputs[1] - 1) * layer.stride[1] + 1 : layer.stride[1]]
+
+
+def inputs_under(layer: LayerKind, kernel: Grid, inputs: Grid, width: int, places: Ints) -> Ints:
+    """The flat inputs (n, taps) that the flat outputs ``places`` (n,) of a convolution are made of; ``width``: columns of its output.
+
+    Where the kernel lies outside of the canvas, the nearest input stands.
+    """
     at = [
-        (np.arange(outputs[axis]) * layer.stride[axis] - layer.padding[axis])[:, None] + np.arange(kernel[axis]) * layer.dilation[axis]
-        for axis in (0, 1)
+        (start * layer.stride[axis] - layer.padding[axis])[:, None] + np.arange(kernel[axis]) * layer.dilation[axis]
+        for axis, start in enumerate(np.divmod(places, width))
     ]
-    rows, columns = at[0][:, None, :, None], at[1][None, :, None, :]
-    within = (rows >= 0) & (rows < inputs[0]) & (columns >= 0) & (columns < inputs[1])
-    flat = rows.clip(0, inputs[0] - 1) * inputs[1] + columns.clip(0, inputs[1] - 1)
-    shape = (outputs[0] * outputs[1], kernel[0] * kernel[1])
-    return flat.reshape(shape), within.reshape(shape)
+    rows, columns = (one.clip(0, size - 1) for one, size in zip(at, inputs, strict=True))
+    flat: Ints = (rows[:, :, None] * inputs[1] + columns[:, None]).reshape(len(places), kernel[0] * kernel[1])
+    return flat
 
 
 def brought(arrays: Sequence[NDArray[Any]], device: torch.device | str) -> list[Tensor]:

@@ -111,12 +111,13 @@ def test_a_unit_without_a_text_is_left_alone(webui):
 
 
 def test_which_networks_are_found():
-    network, adapter = small_unet(), torch.nn.Conv2d(4, 4, 1)
-    units = [Unit(network), Unit(network), Unit(adapter), Unit(small_unet(), torch.zeros(1, 4, WIDTH)), SimpleNamespace()]
+    network, adapter, face = small_unet(), torch.nn.Conv2d(4, 4, 1), small_unet()
+    units = [Unit(network), Unit(network), Unit(adapter), Unit(face, torch.zeros(1, 4, WIDTH)), SimpleNamespace()]
     scripts = [
         SimpleNamespace(),
         SimpleNamespace(latest_network=None),
         SimpleNamespace(latest_network=SimpleNamespace(control_params=units)),
     ]
-    assert controls_of(SimpleNamespace(scripts=SimpleNamespace(alwayson_scripts=scripts))) == [network]
+    found = controls_of(SimpleNamespace(scripts=SimpleNamespace(alwayson_scripts=scripts)))
+    assert found == [(network, True), (face, False)]
     assert controls_of(None) == controls_of(SimpleNamespace()) == controls_of(SimpleNamespace(scripts=None)) == []

@@ -10,9 +10,19 @@ from torch import Tensor, nn
 from ...request.errors import RegionalError
 from .deltas import LayerDelta, LayerKind
 
+_CONVOLUTIONS = ("Conv2d", "Conv2dWithLoRA")
+"""Names of the hosts' classes in a Control-LoRA: modules of their own, which add a low rank to the UNet's weight whenever they run."""
+
+
+def _is_convolution(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) or (type(module).__name__ in _CONVOLUTIONS and hasattr(module, "up"))
+
 
 def kind_of(module: nn.Module) -> LayerKind | None:
     """The kind of a layer that a LoRA may change; None for any other module."""
+    if _is_convolution(module):
+        stride, padding, dilation = (_pair(getattr(module, name)) for name in ("stride", "padding", "dilation"))
+        return LayerKind("conv", stride, padding, dilation, int(getattr(module, "groups", 1)))
     weight = getattr(module, "weight", None)
     if not isinstance(weight, Tensor):
         return None
@@ -20,16 +30,13 @@ def kind_of(module: nn.Module) -> LayerKind | None:
         return LayerKind("group_norm", groups=module.num_groups, eps=module.eps)
     if isinstance(module, nn.LayerNorm):
         return LayerKind("layer_norm", eps=module.eps)
-    if isinstance(module, nn.Conv2d):
-        stride, padding, dilation = (_pair(getattr(module, name)) for name in ("stride", "padding", "dilation"))
-        return LayerKind("conv", stride, padding, dilation, module.groups)
     linear = isinstance(module, nn.Linear) or type(module).__name__ == "Linear"
     return LayerKind("linear") if linear and weight.dim() == 2 else None
 
 
 def kernel_of(module: nn.Module) -> tuple[int, int]:
     """Cells under the kernel of a layer that has a kind: rows, columns; (1, 1) for all but convolutions."""
-    return _pair(module.kernel_size) if isinstance(module, nn.Conv2d) else (1, 1)
+    return _pair(module.kernel_size) if _is_convolution(module) else (1, 1)
 
 
 def pads_zeros(module: nn.Module) -> bool:
@@ -41,8 +48,7 @@ def spatial_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Names and modules of a network's layers that mix different positions: group norms, and convolutions wider than a cell."""
     for name, module in network.named_modules():
         kind = kind_of(module)
-        wide = isinstance(module, nn.Conv2d) and tuple(module.kernel_size) != (1, 1)
-        if kind is not None and (kind.kind == "group_norm" or wide):
+        if kind is not None and (kind.kind == "group_norm" or kernel_of(module) != (1, 1)):
             yield name, module
 
 
@@ -54,7 +60,11 @@ def own_weights(module: nn.Module, like: Tensor) -> LayerDelta:
     """
     kind = kind_of(module)
     assert kind is not None
-    weight, bias = _parameter(module, "weight", like), _parameter(module, "bias", like)
+    [owner] = getattr(module, "weight_module", None) or [module]  # of a Control-LoRA on AUTOMATIC1111: the UNet's layer
+    weight, bias = _parameter(owner, "weight", like), _parameter(module, "bias", like)
+    up, down = getattr(module, "up", None), getattr(module, "down", None)
+    if weight is not None and isinstance(up, Tensor) and isinstance(down, Tensor):
+        weight = weight.to(like.dtype) + (up.flatten(1) @ down.flatten(1)).view(weight.shape).to(like)
     return LayerDelta(kind, weight=weight, bias=bias)
 
 

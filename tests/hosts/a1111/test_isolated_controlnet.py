@@ -15,6 +15,7 @@ from isolation_cases import plan_of
 from ldm_controlnet import ControlNet, Unit, controlled
 from network_doubles import a1111_networks, random_network
 from shapes import Launches
+from torch import nn
 from webui import WIDTH, Denoiser, Interrupted, Processing, WebUI, checkpoint
 
 from lib_regional.hosts.registry import find_host
@@ -189,6 +190,53 @@ def test_a_net_that_reads_no_text_is_isolated_too(webui):
             made[options == APART, regions is OTHER] = list(NET.seen)
     assert max(next(changes(made[True, False], made[True, True], 8))) == 0
     assert max(next(changes(made[False, False], made[False, True], 8))) > 0
+
+
+class Conv2dWithLoRA(nn.Module):
+    """A convolution of a Control-LoRA on AUTOMATIC1111: no layer of torch's; a low rank beside the weight of the UNet's layer."""
+
+    def __init__(self, of):
+        super().__init__()
+        for name in ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode", "bias"):
+            setattr(self, name, getattr(of, name))
+        self.weight, self.weight_module = None, [of]
+        self.up, self.down = (nn.Parameter(torch.randn(*shape) / 8, False) for shape in ((len(of.weight), 4), (4, *of.weight.shape[1:])))
+
+    def forward(self, x):
+        weight = self.weight_module[0].weight + (self.up @ self.down.flatten(1)).view(self.weight_module[0].weight.shape)
+        return nn.functional.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class Conv2d(Conv2dWithLoRA):
+    """The same on Forge: the weight is its own."""
+
+    def __init__(self, of):
+        super().__init__(of)
+        del self.weight_module
+        self.weight = of.weight
+
+    def forward(self, x):
+        weight = self.weight + (self.up @ self.down.flatten(1)).view(self.weight.shape)
+        return nn.functional.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+@pytest.mark.parametrize("kind", [Conv2dWithLoRA, Conv2d])
+@pytest.mark.parametrize("name", COLUMNS)
+def test_control_loras_are_isolated_too(webui, name, kind):
+    """As a net is that has the same weights in layers of torch's."""
+    torch.manual_seed(2)
+    net, merged, widths = ControlNet(), ControlNet(), COLUMNS[name]
+    for at, layer in list(net.named_modules()):
+        if isinstance(layer, nn.Conv2d):
+            owner, _, last = at.rpartition(".")
+            setattr(net.get_submodule(owner), last, kind(layer))
+            like = merged.get_submodule(at)
+            like.weight.data += (net.get_submodule(at).up @ net.get_submodule(at).down.flatten(1)).view(like.weight.shape)
+    made, wanted = (residuals(webui, one, regions_of(widths), APART) for one in (net, merged))
+    for one, other in zip(made, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+    left, right = changes(made, residuals(webui, net, regions_of(widths), APART, hint=picture(8 * widths[0])), widths[0])
+    assert max(left) < 1e-4 and min(right) > 1e-3
 
 
 def test_the_net_is_hooked_in_steps_that_isolate_alone(webui):

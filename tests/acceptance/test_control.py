@@ -129,11 +129,18 @@ def test_two_units_in_two_regions(webui, control, controlled):
     assert left > 10 * right and left > 1
 
 
-def test_little_reaches_the_other_half_through_the_net(webui, control, controlled):
-    """A unit on the whole canvas: its network sees both halves. Beside the decoder's share a little comes through it on AUTOMATIC1111."""
-    made = [webui.make(regional([half(0, "a blue square"), half(1, text)], options=APART), scripts=control({})) for text in (RING, "snow")]
-    left, right = changed(*made)
-    assert right > 10 * left
+def test_nothing_reaches_the_other_half_through_the_net(webui, control, controlled):
+    """A unit on the whole canvas: its network is isolated with the UNet. By the host's cheapest decoder, which sees one cell at a time."""
+
+    def make(text, until):
+        options = {"attention_couple": {"isolate_until": until}}
+        cheap = webui.option("sd_vae_decode_method", "Approx cheap")
+        settings = regional([half(0, "a blue square"), half(1, text)], options=options)
+        return webui.make(settings, scripts=control({}), override_settings=cheap)
+
+    for until, most in ((1, 0), (0, None)):
+        left, right = changed(make(RING, until), make("snow", until))
+        assert right > 5 and (left > 1 if most is None else left <= most)
 
 
 @pytest.mark.parametrize("number", [1, 2, 7])

@@ -49,7 +49,7 @@ class _Stage:
     """Calls with the same labels: what was prepared of them, by grid and by layer; ``span`` is None where nothing is kept apart."""
 
     span: Span | None
-    parts: dict[Grid, Parts] = field(default_factory=dict)
+    parts: dict[Grid, Parts | None] = field(default_factory=dict)
     ways: dict[Hashable, Tensor | Batched | None] = field(default_factory=dict)
     made: dict[Hashable, Any] = field(default_factory=dict)
     borders: dict[Hashable, Border] = field(default_factory=dict)
@@ -164,7 +164,8 @@ class Separation:
         self._in_boxes = None
         if not self._divides(call.model, call.layer.kind):
             return None
-        call = self._of_rows(call)
+        if len(call.x) != len(call.model.rows):
+            call = self._of_rows(call)
         outputs = outputs_of(call.layer, call.kernel, (call.x.shape[-2], call.x.shape[-1]))
         if call.layer.kind == "conv":
             return self._conv(call, outputs) if self._divided(call.model, outputs) else None
@@ -186,8 +187,6 @@ class Separation:
         Where all rows have the same parts it stays one.
         """
         model = call.model
-        if len(call.x) == len(model.rows):
-            return call
         labels = self._labels(model, model.latent)
         if bool((labels != labels[:1]).any()):
             return replace(call, x=call.x.expand(len(model.rows), -1, -1, -1))
@@ -271,14 +270,15 @@ class Separation:
     def _at(self, model: ModelCall, grid: Grid, device: torch.device) -> Parts | None:
         """The parts of the rows on ``grid``; None where they are all one, or no longer apart."""
         stage = self._stage(model)
-        if stage.span is None or not self._divided(model, grid):
+        if stage.span is None:
             return None
         if grid not in stage.parts:
-            stage.parts[grid] = parts_of(self._labels(model, grid), device, _reach(stage.span, grid), self._numbers)
+            labels = self._labels(model, grid)
+            stage.parts[grid] = parts_of(labels, device, _reach(stage.span, grid), self._numbers) if divided(labels) else None
         return stage.parts[grid]
 
     def _divided(self, model: ModelCall, grid: Grid) -> bool:
-        """Whether there are several parts on ``grid``, at a step in which parts are kept apart."""
+        """Whether there are several parts on ``grid`` at a step in which parts are kept apart: all that a convolution asks of them."""
         known = self._stage(model).divided
         if grid not in known:
             known[grid] = divided(self._labels(model, grid))

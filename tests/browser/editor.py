@@ -241,23 +241,29 @@ class Editor:
     def generate(self, steps: int = 4) -> None:
         """Make a picture with the prompt "grass", and wait until the page shows it."""
         infotext = "(document.querySelector('#html_info_txt2img .infotext') || {}).textContent || ''"
-        before = self.page.evaluate(infotext)
+        before, pictures = self.page.evaluate(infotext), self.pictures()
         self.page.locator("#txt2img_steps input[type=number]").fill(str(steps))
         self.page.locator("#txt2img_prompt textarea").fill("grass")
         self.page.click("#txt2img_generate")
         self.page.wait_for_function(f"before => {{ const now = {infotext}; return now && now !== before; }}", arg=before, timeout=300000)
-        self.shown()
+        self.shown(pictures)
 
-    def shown(self) -> None:
-        """Wait until the picture that was made is on the page, and the panel knows it and that nothing runs any more."""
+    def pictures(self) -> list[str]:
+        """Addresses of the pictures in the gallery."""
+        return self.page.locator("#txt2img_gallery img").evaluate_all("all => all.map((one) => one.src)")
+
+    def shown(self, before: list[str]) -> None:
+        """Wait until the page shows new pictures, none of those ``before``, and the panel knows them and that nothing runs any more."""
         self.page.wait_for_function(
-            """() => { const panel = Regional.panels.txt2img, {kind, image, src} = panel.stage.background;
+            """(before) => { const panel = Regional.panels.txt2img, {kind, image, src} = panel.stage.background;
                 const images = [...document.querySelectorAll('#txt2img_gallery img')].filter((one) => one.getClientRects().length);
                 const isBusy = document.querySelector('#txt2img_interrupt')?.getClientRects().length;
                 const known = new Set([...document.querySelectorAll('#regional_txt2img_panel .rg-strip-tile img')].map((one) => one.src));
                 const taken = kind !== 'result' || (image && images.some((one) => one.src === src));
                 return !isBusy && !document.querySelector('#regional_txt2img_panel .rg-stop') && images.length && taken
-                    && images.every((one) => one.complete && one.naturalWidth) && images.some((one) => known.has(one.src)); }"""
+                    && images.every((one) => one.complete && one.naturalWidth) && images.some((one) => known.has(one.src))
+                    && !images.some((one) => before.includes(one.src)); }""",
+            arg=before,
         )
 
     def show(self, tab: str) -> None:

@@ -28,7 +28,7 @@ def rows(editor) -> list[str]:
 
 def made_late(editor) -> None:
     """Make a picture that the page gets when the drawer has looked for it already."""
-    held = []
+    held, before = [], editor.pictures()
 
     def hold(route) -> None:
         held.append(route)
@@ -40,7 +40,7 @@ def made_late(editor) -> None:
     editor.page.unroute("**/file=**", hold)
     for route in held:
         route.continue_()
-    editor.shown()
+    editor.shown(before)
 
 
 @pytest.fixture

@@ -33,11 +33,12 @@ def made(editor):
 def press(editor, name: str, at: int) -> None:
     """Press a card's button, and wait for its picture."""
     image = "(() => { const image = document.querySelector('#txt2img_gallery img'); return image && image.complete ? image.src : ''; })()"
+    pictures = editor.pictures()
     before, source = editor.page.evaluate(INFOTEXT), editor.page.evaluate(image)
     editor.find(f".rg-card-acts [data-action={name}]").nth(at).click()
     editor.page.wait_for_function(f"before => {{ const now = ({INFOTEXT})(); return now && now !== before; }}", arg=before, timeout=60000)
     editor.page.wait_for_function(f"before => {image} && {image} !== before", arg=source)
-    editor.shown()
+    editor.shown(pictures)
 
 
 def test_again_makes_one_region_anew_and_the_rest_stays(made):

@@ -239,9 +239,10 @@ def generate(editor) -> None:
     editor.page.locator("#txt2img_seed input").fill(str(next(SEEDS)))
     editor.page.locator("#txt2img_seed input").press("Enter")
     editor.page.evaluate("() => document.querySelectorAll('#html_info_txt2img .infotext').forEach((node) => node.remove())")
+    before = editor.pictures()
     editor.page.click("#txt2img_generate")
     editor.page.wait_for_selector("#html_info_txt2img .infotext", timeout=60000)
-    editor.shown()
+    editor.shown(before)
 
 
 def test_a_painted_layout_survives_picture_and_png_info(editor, tmp_path):

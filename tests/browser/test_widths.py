@@ -46,6 +46,28 @@ CUT = """() => {
 """Texts of the panel that stand on two lines, or are wider than what they stand in."""
 
 
+_PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+FULL = {
+    "version": 3, "enabled": True, "overlap": "over",
+    "regions": [
+        {**_BOXES[0], "picture": _PIXEL, "reference": {"image": _PIXEL}, "detail": {"denoise": 0.4}},
+        {"procedural": {"kind": "perlin_noise"}, "prompt": "b"},
+    ],
+}  # fmt: skip
+"""Regions whose cards have every field that there is."""
+
+LABELS = """() => [...document.querySelectorAll("#regional_txt2img_panel .rg-label")].filter((node) => {
+    if (!node.checkVisibility()) return false;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const tops = new Set([...range.getClientRects()].map(({top}) => Math.round(top / 8)));
+    const card = node.closest(".rg-region, .rg-more, .rg");
+    return tops.size > 1 || node.scrollWidth > node.clientWidth + 1
+        || range.getBoundingClientRect().right > card.getBoundingClientRect().right + 1;
+}).map((node) => node.textContent)"""
+"""Labels that stand on two lines, or go over an edge."""
+
+
 @pytest.fixture(params=WIDTHS.values(), ids=WIDTHS)
 def sized(editor, request):
     """(editor whose panel has a width, in a window of a height; the width)."""
@@ -81,6 +103,20 @@ def test_nothing_is_cut_in_a_drawer(sized, drawer):
         editor.find("[data-action=edit-pair-1]").wait_for()
         editor.find(".rg-edit > .rg-more > summary").click()
     editor.soon(lambda: editor.page.evaluate(CUT), [])
+
+
+@pytest.mark.parametrize("method", ["attention_couple", "collage"])
+def test_no_label_stands_on_two_lines_with_all_sections_open(editor, method):
+    editor.load({**FULL, "method": method})
+    editor.checked()
+    editor.page.evaluate("() => document.querySelectorAll('#regional_txt2img_panel details').forEach((node) => { node.open = true; })")
+    broken = {}
+    for width in (360, 400, 444, 500, 560, 619, 620, 680, 720, 800, 900):
+        set_width(editor, f"{width}px")
+        editor.boxes(editor.canvas, editor.field("regions[0].denoise"))
+        broken[width] = editor.page.evaluate(LABELS)
+    set_width(editor, "")
+    assert not any(broken.values()), broken
 
 
 @pytest.mark.parametrize("method", ["p2p", "mask_conditioning", "sequential", "repaint", "collage"])

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources f1ba2e32dfcce3da679c037d9d723e76b91921237e5e2718dc9dcb3968ba9120
-// script 8e900171842b09a121e1a7d2fc7cc946987e629736d847e9b216ef667c48f957
+// sources e25b7691639b6c5c02be395f664bca598df23c6c8d4382f0b8a2b555a68ae84e
+// script dfda3fbbd53996d2539f9124f58f94f813dbc036f3f9e84dbbc9c3d39666e737
 "use strict";
 (() => {
   var __defProp = Object.defineProperty;
@@ -1720,6 +1720,124 @@ ${t("The layout here stays as it was.")}`, true);
     context.putImageData(pixels, x0, y0);
   }
 
+  // javascript/src/widgets/files.js
+  var PICTURES = "image/png,image/jpeg,image/webp,image/bmp,image/gif,image/svg+xml,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.gif,.svg,.tif,.tiff";
+  function download(name, blob) {
+    const url = URL.createObjectURL(blob);
+    el("a", { href: url, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1e4);
+  }
+  function chooseFile(accept, take) {
+    const input = el("input", { type: "file", accept, onchange: () => input.files && input.files.length && take(input.files[0]) });
+    input.click();
+    return input;
+  }
+  function pictureIn(data) {
+    const all = data.types.includes("text/plain") ? [] : [...data.files];
+    return all.find(({ type }) => type.startsWith("image/")) || null;
+  }
+  function droppable(take) {
+    const hasFile = (event) => Boolean(event.dataTransfer?.types.includes("Files"));
+    return {
+      ondragover: (event) => hasFile(event) && event.preventDefault(),
+      ondrop: (event) => {
+        const file = event.dataTransfer?.files[0];
+        if (!file) return;
+        event.preventDefault();
+        event.stopPropagation();
+        take(file);
+      }
+    };
+  }
+
+  // javascript/src/host/reading.js
+  var MEGABYTE = 1024 * 1024;
+  var LARGEST = 45 * MEGABYTE;
+  function readFile(file) {
+    if (file.size > LARGEST) {
+      const size = Math.round(file.size / MEGABYTE);
+      return Promise.reject(new Error(t("{0} has {1} MB: at most {2} can be read.", file.name, size, LARGEST / MEGABYTE)));
+    }
+    return new Promise((resolve, reject) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(String(reader.result));
+      reader.onerror = () => reject(new Error(t("{0} could not be read.", file.name)));
+      reader.readAsDataURL(file);
+    });
+  }
+
+  // javascript/src/model/fields.js
+  function parseNumber(text) {
+    const plain = String(text).trim().replace(/^([+-]?\d*),(\d+)$/, "$1.$2");
+    if (plain === "") return void 0;
+    return /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : String(text);
+  }
+  function parsePoints(text) {
+    return String(text).split(/[;\n]/).map((line) => line.trim()).filter(Boolean).map(
+      (line) => line.split(/[\s,]+/).filter(Boolean).map(parseNumber)
+    );
+  }
+  function formatPoints(points) {
+    return (points || []).map((point) => [point].flat().join(" ")).join("\n");
+  }
+  function getField(state, path) {
+    return pathKeys(path).reduce((value, key) => value === void 0 || value === null ? void 0 : value[key], state);
+  }
+  function setField(state, path, value) {
+    return setAt(state, pathKeys(path), value);
+  }
+  function pathKeys(path) {
+    return String(path).split(/[.[\]]/).filter(Boolean).map((key) => /^\d+$/.test(key) ? Number(key) : key);
+  }
+  function setAt(target, [key, ...rest], value) {
+    const result = Array.isArray(target) ? target.slice() : { ...target };
+    result[key] = rest.length ? setAt(result[key] || {}, rest, value) : value;
+    return result;
+  }
+
+  // javascript/src/panel/pickers/given_pictures.js
+  var TAKEN = {
+    picture: "The picture is laid into region {0}.",
+    reference: "The picture is the reference of region {0}."
+  };
+  function regionOfPaste(panel) {
+    const { activeElement } = document;
+    const card = activeElement?.closest(".rg-region");
+    if (card) return Number(/\d+/.exec(card.dataset.field || "")?.[0] ?? -1);
+    const [id, ...more] = isTyping(activeElement) ? [] : panel.selected;
+    return id === void 0 || more.length ? -1 : indexOf(panel.store.get(), id);
+  }
+  async function takePicture(panel, index, file) {
+    const id = panel.store.get().regions[index]._id;
+    const name = fieldFor(panel.store.get());
+    try {
+      const picture = await readFile(file);
+      const now = panel.store.get();
+      const at = indexOf(now, id);
+      if (at < 0) return;
+      const path = `regions[${at}].${name}`;
+      panel.edit(
+        (state) => setField(state, path, name === "picture" ? picture : makeReference({ ...getField(state, path), image: picture }))
+      );
+      const more = panel.list.cards.get(id)?.node.querySelector("details");
+      if (more) more.open = true;
+      panel.note(t(TAKEN[name], numberOf(now, at)));
+    } catch (error) {
+      panel.note(error.message, true);
+    }
+  }
+  function fieldFor({ method }) {
+    const path = (
+      /** @type {HTMLElement | null} */
+      document.activeElement?.dataset?.field || ""
+    );
+    const [, own] = /^regions\[\d+\]\.(picture|reference)/.exec(path) || [];
+    return (
+      /** @type {PictureName} */
+      own || (method === "collage" ? "picture" : "reference")
+    );
+  }
+
   // javascript/src/panel/clipboard.js
   var copied = "";
   async function copyToClipboard(panel) {
@@ -1740,15 +1858,23 @@ ${t("The layout here stays as it was.")}`, true);
       else panel.note("The browser does not let the page read its clipboard. Click the canvas and press Ctrl+V.", true);
     }
   }
-  function isMine(panel, event) {
-    const { activeElement } = document;
-    const focused = panels[panel.tab] === panel && panel.mount.contains(activeElement) && !isTyping(activeElement);
-    return focused && !event.defaultPrevented;
-  }
+  var hasKeyboard = (panel) => panels[panel.tab] === panel && panel.mount.contains(document.activeElement);
+  var isMine = (panel, event) => hasKeyboard(panel) && !isTyping(document.activeElement) && !event.defaultPrevented;
   function copy2(panel, event) {
     if (!event.clipboardData || !isMine(panel, event) || !panel.selected.size) return false;
     event.clipboardData.setData("text/plain", copyText(panel.store.get(), panel.selected));
     event.preventDefault();
+    return true;
+  }
+  function paste(panel, event) {
+    const data = event.clipboardData;
+    if (!data || !hasKeyboard(panel)) return false;
+    const picture = pictureIn(data);
+    const index = picture ? regionOfPaste(panel) : -1;
+    if (picture && index >= 0) takePicture(panel, index, picture);
+    else if (!isMine(panel, event)) return false;
+    else if (picture) panel.note("Choose one region, and paste the picture again.", true);
+    else panel.paste(data.getData("text/plain"));
     return true;
   }
   function attachClipboard(panel) {
@@ -1757,10 +1883,9 @@ ${t("The layout here stays as it was.")}`, true);
     document.addEventListener(
       "paste",
       (event) => {
-        if (!event.clipboardData || !isMine(panel, event)) return;
+        if (!paste(panel, event)) return;
         event.preventDefault();
         event.stopImmediatePropagation();
-        panel.paste(event.clipboardData.getData("text/plain"));
       },
       true
     );
@@ -1809,35 +1934,6 @@ ${t("The layout here stays as it was.")}`, true);
     ];
     const at = thumbs.findIndex((image) => shown2 && image.src === shown2.src);
     return clamp(at - Math.max(0, thumbs.length - count), 0, Math.max(0, count - 1));
-  }
-
-  // javascript/src/model/fields.js
-  function parseNumber(text) {
-    const plain = String(text).trim().replace(/^([+-]?\d*),(\d+)$/, "$1.$2");
-    if (plain === "") return void 0;
-    return /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : String(text);
-  }
-  function parsePoints(text) {
-    return String(text).split(/[;\n]/).map((line) => line.trim()).filter(Boolean).map(
-      (line) => line.split(/[\s,]+/).filter(Boolean).map(parseNumber)
-    );
-  }
-  function formatPoints(points) {
-    return (points || []).map((point) => [point].flat().join(" ")).join("\n");
-  }
-  function getField(state, path) {
-    return pathKeys(path).reduce((value, key) => value === void 0 || value === null ? void 0 : value[key], state);
-  }
-  function setField(state, path, value) {
-    return setAt(state, pathKeys(path), value);
-  }
-  function pathKeys(path) {
-    return String(path).split(/[.[\]]/).filter(Boolean).map((key) => /^\d+$/.test(key) ? Number(key) : key);
-  }
-  function setAt(target, [key, ...rest], value) {
-    const result = Array.isArray(target) ? target.slice() : { ...target };
-    result[key] = rest.length ? setAt(result[key] || {}, rest, value) : value;
-    return result;
   }
 
   // javascript/src/model/colours.js
@@ -1974,35 +2070,6 @@ ${t("The layout here stays as it was.")}`, true);
     holder.addEventListener("click", (event) => {
       if (document.activeElement === before) buttonOf(event)?.focus({ preventScroll: true });
     });
-  }
-
-  // javascript/src/host/reading.js
-  var MEGABYTE = 1024 * 1024;
-  var LARGEST = 45 * MEGABYTE;
-  function readFile(file) {
-    if (file.size > LARGEST) {
-      const size = Math.round(file.size / MEGABYTE);
-      return Promise.reject(new Error(t("{0} has {1} MB: at most {2} can be read.", file.name, size, LARGEST / MEGABYTE)));
-    }
-    return new Promise((resolve, reject) => {
-      const reader = new FileReader();
-      reader.onload = () => resolve(String(reader.result));
-      reader.onerror = () => reject(new Error(t("{0} could not be read.", file.name)));
-      reader.readAsDataURL(file);
-    });
-  }
-
-  // javascript/src/widgets/files.js
-  var PICTURES = "image/png,image/jpeg,image/webp,image/bmp,image/gif,image/svg+xml,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.gif,.svg,.tif,.tiff";
-  function download(name, blob) {
-    const url = URL.createObjectURL(blob);
-    el("a", { href: url, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1e4);
-  }
-  function chooseFile(accept, take) {
-    const input = el("input", { type: "file", accept, onchange: () => input.files && input.files.length && take(input.files[0]) });
-    input.click();
-    return input;
   }
 
   // javascript/src/widgets/fields.js
@@ -2189,19 +2256,6 @@ ${t("The layout here stays as it was.")}`, true);
     };
     const name = el("span", { class: "rg-label", localized: label });
     return { node: el("div", { class: "rg-field rg-wide" }, name, row), input, update: update2 };
-  }
-  function droppable(take) {
-    const hasFile = (event) => Boolean(event.dataTransfer?.types.includes("Files"));
-    return {
-      ondragover: (event) => hasFile(event) && event.preventDefault(),
-      ondrop: (event) => {
-        const file = event.dataTransfer?.files[0];
-        if (!file) return;
-        event.preventDefault();
-        event.stopPropagation();
-        take(file);
-      }
-    };
   }
 
   // javascript/src/widgets/reference_field.js
@@ -3058,7 +3112,7 @@ ${t("The layout here stays as it was.")}`, true);
     if (panel.store.get().grid) return;
     panel.edit((state) => changeRegions(state, panel.selected, (region) => transformed(panel, region, change, [0, 0, 1, 1], to)));
   }
-  function paste(panel, text) {
+  function paste2(panel, text) {
     try {
       const regions = pasteRegions(text);
       panel.edit((state) => addRegions(state, regions));
@@ -4548,7 +4602,7 @@ ${t("The layout here stays as it was.")}`, true);
     const found2 = hostPicture(stage);
     if (kind === "words") refreshAttention(stage, found2);
     if (!found2) stage.background.image = null;
-    else if (!found2.src || stage.background.src !== found2.src) takePicture(stage, found2);
+    else if (!found2.src || stage.background.src !== found2.src) takePicture2(stage, found2);
   }
   function showPicture(stage, src) {
     const before = stage.background;
@@ -4568,7 +4622,7 @@ ${t("The layout here stays as it was.")}`, true);
       stage.redraw();
     });
   }
-  function takePicture(stage, found2) {
+  function takePicture2(stage, found2) {
     const { background } = stage;
     const { src } = found2;
     background.src = src;
@@ -6135,8 +6189,9 @@ ${t("The layout here stays as it was.")}`, true);
       onclick: (event) => chooseByClick(panel, id, event)
     };
     const below = el("div", { class: "rg-card-foot" }, foot.acts, more);
+    const pictures = droppable((file) => takePicture(panel, index(), file));
     const parts = [head.node, fields.prompt.node, foot.part, foot.networks, foot.warning, below];
-    const node = el("div", { class: "rg-region", role: "group", tabindex: "-1", ...choose2 }, parts);
+    const node = el("div", { class: "rg-region", role: "group", tabindex: "-1", ...choose2, ...pictures }, parts);
     attachDrag(panel, node, head.grip, index);
     const update2 = cardUpdate(panel, { node, head, fields, foot, shape, more, at });
     const seen = null;
@@ -7346,7 +7401,15 @@ ${t("The layout here stays as it was.")}`, true);
     const report = el("div", { class: "rg-report", role: "status", "data-action": "import-report" });
     text.addEventListener("input", () => report.replaceChildren());
     const go = () => run(panel, { text: text.value, format: format.value, ratios: ratios.value, direction: direction.value }, report);
-    const choose2 = () => chooseFile(PICTURES2, (file) => fromPicture(panel, file, text, report));
+    const take = (file) => fromPicture(panel, file, text, report);
+    const choose2 = () => chooseFile(PICTURES2, take);
+    text.addEventListener("paste", (event) => {
+      const picture = event.clipboardData && pictureIn(event.clipboardData);
+      if (!picture) return;
+      event.preventDefault();
+      event.stopPropagation();
+      take(picture);
+    });
     const row = [
       labelled("Written for", format),
       labelled("Ratios, where the text has none", ratios),
@@ -7355,7 +7418,7 @@ ${t("The layout here stays as it was.")}`, true);
       button("From a picture\u2026", choose2, { title: "Reads the parameters that the picture carries", "data-action": "import-picture" }),
       button("From the main prompt", () => text.value = panel.prompts().prompt)
     ];
-    return { node: el("div", { class: "rg-import" }, text, el("div", { class: "rg-row" }, row), report) };
+    return { node: el("div", { class: "rg-import", ...droppable(take) }, text, el("div", { class: "rg-row" }, row), report) };
   }
   async function run(panel, { text, format, ratios, direction }, report) {
     if (!text.trim()) return show(report, { bad: ["There is nothing to import: paste something first."] });
@@ -8315,7 +8378,7 @@ JSON`,
     }
     /** @param {string} text */
     paste(text) {
-      paste(this, text);
+      paste2(this, text);
     }
     /**
      * The selection with its frame `from` at `to`.

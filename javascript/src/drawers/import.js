@@ -12,7 +12,7 @@ import {button} from "../widgets/buttons.js";
 import {el} from "../widgets/elements.js";
 import {labelled} from "../widgets/fields.js";
 import {readFile} from "../host/reading.js";
-import {chooseFile} from "../widgets/files.js";
+import {chooseFile, droppable, pictureIn} from "../widgets/files.js";
 
 const FORMATS = [
     ["auto", "find out"],
@@ -59,7 +59,15 @@ export function createImport(panel) {
     const report = el("div", {class: "rg-report", role: "status", "data-action": "import-report"});
     text.addEventListener("input", () => report.replaceChildren());
     const go = () => run(panel, {text: text.value, format: format.value, ratios: ratios.value, direction: direction.value}, report);
-    const choose = () => chooseFile(PICTURES, (file) => fromPicture(panel, file, text, report));
+    const take = (/** @type {File} */ file) => fromPicture(panel, file, text, report);
+    const choose = () => chooseFile(PICTURES, take);
+    text.addEventListener("paste", (event) => {
+        const picture = event.clipboardData && pictureIn(event.clipboardData);
+        if (!picture) return;
+        event.preventDefault();
+        event.stopPropagation();
+        take(picture);
+    });
     const row = [
         labelled("Written for", format),
         labelled("Ratios, where the text has none", ratios),
@@ -68,7 +76,7 @@ export function createImport(panel) {
         button("From a picture…", choose, {title: "Reads the parameters that the picture carries", "data-action": "import-picture"}),
         button("From the main prompt", () => (text.value = panel.prompts().prompt)),
     ];
-    return {node: el("div", {class: "rg-import"}, text, el("div", {class: "rg-row"}, row), report)};
+    return {node: el("div", {class: "rg-import", ...droppable(take)}, text, el("div", {class: "rg-row"}, row), report)};
 }
 
 /**

@@ -5,6 +5,8 @@
 import {t} from "../host/language.js";
 import {isTyping} from "../host/page.js";
 import {copyText} from "../model/clipboard.js";
+import {pictureIn} from "../widgets/files.js";
+import {regionOfPaste, takePicture} from "./pickers/given_pictures.js";
 import {panels} from "./registry.js";
 
 /** What was copied last within this page, for browsers that keep their clipboard to themselves. */
@@ -41,16 +43,19 @@ export async function pasteFromClipboard(panel) {
 }
 
 /**
+ * Whether the keyboard is in the panel.
+ *
+ * @param {Panel} panel
+ */
+const hasKeyboard = (panel) => panels[panel.tab] === panel && panel.mount.contains(document.activeElement);
+
+/**
  * Whether a clipboard event belongs to the panel: the focus is on it and not in a text.
  *
  * @param {Panel} panel
  * @param {Event} event
  */
-function isMine(panel, event) {
-    const {activeElement} = document;
-    const focused = panels[panel.tab] === panel && panel.mount.contains(activeElement) && !isTyping(activeElement);
-    return focused && !event.defaultPrevented;
-}
+const isMine = (panel, event) => hasKeyboard(panel) && !isTyping(document.activeElement) && !event.defaultPrevented;
 
 /**
  * @param {Panel} panel
@@ -60,6 +65,24 @@ function copy(panel, event) {
     if (!event.clipboardData || !isMine(panel, event) || !panel.selected.size) return false;
     event.clipboardData.setData("text/plain", copyText(panel.store.get(), panel.selected));
     event.preventDefault();
+    return true;
+}
+
+/**
+ * Take what is pasted: a picture into its region, in a card's prompt too; regions as JSON elsewhere. Whether it was for the panel.
+ *
+ * @param {Panel} panel
+ * @param {ClipboardEvent} event
+ */
+function paste(panel, event) {
+    const data = event.clipboardData;
+    if (!data || !hasKeyboard(panel)) return false;
+    const picture = pictureIn(data);
+    const index = picture ? regionOfPaste(panel) : -1;
+    if (picture && index >= 0) takePicture(panel, index, picture);
+    else if (!isMine(panel, event)) return false;
+    else if (picture) panel.note("Choose one region, and paste the picture again.", true);
+    else panel.paste(data.getData("text/plain"));
     return true;
 }
 
@@ -74,10 +97,9 @@ export function attachClipboard(panel) {
     document.addEventListener(
         "paste",
         (event) => {
-            if (!event.clipboardData || !isMine(panel, event)) return;
+            if (!paste(panel, event)) return;
             event.preventDefault();
             event.stopImmediatePropagation();
-            panel.paste(event.clipboardData.getData("text/plain"));
         },
         true,
     );

@@ -29,3 +29,33 @@ export function chooseFile(accept, take) {
     input.click();
     return input;
 }
+
+/**
+ * The picture that a paste brings; null where it brings a text, or none.
+ *
+ * @param {DataTransfer} data
+ * @returns {File | null}
+ */
+export function pictureIn(data) {
+    const all = data.types.includes("text/plain") ? [] : [...data.files];
+    return all.find(({type}) => type.startsWith("image/")) || null;
+}
+
+/**
+ * Listeners that take the first file dropped on an element.
+ *
+ * @param {(file: File) => unknown} take
+ */
+export function droppable(take) {
+    const hasFile = (/** @type {DragEvent} */ event) => Boolean(event.dataTransfer?.types.includes("Files"));
+    return {
+        ondragover: (/** @type {DragEvent} */ event) => hasFile(event) && event.preventDefault(),
+        ondrop: (/** @type {DragEvent} */ event) => {
+            const file = event.dataTransfer?.files[0];
+            if (!file) return;
+            event.preventDefault();
+            event.stopPropagation(); // the WebUI takes dropped pictures as its own
+            take(file);
+        },
+    };
+}

@@ -8,7 +8,7 @@ import {button} from "./buttons.js";
 import {el} from "./elements.js";
 import {asPath, setValue} from "./fields.js";
 import {readFile} from "../host/reading.js";
-import {chooseFile} from "./files.js";
+import {chooseFile, droppable} from "./files.js";
 
 const ACCEPTED = "image/png,image/jpeg,image/webp,image/bmp,image/tiff,.png,.jpg,.jpeg,.webp,.bmp,.tif,.tiff";
 
@@ -54,23 +54,4 @@ export function pictureField(panel, path, label, title, write = (picture) => set
     };
     const name = el("span", {class: "rg-label", localized: label});
     return {node: el("div", {class: "rg-field rg-wide"}, name, row), input, update};
-}
-
-/**
- * Listeners that take the first file dropped on an element.
- *
- * @param {(file: File) => unknown} take
- */
-function droppable(take) {
-    const hasFile = (/** @type {DragEvent} */ event) => Boolean(event.dataTransfer?.types.includes("Files"));
-    return {
-        ondragover: (/** @type {DragEvent} */ event) => hasFile(event) && event.preventDefault(),
-        ondrop: (/** @type {DragEvent} */ event) => {
-            const file = event.dataTransfer?.files[0];
-            if (!file) return;
-            event.preventDefault();
-            event.stopPropagation(); // the WebUI takes dropped pictures as its own
-            take(file);
-        },
-    };
 }

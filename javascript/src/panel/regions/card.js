@@ -15,7 +15,9 @@ import {same} from "../../model/values.js";
 import {el} from "../../widgets/elements.js";
 import {colourField} from "../../widgets/colour_field.js";
 import {labelOf, lineField, numberField, promptField} from "../../widgets/fields.js";
+import {droppable} from "../../widgets/files.js";
 import {schemaField} from "../../widgets/schema_fields.js";
+import {takePicture} from "../pickers/given_pictures.js";
 import {cardFoot} from "./card_foot.js";
 import {cardHead} from "./card_head.js";
 import {attachDrag} from "./drag.js";
@@ -65,8 +67,9 @@ export function createCard(panel, id) {
         onclick: (/** @type {MouseEvent} */ event) => chooseByClick(panel, id, event),
     };
     const below = el("div", {class: "rg-card-foot"}, foot.acts, more);
+    const pictures = droppable((file) => takePicture(panel, index(), file));
     const parts = [head.node, fields.prompt.node, foot.part, foot.networks, foot.warning, below];
-    const node = el("div", {class: "rg-region", role: "group", tabindex: "-1", ...choose}, parts);
+    const node = el("div", {class: "rg-region", role: "group", tabindex: "-1", ...choose, ...pictures}, parts);
     attachDrag(panel, node, head.grip, index);
     const update = cardUpdate(panel, {node, head, fields, foot, shape, more, at});
     /** What the card was brought to last. @type {unknown[] | null} */

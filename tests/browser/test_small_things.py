@@ -90,7 +90,7 @@ def test_an_import_offers_what_the_settings_have_no_place_for(editor):
 
 def test_an_interrupted_picture_says_so(editor):
     editor.load(TWO)
-    editor.resize(64, 64)
+    editor.resize(256, 256)  # long enough to be interrupted, however late
     editor.page.locator("#txt2img_steps input[type=number]").fill("150")
     editor.act("run")
     editor.find(".rg-run:text('Interrupt')").wait_for()

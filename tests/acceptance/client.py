@@ -57,6 +57,18 @@ class WebUI:
         self.post("/sdapi/v1/options", {key: options[key]})
         return {key: value}
 
+    def linear_decoder(self, **request: Any) -> dict[str, Any] | None:
+        """``override_settings`` with which pictures are linear in the latents, cell by cell, so that no decoder spreads what changes.
+
+        ``request``: what else is asked for. None where the host has no such decoder.
+        """
+        for name in ("Approx cheap", "RGB"):
+            settings = self.option("sd_vae_decode_method", name)
+            height, width = self.make(steps=1, override_settings=settings, **request).pixels[0].shape[:2]
+            if (height, width) == (self.common["height"] // 8, self.common["width"] // 8):
+                return settings
+        return None
+
     @cached_property
     def latent_upscalers(self) -> frozenset[str]:
         """Names of the upscalers of latents that the host has."""

@@ -75,7 +75,8 @@ class Script(scripts.Script):
 def on_app_started(_: Any, app: Any) -> None:
     """Add the own routes to the host's application."""
     store = PresetStore.opened(options.preset_folder(panel.preset_folder(FOLDER)))
-    add_routes(app, store, count_tokens, trained_side, MAPS, PictureModels(options.model_folders, held_device), networks)
+    models = PictureModels(options.model_folders, held_device, options.encoder_file_folders)
+    add_routes(app, store, count_tokens, trained_side, MAPS, models, networks)
 
 
 script_callbacks.on_app_started(on_app_started)

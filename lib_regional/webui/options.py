@@ -62,6 +62,13 @@ def encoder_folders() -> list[Path]:
     return [*model_folders(), SHIPPED]
 
 
+def encoder_file_folders() -> list[Path]:
+    """Where image encoders lie as files: Forge and Forge Neo keep them beside their preprocessors."""
+    from modules import paths
+
+    return [Path(paths.models_path) / name for name in ("ControlNetPreprocessor", "clip_vision")]
+
+
 def adapter_folders() -> list[Path]:
     """Where IP-Adapters lie: the `model_folders`, those of the host's ControlNet, and the shipped one."""
     from modules import paths, shared

@@ -29,7 +29,7 @@ def with_references(plan: Plan, host: Host) -> Plan:
     except RegionalError as error:
         where = plan.layout.regions[first].label(first)
         raise settings_error(f"regions[{first}].reference", None, "null with this model", where=where, text=str(error)) from error
-    known = References(options.adapter_folders(), PictureModels(options.encoder_folders, freed_device))
+    known = References(options.adapter_folders(), PictureModels(options.encoder_folders, freed_device, options.encoder_file_folders))
     made = {
         at: known.prompt(reference, layers, f"regions[{at}].reference", plan.layout.regions[at].label(at))
         for at, reference in acting.items()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from .kinds import KINDS, class_fault, kind_of
 
@@ -17,13 +18,23 @@ _LARGEST_CONFIG = 1024 * 1024
 
 @dataclass(frozen=True)
 class FoundModel:
-    """A folder with a config.json: its name below the root, its kind ("" for models of other kinds), and why it cannot be used ("")."""
+    """A folder with a config.json: its name below the root, its kind ("" for models of other kinds), and why it cannot be used ("").
+
+    ``file``: the one file that the model is, whose ``config`` is known by other means.
+    """
 
     name: str
     folder: Path
     kind: str
     model_type: str
     fault: str
+    file: Path | None = None
+    config: Mapping[str, Any] | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """All that it is read from."""
+        return [self.file] if self.file is not None else sorted(file for file in self.folder.iterdir() if file.is_file())
 
     @property
     def class_name(self) -> str:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from ...request.errors import RegionalError, settings_error
 from ...tensors.out_of_memory import is_out_of_memory
 from ...tensors.precision import full_precision
+from .encoder_files import find_encoder_files
 from .folders import FoundModel, find_models
 from .kinds import KINDS, class_fault, model_class
 
@@ -48,15 +50,21 @@ class OpenModel:
 
 
 class PictureModels:
-    """``folders`` are the roots, asked for anew each time; ``device`` is the host's."""
+    """``folders`` are the roots and ``files`` folders of encoders that are one file, asked for anew each time; ``device`` is the host's."""
 
-    def __init__(self, folders: Callable[[], Sequence[Path]] = tuple, device: Device = cpu_device) -> None:
+    def __init__(
+        self,
+        folders: Callable[[], Sequence[Path]] = tuple,
+        device: Device = cpu_device,
+        files: Callable[[], Sequence[Path]] = tuple,
+    ) -> None:
         self._folders = folders
+        self._files = files
         self._device = device
 
     def found(self) -> list[FoundModel]:
         """All models that lie there."""
-        return find_models(self._folders())
+        return [*find_models(self._folders()), *find_encoder_files(self._files())]
 
     def listed(self) -> dict[str, Any]:
         """Folders, models, and of every kind what it is for, whether it can be used, and where one gets it."""
@@ -111,7 +119,7 @@ class PictureModels:
     @contextmanager
     def opened(self, found: FoundModel) -> Iterator[OpenModel]:
         """Load a model until exit, on the host's device and in single precision. Raises RegionalError where it cannot be."""
-        size = sum(file.stat().st_size for file in found.folder.glob("*.safetensors"))
+        size = sum(file.stat().st_size for file in found.files if file.suffix == ".safetensors")
         with self._device(size) as device, torch.no_grad(), full_precision(device):
             try:
                 with _unloaded(_loaded(found)) as model:
@@ -138,9 +146,7 @@ def _loaded(found: FoundModel) -> Any:
     """The model on the CPU, complete. Weights that are missing would be random: they are an error."""
     kind = KINDS[found.kind]
     try:
-        model, report = model_class(found.class_name).from_pretrained(
-            found.folder, local_files_only=True, use_safetensors=True, output_loading_info=True, torch_dtype=torch.float32, **kind.options
-        )
+        model, report = _read(found, output_loading_info=True, torch_dtype=torch.float32, **kind.options)
     except Exception as error:  # files of strangers: transformers and safetensors raise what they like
         if is_out_of_memory(error):
             raise
@@ -149,6 +155,14 @@ def _loaded(found: FoundModel) -> Any:
     if wrong:
         raise RegionalError(f'The model "{found.name}" is incomplete: {len(wrong)} weights are missing, the first is {wrong[0]}.')
     return model.eval().requires_grad_(False)
+
+
+def _read(found: FoundModel, **options: Any) -> Any:
+    """What ``from_pretrained`` gives of a folder, or of one file with its config."""
+    own = model_class(found.class_name)
+    if found.file is None:
+        return own.from_pretrained(found.folder, local_files_only=True, use_safetensors=True, **options)
+    return own.from_pretrained(None, config=own.config_class(**(found.config or {})), state_dict=load_file(found.file), **options)
 
 
 def _shown(folder: Path) -> str:

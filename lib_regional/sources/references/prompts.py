@@ -104,7 +104,7 @@ def _stamp(path: Path) -> _Stamp:
 
 
 def _stamp_of(encoder: FoundModel) -> tuple[_Stamp, ...]:
-    return tuple(_stamp(file) for file in sorted(encoder.folder.iterdir()) if file.is_file())
+    return tuple(map(_stamp, encoder.files))
 
 
 Layers = tuple[tuple[Tensor, Tensor], ...]

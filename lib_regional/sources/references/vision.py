@@ -38,7 +38,7 @@ def encoder_for(models: PictureModels, resamples: bool, width: int) -> FoundMode
     faults = [f'"{one.name}" ({one.fault or f"it gives {_width(one, resamples)}"})' for one in found]
     there = f"those that are there do not fit: {', '.join(faults)}." if faults else models.missing(KIND)
     place = _PLACES.get(1024 if resamples and width == 1280 else width, "")
-    hint = f" Put the folder {place} into models/regional." if place else ""
+    hint = f" Put the folder {place} into models/regional, or have it as Forge does, in models/ControlNetPreprocessor." if place else ""
     raise RegionalError(f"This IP-Adapter reads a CLIP vision model that gives {width} numbers: {there}{hint}")
 
 
@@ -49,6 +49,8 @@ def _width(model: FoundModel, resamples: bool) -> int:
 
 def _vision_config(model: FoundModel) -> Mapping[str, Any]:
     """The vision model's part of a config.json; defaults of a whole CLIP model are the vision model's."""
+    if model.config is not None:
+        return model.config
     config: dict[str, Any] = json.loads((model.folder / "config.json").read_text(encoding="utf-8"))
     if model.model_type != "clip":
         return config

@@ -290,3 +290,5 @@ def test_weight_maps_and_the_overlay_are_drawn(editor):
         return overlay["width"] <= picture["width"] + 1 and abs(apart) < 3
 
     editor.soon(lies_over)
+    within = "node => node.getContext('2d').getImageData(node.width * 0.6, node.height * 0.7, 1, 1).data[3]"
+    assert editor.page.eval_on_selector("canvas.rg-overlay", within) == 0, "outlines alone: the result keeps its colours"

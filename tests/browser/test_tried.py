@@ -83,3 +83,27 @@ def test_a_grid_has_two_directions_each_with_one_name(editor):
         editor.act("import-go")
         editor.find("[data-action=import-report] .rg-taken").first.wait_for()
     assert editor.field("grid.direction").locator("option").evaluate_all(words) == ["columns", "rows"]
+
+
+def test_a_region_without_a_prompt_is_named_once(editor):
+    editor.load({**TWO, "regions": [TWO["regions"][0], {"box": [0.5, 0, 1, 1]}]})
+    shown = editor.page.locator("#regional_txt2img")
+    shown.get_by_text("has no prompt").first.wait_for()
+    editor.soon(lambda: shown.inner_text().count("has no prompt") == 1)
+
+
+def test_labels_and_numbers_of_the_page_stand_apart_at_1024(editor):
+    """ "Sampling steps" ran into its number."""
+    before = editor.page.viewport_size
+    editor.page.set_viewport_size({"width": 1024, "height": 768})
+    met = """node => {
+        const box = node.querySelector("input[type=number]").getBoundingClientRect();
+        const words = document.createRange();
+        words.selectNodeContents([...node.querySelectorAll("label, span")].find((one) => one.textContent.trim() && !one.children.length));
+        return [...words.getClientRects()].some(({left, right, top, bottom}) =>
+            left < box.right + 3 && right > box.left - 3 && top < box.bottom - 1 && bottom > box.top + 1);
+    }"""
+    fields = [editor.page.locator(f"#txt2img_{name}") for name in ("steps", "width", "height", "cfg_scale", "batch_size", "batch_count")]
+    assert [field.evaluate(met) for field in fields if field.is_visible()] == [False] * sum(field.is_visible() for field in fields)
+    assert fields[0].is_visible()
+    editor.page.set_viewport_size(before)

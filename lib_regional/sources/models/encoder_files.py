@@ -12,8 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from .folders import FoundModel
 from .kinds import class_fault
 
@@ -44,6 +42,8 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _looked_at(path: Path) -> FoundModel | None:
     """A damaged file is one of ours if it is named so: what it holds cannot be known."""
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, "pt") as file:
             names = list(file.keys())

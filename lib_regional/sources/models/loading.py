@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from ...request.errors import RegionalError, settings_error
 from ...tensors.out_of_memory import is_out_of_memory
@@ -159,6 +158,8 @@ def _loaded(found: FoundModel) -> Any:
 
 def _read(found: FoundModel, **options: Any) -> Any:
     """What ``from_pretrained`` gives of a folder, or of one file with its config."""
+    from safetensors.torch import load_file
+
     own = model_class(found.class_name)
     if found.file is None:
         return own.from_pretrained(found.folder, local_files_only=True, use_safetensors=True, **options)

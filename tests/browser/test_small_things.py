@@ -100,6 +100,29 @@ def test_an_interrupted_picture_says_so(editor):
     editor.page.locator("#txt2img_steps input[type=number]").fill("4")
 
 
+def test_an_interrupt_that_came_before_the_host_began_is_asked_for_again(editor):
+    """The host forgets it as it begins, and 150 steps were made."""
+    lost = []
+
+    def lose(route):
+        if lost:
+            return route.continue_()
+        lost.append(route.request.url)
+        return route.fulfill(status=200, json={})
+
+    editor.load(TWO)
+    editor.resize(256, 256)
+    editor.page.locator("#txt2img_steps input[type=number]").fill("150")
+    editor.page.route("**/sdapi/v1/interrupt", lose)
+    editor.act("run")
+    editor.find(".rg-run:text('Interrupt')").wait_for()
+    editor.act("run")
+    editor.find(".rg-messages :text('Interrupted')").wait_for()
+    editor.page.unroute("**/sdapi/v1/interrupt", lose)
+    editor.page.locator("#txt2img_steps input[type=number]").fill("4")
+    assert len(lost) == 1
+
+
 def test_a_single_picture_after_a_batch_is_shown_large(editor):
     editor.load(TWO)
     editor.resize(64, 64)

@@ -40,7 +40,12 @@
         if (running[tab] !== job) return;
         try {
             const response = await fetch("./sdapi/v1/progress?skip_current_image=false");
-            if (response.ok && running[tab] === job) draw(job, await response.json());
+            const progress = response.ok ? await response.json() : null;
+            if (progress && running[tab] === job) {
+                draw(job, progress);
+                // pressed before the host had begun: it begins without
+                if (job.isCut && !progress.state.interrupted) post("interrupt");
+            }
         } catch (error) {
             console.warn("progress", error);
         }
@@ -190,7 +195,10 @@
         const button = find("#page_example");
         if (button) button.addEventListener("click", example);
         for (const tab of ["txt2img", "img2img"]) {
-            find(`#${tab}_interrupt`).addEventListener("click", () => post("interrupt"));
+            find(`#${tab}_interrupt`).addEventListener("click", () => {
+                if (running[tab]) running[tab].isCut = true;
+                post("interrupt");
+            });
             find(`#${tab}_skip`).addEventListener("click", () => post("skip"));
         }
     });

@@ -62,10 +62,11 @@ class WebUI:
 
         ``request``: what else is asked for. None where the host has no such decoder.
         """
+        asked = {**self.common, **request}
         for name in ("Approx cheap", "RGB"):
             settings = self.option("sd_vae_decode_method", name)
-            height, width = self.make(steps=1, override_settings=settings, **request).pixels[0].shape[:2]
-            if (height, width) == (self.common["height"] // 8, self.common["width"] // 8):
+            height, width = self.make(**{**request, "steps": 1, "override_settings": settings}).pixels[0].shape[:2]
+            if (height, width) == (asked["height"] // 8, asked["width"] // 8):
                 return settings
         return None
 

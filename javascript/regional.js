@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources e25b7691639b6c5c02be395f664bca598df23c6c8d4382f0b8a2b555a68ae84e
-// script dfda3fbbd53996d2539f9124f58f94f813dbc036f3f9e84dbbc9c3d39666e737
+// sources f73e0f83c90d0338c0fa7e05482f00cbb0f41b77992d513697cd04d915babd44
+// script 4ef4f7244047e2d9cd7bcd9071e05bd45c9dc1341297abcb8c9ca2d37903e745
 "use strict";
 (() => {
   var __defProp = Object.defineProperty;
@@ -305,7 +305,7 @@
   }
 
   // javascript/src/model/state.js
-  var VERSION = 3;
+  var VERSION = 4;
   var SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined", "words"];
   var DRAWN_KINDS = ["procedural", "combined", "words"];
   var REGION_DEFAULTS = {
@@ -392,12 +392,17 @@
   }
   function upgraded(data) {
     const version = data.version ?? 1;
-    if (version !== 1 && version !== 2) return data;
-    const next = { ...data, version: VERSION };
-    const meant = { ...version === 1 ? { lock: false } : {}, lambda_ip: 300 };
-    if (data.options?.mrgd?.source) next.options = { ...data.options, mrgd: { ...meant, ...data.options.mrgd } };
-    return next;
+    if (![1, 2, 3].includes(version)) return data;
+    const edit = data.options?.mrgd ?? {};
+    if (typeof edit !== "object" || data.method !== "mrgd" && !Object.keys(edit).length) return { ...data, version: VERSION };
+    const meant = { t_total: 0, ...edit.source ? editsUntil(version) : {} };
+    return { ...data, version: VERSION, options: { ...data.options, mrgd: { ...meant, ...edit } } };
   }
+  var editsUntil = (version) => ({
+    ...version === 1 ? { lock: false } : {},
+    ...version <= 2 ? { lambda_ip: 300 } : {},
+    lock_control: true
+  });
   function untouchedMethod(text) {
     if (!text || !text.trim()) return "";
     try {
@@ -3171,7 +3176,8 @@ ${t("The layout here stays as it was.")}`, true);
     "inversion",
     "null_text",
     "lock",
-    "lock_picture"
+    "lock_picture",
+    "lock_control"
   ];
   var isEditing = (state) => EDIT_METHODS.includes(state.method);
   var optionsOf = (state) => isEditing(state) && state.options[state.method] || {};
@@ -7233,7 +7239,8 @@ ${t("The layout here stays as it was.")}`, true);
     inversion: "Invert the picture (img2img)",
     null_text: "Null-text steps",
     lock: "Keep the rest",
-    lock_picture: "\u2026 to the pixel"
+    lock_picture: "\u2026 to the pixel",
+    lock_control: "\u2026 with attention control"
   };
   var NO_SOURCE = "No source yet. Make a picture, lock it here, then add, remove or re-word regions: the rest stays.";
   function createEdit(panel) {

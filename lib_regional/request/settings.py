@@ -13,19 +13,19 @@ from .layout.grid import PATTERN as GRID_PATTERN
 from .layout.regions import MAX_REGIONS, OVERLAPS, REGION_FIELDS, Layout, Region, RegionSettings
 from .layout.shapes import Shape, shape_schemas
 from .methods.specs import METHODS, OPTIONS, limited_fields, serving
-from .methods.versions import as_version_2, as_version_3
+from .methods.versions import as_version_2, as_version_3, as_version_4
 from .parsing import count_problems, place_problems, read_json, read_options, read_part, read_regions
 from .prompt.splitting import SPLIT_MODES
 from .scoring.scores import candidate_problems
 from .words.checks import word_problems
 
-VERSION = 3
+VERSION = 4
 """Version of the settings that this code writes."""
 
 UNNAMED = 1
 """Version of settings that name none: what was asked for before versions differed keeps its meaning."""
 
-UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: as_version_2, 2: as_version_3}
+UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: as_version_2, 2: as_version_3, 3: as_version_4}
 """For each older version: what turns its JSON into that of the next one."""
 
 BASE_FIELDS: Mapping[str, Field] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 SEED = 11
 REGIONS = [{"box": [0, 0, 0.5, 1], "prompt": "a red circle on grass"}, {"box": [0.5, 0, 1, 1], "prompt": "a blue square on grass"}]
-LAYOUT = {"version": 3, "enabled": True, "method": "mrgd", "base": {"prompt": "grass"}, "regions": REGIONS}
+LAYOUT = {"version": 4, "enabled": True, "method": "mrgd", "base": {"prompt": "grass"}, "regions": REGIONS}
 
 
 def take_all(page, url: str, folder: Path) -> None:

@@ -92,7 +92,7 @@ def other_layout(editor, panel, folder: Path) -> None:
 
 
 def drawn(editor, panel, folder: Path) -> None:
-    editor.load({"version": 3, "enabled": True, "regions": []})
+    editor.load({"version": 4, "enabled": True, "regions": []})
     editor.draw_box((0.08, 0.12), (0.42, 0.6))
     editor.field("regions[0].prompt").fill("a red circle on grass")
     editor.tool("ellipse")

@@ -6,7 +6,7 @@ import pytest
 
 PANEL = "#regional_txt2img_panel"
 DRAWERS = ("presets", "import", "masks", "edit")
-TWO = {"version": 3, "enabled": True, "regions": [{"prompt": "11 <lora:22:1>"}, {"prompt": ""}], "grid": {"ratios": "1,1"}}
+TWO = {"version": 4, "enabled": True, "regions": [{"prompt": "11 <lora:22:1>"}, {"prompt": ""}], "grid": {"ratios": "1,1"}}
 
 UNTRANSLATED = """panel => {
     const root = document.querySelector(panel), faults = [], plain = (text) => /[A-Za-z]{2}/.test(text) && !text.includes("‹");
@@ -135,7 +135,7 @@ def test_a_polygon_and_the_bucket_by_keyboard(editor):
 
 def test_several_regions_and_a_zoomed_picture_by_keyboard(editor):
     editor.resize(512, 512)
-    editor.load({"version": 3, "enabled": True, "regions": [{"box": [x / 4, 0.25, (x + 1) / 4, 0.5]} for x in range(4)]})
+    editor.load({"version": 4, "enabled": True, "regions": [{"box": [x / 4, 0.25, (x + 1) / 4, 0.5]} for x in range(4)]})
     editor.keys("PageDown", "PageDown", "Shift+PageDown", "ArrowDown")
     tops = [region["box"][1] for region in editor.regions]
     assert tops == pytest.approx([0.25, 0.25 + 8 / 512, 0.25 + 8 / 512, 0.25])

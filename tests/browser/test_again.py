@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 TWO = {
-    "version": 3, "enabled": True, "method": "attention_couple",
+    "version": 4, "enabled": True, "method": "attention_couple",
     "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a red circle"}, {"box": [0.5, 0, 1, 1], "prompt": "a blue square"}],
 }  # fmt: skip
 

@@ -15,7 +15,7 @@ OURS = "[id^=regional_], .rg, .rg-menu, dialog[class^=rg-]"
 """What counts on another host's page, whose own parts are not ours to mend."""
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 TWO = {
-    "version": 3, "enabled": True, "overlap": "over",
+    "version": 4, "enabled": True, "overlap": "over",
     "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a <lora:none:1>"}, {"words": {"text": "hat"}}, {"box": [0.5, 0, 1, 1], "weight": -1}],
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 LAYOUT = {"box": [0.125, 0.125, 0.5, 0.5], "prompt": "a red circle"}
-SETTINGS = json.dumps({"version": 3, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a blue square"}]})
+SETTINGS = json.dumps({"version": 4, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a blue square"}]})
 
 
 def file(name: str, data: bytes, kind: str = "image/png") -> dict:
@@ -66,7 +66,7 @@ BAD: dict[str, tuple[Callable[[], dict], str]] = {
 
 def begun(editor) -> dict:
     """A layout that must outlast what comes."""
-    editor.load({"version": 3, "enabled": True, "method": "attention_couple", "regions": [LAYOUT]})
+    editor.load({"version": 4, "enabled": True, "method": "attention_couple", "regions": [LAYOUT]})
     editor.canvas.wait_for()
     return editor.settings
 
@@ -92,7 +92,7 @@ def test_a_picture_that_is_no_mask_is_named(editor, name):
 def test_a_mask_of_one_region_stays_when_its_new_picture_is_bad(editor, name):
     make, says = BAD[name]
     mask = "data:image/png;base64," + base64.b64encode(saved(Image.new("L", (8, 8), 255))).decode()
-    editor.load({"version": 3, "enabled": True, "regions": [{"mask": mask, "prompt": "a"}]})
+    editor.load({"version": 4, "enabled": True, "regions": [{"mask": mask, "prompt": "a"}]})
     before = editor.settings
     editor.find(".rg-region .rg-more > summary").click()
     editor.upload("mask-load", make())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 HALVES = {
-    "version": 3, "enabled": True, "method": "mrgd", "base": {"prompt": "grass"},
+    "version": 4, "enabled": True, "method": "mrgd", "base": {"prompt": "grass"},
     "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a red circle on grass"}, {"box": [0.5, 0, 1, 1], "prompt": "a blue square on grass"}],
 }  # fmt: skip
 

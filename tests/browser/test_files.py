@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from test_drawing import mask_of
 from test_panel import png
 
-RULES = {"version": 3, "enabled": True, "method": "attention_couple"}
+RULES = {"version": 4, "enabled": True, "method": "attention_couple"}
 
 
 def soft_mask() -> Image.Image:

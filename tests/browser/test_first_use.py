@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-TWO = {"version": 3, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]}
+TWO = {"version": 4, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]}
 
 
 def test_the_drawer_of_edits_shows_at_most_five_options(editor):

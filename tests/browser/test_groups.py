@@ -6,7 +6,7 @@ import pytest
 
 BOXES = [[0, 0, 0.3, 0.3], [0.35, 0, 0.65, 0.3], [0.7, 0, 1, 0.3], [0, 0.5, 1, 1]]
 FOUR = {
-    "version": 3, "enabled": True, "overlap": "over",
+    "version": 4, "enabled": True, "overlap": "over",
     "regions": [{"box": box, "prompt": name, "priority": at} for at, (box, name) in enumerate(zip(BOXES, "abcd", strict=True))],
 }  # fmt: skip
 

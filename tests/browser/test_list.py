@@ -9,7 +9,7 @@ THREE = [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.25, 0, 1, 1], "promp
 
 
 def free(editor, regions, **more) -> None:
-    editor.load({"version": 3, "enabled": True, "regions": regions, **more})
+    editor.load({"version": 4, "enabled": True, "regions": regions, **more})
 
 
 def prompts(editor) -> list[str]:
@@ -159,14 +159,14 @@ def test_what_was_hardly_meant_stands_in_the_card(editor):
 
 
 def test_the_ratio_string_makes_the_cells(editor):
-    editor.load({"version": 3, "enabled": True, "regions": [{"prompt": "a"}, {"prompt": "b"}], "grid": {"ratios": "1,1"}})
+    editor.load({"version": 4, "enabled": True, "regions": [{"prompt": "a"}, {"prompt": "b"}], "grid": {"ratios": "1,1"}})
     editor.field("grid.ratios").fill("1,1,1;2,1")
     assert prompts(editor) == ["a", "b", ""] and editor.find(".rg-ratios .rg-label").inner_text() == "Sizes (3 cells)"
     top = editor.page.evaluate("() => { const p = Regional.panels.txt2img; return p.stage.boundsOf(p.store.get(), 2)[1]; }")
     assert top == pytest.approx(1 / 3, abs=1e-4)
     editor.field("grid.direction").select_option("rows")
     assert editor.settings["grid"] == {"ratios": "1,1,1;2,1", "direction": "rows"}
-    editor.load({"version": 3, "enabled": True, "regions": [{"prompt": "a"}, {"prompt": "b"}], "grid": {"ratios": "1,,"}})
+    editor.load({"version": 4, "enabled": True, "regions": [{"prompt": "a"}, {"prompt": "b"}], "grid": {"ratios": "1,,"}})
     editor.find(".rg-messages .rg-problem").filter(has_text="ratios").first.wait_for()
     assert editor.field("grid.ratios").input_value() == "1,,"
 

@@ -158,7 +158,7 @@ def test_a_malformed_ratio_keeps_the_grid_and_says_so_at_its_field(page):
 
 def test_many_regions_are_lines_that_can_be_searched_and_switched(page):
     page.renew()
-    page.load({"version": 3, "enabled": True, "regions": [{"box": [0, 0, 1, 1], "prompt": f"thing {n}"} for n in range(52)]})
+    page.load({"version": 4, "enabled": True, "regions": [{"box": [0, 0, 1, 1], "prompt": f"thing {n}"} for n in range(52)]})
     cards = page.find(".rg-region")
     assert cards.nth(3).bounding_box()["height"] < 45
     cards.nth(3).locator(".rg-swatch").click()

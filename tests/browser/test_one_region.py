@@ -9,7 +9,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 TWO = {
-    "version": 3, "enabled": True, "method": "attention_couple", "base": {"joined": True},
+    "version": 4, "enabled": True, "method": "attention_couple", "base": {"joined": True},
     "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a red circle"}, {"box": [0.5, 0, 1, 1], "prompt": "a blue square"}],
 }  # fmt: skip
 

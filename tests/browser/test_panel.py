@@ -110,7 +110,7 @@ def test_masks_are_saved_in_colours_that_are_read_again(editor, tmp_path):
     editor.resize(256, 256)
     editor.load(
         {
-            "version": 3,
+            "version": 4,
             "enabled": True,
             "method": "attention_couple",
             "regions": [{}, {}, {}],
@@ -177,7 +177,7 @@ def test_layouts_of_other_tools_come_with_a_report(editor):
 def test_the_layout_as_prompt_text_and_back(editor):
     editor.load(
         {
-            "version": 3,
+            "version": 4,
             "enabled": True,
             "regions": [{"prompt": "a"}, {"prompt": "b"}, {"prompt": "c"}],
             "grid": {"ratios": "1,1,3;2,1", "direction": "columns"},
@@ -198,7 +198,7 @@ def test_the_layout_as_prompt_text_and_back(editor):
 def test_text_is_never_html(editor):
     editor.load(
         {
-            "version": 3,
+            "version": 4,
             "enabled": True,
             "common": EVIL,
             "regions": [{"box": [0, 0, 1, 1], "name": EVIL, "prompt": f"{EVIL} <lora:{EVIL}:1>", "negative": EVIL}],
@@ -274,7 +274,7 @@ def test_a_painted_layout_survives_picture_and_png_info(editor, tmp_path):
 
 
 def test_weight_maps_and_the_overlay_are_drawn(editor):
-    editor.load({"version": 3, "enabled": True, "regions": [{"prompt": "a"}, {"prompt": "b"}], "grid": {"ratios": "1,3"}})
+    editor.load({"version": 4, "enabled": True, "regions": [{"prompt": "a"}, {"prompt": "b"}], "grid": {"ratios": "1,3"}})
     with editor.page.expect_response(lambda answer: "preview" in answer.url) as drawn:
         editor.find("[data-action=background]").select_option("map:16")
     assert drawn.value.status == 200

@@ -6,7 +6,7 @@ import pytest
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 TWO = {
-    "version": 3, "enabled": True, "method": "attention_couple", "grid": {"ratios": "1,1", "direction": "columns"},
+    "version": 4, "enabled": True, "method": "attention_couple", "grid": {"ratios": "1,1", "direction": "columns"},
     "regions": [{"prompt": "a red circle"}, {"prompt": "a blue square"}],
 }  # fmt: skip
 SEEN = "node => { const {top, bottom} = node.getBoundingClientRect(); return [top, bottom]; }"

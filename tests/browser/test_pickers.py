@@ -10,7 +10,7 @@ import pytest
 from editor import Editor
 from PIL import Image
 
-ONE = {"version": 3, "enabled": False, "overlap": "over", "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a cat"}]}
+ONE = {"version": 4, "enabled": False, "overlap": "over", "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a cat"}]}
 MANY = [f"style {at:03}" for at in range(250)]
 LISTS = {
     "loras": ["Zebra", "broken", *MANY], "aliases": ["striped"], "embeddings": ["easynegative", "ring"],

@@ -9,7 +9,7 @@ from PIL import Image
 from test_drawing import mask_of
 from test_panel import png
 
-RULES = {"version": 3, "enabled": True, "method": "attention_couple"}
+RULES = {"version": 4, "enabled": True, "method": "attention_couple"}
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-TWO = {"version": 3, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]}
+TWO = {"version": 4, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}]}
 
 
 @pytest.mark.parametrize(("count", "at"), [(2, 1), (3, 1), (7, 3), (7, 7)])

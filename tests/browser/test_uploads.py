@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 TWO = {
-    "version": 3, "enabled": True, "method": "attention_couple",
+    "version": 4, "enabled": True, "method": "attention_couple",
     "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}, {"box": [0.5, 0, 1, 1], "prompt": "b"}],
 }  # fmt: skip
 OLD = "a girl ADDCOL a boy\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, RP Active: True, RP Divide mode: Matrix, "

@@ -12,7 +12,7 @@ _BOXES = [
     {"box": [0.5, 0, 1, 1], "prompt": "a blue square on very green grass"},
 ]
 EDIT = {
-    "version": 3, "enabled": True, "method": "mrgd", "regions": _BOXES,
+    "version": 4, "enabled": True, "method": "mrgd", "regions": _BOXES,
     "options": {"mrgd": {"source": {"regions": _BOXES}}},
 }  # fmt: skip
 """An edit whose regions have long names."""
@@ -48,7 +48,7 @@ CUT = """() => {
 
 _PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 FULL = {
-    "version": 3, "enabled": True, "overlap": "over",
+    "version": 4, "enabled": True, "overlap": "over",
     "regions": [
         {**_BOXES[0], "picture": _PIXEL, "reference": {"image": _PIXEL}, "detail": {"denoise": 0.4}},
         {"procedural": {"kind": "perlin_noise"}, "prompt": "b"},

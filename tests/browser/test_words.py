@@ -8,7 +8,7 @@ import numpy as np
 from test_panel import generate
 
 TWO = {
-    "version": 3,
+    "version": 4,
     "enabled": True,
     "method": "attention_couple",
     "regions": [{"prompt": "a red circle on grass"}, {"prompt": "a blue square on grass"}, {}],

@@ -20,7 +20,7 @@ def many(count: int) -> dict[str, Any]:
     boxes = [[(i % 10) / 10, (i // 10) / 6, (i % 10 + 1.4) / 11.4, (i // 10 + 1.4) / 7.4] for i in range(count)]
     shapes = [{"box": box} if i % 3 else {"ellipse": box} for i, box in enumerate(boxes)]
     return {
-        "version": 3,
+        "version": 4,
         "enabled": True,
         "regions": [{**shape, "prompt": f"thing number {i}", "name": f"n{i}"} for i, shape in enumerate(shapes)],
     }

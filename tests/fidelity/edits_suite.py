@@ -126,6 +126,7 @@ VARIANTS: dict[str, dict[str, Any]] = {  # of settings without a version: no loc
     "MRGD": {},
     "MRGD, λ_IP 3000": {"lambda_ip": 3000},
     "MRGD + lock": {"lock": True},
+    "MRGD, the default": {"lock": True, "lambda_ip": 3000, "t_total": 0.15, "lock_control": False},
 }
 ABLATIONS: dict[str, dict[str, Any]] = {
     "without RS": {"lambda_rs": 0},

@@ -16,7 +16,7 @@ test("an empty text is an untouched panel: off, two columns, no text", () => {
     const state = R.parse("");
     assert.equal(R.isUntouched(state), true);
     assert.deepEqual(plain(state), {
-        version: 3,
+        version: 4,
         enabled: false,
         method: "attention_couple",
         regions: [{}, {}],
@@ -28,7 +28,7 @@ test("an empty text is an untouched panel: off, two columns, no text", () => {
 
 test("JSON comes back as it was, short and with unknown keys kept", () => {
     const settings = {
-        version: 3,
+        version: 4,
         enabled: true,
         method: "attention_couple",
         regions: [
@@ -64,6 +64,20 @@ test("an edit of versions 1 and 2 keeps the rest with the paper's weight, one of
     assert.equal(weightOf(3, {source}), undefined);
 });
 
+test("until version 3 an edit has attention control beside the lock, and its joined prediction takes part from the first step", () => {
+    const read = (version, settings) => R.fromJson({version, regions: [], ...settings}).options.mrgd;
+    const source = {regions: []};
+    for (const version of [undefined, 1, 2, 3]) {
+        const edit = read(version, {method: "mrgd", options: {mrgd: {source}}});
+        assert.deepEqual([edit.t_total, edit.lock_control], [0, true]);
+        const named = read(version, {method: "mrgd", options: {mrgd: {source, t_total: 0.5, lock_control: false}}});
+        assert.deepEqual([named.t_total, named.lock_control], [0.5, false]);
+        assert.deepEqual({...read(version, {method: "mrgd"})}, {t_total: 0});
+        assert.equal(read(version, {method: "attention_couple"}), undefined);
+    }
+    assert.deepEqual(Object.keys(read(4, {method: "mrgd", options: {mrgd: {source}}})), ["source"]);
+});
+
 test("an edit of version 1 has no lock, one of version 2 is as it comes", () => {
     const source = {regions: []};
     const lockOf = (settings) => R.fromJson({enabled: true, method: "mrgd", regions: [], ...settings}).options.mrgd?.lock;
@@ -73,7 +87,7 @@ test("an edit of version 1 has no lock, one of version 2 is as it comes", () => 
     assert.equal(lockOf({version: 2, options: {mrgd: {source}}}), undefined);
     assert.equal(lockOf({version: 3, options: {mrgd: {source}}}), undefined);
     assert.equal(lockOf({version: 1}), undefined);
-    assert.equal(R.fromJson({version: 1, regions: []}).version, 3);
+    assert.equal(R.fromJson({version: 1, regions: []}).version, 4);
     assert.equal(R.fromJson({version: 9, regions: []}).version, 9);
 });
 
@@ -102,7 +116,7 @@ test("defaults that are written out vanish", () => {
             },
         ],
     };
-    assert.deepEqual(plain(R.fromJson(long)), {version: 3, enabled: true, method: "attention_couple", regions: [{box: [0, 0, 1, 1]}]});
+    assert.deepEqual(plain(R.fromJson(long)), {version: 4, enabled: true, method: "attention_couple", regions: [{box: [0, 0, 1, 1]}]});
 });
 
 for (const text of ["{", "[]", "null", "3", '"x"']) {
@@ -369,7 +383,7 @@ test("settings that a picture's text does not give are an error in words", () =>
 
 test("empty options and an empty base say nothing", () => {
     assert.deepEqual(R.toJson(R.fromJson({enabled: false, options: {attention_couple: {}}, base: {}})), {
-        version: 3,
+        version: 4,
         enabled: false,
         method: "attention_couple",
         regions: [],

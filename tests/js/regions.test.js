@@ -216,7 +216,7 @@ test("the text of a PNG", () => {
 
 const PARAMETERS = {prompt: "grass", negative: "blurry"};
 const MADE = {
-    version: 3,
+    version: 4,
     enabled: true,
     method: "latent_couple",
     base: {joined: true},

@@ -39,7 +39,7 @@ def test_off_leaves_no_trace() -> None:
 def test_compact_and_complete() -> None:
     fields = to_infotext(SETTINGS)
     assert list(fields) == ["Regional"]
-    assert fields["Regional"].startswith('{"version":3,"enabled":true,"method":"attention_couple","regions":[{"box":[0,0,0.5,1],')
+    assert fields["Regional"].startswith('{"version":4,"enabled":true,"method":"attention_couple","regions":[{"box":[0,0,0.5,1],')
     assert "\n" not in fields["Regional"]
     assert from_infotext(fields) == SETTINGS
 

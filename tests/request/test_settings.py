@@ -62,7 +62,7 @@ def test_the_documented_example() -> None:
     assert kinds == [Box, Polygon, MaskImage, Ellipse]
     assert settings == Settings.parse(json.dumps(FULL)) == Settings.parse(settings)
     assert settings.to_json() == {
-        "version": 3,
+        "version": 4,
         "enabled": True,
         "method": "attention_couple",
         "regions": [
@@ -86,7 +86,7 @@ BAD = [
     pytest.param({"enabled": "true"}, 'enabled must be true or false, got "true".', "enabled", id="enabled as text"),
     pytest.param({"enabled": None}, "enabled must be true or false, got null.", "enabled", id="enabled null"),
     pytest.param({"enabled": True, "regons": []}, 'did you mean "regions"?', "regons", id="unknown key"),
-    pytest.param({"enabled": True, "version": 4}, "made by a newer Regional: this one reads up to 3", "version", id="newer version"),
+    pytest.param({"enabled": True, "version": 5}, "made by a newer Regional: this one reads up to 4", "version", id="newer version"),
     pytest.param({"enabled": True, "version": 0}, "version must be 1 or more", "version", id="version zero"),
     pytest.param({"enabled": True, "version": "1"}, "version must be a whole number", "version", id="version as text"),
     pytest.param({"enabled": True, "method": "magic"}, 'method must be "attention_couple", ', "method", id="unknown method"),
@@ -202,6 +202,7 @@ SOURCE = {"regions": [{"box": [0, 0, 1, 1], "prompt": "a"}]}
         pytest.param({"version": 1, "options": {"mrgd": {"source": SOURCE, "lock": True}}}, True, id="version 1 with the lock"),
         pytest.param({"version": 2, "options": {"mrgd": {"source": SOURCE}}}, True, id="an edit of version 2"),
         pytest.param({"version": 3, "options": {"mrgd": {"source": SOURCE}}}, True, id="an edit of version 3"),
+        pytest.param({"version": 4, "options": {"mrgd": {"source": SOURCE}}}, True, id="an edit of version 4"),
         pytest.param({"version": 2, "options": {"mrgd": {"source": SOURCE, "lock": False}}}, False, id="version 2 without the lock"),
         pytest.param({"version": 1, "options": {"mrgd": {"source": None}}}, True, id="no edit yet"),
         pytest.param({"version": 1}, True, id="no options"),
@@ -214,13 +215,25 @@ def test_edits_are_locked_by_default_from_version_2_on(given: dict[str, Any], lo
     assert Settings.parse({**given, "enabled": True, "method": "p2p"}).option("lock") is False
 
 
-@pytest.mark.parametrize("version", [None, 1, 2, 3])
+@pytest.mark.parametrize("version", [None, 1, 2, 3, 4])
 @pytest.mark.parametrize(("edit", "weight"), [({"source": SOURCE}, 300), ({"source": SOURCE, "lambda_ip": 50}, 50), ({}, 3000)], ids=str)
 def test_edits_keep_the_rest_more_strongly_from_version_3_on(version: int | None, edit: dict[str, Any], weight: float) -> None:
     named = {} if version is None else {"version": version}
     settings = Settings.parse({**named, "enabled": True, "method": "mrgd", "options": {"mrgd": edit}})
-    assert settings.option("lambda_ip") == (3000 if version == 3 and "lambda_ip" not in edit else weight)
+    assert settings.option("lambda_ip") == (3000 if version in (3, 4) and "lambda_ip" not in edit else weight)
     assert Settings.parse(settings.to_json()) == settings
+
+
+@pytest.mark.parametrize("version", [None, 1, 2, 3, 4])
+@pytest.mark.parametrize("edit", [{"source": SOURCE}, {"source": SOURCE, "t_total": 0.5, "lock_control": False}, {}], ids=str)
+def test_edits_leave_attention_control_to_the_lock_from_version_4_on(version: int | None, edit: dict[str, Any]) -> None:
+    """Before, the joined prediction took part from the first step too, in the source's own picture as well."""
+    named = {} if version is None else {"version": version}
+    settings = Settings.parse({**named, "enabled": True, "method": "mrgd", "options": {"mrgd": edit}})
+    assert settings.option("t_total") == edit.get("t_total", 0.15 if version == 4 else 0)
+    assert settings.option("lock_control") is (version != 4 and edit == {"source": SOURCE})
+    assert Settings.parse(settings.to_json()) == settings
+    assert Settings.parse({**named, "enabled": True, "method": "p2p"}).option("lock_control") is True
 
 
 @pytest.mark.parametrize(

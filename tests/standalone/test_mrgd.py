@@ -114,7 +114,9 @@ def test_region_wise_denoising_is_multidiffusion(extended, model, latents, regio
 
 
 @pytest.mark.parametrize("sampler", ["DDIM", "Euler"])
-@pytest.mark.parametrize("options", [{}, {"lock": True}, {"gradient": "decoder"}, {"total": False}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"lock": True}, {"lock": True, "lock_control": False}, {"gradient": "decoder"}, {"total": False}], ids=str
+)
 def test_an_edit_that_changes_nothing_gives_the_source(extended, latents, sampler, options):
     alone = generate(extended, settings([LEFT, RIGHT], **{k: v for k, v in options.items() if k == "total"}), latents, sampler_name=sampler)
     edited = generate(extended, settings([LEFT, RIGHT], source=[LEFT, RIGHT], **options), latents, sampler_name=sampler)
@@ -128,6 +130,34 @@ def test_the_lock_holds_the_inherent_area(extended, latents, sampler, target):
     edited = generate(extended, settings(target, source=[LEFT, RIGHT], lock=True), latents, sampler_name=sampler)
     assert torch.allclose(source[..., :8], edited[..., :8], atol=2e-4)
     assert (source[..., 8:] - edited[..., 8:]).abs().mean() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "lock", "has_control"),
+    [
+        pytest.param([LEFT], [LEFT, RIGHT], True, False, id="added"),
+        pytest.param([LEFT, RIGHT], [LEFT], True, False, id="removed"),
+        pytest.param([LEFT, RIGHT], [LEFT, OTHER], True, True, id="re-worded"),
+        pytest.param([LEFT], [LEFT, RIGHT], False, True, id="no lock"),
+    ],
+)
+def test_behind_the_lock_only_what_is_re_worded_takes_the_sources_maps(extended, latents, source, target, lock, has_control):
+    def made(**options):
+        return generate(extended, settings(target, source=source, lock=lock, **options), latents)
+
+    left_to_the_lock = made(lock_control=False)
+    assert torch.equal(left_to_the_lock, made(control=has_control, lock_control=True))
+    assert not torch.equal(left_to_the_lock, made(control=not has_control, lock_control=True))
+
+
+def test_a_re_worded_base_takes_the_sources_maps_behind_the_lock(extended, latents):
+    def made(**options):
+        edit = settings([LEFT], source=[LEFT], lock=True, **options)
+        edit["options"]["mrgd"]["source"]["base"] = {"prompt": "sand"}
+        return generate(extended, edit, latents)
+
+    assert torch.equal(made(lock_control=False), made(lock_control=True))
+    assert not torch.equal(made(lock_control=False), made(control=False))
 
 
 def test_the_lock_holds_the_pixels_too(extended, latents):

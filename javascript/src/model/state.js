@@ -7,7 +7,7 @@ import {copy, same} from "./values.js";
 import {helpWords} from "./words/messages.js";
 
 /** Version of the settings that this page writes. */
-export const VERSION = 3;
+export const VERSION = 4;
 
 /** Fields of a region that hold its shape; it has one of them, in a grid none. */
 export const SHAPE_KINDS = ["box", "ellipse", "polygon", "mask", "procedural", "combined", "words"];
@@ -166,19 +166,32 @@ export function fromJson(data) {
 
 /**
  * Settings of older versions in the form of this one: an MRGD edit, which has a source, had no lock in version 1 (and where none is
- * named) and the paper's weight of what is kept until version 2, unless it asked for something else.
+ * named), the paper's weight of what is kept until version 2, and attention control beside the lock until version 3, unless it asked for
+ * something else. Until then MRGD's joined prediction took part from the first step.
  *
  * @param {any} data
  * @returns {any}
  */
 function upgraded(data) {
     const version = data.version ?? 1;
-    if (version !== 1 && version !== 2) return data;
-    const next = {...data, version: VERSION};
-    const meant = {...(version === 1 ? {lock: false} : {}), lambda_ip: 300};
-    if (data.options?.mrgd?.source) next.options = {...data.options, mrgd: {...meant, ...data.options.mrgd}};
-    return next;
+    if (![1, 2, 3].includes(version)) return data;
+    const edit = data.options?.mrgd ?? {};
+    if (typeof edit !== "object" || (data.method !== "mrgd" && !Object.keys(edit).length)) return {...data, version: VERSION};
+    const meant = {t_total: 0, ...(edit.source ? editsUntil(version) : {})};
+    return {...data, version: VERSION, options: {...data.options, mrgd: {...meant, ...edit}}};
 }
+
+/**
+ * What an MRGD edit of an older version meant where it named nothing else.
+ *
+ * @param {number} version
+ * @returns {Record<string, any>}
+ */
+const editsUntil = (version) => ({
+    ...(version === 1 ? {lock: false} : {}),
+    ...(version <= 2 ? {lambda_ip: 300} : {}),
+    lock_control: true,
+});
 
 /**
  * The method that the text of an untouched panel begins with ("" for the default); null for a text with a layout in it.

@@ -19,7 +19,7 @@ from ...engine.capabilities import (
 from ...engine.hooks import Hooks
 from ...engine.plan import Plan, plan_pass
 from ...engine.ports import Host
-from ...request.edit.pairing import Pair, layout_regions, pair_regions, read_source
+from ...request.edit.pairing import REWORDED, Pair, layout_regions, pair_regions, read_source
 from ...request.errors import RegionalError, settings_error
 from .edit import Edit, Options
 from .guide import Weights, differentiable
@@ -51,12 +51,26 @@ def _edit(plan: Plan, host: Host, guidance: Any) -> Hooks:
     texts = Texts(editing, encode_sides(editing, sides))
     guided, keywords, scenes = guidance(editing, plan, source, target, pairs, texts)
     options = Options(
-        control=bool(option("control")), tau=float(option("tau")), tau_own=float(option("tau_own")), self_until=float(option("self_until")),
+        control=_is_controlled(plan, source, pairs),
+        tau=float(option("tau")), tau_own=float(option("tau_own")), self_until=float(option("self_until")),
         reweight=cast("Mapping[str, float]", option("reweight")), lock=bool(option("lock")),
         lock_picture=bool(option("lock_picture")), weights=guided.weights, guided=guided.guided, gain=guided.gain,
     )  # fmt: skip
     invert = _inversion(editing, plan, source, texts)
     return Edit(editing, target, source, pairs, texts, options, keywords, scenes, invert).hooks()
+
+
+def _is_controlled(plan: Plan, source: Side | None, pairs: tuple[Pair, ...]) -> bool:
+    """Whether the target takes maps of the source.
+
+    Behind the lock it has to where something is re-worded, whose old shape it follows. An addition or removal it only ties to what the
+    source has in its place, and fewer come out right; the rest is kept as well without (docs/mrgd.md, *choice*).
+    """
+    option = plan.settings.option
+    if not option("control") or not option("lock") or option("lock_control") or source is None:
+        return bool(option("control"))
+    bases = zip(source.plan.first.texts, plan.first.texts, strict=True)
+    return any(pair.kind == REWORDED for pair in pairs) or any(old.base != new.base for old, new in bases)
 
 
 def _inversion(host: EditingHost, plan: Plan, source: Side | None, texts: Texts) -> Callable[[DenoiserCall], Inverted] | None:

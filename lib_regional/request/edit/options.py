@@ -115,13 +115,19 @@ SHARED: Mapping[str, Field] = {
     "null_text": Number("Steps in which inversion fits the unconditional text at most; 0 leaves it out.", 10, high=100, whole=True),
     "lock": Flag("Inherent lock: the inherent area is the source's, cell by cell.", False),
     "lock_picture": Flag("With the lock, the inherent area of the finished picture is the source's too, pixel by pixel.", True),
+    "lock_control": Flag("With the lock, attention control also where nothing is re-worded; the lock keeps the rest without it.", False),
 }  # fmt: skip
 """Options of both methods."""
 
-P2P_FIELDS: Mapping[str, Field] = {**SHARED, "self_until": replace(SHARED["self_until"], default=0.4)}
+P2P_FIELDS: Mapping[str, Field] = {
+    **SHARED,
+    "self_until": replace(SHARED["self_until"], default=0.4),
+    "lock_control": replace(SHARED["lock_control"], default=True),
+}
 
 MRGD_FIELDS: Mapping[str, Field] = {
     **SHARED,
+    "t_total": replace(SHARED["t_total"], default=0.15),
     "lock": replace(SHARED["lock"], default=True),
     "lambda_rs": Number("Weight of the region-specific loss: an object stays in its region.", 1000.0, high=1e6),
     "lambda_is": Number("Weight of the inter-image similarity of the regions' maps.", 2000.0, high=1e6),

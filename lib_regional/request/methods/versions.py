@@ -36,6 +36,15 @@ def as_version_3(data: dict[str, Any]) -> dict[str, Any]:
     return _with(data, "mrgd", {"lambda_ip": 300.0, **edit})
 
 
+def as_version_4(data: dict[str, Any]) -> dict[str, Any]:
+    """Settings of version 3: MRGD's joined prediction took part from the first step, and attention control acted beside the lock."""
+    edit = _options(data, "mrgd")
+    if edit is None or not (edit or data.get("method") == "mrgd"):
+        return data
+    beside = {} if edit.get("source") is None else {"lock_control": True}
+    return _with(data, "mrgd", {"t_total": 0.0, **beside, **edit})
+
+
 def _options(data: Mapping[str, Any], method: str) -> Mapping[str, Any] | None:
     """The options of a method, empty where there are none; None for what cannot be options, which `Settings.parse` reports."""
     options = data.get("options", {})

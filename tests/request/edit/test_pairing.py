@@ -94,6 +94,6 @@ def test_bad_options_are_named(option, value):
 
 def test_options_survive_json():
     options = {"source": {"regions": [{"box": A, "prompt": "cat"}]}, "pairs": [[0, None]], "keywords": [["cat"]], "reweight": {"cat": 2}}
-    settings = Settings.parse({"version": 3, "enabled": True, "method": "mrgd", "options": {"mrgd": options}})
+    settings = Settings.parse({"version": 4, "enabled": True, "method": "mrgd", "options": {"mrgd": options}})
     assert Settings.parse(settings.to_json()) == settings
     assert settings.to_json()["options"]["mrgd"] == options

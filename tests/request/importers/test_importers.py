@@ -283,7 +283,7 @@ def test_an_infotext_of_latent_couple():
 
 
 def test_our_own_settings_in_every_wrapping():
-    settings = {"version": 3, "enabled": True, "method": "attention_couple", "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}]}
+    settings = {"version": 4, "enabled": True, "method": "attention_couple", "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a"}]}
     text = json.dumps(settings)
     infotext = f"a\nSteps: 1, Sampler: Euler, Size: 8x8, Regional: {json.dumps(text)}"
     for wrapped in (text, payload("Regional", settings), infotext):

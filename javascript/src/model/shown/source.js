@@ -34,6 +34,7 @@ export const EDIT_OPTIONS = [
     "null_text",
     "lock",
     "lock_picture",
+    "lock_control",
 ];
 
 /**

@@ -14,8 +14,8 @@ from client import HALVES, difference, regional
 from PIL import Image
 
 ADAPTERS = {"linear": "ip-adapter_sd15", "plus": "ip-adapter-plus_sd15"}
-MODULES = ("CLIP-ViT-H (IPAdapter)", "ip-adapter_clip_h")
-"""The image encoder's name on Forge and Forge Neo, and in sd-webui-controlnet."""
+MODULES = ("CLIP-ViT-H (IPAdapter)", "ip-adapter_clip_h", "ip-adapter_clip_sd15")
+"""The image encoder's name on Forge and Forge Neo, and its two in sd-webui-controlnet."""
 FOLDER, SCRIPT = "tests/acceptance/host_ip_adapter", "host's ip-adapter"
 """With it a host takes the official code's picture of none for "plus" adapters, and Forge Neo's IP-Adapter runs at all."""
 SMALL = {"width": 64, "height": 64, "steps": 2, "sampler_name": "Euler", "cfg_scale": 7, "negative_prompt": "blurry"}

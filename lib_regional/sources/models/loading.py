@@ -21,6 +21,8 @@ from .kinds import KINDS, class_fault, model_class
 Device = Callable[[int], AbstractContextManager[torch.device]]
 """Bytes that a model needs -> the device, held alone until exit, with that much memory free where the host can arrange it."""
 
+_CONSTANT = ".position_ids"
+"""What transformers up to 4.30 (AUTOMATIC1111's) keeps among the weights and later ones do not save: the class makes them itself."""
 _on_cpu = threading.Lock()
 
 
@@ -150,7 +152,8 @@ def _loaded(found: FoundModel) -> Any:
         if is_out_of_memory(error):
             raise
         raise RegionalError(f'The model "{found.name}" cannot be loaded: {_reason(error, found.folder)}') from error
-    wrong = [key for key in (*report["missing_keys"], *report["mismatched_keys"]) if not str(key).startswith(kind.unused)]
+    missing = [key for key in report["missing_keys"] if not str(key).endswith(_CONSTANT)]
+    wrong = [key for key in (*missing, *report["mismatched_keys"]) if not str(key).startswith(kind.unused)]
     if wrong:
         raise RegionalError(f'The model "{found.name}" is incomplete: {len(wrong)} weights are missing, the first is {wrong[0]}.')
     return model.eval().requires_grad_(False)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from contextlib import nullcontext
 
 import picture_models
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from lib_regional.request.errors import RegionalError
+from lib_regional.sources.models import loading
 from lib_regional.sources.models.depth import nearness
 from lib_regional.sources.models.folders import find_models
 from lib_regional.sources.models.loading import PictureModels
@@ -80,6 +82,28 @@ def test_weights_that_nothing_reads_may_be_missing(root):
     assert len(kept) < len(weights)
     save_file(kept, file, {"format": "pt"})
     assert torch.equal(nearness(models, models.choose("depth"), picture), whole)
+
+
+class OldTransformers:
+    """``from_pretrained`` of transformers 4.30: position ids are among the weights, and missing in what later ones have saved."""
+
+    def __init__(self, own, missing):
+        self.own, self.missing = own, missing
+
+    def from_pretrained(self, *args, **kwargs):
+        model, report = self.own.from_pretrained(*args, **kwargs)
+        return model, {**report, "missing_keys": [*report["missing_keys"], self.missing]}
+
+
+@pytest.mark.parametrize(
+    ("missing", "says"), [("embeddings.position_ids", None), ("embeddings.position_embeddings", "1 weights are missing")]
+)
+def test_position_ids_are_no_weights(root, monkeypatch, missing, says):
+    model_class = loading.model_class
+    monkeypatch.setattr(loading, "model_class", lambda name: OldTransformers(model_class(name), missing))
+    models = PictureModels(lambda: [root])
+    with nullcontext() if says is None else pytest.raises(RegionalError, match=says), models.opened(models.choose("depth")) as opened:
+        assert not opened.model.training
 
 
 def spoil_shape(folder):

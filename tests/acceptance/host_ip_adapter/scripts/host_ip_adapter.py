@@ -45,10 +45,21 @@ def settable_device():
         CLIPVisionModelWithProjection.device = None
 
 
-class HostIPAdapter(scripts.Script):
-    """Puts it there before a host's IP-Adapter runs for the first time."""
+def in_forge(module):
+    """``module``: Forge's ``lib_ipadapter.IPAdapterPlus``."""
+    module.zeroed_hidden_states = zeroed
+    settable_device()
 
-    done = False
+
+def in_extension(module):
+    """``module``: ``annotator.clipvision`` of sd-webui-controlnet."""
+    module.clip_vision_h_uc = encoded_zeros()
+
+
+class HostIPAdapter(scripts.Script):
+    """Puts it there before a host's IP-Adapter runs for the first time, which may import its parts late."""
+
+    done: set[str] = set()
     sorting_priority = -1
 
     def title(self):
@@ -64,13 +75,8 @@ class HostIPAdapter(scripts.Script):
         return []
 
     def before_process(self, p, *args):
-        """Once."""
-        if HostIPAdapter.done:
-            return
-        HostIPAdapter.done = True
-        forge, extension = sys.modules.get("lib_ipadapter.IPAdapterPlus"), sys.modules.get("annotator.clipvision")
-        if forge is not None:
-            forge.zeroed_hidden_states = zeroed
-            settable_device()
-        if extension is not None:
-            extension.clip_vision_h_uc = encoded_zeros()
+        """Once for each of them."""
+        for name, put in (("lib_ipadapter.IPAdapterPlus", in_forge), ("annotator.clipvision", in_extension)):
+            if name in sys.modules and name not in HostIPAdapter.done:
+                HostIPAdapter.done.add(name)
+                put(sys.modules[name])

@@ -66,8 +66,8 @@ def pair_regions(
     Raises SettingsError where they do not fit the layouts.
     """
     fixed = _explicit_pairs(explicit or (), source, target, f"options.{method}.pairs")
-    left = [i for i, region in enumerate(source) if _speaks(region) and all(i != s for s, _ in fixed)]
-    right = [i for i, region in enumerate(target) if _speaks(region) and all(i != t for _, t in fixed)]
+    left = [i for i, region in enumerate(source) if _has_text(region) and all(i != s for s, _ in fixed)]
+    right = [i for i, region in enumerate(target) if _has_text(region) and all(i != t for _, t in fixed)]
     found = [*fixed, *_matches(source, target, left, right)]
     rest = [i for i in left if all(i != s for s, _ in found)]
     pairs = [*found, *((s, None) for s in rest), *((None, t) for t in right if all(t != known for _, known in found))]
@@ -81,7 +81,7 @@ def edited_shapes(pairs: Sequence[Pair], source: Sequence[RegionSettings], targe
     return [*before, *(target[pair.target] for pair in changed if pair.target is not None)]
 
 
-def _speaks(region: RegionSettings) -> bool:
+def _has_text(region: RegionSettings) -> bool:
     return region.enabled and bool(region.prompt.strip())
 
 
@@ -137,7 +137,7 @@ def _explicit_pairs(
             number = pair[side]
             if number is not None and not 0 <= number < len(regions):
                 problems.append(Problem(f"{path}[{at}][{side}]", number, f"a region of the {name} (0 to {len(regions) - 1}) or null"))
-            elif number is not None and not _speaks(regions[number]):
+            elif number is not None and not _has_text(regions[number]):
                 problems.append(Problem(f"{path}[{at}][{side}]", number, f"a region of the {name} that is on and has a prompt"))
         twice = sorted({number for number in numbers if numbers.count(number) > 1})
         problems += [Problem(path, number, f"a list that names each {name} region once") for number in twice]

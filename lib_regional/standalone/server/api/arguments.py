@@ -90,7 +90,7 @@ def paste_infotext(request: BaseModel, runner: ScriptRunner) -> dict[int, Any]:
     for key, (name, kind) in PASTED.items():
         if key in params and name in type(request).model_fields and name not in given:
             setattr(request, name, _converted(key, params[key], kind))
-    if "enable_hr" in type(request).model_fields and "enable_hr" not in given and _speaks_of_hires(params):
+    if "enable_hr" in type(request).model_fields and "enable_hr" not in given and _asks_for_hires(params):
         request.enable_hr = True  # type: ignore[attr-defined]
     options = {name: _converted(key, params[key], kind) for key, (name, kind) in PASTED_OPTIONS.items() if key in params}
     request.override_settings = {**options, **(request.override_settings or {})}  # type: ignore[attr-defined]
@@ -106,7 +106,7 @@ def _converted(key: str, value: str, kind: type) -> Any:
         raise RequestError(f"infotext: {key} must be {kind.__name__}, got {value!r}.") from error
 
 
-def _speaks_of_hires(params: Mapping[str, Any]) -> bool:
+def _asks_for_hires(params: Mapping[str, Any]) -> bool:
     return any(key in params for key in ("Hires upscale", "Hires resize-1", "Hires upscaler"))
 
 

@@ -50,6 +50,26 @@ def test_an_edit_changes_its_own_place(editor, method, target, lock):
     assert changed[:, middle:].mean() > (1.25 if method == "p2p" else 2) * changed[:, : middle - 16].mean()
 
 
+def test_an_addition_by_the_panels_defaults_keeps_the_rest(editor):
+    """The lock, without the source's maps: as with `control` off."""
+
+    def latest(regions, source=None, **options):
+        return {**edit(regions, source, **options), "version": 4}
+
+    source, made, free, tied = (
+        editor(settings)
+        for settings in (
+            latest([LEFT]),
+            latest([LEFT, RIGHT], [LEFT]),
+            latest([LEFT, RIGHT], [LEFT], control=False),
+            latest([LEFT, RIGHT], [LEFT], lock_control=True),
+        )
+    )
+    change, middle = abs(made.pixels[0] - source.pixels[0]), source.pixels[0].shape[1] // 2
+    assert change[:, : middle - 16].max() <= SAME < change[:, middle + 16 :].max()
+    assert made.pixels[0].tobytes() == free.pixels[0].tobytes() != tied.pixels[0].tobytes()
+
+
 def test_a_picture_of_a_batch_is_the_single_picture(editor, webui):
     settings = edit([LEFT, OTHER], [LEFT, RIGHT])
     both, single = editor(settings, batch_size=2), editor(settings, seed=webui.common["seed"] + 1)

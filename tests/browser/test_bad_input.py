@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from lib_regional.request.settings import VERSION
+
 LAYOUT = {"box": [0.125, 0.125, 0.5, 0.5], "prompt": "a red circle"}
 SETTINGS = json.dumps({"version": 4, "enabled": True, "regions": [{"box": [0, 0, 0.5, 1], "prompt": "a blue square"}]})
 
@@ -127,7 +129,7 @@ def test_a_palette_picture_is_read_by_its_colours(editor):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (json.dumps({"regional/presets": 4, "presets": {}}), "newer Regional"),
+        (json.dumps({"regional/presets": VERSION + 1, "presets": {}}), "newer Regional"),
         (json.dumps({"regional/presets": 1, "presets": {"n": {"version": 9, "enabled": True, "regions": []}}}), "newer Regional"),
         ('{"regional/presets": 1, "pres', "JSON is broken"),
         ("[]", "holds no presets"),

@@ -117,6 +117,13 @@ def test_a_payload_that_lists_a_webuis_own_scripts_runs(client, made):
             client.txt2img(**SMALL, alwayson_scripts=scripts)
 
 
+@pytest.mark.parametrize("unit", [{"model": "canny"}, {"enabled": 1}, {"enabled": "yes", "module": "none"}], ids=str)
+def test_a_unit_that_does_not_say_that_it_is_off_is_refused(client, unit):
+    """sd-webui-controlnet takes it as switched on: here the picture came without it, and without a word."""
+    with pytest.raises(RuntimeError, match=r"422.*the standalone host has no ControlNet"):
+        client.txt2img(**SMALL, alwayson_scripts={"ControlNet": {"args": [unit]}})
+
+
 def test_options_are_set_and_read(client):
     before = client.get_options()["samples_save"]
     client.set_options({"samples_save": before})

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources f73e0f83c90d0338c0fa7e05482f00cbb0f41b77992d513697cd04d915babd44
-// script 4ef4f7244047e2d9cd7bcd9071e05bd45c9dc1341297abcb8c9ca2d37903e745
+// sources 7deee29de8eff1ccc2a82a3ff45cc93a9381533da4c702648913e1838e456273
+// script 1fc69cd0f8fd17c3fed0ba5bfdc0488ef472d4e9cf8858a22ceeb65d4f458c32
 "use strict";
 (() => {
   var __defProp = Object.defineProperty;
@@ -7240,7 +7240,7 @@ ${t("The layout here stays as it was.")}`, true);
     null_text: "Null-text steps",
     lock: "Keep the rest",
     lock_picture: "\u2026 to the pixel",
-    lock_control: "\u2026 with attention control"
+    lock_control: "Attention control beside the lock"
   };
   var NO_SOURCE = "No source yet. Make a picture, lock it here, then add, remove or re-word regions: the rest stays.";
   function createEdit(panel) {

@@ -54,7 +54,7 @@ const NAMES = {
     null_text: "Null-text steps",
     lock: "Keep the rest",
     lock_picture: "… to the pixel",
-    lock_control: "… with attention control",
+    lock_control: "Attention control beside the lock",
 };
 const NO_SOURCE = "No source yet. Make a picture, lock it here, then add, remove or re-word regions: the rest stays.";
 

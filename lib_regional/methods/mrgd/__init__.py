@@ -26,7 +26,7 @@ from .guide import Weights, differentiable
 from .inversion import Inversion, Inverted, Stopped, cached, ddim_steps
 from .keywords import Keywords, Words, check_keywords
 from .scenes import Scenes
-from .sides import Side
+from .sides import Side, is_base_reworded
 from .texts import Texts, check_texts, encode_sides
 from .trajectory import SAMPLERS
 
@@ -69,8 +69,7 @@ def _is_controlled(plan: Plan, source: Side | None, pairs: tuple[Pair, ...]) -> 
     option = plan.settings.option
     if not option("control") or not option("lock") or option("lock_control") or source is None:
         return bool(option("control"))
-    bases = zip(source.plan.first.texts, plan.first.texts, strict=True)
-    return any(pair.kind == REWORDED for pair in pairs) or any(old.base != new.base for old, new in bases)
+    return any(pair.kind == REWORDED for pair in pairs) or is_base_reworded(source.plan, plan)
 
 
 def _inversion(host: EditingHost, plan: Plan, source: Side | None, texts: Texts) -> Callable[[DenoiserCall], Inverted] | None:

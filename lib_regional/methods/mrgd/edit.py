@@ -27,7 +27,7 @@ from .keywords import Keywords
 from .rows import RegionWise
 from .rules import Rules
 from .scenes import Scenes
-from .sides import BASE, Key, Side, Tag, total_text
+from .sides import BASE, Key, Side, Tag, is_base_reworded, total_text
 from .texts import Texts
 from .trajectory import Conversion, Source, find_conversion
 
@@ -292,7 +292,7 @@ def _fine_area(pairs: tuple[Pair, ...], source: Plan, target: Plan, size: Grid, 
         return torch.stack(drawn) if drawn else torch.zeros(0, *size)
 
     area = inherent_area(masks(edited_shapes(pairs, source.layout.regions, target.layout.regions)))
-    if texts and any(a.base != b.base for a, b in zip(source.first.texts, target.first.texts, strict=True)):
+    if texts and is_base_reworded(source, target):
         kept = [target.layout.regions[pair.target] for pair in pairs if pair.kind == INHERENT and pair.target is not None]
         area = area * (1 - inherent_area(masks(kept)))
     return area

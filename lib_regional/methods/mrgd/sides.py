@@ -45,6 +45,11 @@ class Tag:
     role: Role
 
 
+def is_base_reworded(source: Plan, target: Plan) -> bool:
+    """Whether the base's text differs in any image."""
+    return any(old.base != new.base for old, new in zip(source.first.texts, target.first.texts, strict=True))
+
+
 def total_text(texts: ImageTexts, regions: tuple[int, ...]) -> str:
     """The prompt that names everything: the base's and all regions' texts."""
     return join_texts(texts.base, *(texts.regions[i] for i in regions))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..request.layout.windows import Grid, Tile
+from ..request.layout.windows import Grid, Tile, Window
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -208,15 +208,14 @@ ContextSchedule = tuple[tuple[int, Conditioning], ...]
 
 @dataclass(frozen=True)
 class UNetRow:
-    """One row to predict: row ``source`` of the host's call with its timestep and its other inputs.
-
-    ``x`` (C, h, w) replaces its latent, ``conditioning`` its context; None keeps them. ``tag`` comes back in `ModelCall.tags`.
-    """
+    """Row ``source`` of the host's call, with ``x`` (C, h, w) for its latent, the ``window`` of the canvas (None: all of it), and
+    ``conditioning`` for its context; None keeps them. ``tag`` comes back in `ModelCall.tags`."""
 
     source: int
     x: Tensor | None = None
     conditioning: Conditioning | None = None
     tag: Hashable = None
+    window: Window | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--port", type=int, default=PORT, help=f"port to listen on; the next free one if it is busy (default {PORT})")
     made.add_argument("--checkpoint", type=Path, help="a Stable Diffusion 1 or XL checkpoint (.safetensors, or .ckpt with weights only)")
     made.add_argument("--lora-dir", type=Path, help="a folder of LoRAs (.safetensors) beside those that come with the small model")
+    made.add_argument("--controlnet-dir", type=Path, help="a folder of ControlNet models (.safetensors, or .pth with weights only)")
     made.add_argument(
         "--listen", nargs="?", const="0.0.0.0", metavar="ADDRESS",
         help="answer other machines too, at this address of this machine (default: all of them); there is no password",
@@ -68,7 +69,8 @@ def run(options: argparse.Namespace, stopping: Stopping) -> int:
     try:
         access = Access(options.listen or ADDRESS, tuple(options.allow_host))
         free_port(options.port, address=access.listen)  # what is wrong with the address is known before the model is loaded
-        app, host = create(options.checkpoint, options.nowebui, output=options.output, loras=options.lora_dir, access=access)
+        folders = {"output": options.output, "loras": options.lora_dir, "controlnets": options.controlnet_dir}
+        app, host = create(options.checkpoint, options.nowebui, **folders, access=access)
         port = free_port(options.port, address=access.listen)
     except (RegionalError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from ..request.errors import Problem, raise_any
 from . import binding
+from .controlnet import script as controlnet
+from .controlnet.script import ControlNetScript
 from .generations import Generation, Line
 from .model.stable_diffusion import StandaloneModel
 from .options import Options
@@ -34,6 +36,9 @@ from .state import State
 logger = logging.getLogger("regional.standalone")
 
 EXTENSION_ROOT = Path(__file__).resolve().parents[2]
+
+OWN_SCRIPT = ScriptClass(ControlNetScript, controlnet.__file__, str(EXTENSION_ROOT), controlnet)
+"""What the host brings along itself, behind the extensions' scripts."""
 
 T = TypeVar("T")
 
@@ -80,7 +85,7 @@ class Host:
         for file in files:
             self._load_script(file)
         for runner in (self.txt2img, self.img2img):
-            runner.initialize_scripts(self.script_classes)
+            runner.initialize_scripts([*self.script_classes, OWN_SCRIPT])
         self.callbacks.call("before_ui")
         self.callbacks.call("ui_settings")
 

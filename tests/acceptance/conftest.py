@@ -23,14 +23,19 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(scope="session")
-def url(request):
+def url(request, tmp_path_factory):
     given = request.config.getoption("--webui-url", default=os.environ.get("WEBUI_URL"))
     if given:
         yield given.rstrip("/")
         return
-    from lib_regional.standalone.server.app import serve
+    from safetensors.torch import save_file
 
-    with serve() as own:
+    from lib_regional.standalone.server.app import serve
+    from tests.support.small_controlnet import controlnet
+
+    controlnets = tmp_path_factory.mktemp("ControlNet")
+    save_file(controlnet(0.8), controlnets / "regional-control.safetensors")
+    with serve(controlnets=controlnets) as own:
         yield own.url
 
 

@@ -27,6 +27,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 from edits_measure import Picture, assess  # noqa: E402
 from edits_suite import KINDS, SAMPLING, Edit, edits, in_proportion, payload, regions  # noqa: E402
 
+from lib_regional.request.settings import VERSION  # noqa: E402
 from lib_regional.standalone.server.app import create  # noqa: E402
 from lib_regional.standalone.train.data.drawing import draw  # noqa: E402
 from lib_regional.standalone.train.data.scene import Scene, Thing  # noqa: E402
@@ -63,6 +64,7 @@ def encoded(picture: Picture) -> str:
 def request(edit: Edit, picture: Picture, null_text: int, *, edited: bool) -> dict[str, Any]:
     """img2img request of the edit of ``picture``, or of the edit that changes nothing."""
     given = payload(edit, {"null_text": null_text}, edited=True)
+    given["alwayson_scripts"]["Regional"]["args"][0]["version"] = VERSION  # whose defaults are measured
     if not edited:
         given["alwayson_scripts"]["Regional"]["args"][0]["regions"] = regions(edit, edit.before)
     return {**given, "init_images": [encoded(picture)], "denoising_strength": 1.0}

@@ -118,9 +118,9 @@ def test_a_payload_that_lists_a_webuis_own_scripts_runs(client, made):
 
 
 @pytest.mark.parametrize("unit", [{"model": "canny"}, {"enabled": 1}, {"enabled": "yes", "module": "none"}], ids=str)
-def test_a_unit_that_does_not_say_that_it_is_off_is_refused(client, unit):
-    """sd-webui-controlnet takes it as switched on: here the picture came without it, and without a word."""
-    with pytest.raises(RuntimeError, match=r"422.*the standalone host has no ControlNet"):
+def test_a_unit_that_does_not_say_that_it_is_off_is_on(client, unit):
+    """As sd-webui-controlnet takes it: what it lacks is named, and no picture comes without it."""
+    with pytest.raises(RuntimeError, match=r"422.*ControlNet unit 0: model must be the name of a ControlNet model"):
         client.txt2img(**SMALL, alwayson_scripts={"ControlNet": {"args": [unit]}})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import CLIPTokenizer
 
+from lib_regional.standalone.controlnet.unet import ControlledUNet
 from lib_regional.standalone.model import TOKENIZER
 from lib_regional.standalone.model.clip_text import Chunker, ClipTower
 from lib_regional.standalone.model.stable_diffusion import StandaloneModel
@@ -18,7 +19,10 @@ def random_model(seed: int = 0) -> StandaloneModel:
     """A model on the CPU whose weights depend on ``seed`` only."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        networks = build_unet(), build_autoencoder(), build_text_encoder()
+        trained, *others = build_unet(), build_autoencoder(), build_text_encoder()
+        unet = ControlledUNet.from_config(trained.config)
+    unet.load_state_dict(trained.state_dict())
+    networks = (unet, *others)
     for network in networks:
         network.eval().requires_grad_(False)
     unet, vae, text = networks

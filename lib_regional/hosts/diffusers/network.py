@@ -1,16 +1,19 @@
-"""Hooks on a ``UNet2DConditionModel``: attention processors, its ``forward``, and the model's own lists of listeners."""
+"""Hooks on a ``UNet2DConditionModel``: attention processors, its ``forward``, and the model's own lists of listeners.
+
+Its ControlNets (``controlnets`` of the model) run within its call, on that call's rows and contexts: they are hooked with it.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ...engine.calls import AttentionCall, ModelCall, Site
+from ...engine.calls import AttentionCall, ModelCall, Site, UNetRow
 from ...engine.hooks import AttentionHook, Hooks, VectorHook
 from ...engine.patching import Patch, patched, patched_forward
 from ...request.errors import RegionalError
@@ -38,6 +41,8 @@ class UNetInstaller(HookInstaller):
             yield _listening(self._denoiser_hooks(), self.hooks.denoiser)
         if self.hooks.unet is not None or self.hooks.vector is not None:
             yield patched_forward(network, self._around)
+        for number, control in enumerate(getattr(self._model, "controlnets", ())):
+            yield from self.on_controlnet(control, number)
 
     def on_attention(self, site: Site, layer: Any, hook: AttentionHook | None) -> Patches:
         """See `HookInstaller`."""
@@ -138,7 +143,18 @@ def _projected(layers: nn.ModuleList, y: Tensor) -> Tensor:
 
 
 class _Arguments(UNetArguments):
-    """SDXL's pooled texts (B, V) and sizes (B, 6) are in ``added_cond_kwargs``; `Conditioning.vector` is both in a row."""
+    """SDXL's pooled texts (B, V) and sizes (B, 6) are in ``added_cond_kwargs``; `Conditioning.vector` is both in a row.
+
+    ``control`` is the host's own for the rows of a call; its ``of_rows(sources, windows)`` gives that for others.
+    """
+
+    def rows(self, rows: Sequence[UNetRow]) -> _Arguments:
+        """See `UNetArguments`; ControlNets run on these rows too, each at its place on the canvas."""
+        made = super().rows(rows)
+        control = made.rest.get("control")
+        if control is not None:
+            made.rest["control"] = control.of_rows([row.source for row in rows], [row.window for row in rows])
+        return made
 
     def of_rows(self, key: str, value: Any, sources: list[int]) -> Any:
         """See `UNetArguments`."""

@@ -173,7 +173,8 @@ class RegionalPrediction:
         place: Hashable = (row.image, window, branch.region if alone else None)
         whole = seen is None and window == canvas_of(call.model.latent)
         tag = ("base" if branch.region is None else "region", branch.region, window)
-        return (place, key), _Job(UNetRow(source, None if whole else x if seen is None else seen, conditioning, tag))
+        latent = None if whole else x if seen is None else seen
+        return (place, key), _Job(UNetRow(source, latent, conditioning, tag, None if whole else window))
 
     def _context_of(self, call: UNetCall, at: int, branch: Branch, role: Role) -> tuple[int, Hashable, Conditioning | None]:
         """(source row, key of its context, conditioning or None for the source row's own)."""

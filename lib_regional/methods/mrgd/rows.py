@@ -80,7 +80,7 @@ class RegionWise:
         if other is not None:
             conditioning = Conditioning(other, conditioning.vector)
         tag = Tag(side.name, job.key, row.image, row.role)
-        return Request(UNetRow(n, job.window.of(x), conditioning, tag), tag, len(conditioning.crossattn))
+        return Request(UNetRow(n, job.window.of(x), conditioning, tag, job.window), tag, len(conditioning.crossattn))
 
 
 def _in_turn(requests: list[Request]) -> list[list[Request]]:

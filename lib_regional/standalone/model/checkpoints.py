@@ -78,10 +78,10 @@ _DAMAGED = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError,
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """All tensors of a ``.safetensors`` or ``.ckpt`` file. Raises `CheckpointError` for anything else or a damaged file."""
+    """All tensors of a ``.safetensors`` file, or of a ``.ckpt`` or ``.pth`` with weights only. Raises `CheckpointError` for others."""
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint file {path}.")
-    readers = {".safetensors": _read_safetensors, ".ckpt": _read_pickled}
+    readers = {".safetensors": _read_safetensors, ".ckpt": _read_pickled, ".pth": _read_pickled}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise CheckpointError(f"{path.name} must be a .safetensors or .ckpt file.")

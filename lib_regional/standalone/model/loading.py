@@ -80,11 +80,13 @@ def _short(error: Exception) -> str:
 
 
 def _unet_and_vae(weights: Weights, folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
-    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers import AutoencoderKL
     from diffusers.loaders.single_file_utils import SingleFileComponentError
 
+    from ..controlnet.unet import ControlledUNet
+
     try:
-        unet = _single(UNet2DConditionModel, weights, folder, "unet", dtype)
+        unet = _single(ControlledUNet, weights, folder, "unet", dtype)
         return unet, _single(AutoencoderKL, weights, folder, "vae", torch.float32)
     except SingleFileComponentError as error:
         raise ValueError(str(error)) from error

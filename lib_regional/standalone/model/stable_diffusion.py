@@ -16,6 +16,7 @@ from ...engine.calls import ModelCall
 from ...engine.capabilities import GuidanceModel
 from ...engine.hooks import DenoiserHook
 from ...request.prompt.schedules import prompt_schedule
+from ..controlnet.files import ControlFiles
 from ..pipeline import extra_networks
 from ..sampling.conditioning import Cond, CondValue, crossattn_of
 from ..sampling.noise_levels import NoiseLevels
@@ -51,6 +52,9 @@ class StandaloneModel:
     denoiser_hooks: list[DenoiserHook] = field(default_factory=list)
     """Wrap every guided prediction; the last one is the outermost."""
     lora_shelf: LoraShelf = field(default_factory=LoraShelf)
+    control_files: ControlFiles = field(default_factory=ControlFiles)
+    controlnets: tuple[nn.Module, ...] = ()
+    """The networks that act in the running generation, once each."""
     clip_skip: int = 1
     """Layer of the text encoders, from the end, whose states are the context; set for each generation."""
 
@@ -162,15 +166,19 @@ class StandaloneModel:
                 known[text] = self.encode([text], negative=negative, size=size)[0]
         return [tuple((end + 1, known[text]) for end, text in plan) for plan in plans]
 
-    def predict_noise(self, x: Tensor, timesteps: Tensor, cond: CondValue) -> Tensor:
-        """One UNet call. x (B,4,H,W), timesteps (B,), cond of B rows -> predicted noise (B,4,H,W) in float32."""
+    def predict_noise(self, x: Tensor, timesteps: Tensor, cond: CondValue, control: Any = None) -> Tensor:
+        """One UNet call. x (B,4,H,W), timesteps (B,), cond of B rows -> predicted noise (B,4,H,W) in float32.
+
+        ``control``: what ControlNets add (`controlnet.control.Control`), None for nothing.
+        """
         added = None
         if isinstance(cond, dict):
             vector = cond["vector"].to(self.device)
             added = {"text_embeds": vector[:, :-6].to(self.dtype), "time_ids": vector[:, -6:]}
         context = crossattn_of(cond).to(self.device, self.dtype)
         steps = timesteps.to(self.device)
-        out: Tensor = self.unet(x.to(self.dtype), steps, encoder_hidden_states=context, added_cond_kwargs=added, return_dict=False)[0]
+        more = {"added_cond_kwargs": added, **({} if control is None else {"control": control})}
+        out: Tensor = self.unet(x.to(self.dtype), steps, encoder_hidden_states=context, return_dict=False, **more)[0]
         return out.to(torch.float32)
 
     def decode(self, latents: Tensor) -> Tensor:

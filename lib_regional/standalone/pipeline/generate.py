@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..controlnet.running import controlled
 from ..scripts.script import PostprocessBatchListArgs, PostprocessImageArgs, PostprocessMaskOverlayArgs, PostSampleArgs
 from . import pictures
 from .infotext import create_infotext
@@ -32,6 +33,11 @@ def _process(p: StableDiffusionProcessing) -> Processed:
     if p.scripts is not None:
         p.scripts.process(p)
     p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
+    with controlled(p):
+        return _batches(p)
+
+
+def _batches(p: StableDiffusionProcessing) -> Processed:
     state = p.host.state
     if state.job_count == -1:
         state.job_count = p.n_iter

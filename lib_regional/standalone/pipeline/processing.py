@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..binding import BoundHost, current
+from ..controlnet.control import Prepared
 from ..model.stable_diffusion import CELL, StandaloneModel
 from ..sampling.conditioning import (
     MulticondLearnedConditioning,
@@ -99,6 +100,7 @@ class StableDiffusionProcessing:
     color_corrections: list[Any] | None = field(default=None, init=False)
     is_api: bool = field(default=False, init=False)
     user: str | None = field(default=None, init=False)
+    controls: tuple[Prepared, ...] = field(default=(), init=False)
     scripts_setup_complete: bool = field(default=False, init=False)
     all_prompts: list[str] = field(default_factory=list, init=False)
     all_negative_prompts: list[str] = field(default_factory=list, init=False)

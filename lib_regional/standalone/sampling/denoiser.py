@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...engine.calls import DenoiserCall, ModelCall, Row, RowRoles, StepInfo, through_denoised
+from ..controlnet.control import control_of
 from ..model.stable_diffusion import StandaloneModel
 from ..scripts.callbacks import AfterCFGCallbackParams, CFGDenoisedParams, CFGDenoiserParams
 from ..scripts.script import MaskBlendArgs
@@ -148,7 +149,8 @@ class CFGDenoiser:
         for listener in list(self.model.call_listeners):
             listener(call)
         scaled, timesteps = self.space.inputs(x, level)
-        return self.space.output(x, self.model.predict_noise(scaled, timesteps, cond), level)
+        control = control_of(getattr(self.p, "controls", ()), rows, step, call.latent)
+        return self.space.output(x, self.model.predict_noise(scaled, timesteps, cond, control), level)
 
     def _padded(self, cond: CondValue, uncond: CondValue) -> tuple[CondValue, CondValue]:
         """Equally long contexts with the option ``pad_cond_uncond``: the shorter one gets empty prompts appended."""

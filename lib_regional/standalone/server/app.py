@@ -46,9 +46,12 @@ def create(
     device: str | None = None,
     output: Path | None = None,
     loras: Path | None = None,
+    controlnets: Path | None = None,
     access: Access | None = None,
 ) -> tuple[FastAPI, Host]:
-    """The application and its host. ``scripts`` are script files to load instead of the extension's own, ``loras`` is a folder of LoRAs.
+    """The application and its host. ``scripts`` are script files to load instead of the extension's own.
+
+    ``loras`` and ``controlnets`` are folders of such files.
 
     ``access`` says which Host and Origin headers are answered; the default is those of this machine.
 
@@ -63,6 +66,8 @@ def create(
     if loras is not None:
         loaded.lora_shelf.folders = (loras, *loaded.lora_shelf.folders)
         loaded.lora_shelf.refresh()
+    if controlnets is not None:
+        loaded.control_files.folders = (controlnets, *loaded.control_files.folders)
     host = Host(loaded, output=output or Path.cwd())
     for is_img2img in (False, True):
         remove_leftovers(Path(host.folder(is_img2img)))
@@ -86,11 +91,13 @@ def _application(host: Host, nowebui: bool, access: Access | None) -> FastAPI:
 
     from ..binding import BindMiddleware
     from .api import add_api
+    from .api.controlnet import add_controlnet
     from .guard import Access, GuardMiddleware
 
     app = FastAPI(title="Regional, standalone host", docs_url="/docs")
     access = access or Access()
     add_api(app, host, listens=access.listen != ADDRESS)
+    add_controlnet(app, host)
     demo = None
     if nowebui or not has_page():
         host.build_controls()
@@ -161,10 +168,12 @@ def serve(
     device: str | None = None,
     output: Path | None = None,
     loras: Path | None = None,
+    controlnets: Path | None = None,
     access: Access | None = None,
 ) -> Iterator[Served]:
     """Run the host in a thread for the time of the block; ``port`` 0 takes any free one."""
-    app, host = create(checkpoint, nowebui, model=model, scripts=scripts, device=device, output=output, loras=loras, access=access)
+    own = {"model": model, "scripts": scripts, "device": device, "output": output, "loras": loras, "controlnets": controlnets}
+    app, host = create(checkpoint, nowebui, **own, access=access)  # type: ignore[arg-type]
     running = server(app, free_port(port) if port else _any_port(), host)
     thread = threading.Thread(target=running.run, name="regional-standalone", daemon=True)
     thread.start()

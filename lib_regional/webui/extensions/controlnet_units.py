@@ -1,7 +1,8 @@
 """ControlNet units that act in regions alone: a region's ``controlnet`` is the number of a unit.
 
-sd-webui-controlnet (AUTOMATIC1111) has an effective region mask for each unit among its arguments, read when the generation begins; Forge's
-built-in ControlNet keeps a mask beside each prepared unit. Weight, steps and everything else are the unit's own.
+sd-webui-controlnet (AUTOMATIC1111) has an effective region mask for each unit among its arguments, read when the generation begins, and so
+has the standalone host; Forge's built-in ControlNet keeps a mask beside each prepared unit. Weight, steps and everything else are the
+unit's own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ TITLE = "ControlNet"
 ATTRIBUTE = "_regional_units"
 _MASK = "effective_region_mask"
 _FORGE_MASKS = ("control_mask", "control_mask_for_hr_fix")
+_TAKES_MASKS = ("latest_network", "takes_region_masks")
+"""Attributes of scripts that read units' masks: sd-webui-controlnet's, and the standalone host's."""
 _CELL = 8
 
 
@@ -93,7 +96,7 @@ def restore(p: Any) -> None:
 
 def _script_of(p: Any) -> Any:
     for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", None) or ():
-        if str(getattr(script, "title", str)()) == TITLE and (_is_forges(script) or hasattr(script, "latest_network")):
+        if str(getattr(script, "title", str)()) == TITLE and (_is_forges(script) or any(hasattr(script, name) for name in _TAKES_MASKS)):
             return script
     return None
 

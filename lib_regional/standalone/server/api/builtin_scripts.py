@@ -9,7 +9,7 @@ from ....request.errors import shown
 from ...faults import RequestError
 
 SWITCHED = (
-    "Refiner", "Hypertile", "Soft Inpainting", "Comments", "Extra options", "API payload", "ControlNet", "FreeU Integrated",
+    "Refiner", "Hypertile", "Soft Inpainting", "Comments", "Extra options", "API payload", "FreeU Integrated",
     "HyperTile Integrated", "Kohya HRFix Integrated", "LatentModifier Integrated", "MultiDiffusion Integrated", "Never OOM Integrated",
     "SelfAttentionGuidance Integrated", "StyleAlign Integrated", "DynamicThresholding (CFG-Fix) Integrated",
 )  # fmt: skip
@@ -37,17 +37,12 @@ def check_builtin(title: str, given: Any, request: Any) -> None:
         raise RequestError(f'alwayson_scripts: "{name}" must be {{"args": [...]}} with a list, got {shown(given)}.')
     if name in FIELDS:
         _check_fields(name, values, request)
-    elif _is_on(values) or (name == "ControlNet" and any(map(_is_unit_on, values))):
+    elif _is_on(values):
         raise RequestError(f"alwayson_scripts: the standalone host has no {name}: switch it off.")
 
 
 def _is_on(values: Iterable[Any]) -> bool:
     return any(value is True and at == 0 or isinstance(value, Mapping) and value.get("enabled") is True for at, value in enumerate(values))
-
-
-def _is_unit_on(unit: Any) -> bool:
-    """Whether a unit of ControlNet would act: sd-webui-controlnet switches on what does not say."""
-    return isinstance(unit, Mapping) and bool(unit) and bool(unit.get("enabled", True))
 
 
 def _check_fields(name: str, values: Iterable[Any], request: Any) -> None:

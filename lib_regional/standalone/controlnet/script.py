@@ -1,0 +1,78 @@
+"""ControlNet on the page: an accordion with a tab for each unit, whose controls become the unit that a request would give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..binding import current
+from ..scripts.script import AlwaysVisible, Script
+from .running import TITLE
+from .units import CONTROL_MODES, MODULES, RESIZE_MODES, is_unit
+
+UNITS = 3
+"""Units on the page; requests may have more."""
+FIELDS = ("enabled", "image", "model", "module", "weight", "guidance_start", "guidance_end", "control_mode", "resize_mode")
+"""Of each unit, in the order of its controls."""
+
+
+class ControlNetScript(Script):
+    """Its arguments are units (objects), or the values of the page's controls, which `setup` makes units of."""
+
+    takes_region_masks = True
+    """Regions may give a unit its ``effective_region_mask``."""
+
+    def title(self) -> str:
+        """See `Script`."""
+        return TITLE
+
+    def show(self, is_img2img: bool) -> Any:
+        """See `Script`."""
+        return AlwaysVisible
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        """The controls of all units."""
+        import gradio as gr
+
+        names = sorted(current().model.control_files.listed())
+        tab, controls = "img2img" if is_img2img else "txt2img", []
+        with gr.Accordion(TITLE, open=False, elem_id=f"{tab}_controlnet"):
+            if not names:
+                gr.HTML("No ControlNet model is here: start with <code>--controlnet-dir</code> and the folder that yours are in.")
+            with gr.Tabs():
+                for number in range(UNITS):
+                    with gr.Tab(f"Unit {number}", id=f"{tab}_controlnet_unit_{number}"):
+                        controls += _unit(f"{tab}_controlnet_unit_{number}", names)
+        return controls
+
+    def setup(self, p: Any, *args: Any) -> None:
+        """Make units of the page's values."""
+        if self.args_from is None or not args or any(map(is_unit, args)):
+            return
+        given = list(p.script_args)
+        for at in range(0, len(args) - len(FIELDS) + 1, len(FIELDS)):
+            place = self.args_from + at
+            given[place : place + len(FIELDS)] = [dict(zip(FIELDS, args[at:], strict=False)), *[None] * (len(FIELDS) - 1)]
+        p.script_args = type(p.script_args)(given)
+
+
+def _unit(name: str, models: Sequence[str]) -> list[Any]:
+    """The controls of one unit, in the order of `FIELDS`."""
+    import gradio as gr
+
+    from ..server.page_fields import upload
+
+    with gr.Row():
+        image = upload("Control picture (empty in img2img: its picture)", f"{name}_image", "RGBA")
+        with gr.Column():
+            enabled = gr.Checkbox(False, label="Enable", elem_id=f"{name}_enabled")
+            model = gr.Dropdown(["None", *models], value="None", label="Model", elem_id=f"{name}_model")
+            module = gr.Dropdown(list(MODULES), value=MODULES[0], label="Preprocessor", elem_id=f"{name}_module")
+            weight = gr.Slider(0, 2, 1, step=0.05, label="Control weight", elem_id=f"{name}_weight")
+    with gr.Row():
+        start = gr.Slider(0, 1, 0, step=0.01, label="Starting control step", elem_id=f"{name}_start")
+        end = gr.Slider(0, 1, 1, step=0.01, label="Ending control step", elem_id=f"{name}_end")
+    with gr.Row():
+        mode = gr.Dropdown(list(CONTROL_MODES), value=CONTROL_MODES[0], label="Control mode", elem_id=f"{name}_mode")
+        resize = gr.Dropdown(list(RESIZE_MODES), value=RESIZE_MODES[1], label="Resize mode", elem_id=f"{name}_resize")
+    return [enabled, image, model, module, weight, start, end, mode, resize]

@@ -63,10 +63,18 @@ def encoder_folders() -> list[Path]:
 
 
 def encoder_file_folders() -> list[Path]:
-    """Where image encoders lie as files: Forge and Forge Neo keep them beside their preprocessors."""
-    from modules import paths
+    """Where image encoders lie as files: beside the preprocessors of Forge and Forge Neo, and of sd-webui-controlnet."""
+    from modules import paths, shared
 
-    return [Path(paths.models_path) / name for name in ("ControlNetPreprocessor", "clip_vision")]
+    named = [
+        getattr(shared.opts, "control_net_modules_path", None),
+        getattr(getattr(shared, "cmd_opts", None), "controlnet_annotator_models_path", None),
+    ]
+    root = Path(getattr(paths, "script_path", paths.models_path))
+    data = Path(getattr(paths, "data_path", root))
+    downloads = [data / str(one) for one in named if one] or [root / "extensions" / "sd-webui-controlnet" / "annotator" / "downloads"]
+    hosts = [Path(paths.models_path) / name for name in ("ControlNetPreprocessor", "clip_vision")]
+    return [*hosts, *(folder / "clip_vision" for folder in downloads)]
 
 
 def adapter_folders() -> list[Path]:

@@ -194,8 +194,8 @@ TABLE = (
     "mask_conditioning",
     "rag",
     "sequential",
-    "attention_couple, detail",
-    "attention_couple, best of 4",
+    "attention_couple, isolated, detail",
+    "attention_couple, isolated, best of 4",
 )
 """The rows of the table."""
 

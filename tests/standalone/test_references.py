@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import ip_adapter_files as files
 import numpy as np
@@ -104,3 +105,14 @@ def test_the_folders_are_the_hosts(monkeypatch):
     names = [folder.as_posix() for folder in options.adapter_folders()]
     assert [name.rpartition("/models/")[2] for name in names[:2]] == ["regional", "ControlNet"]
     assert names[-2].endswith("extensions/sd-webui-controlnet/models") and options.SHIPPED in options.encoder_folders()
+    files = [folder.as_posix() for folder in options.encoder_file_folders()]
+    assert [name.rpartition("/models/")[2] for name in files[:2]] == ["ControlNetPreprocessor", "clip_vision"]
+    assert files[2].endswith("extensions/sd-webui-controlnet/annotator/downloads/clip_vision") and len(files) == 3
+
+
+def test_a_folder_of_preprocessors_named_in_controlnets_settings(monkeypatch, tmp_path):
+    monkeypatch.undo()
+    from modules import shared
+
+    monkeypatch.setattr(shared, "opts", SimpleNamespace(control_net_modules_path=str(tmp_path)))
+    assert options.encoder_file_folders()[2:] == [tmp_path / "clip_vision"]

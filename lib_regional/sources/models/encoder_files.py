@@ -1,4 +1,5 @@
-"""CLIP's vision models that are one safetensors file, as Forge keeps them: known by the names and shapes in it.
+"""CLIP's vision models that are one file, as Forge keeps them (safetensors) and sd-webui-controlnet (``.pth``, read as weights alone):
+known by the names and shapes in it.
 
 The file is that of a folder without its config.json, which is made again from the shapes. What shapes do not say, the heads and the
 activation, is known for the two encoders that published IP-Adapters read.
@@ -10,12 +11,17 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from .folders import FoundModel
 from .kinds import class_fault
 
 KIND, TYPE = "clip_vision", "clip_vision_model"
+SUFFIXES = (".safetensors", ".pth", ".bin")
 MOST_FILES = 100
 """Files that are looked into in one folder."""
 HEADS: dict[int, tuple[int, str]] = {1280: (16, "gelu"), 1664: (16, "gelu")}
@@ -35,23 +41,21 @@ def find_encoder_files(roots: Sequence[Path]) -> list[FoundModel]:
 
 def _files(root: Path) -> Iterator[Path]:
     try:
-        yield from sorted(path for path in root.iterdir() if path.suffix == ".safetensors" and path.is_file())
+        yield from sorted(path for path in root.iterdir() if path.suffix in SUFFIXES and path.is_file())
     except OSError:  # no such folder, or one that may not be read
         return
 
 
 def _looked_at(path: Path) -> FoundModel | None:
     """A damaged file is one of ours if it is named so: what it holds cannot be known."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(path, "pt") as file:
-            names = list(file.keys())
-            shapes = {name: file.get_slice(name).get_shape() for name in names} if _MARK in names else None
-    except (OSError, SafetensorError) as error:
+        shapes = _shapes(path)
+    except (OSError, EOFError, RuntimeError, UnpicklingError, SafetensorError) as error:
         fault = f"the file cannot be read ({type(error).__name__})"
         return _found(path, {}, fault) if "clip" in path.stem.lower() else None
-    if shapes is None:
+    if _MARK not in shapes:
         return None
     try:
         config, fault = config_of(shapes), ""
@@ -60,6 +64,33 @@ def _looked_at(path: Path) -> FoundModel | None:
     if config and config["hidden_size"] not in HEADS:
         fault = f"its hidden states have {config['hidden_size']} numbers; a file without a config.json has {' or '.join(map(str, HEADS))}"
     return _found(path, config, fault)
+
+
+def _shapes(path: Path) -> dict[str, Sequence[int]]:
+    """Of the tensors in a file, whose numbers are not read."""
+    if path.suffix != ".safetensors":
+        return {name: list(tensor.shape) for name, tensor in _unpickled(path).items()}
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        names = list(file.keys())
+        return {name: file.get_slice(name).get_shape() for name in names}
+
+
+def weights_of(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file, on the CPU. Raises what safetensors and torch raise for damaged ones."""
+    if path.suffix != ".safetensors":
+        return _unpickled(path)
+    from safetensors.torch import load_file
+
+    weights: dict[str, Tensor] = load_file(path)
+    return weights
+
+
+def _unpickled(path: Path) -> dict[str, Tensor]:
+    """The tensors of a pickle, which may hold nothing else that would run; their numbers are read from the disk where they are used."""
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    return {name: one for name, one in content.items() if isinstance(one, Tensor)} if isinstance(content, Mapping) else {}
 
 
 def _found(path: Path, config: Mapping[str, Any], fault: str) -> FoundModel:

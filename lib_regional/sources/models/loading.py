@@ -14,7 +14,7 @@ import torch
 from ...request.errors import RegionalError, settings_error
 from ...tensors.out_of_memory import is_out_of_memory
 from ...tensors.precision import full_precision
-from .encoder_files import find_encoder_files
+from .encoder_files import SUFFIXES, find_encoder_files, weights_of
 from .folders import FoundModel, find_models
 from .kinds import KINDS, class_fault, model_class
 
@@ -120,7 +120,7 @@ class PictureModels:
     @contextmanager
     def opened(self, found: FoundModel) -> Iterator[OpenModel]:
         """Load a model until exit, on the host's device and in single precision. Raises RegionalError where it cannot be."""
-        size = sum(file.stat().st_size for file in found.files if file.suffix == ".safetensors")
+        size = sum(file.stat().st_size for file in found.files if file.suffix in SUFFIXES)
         with self._device(size) as device, torch.no_grad(), full_precision(device):
             try:
                 with _unloaded(_loaded(found)) as model:
@@ -161,12 +161,10 @@ def _loaded(found: FoundModel) -> Any:
 
 def _read(found: FoundModel, **options: Any) -> Any:
     """What ``from_pretrained`` gives of a folder, or of one file with its config."""
-    from safetensors.torch import load_file
-
     own = model_class(found.class_name)
     if found.file is None:
         return own.from_pretrained(found.folder, local_files_only=True, use_safetensors=True, **options)
-    return own.from_pretrained(None, config=own.config_class(**(found.config or {})), state_dict=load_file(found.file), **options)
+    return own.from_pretrained(None, config=own.config_class(**(found.config or {})), state_dict=weights_of(found.file), **options)
 
 
 def _shown(folder: Path) -> str:

@@ -14,6 +14,9 @@ from ..model.checkpoints import CheckpointError, no_memory, read
 if TYPE_CHECKING:
     from torch import Tensor
 
+SHIPPED = Path(__file__).resolve().parents[1] / "model" / "controlnets"
+"""Where the small model's own is."""
+SHIPPED_NAME = "regional-outlines"
 ENDINGS = (".safetensors", ".pth", ".ckpt")
 _OTHER_KINDS = ("shuffle", "inpaint")
 """In a file's name: nets that read the picture in a way of their own, which this host has not."""
@@ -23,7 +26,7 @@ _OTHER_KINDS = ("shuffle", "inpaint")
 class ControlFiles:
     """The files of some folders, and the networks of the last generation that had any."""
 
-    folders: tuple[Path, ...] = ()
+    folders: tuple[Path, ...] = (SHIPPED,)
     _loaded: dict[tuple[Path, int], Any] = field(default_factory=dict, repr=False)
 
     def listed(self) -> dict[str, Path]:

@@ -17,6 +17,7 @@ DEFAULTS = {
     "lora": (1400, 16, 1.5e-3, 0.5),
     "lcm": (400, 8, 2e-3, 0.5),
     "reference": (3500, 48, 1.5e-3, 0.5),
+    "control": (2500, 16, 5e-4, 0.6),
 }
 """Steps, batch, learning rate and where its decay starts, as a share of the steps."""
 
@@ -89,6 +90,12 @@ def reference(arguments: argparse.Namespace) -> None:
     print(train_reference(_run(arguments), arguments.count, arguments.model))
 
 
+def control(arguments: argparse.Namespace) -> None:
+    from .stages.control import train_control
+
+    print(train_control(_run(arguments), arguments.count, arguments.model))
+
+
 def polish(arguments: argparse.Namespace) -> None:
     from .stages.autoencoder import train_autoencoder
 
@@ -128,6 +135,7 @@ STAGES: dict[str, tuple[Callable[[argparse.Namespace], None], str, int]] = {
     "lora": (lora, "train a LoRA for the shipped model", 2400),
     "lcm": (lcm, "distil the shipped model into a LoRA for few steps", 200),
     "reference": (reference, "train an image encoder and an IP-Adapter for the shipped model", 288),
+    "control": (control, "train a ControlNet of outlines for the shipped model", 3000),
     "polish": (polish, "train the decoder further with the encoder frozen", 0),
     "export": (export, "write the model's files in original key layout", 0),
     "curves": (curves, "draw the loss logs", 0),
@@ -156,7 +164,7 @@ def parser() -> argparse.ArgumentParser:
             stage.add_argument("name", choices=("outlines", "shift", "star"), help="what it learns")
         if name == "polish":
             stage.add_argument("--shipped", action="store_true", help="start from the shipped model, and put the decoder into its file")
-        if name in ("export", "lora", "lcm", "reference", "polish"):
+        if name in ("export", "lora", "lcm", "reference", "control", "polish"):
             stage.add_argument("--model", type=Path, help="folder to write to (default: the one of the project)")
         if name == "curves":
             stage.add_argument("--images", type=Path, help="folder to write to (default: the one of the checkpoints)")

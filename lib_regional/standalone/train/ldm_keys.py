@@ -69,6 +69,25 @@ def _inside(kind: str, rest: str) -> str:
     return rest
 
 
+_CONTROL_ENDS = (
+    ("controlnet_mid_block", "middle_block_out.0"),
+    ("controlnet_cond_embedding.conv_in", "input_hint_block.0"),
+    ("controlnet_cond_embedding.conv_out", "input_hint_block.14"),
+)
+
+
+def controlnet_key(key: str, layers: int, attention: tuple[bool, ...]) -> str:
+    """One key of a ControlNet, whose encoder has the names of a UNet's."""
+    for ours, theirs in _CONTROL_ENDS:
+        if key.startswith(ours + "."):
+            return theirs + key[len(ours) :]
+    if match := re.match(r"controlnet_down_blocks\.(\d+)\.(.*)", key):
+        return f"zero_convs.{match[1]}.0.{match[2]}"
+    if match := re.match(r"controlnet_cond_embedding\.blocks\.(\d+)\.(.*)", key):
+        return f"input_hint_block.{2 * int(match[1]) + 2}.{match[2]}"
+    return unet_key(key, layers, attention)
+
+
 def autoencoder_key(key: str, levels: int) -> str:
     """One autoencoder key; `levels` is the number of resolutions."""
     key = re.sub(r"down_blocks\.(\d)\.resnets\.(\d)", r"down.\1.block.\2", key)
@@ -86,6 +105,11 @@ def autoencoder_key(key: str, levels: int) -> str:
 def unet_weights(state: dict[str, Tensor], layers: int, attention: tuple[bool, ...]) -> dict[str, Tensor]:
     """All weights of a UNet under their original names."""
     return {UNET_PREFIX + unet_key(key, layers, attention): value for key, value in state.items()}
+
+
+def controlnet_weights(state: dict[str, Tensor], layers: int, attention: tuple[bool, ...]) -> dict[str, Tensor]:
+    """All weights of a ControlNet under their original names."""
+    return {controlnet_key(key, layers, attention): value for key, value in state.items()}
 
 
 def autoencoder_weights(state: dict[str, Tensor], levels: int) -> dict[str, Tensor]:

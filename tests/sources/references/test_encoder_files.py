@@ -56,6 +56,36 @@ def test_a_file_encodes_as_its_folder_does(roots, resamples):
     assert torch.equal(one, other) and float(one.std()) > 0
 
 
+@pytest.mark.parametrize("name", ["clip_h.pth", "pytorch_model.bin"])
+def test_a_pickle_of_weights_is_the_same_encoder(roots, tmp_path, name):
+    """As sd-webui-controlnet keeps its own (``annotator/downloads/clip_vision/clip_h.pth``)."""
+    weights = load_file(roots[1] / "CLIP-small.safetensors")
+    (tmp_path / "clip_vision").mkdir()
+    torch.save({**weights, "vision_model.embeddings.position_ids": torch.arange(26)[None]}, tmp_path / "clip_vision" / name)
+    models, picture = models_in(tmp_path / "clip_vision"), Image.effect_noise((40, 30), 80).convert("RGB")
+    assert [(one.name, one.fault) for one in models.found()] == [(name, "")]
+    one, other = (encoded(each, encoder_for(each, False, 24), picture, False) for each in (models, models_in(roots[1])))
+    torch.testing.assert_close(one, other)
+
+
+class Runs:
+    """What a pickle would run."""
+
+    def __reduce__(self):
+        return print, ("run",)
+
+
+def test_pickles_that_would_run_something_or_are_no_weights_are_named(roots, capsys):
+    files = roots[1]
+    torch.save({"vision_model.embeddings.class_embedding": Runs()}, files / "clip_h.pth")
+    torch.save([1, 2], files / "clip_list.pth")
+    (files / "clip_g.pth").write_bytes(b"nothing")
+    (files / "other.pth").write_bytes(b"nothing")
+    faults = {one.name: one.fault for one in models_in(files).found()}
+    assert sorted(faults) == ["CLIP-small.safetensors", "clip_g.pth", "clip_h.pth"]
+    assert "cannot be read" in faults["clip_h.pth"] and "cannot be read" in faults["clip_g.pth"] and capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_config_of_a_published_encoder_is_read_from_its_shapes(name):
     heads, activation = encoder_files.HEADS[PUBLISHED[name]["hidden_size"]]

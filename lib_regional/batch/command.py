@@ -54,6 +54,7 @@ def add_worker_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--threads", type=_count, default=0, metavar="N", help="threads of each engine (default: the cores are shared)")
     where.add_argument("--checkpoint", default="", metavar="FILE", help="an SD1.x or SDXL checkpoint for the engines")
     where.add_argument("--lora-dir", default="", metavar="DIR", help="a folder of LoRAs for the engines")
+    where.add_argument("--controlnet-dir", default="", metavar="DIR", help="a folder of ControlNet models for the engines")
     where.add_argument("--address", default="", metavar="ADDRESS", help="a Ray cluster, such as auto or ray://head:10001")
     how = parser.add_argument_group("how they are tried")
     how.add_argument("--tries", type=_count, default=USUAL.tries, metavar="N", help=f"tries of a job (default {USUAL.tries})")
@@ -91,9 +92,11 @@ def size_of(text: str) -> tuple[int, int]:
 
 def read_options(given: argparse.Namespace) -> Options:
     """The options of a command line; engines are used where they are asked for, or where there is no URL."""
-    names = (given.workers, given.gpus_per_worker, given.checkpoint, given.address, given.lora_dir)
+    names = (given.workers, given.gpus_per_worker, given.checkpoint, given.address, given.lora_dir, given.controlnet_dir)
     wanted = any(names) or not given.webui_url
-    engine = EngineOptions(given.workers or 0, given.gpus_per_worker, given.threads, given.checkpoint, given.lora_dir, given.address)
+    engine = EngineOptions(
+        given.workers or 0, given.gpus_per_worker, given.threads, given.checkpoint, given.lora_dir, given.address, given.controlnet_dir
+    )
     limits = Limits(given.tries, given.timeout, patience=given.patience)
     return Options(
         given.out, tuple(given.webui_url), engine if wanted else None, limits, given.keep_going, given.dry_run, given.seconds,

@@ -235,6 +235,7 @@ def test_the_cost_is_printed_and_no_picture_made(table: Path, tmp_path: Path, ca
         (["--set", "steps"], "FIELD=VALUE"),
         (["--checkpoint", "none.safetensors"], "--checkpoint must be a checkpoint file"),
         (["--lora-dir", "none"], "--lora-dir must be a folder"),
+        (["--controlnet-dir", "none"], "--controlnet-dir must be a folder"),
         (["--address", "127.0.0.1:9"], "--address 127.0.0.1:9: no Ray cluster answers there"),
         (["--address", "ray://127.0.0.1:99999"], "no Ray cluster answers there"),
     ],

@@ -15,13 +15,14 @@ ADDRESS = "http://127.0.0.1"
 class Engine:
     """A model and its scripts. Raises `CheckpointError` for a checkpoint that cannot be used."""
 
-    def __init__(self, checkpoint: str = "", loras: str = "", device: str | None = None) -> None:
+    def __init__(self, checkpoint: str = "", loras: str = "", controlnets: str = "", device: str | None = None) -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from ...standalone.server.app import create
 
         self._folder = tempfile.TemporaryDirectory(prefix="regional-batch-")
         output = Path(self._folder.name)
-        app, self._host = create(checkpoint or None, True, device=device, output=output, loras=Path(loras) if loras else None)
+        folders: dict[str, Any] = {"loras": Path(loras) if loras else None, "controlnets": Path(controlnets) if controlnets else None}
+        app, self._host = create(checkpoint or None, True, device=device, output=output, **folders)
         self._app: Any = app
 
     def make(self, route: str, request: Mapping[str, Any]) -> tuple[int, bytes]:

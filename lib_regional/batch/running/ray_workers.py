@@ -39,14 +39,15 @@ class EngineOptions:
     checkpoint: str = ""
     loras: str = ""
     address: str = ""
+    controlnets: str = ""
 
 
 class EngineActor:
     """An `Engine` in a process of Ray's."""
 
-    def __init__(self, checkpoint: str, loras: str) -> None:
+    def __init__(self, checkpoint: str, loras: str, controlnets: str = "") -> None:
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        self._engine = Engine(checkpoint, loras)
+        self._engine = Engine(checkpoint, loras, controlnets)
         self._busy = 0.0
 
     def make(self, route: str, request: dict[str, Any]) -> tuple[int, bytes]:
@@ -201,16 +202,17 @@ def _creator(ray: Any, options: EngineOptions, count: int) -> Callable[[], Any]:
     environment = {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
     cpus = 0 if options.gpus else 1
     remote = ray.remote(num_gpus=options.gpus, num_cpus=cpus, runtime_env=environment)(EngineActor)
-    return lambda: remote.remote(options.checkpoint, options.loras)
+    return lambda: remote.remote(options.checkpoint, options.loras, options.controlnets)
 
 
 def check_engine(options: EngineOptions, on_cluster: bool = False) -> None:
-    """Raise `RegionalError` for a checkpoint or a folder of LoRAs that is not there. A cluster's machines have files of their own."""
+    """Raise `RegionalError` for a checkpoint or a folder that is not there. A cluster's machines have files of their own."""
     if on_cluster:
         _check_address(options.address)
     places: Sequence[tuple[str, str, Callable[[Path], bool]]] = (
         ("--checkpoint", options.checkpoint, Path.is_file),
         ("--lora-dir", options.loras, Path.is_dir),
+        ("--controlnet-dir", options.controlnets, Path.is_dir),
     )
     for name, text, exists in places:
         if text and not on_cluster and not exists(Path(text)):

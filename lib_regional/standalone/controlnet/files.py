@@ -18,6 +18,8 @@ SHIPPED = Path(__file__).resolve().parents[1] / "model" / "controlnets"
 """Where the small model's own is."""
 SHIPPED_NAME = "regional-outlines"
 ENDINGS = (".safetensors", ".pth", ".ckpt")
+_PREFIX = "control_model."
+_OF_UNIONS = ("task_embedding", "control_add_embedding", "transformer_layes")
 _OTHER_KINDS = ("shuffle", "inpaint")
 """In a file's name: nets that read the picture in a way of their own, which this host has not."""
 
@@ -81,7 +83,10 @@ def _network(weights: Mapping[str, Tensor], unet: Any) -> Any:
     from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 
     network = ControlNetModel.from_unet(unet, load_weights_from_unet=False)
-    plain = {name.removeprefix("control_model."): value for name, value in weights.items()}
+    own = {name: value for name, value in weights.items() if name.startswith(_PREFIX)} or weights  # the first files held the model too
+    plain = {name.removeprefix(_PREFIX): value for name, value in own.items()}
+    if any(name.startswith(_OF_UNIONS) for name in plain):
+        raise ValueError("it is a union of several nets, which this host has not")
     if "time_embed.0.weight" in plain:
         plain = {name: value for name, value in convert_controlnet_checkpoint(plain, network.config).items() if value is not None}
     expected = network.state_dict()

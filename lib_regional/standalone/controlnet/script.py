@@ -1,14 +1,17 @@
-"""ControlNet on the page: an accordion with a tab for each unit, whose controls become the unit that a request would give."""
+"""ControlNet on the page: an accordion with a tab for each unit, whose controls become the unit that a request would give.
+
+A picture's parameters bring its units back, all but the control pictures, which they do not hold: a unit without one is refused by name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..binding import current
 from ..scripts.script import AlwaysVisible, Script
 from .running import TITLE
-from .units import CONTROL_MODES, MODULES, RESIZE_MODES, is_unit
+from .units import CONTROL_MODES, MODULES, RESIZE_MODES, is_unit, unit_of_infotext
 
 UNITS = 3
 """Units on the page; requests may have more."""
@@ -35,6 +38,7 @@ class ControlNetScript(Script):
         import gradio as gr
 
         names = sorted(current().model.control_files.listed())
+        self.infotext_fields = []
         tab, controls = "img2img" if is_img2img else "txt2img", []
         with gr.Accordion(TITLE, open=False, elem_id=f"{tab}_controlnet"):
             if not names:
@@ -42,7 +46,10 @@ class ControlNetScript(Script):
             with gr.Tabs():
                 for number in range(UNITS):
                     with gr.Tab(f"Unit {number}", id=f"{tab}_controlnet_unit_{number}"):
-                        controls += _unit(f"{tab}_controlnet_unit_{number}", names)
+                        made = _unit(f"{tab}_controlnet_unit_{number}", names)
+                    fields = [(control, _Reader(number, name)) for control, name in zip(made, FIELDS, strict=True) if name != "image"]
+                    self.infotext_fields += fields
+                    controls += made
         return controls
 
     def setup(self, p: Any, *args: Any) -> None:
@@ -54,6 +61,20 @@ class ControlNetScript(Script):
             place = self.args_from + at
             given[place : place + len(FIELDS)] = [dict(zip(FIELDS, args[at:], strict=False)), *[None] * (len(FIELDS) - 1)]
         p.script_args = type(p.script_args)(given)
+
+
+class _Reader:
+    """A picture's parameters -> the value of a unit's field; None where they have no such unit, or one that this host cannot make."""
+
+    def __init__(self, number: int, field: str) -> None:
+        self._number, self._field = number, field
+
+    def __call__(self, params: Mapping[str, Any]) -> Any:
+        given = unit_of_infotext(str(params.get(f"ControlNet {self._number}", "")))
+        name = str(given.get("model", "")).partition(" [")[0]
+        if name not in current().model.control_files.listed():
+            return None
+        return {**given, "model": name, "enabled": True}.get(self._field)
 
 
 def _unit(name: str, models: Sequence[str]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -190,6 +191,28 @@ class _Reader:
 def _levels(picture: Image.Image) -> Tensor:
     """A mask's grey levels (h, w) in 0..1."""
     return torch.from_numpy(np.array(picture.convert("L"), dtype=np.float32)) / 255
+
+
+_WRITTEN = {
+    "Module": "module", "Model": "model", "Weight": "weight", "Resize Mode": "resize_mode", "Guidance Start": "guidance_start",
+    "Guidance End": "guidance_end", "Control Mode": "control_mode", "Hr Option": "hr_option",
+}  # fmt: skip
+_NUMBERS = ("weight", "guidance_start", "guidance_end")
+_FIELD = re.compile(rf"({'|'.join(_WRITTEN)}): (.*?)(?=, [A-Z][A-Za-z ]*: |$)")
+
+
+def unit_of_infotext(text: str) -> dict[str, Any]:
+    """`Unit.infotext`, or sd-webui-controlnet's, as the fields of a request's unit; empty for what is no unit that this host can make."""
+    found: dict[str, Any] = {_WRITTEN[name]: value for name, value in _FIELD.findall(text)}
+    try:
+        found.update({name: float(found[name]) for name in _NUMBERS if name in found})
+        (unit,) = units_of([found]) if found else (None,)
+    except (SettingsError, ValueError):
+        return {}
+    if unit is None:
+        return {}
+    named = {"module": unit.module, "resize_mode": unit.resize_mode, "control_mode": unit.control_mode, "hr_option": unit.hr_option}
+    return {**found, **named}
 
 
 def infotexts(units: Sequence[Unit]) -> Iterator[tuple[str, str]]:

@@ -33,11 +33,11 @@ def unet():
         return ControlledUNet(**CONFIG, out_channels=4, up_block_types=("UpBlock2D", "CrossAttnUpBlock2D")).eval().requires_grad_(False)
 
 
-def network(seed):
+def network(seed, **more):
     """A genuine ControlNet whose output convolutions are not zero."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = ControlNetModel(**CONFIG, conditioning_embedding_out_channels=(4, 8, 8, 8)).eval().requires_grad_(False)
+        net = ControlNetModel(**CONFIG, **more, conditioning_embedding_out_channels=(4, 8, 8, 8)).eval().requires_grad_(False)
         zeros = [*net.controlnet_down_blocks, net.controlnet_mid_block, net.controlnet_cond_embedding.conv_out]
         for conv in zeros:
             torch.nn.init.normal_(conv.weight, std=0.3)
@@ -91,6 +91,24 @@ def test_a_unit(fields, pictures):
     down, middle = Control((unit,), ROWS, CANVAS).residuals(*arguments, None)
     for one, expected in zip([*down, middle], reference(unit, ROWS, *arguments), strict=True):
         torch.testing.assert_close(one, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_pooled_text_and_the_sizes_of_sdxl():
+    pooled = {"addition_embed_type": "text_time", "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 6 * 8 + 10}
+    generator = torch.Generator().manual_seed(4)
+    added = {"text_embeds": torch.randn(4, 10, generator=generator), "time_ids": torch.randn(4, 6, generator=generator)}
+    unit = Prepared(Unit(0, "x"), network(1, **pooled), (picture(1),))
+    x, steps, context = call()
+    down, middle = Control((unit,), ROWS, CANVAS).residuals(x, steps, context, added)
+    hint = hint_of(unit.pictures[0], "none", "Just Resize", 8 * CANVAS[1], 8 * CANVAS[0])[None]
+    for at in range(4):
+        row = slice(at, at + 1)
+        own = {name: value[row] for name, value in added.items()}
+        expected = unit.network(x[row], steps[row], context[row], hint, added_cond_kwargs=own, return_dict=False)
+        for one, other in zip([*down, middle], [*expected[0], expected[1]], strict=True):
+            torch.testing.assert_close(one[row], other, atol=1e-5, rtol=1e-4)
+    changed = Control((unit,), ROWS, CANVAS).residuals(x, steps, context, {**added, "text_embeds": 0 * added["text_embeds"]})
+    assert not torch.allclose(changed[1], middle)
 
 
 def test_units_add_up():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import threading
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 import torch
 from fastapi.testclient import TestClient
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file, save_file
 
 from lib_regional.standalone import binding
@@ -292,7 +296,8 @@ def test_diffusers_layout_and_pickles_of_weights_are_the_same_network(model, tmp
     save_file(weights, first)
     network = load(first, model.unet)
     save_file({name: value.half() for name, value in network.state_dict().items()}, second)
-    torch.save({f"control_model.{name}": value for name, value in weights.items()}, third)
+    beside = {f"model.diffusion_model.{name}": value for name, value in weights.items() if name.startswith("input_blocks")}
+    torch.save({**{f"control_model.{name}": value for name, value in weights.items()}, **beside}, third)
     for path in (second, third):
         other = load(path, model.unet).state_dict()
         assert all(torch.equal(value, other[name]) for name, value in network.state_dict().items())
@@ -303,6 +308,7 @@ FILES = {
     "a-checkpoint": lambda: load_file(CHECKPOINT),
     "half-a-net": lambda: {name: value for name, value in controlnet(0.8).items() if not name.startswith("middle")},
     "another-width": lambda: {**controlnet(0.8), "zero_convs.0.0.weight": torch.zeros(7, 7, 1, 1)},
+    "union": lambda: {**controlnet(0.8), "task_embedding": torch.zeros(6, 64)},
     "a-shuffle-net": lambda: controlnet(0.8),
     "inpaint": lambda: controlnet(0.8),
 }  # fmt: skip
@@ -334,6 +340,31 @@ def test_networks_of_earlier_generations_are_let_go(make, served):
 
 
 # -------------------------------------------------------------------------------------------------------- the page's controls
+
+
+def test_parameters_fill_the_page(served, ask):
+    client, host = served
+    binding.bind(host)
+    text = json.loads(ask({"enabled": False}, {**UNIT, "weight": 0.5, "control_mode": 1}).json()["info"])["infotexts"][0]
+    params = client.post("/sdapi/v1/png-info", json={"image": encoded_with(text)}).json()["parameters"]
+    script = host.script("ControlNet")
+    places = {id(control): at for at, control in enumerate(script.controls)}
+    fields = [(places[id(control)], read) for control, read in host.txt2img.infotext_fields if id(control) in places]
+    filled = {at: value for at, read in fields if (value := read(params)) is not None}
+    second = {name: filled.get(len(FIELDS) + at) for at, name in enumerate(FIELDS)}
+    assert second == {
+        "enabled": True, "image": None, "model": "regional-control", "module": "none", "weight": 0.5, "guidance_start": 0,
+        "guidance_end": 1, "control_mode": "My prompt is more important", "resize_mode": "Crop and Resize",
+    }  # fmt: skip
+    assert min(filled) >= len(FIELDS) and max(filled) < 2 * len(FIELDS)
+
+
+def encoded_with(text):
+    """A picture with these parameters."""
+    buffer, info = io.BytesIO(), PngInfo()
+    info.add_text("parameters", text)
+    Image.new("RGB", (8, 8)).save(buffer, "PNG", pnginfo=info)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def test_the_pages_values_are_units(served, make):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from lib_regional.request.errors import SettingsError
 from lib_regional.standalone.controlnet.hints import hint_of
-from lib_regional.standalone.controlnet.units import CONTROL_MODES, HR_OPTIONS, MODULES, RESIZE_MODES, infotexts, units_of
+from lib_regional.standalone.controlnet.units import CONTROL_MODES, HR_OPTIONS, MODULES, RESIZE_MODES, infotexts, unit_of_infotext, units_of
 from tests.support.generations import encoded
 
 MODEL = {"model": "canny"}
@@ -116,6 +116,34 @@ def test_the_parameters_of_a_picture():
         "ControlNet 1": "Module: none, Model: canny, Weight: 0.5, Resize Mode: Crop and Resize, Guidance Start: 0, Guidance End: 0.75, "
         "Control Mode: My prompt is more important, Hr Option: Both"
     }
+
+
+@given(
+    st.fixed_dictionaries({
+        "weight": st.integers(0, 40).map(lambda n: n / 20), "guidance_start": st.integers(0, 10).map(lambda n: n / 20),
+        "guidance_end": st.integers(10, 20).map(lambda n: n / 20), "model": st.sampled_from(["canny", "control_v11p [a1b2c3d4]", "a, b"]),
+        **{name: st.sampled_from(choices) for name, choices in CHOICES.items()},
+    })
+)  # fmt: skip
+def test_the_parameters_bring_a_unit_back(fields):
+    ((_, text),) = infotexts(units_of([fields]))
+    assert unit_of_infotext(text) == fields and units_of([unit_of_infotext(text)]) == units_of([fields])
+
+
+def test_what_sd_webui_controlnet_writes():
+    text = (
+        "Module: none, Model: control_v11p [e3fe7712], Weight: 1.0, Resize Mode: ResizeMode.INNER_FIT, Processor Res: 512, "
+        "Threshold A: 0.5, Guidance Start: 0.0, Guidance End: 1.0, Pixel Perfect: False, Control Mode: Balanced"
+    )
+    assert unit_of_infotext(text) == {} and unit_of_infotext("") == {} and unit_of_infotext("Weight: x") == {}
+    found = unit_of_infotext(text.replace("ResizeMode.INNER_FIT", "Crop and Resize"))
+    assert (found["model"], found["weight"], found["guidance_end"]) == ("control_v11p [e3fe7712]", 1, 1)
+    assert unit_of_infotext(text.replace("none", "canny").replace("ResizeMode.INNER_FIT", "Crop and Resize")) == {}
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_unit_or_none(text):
+    assert isinstance(unit_of_infotext(f"Model: {text}, Weight: {text}"), dict)
 
 
 # -------------------------------------------------------------------------------------------------------- control pictures

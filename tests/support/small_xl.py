@@ -1,6 +1,6 @@
-"""The small model in SDXL's form, and its LoRAs.
+"""The small model in SDXL's form, its LoRAs and its IP-Adapter.
 
-    python -m tests.support.small_xl models/Stable-diffusion/regional-xl.safetensors models/Lora
+    python -m tests.support.small_xl models/Stable-diffusion/regional-xl.safetensors models/Lora models/regional
 
 Two text encoders whose outputs stand side by side, a pooled text and sizes in a vector, linear layers around the transformers: what makes a
 host treat a checkpoint as SDXL. It draws pictures of the same kind, because the first encoder and the UNet are the small model's;
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from lib_regional.standalone.model import CHECKPOINT, DIFFUSERS, LORAS, whole
 
+REFERENCES = CHECKPOINT.parent / "references"
 UNET, TEXT = "model.diffusion_model.", "cond_stage_model.transformer.text_model."
 FIRST, SECOND = "conditioner.embedders.0.transformer.text_model.", "conditioner.embedders.1.model."
 GAIN = 256.0
@@ -128,6 +129,24 @@ def small_xl_lora(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
+def small_xl_adapter(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The small model's IP-Adapter for the UNet of this one: tokens twice as wide, whose second half repeats the first and is not read.
+
+    So their norm's mean and deviation stay what they are.
+    """
+    found = {}
+    for name, tensor in weights.items():
+        tensor = tensor.float()
+        if name.startswith("image_proj.proj."):
+            tensor = tensor.unflatten(0, (-1, WIDTH)).repeat_interleave(2, 0).flatten(0, 1)
+        elif name.startswith("image_proj.norm."):
+            tensor = tensor.repeat(2)
+        else:
+            tensor = torch.cat([tensor, torch.zeros_like(tensor)], 1)
+        found[name] = tensor.contiguous()
+    return found
+
+
 def write_config(folder: Path) -> Path:
     """A configuration folder as diffusers keeps them, with two encoders and tokenizers; a host reads the parts' sizes from it."""
     shutil.copytree(DIFFUSERS, folder, dirs_exist_ok=True)
@@ -143,11 +162,15 @@ def write_config(folder: Path) -> Path:
     return folder
 
 
-def main(path: str, loras: str | None = None) -> None:
-    """Write the checkpoint, and into a second folder the LoRAs."""
+def main(path: str, loras: str | None = None, adapters: str | None = None) -> None:
+    """Write the checkpoint, into a second folder the LoRAs, into a third one the IP-Adapter."""
     save_file(small_xl(), Path(path))
     for source in sorted(LORAS.glob("*.safetensors")) if loras else ():
         save_file(small_xl_lora(load_file(source)), Path(loras, f"{source.stem}-xl.safetensors"))
+    if adapters:
+        Path(adapters).mkdir(parents=True, exist_ok=True)
+        shipped = load_file(next(REFERENCES.glob("*.safetensors")))
+        save_file(small_xl_adapter(shipped), Path(adapters, "ip-adapter_regional-xl.safetensors"))
 
 
 if __name__ == "__main__":

@@ -164,11 +164,12 @@ def write_config(folder: Path) -> Path:
 
 def main(path: str, loras: str | None = None, adapters: str | None = None) -> None:
     """Write the checkpoint, into a second folder the LoRAs, into a third one the IP-Adapter."""
+    for folder in (Path(path).parent, *map(Path, filter(None, (loras, adapters)))):
+        folder.mkdir(parents=True, exist_ok=True)
     save_file(small_xl(), Path(path))
     for source in sorted(LORAS.glob("*.safetensors")) if loras else ():
         save_file(small_xl_lora(load_file(source)), Path(loras, f"{source.stem}-xl.safetensors"))
     if adapters:
-        Path(adapters).mkdir(parents=True, exist_ok=True)
         shipped = load_file(next(REFERENCES.glob("*.safetensors")))
         save_file(small_xl_adapter(shipped), Path(adapters, "ip-adapter_regional-xl.safetensors"))
 

@@ -70,9 +70,8 @@ def encoder_file_folders() -> list[Path]:
         getattr(shared.opts, "control_net_modules_path", None),
         getattr(getattr(shared, "cmd_opts", None), "controlnet_annotator_models_path", None),
     ]
-    root = Path(getattr(paths, "script_path", paths.models_path))
-    data = Path(getattr(paths, "data_path", root))
-    downloads = [data / str(one) for one in named if one] or [root / "extensions" / "sd-webui-controlnet" / "annotator" / "downloads"]
+    data = Path(getattr(paths, "data_path", getattr(paths, "script_path", paths.models_path)))
+    downloads = [data / str(one) for one in named if one] or [_controlnet_folder() / "annotator" / "downloads"]
     hosts = [Path(paths.models_path) / name for name in ("ControlNetPreprocessor", "clip_vision")]
     return [*hosts, *(folder / "clip_vision" for folder in downloads)]
 
@@ -82,5 +81,13 @@ def adapter_folders() -> list[Path]:
     from modules import paths, shared
 
     named = [getattr(shared.opts, "control_net_models_path", None), getattr(getattr(shared, "cmd_opts", None), "controlnet_dir", None)]
-    extension = Path(getattr(paths, "script_path", paths.models_path)) / "extensions" / "sd-webui-controlnet" / "models"
-    return [*model_folders(), Path(paths.models_path) / "ControlNet", *(Path(str(one)) for one in named if one), extension, SHIPPED]
+    hosts = [Path(paths.models_path) / "ControlNet", *(Path(str(one)) for one in named if one), _controlnet_folder() / "models"]
+    return [*model_folders(), *hosts, SHIPPED]
+
+
+def _controlnet_folder() -> Path:
+    """Where sd-webui-controlnet is installed: with ``--data-dir`` extensions lie there, and not beside the host's own code."""
+    from modules import paths
+
+    beside = Path(getattr(paths, "script_path", paths.models_path)) / "extensions"
+    return Path(getattr(paths, "extensions_dir", beside)) / "sd-webui-controlnet"

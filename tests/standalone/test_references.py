@@ -104,10 +104,20 @@ def test_the_folders_are_the_hosts(monkeypatch):
     monkeypatch.undo()
     names = [folder.as_posix() for folder in options.adapter_folders()]
     assert [name.rpartition("/models/")[2] for name in names[:2]] == ["regional", "ControlNet"]
-    assert names[-2].endswith("extensions/sd-webui-controlnet/models") and options.SHIPPED in options.encoder_folders()
+    assert names[-2].endswith("/sd-webui-controlnet/models") and options.SHIPPED in options.encoder_folders()
     files = [folder.as_posix() for folder in options.encoder_file_folders()]
     assert [name.rpartition("/models/")[2] for name in files[:2]] == ["ControlNetPreprocessor", "clip_vision"]
-    assert files[2].endswith("extensions/sd-webui-controlnet/annotator/downloads/clip_vision") and len(files) == 3
+    assert files[2].endswith("/sd-webui-controlnet/annotator/downloads/clip_vision") and len(files) == 3
+
+
+def test_with_a_data_folder_extensions_lie_there(monkeypatch, tmp_path):
+    monkeypatch.undo()
+    from modules import paths
+
+    monkeypatch.setattr(paths, "extensions_dir", str(tmp_path / "extensions"), raising=False)
+    folder = tmp_path / "extensions" / "sd-webui-controlnet"
+    assert folder / "models" in options.adapter_folders()
+    assert folder / "annotator" / "downloads" / "clip_vision" in options.encoder_file_folders()
 
 
 def test_a_folder_of_preprocessors_named_in_controlnets_settings(monkeypatch, tmp_path):

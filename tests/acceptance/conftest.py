@@ -34,7 +34,7 @@ def url(request, tmp_path_factory):
     from tests.support.small_controlnet import controlnet
 
     controlnets = tmp_path_factory.mktemp("ControlNet")
-    save_file(controlnet(0.8), controlnets / "regional-control.safetensors")
+    save_file(controlnet(0.8), controlnets / "regional-control.safetensors")  # beside the shipped one
     with serve(controlnets=controlnets) as own:
         yield own.url
 

@@ -15,6 +15,10 @@ from client import FULL, HALVES, LATENT, difference, regional
 from PIL import Image
 from test_relations import SAME
 
+from lib_regional.standalone.train.data.outlines import line_picture
+from lib_regional.standalone.train.data.scene import Scene, Thing
+from lib_regional.standalone.train.measures.evaluate import find_objects
+
 RING = "a blue ring"
 ISOLATED = {"attention_couple": {"isolate_until": 0.2}}
 """What new layouts have."""
@@ -143,6 +147,28 @@ def test_nothing_reaches_the_other_half_through_the_net(webui, control, controll
     for until, most in ((1, 0), (0, None)):
         left, right = changed(make(RING, until), make("snow", until))
         assert right > 5 and (left > 1 if most is None else left <= most)
+
+
+OUTLINED = [((82, 40), ("purple", "ring")), ((88, 84), ("red", "square"))]
+"""Middles of outlines in the right half, and what its text asks for."""
+
+
+@pytest.mark.parametrize(("place", "wish"), OUTLINED, ids=["ring", "square"])
+def test_an_outline_is_followed_in_its_region(webui, control, place, wish):
+    """By the small model's own net, which other hosts have as a file (``lib_regional/standalone/model/controlnets``)."""
+    model = next((name for name in webui.get("/controlnet/model_list")["model_list"] if name.startswith("regional-outlines")), None)
+    if model is None:
+        pytest.skip("this host has no regional-outlines")
+    things = tuple(Thing(wish[1], "red", x, place[1], 25) for x in (place[0] - 44, place[0]))
+    buffer = io.BytesIO()
+    Image.fromarray(line_picture(Scene(128, 128, ("sand",), things))).save(buffer, "PNG")
+    unit = {"model": model, "image": "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()}
+    regions = [half(0, "a green triangle on grass"), half(1, f"a {wish[0]} {wish[1]} on grass", controlnet=0)]
+    options = {"attention_couple": {"isolate_until": 0.3}}
+    found = find_objects(webui.make(regional(regions, options=options), scripts=control(unit), steps=16).pixels[0].astype(np.uint8))
+    right = [one for one in found if one.matches(*wish)]
+    assert right and np.hypot(right[0].centroid[0] - place[0], right[0].centroid[1] - place[1]) < 8, found
+    assert any(one.matches("green", "triangle") for one in found), "the outline in the left half is not the unit's there"
 
 
 @pytest.mark.parametrize("number", [1, 2, 7])

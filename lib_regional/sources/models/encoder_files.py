@@ -89,7 +89,7 @@ def weights_of(path: Path) -> dict[str, Tensor]:
 
 def _unpickled(path: Path) -> dict[str, Tensor]:
     """The tensors of a pickle, which may hold nothing else that would run; their numbers are read from the disk where they are used."""
-    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)  # torch 2.1 maps names alone
     return {name: one for name, one in content.items() if isinstance(one, Tensor)} if isinstance(content, Mapping) else {}
 
 

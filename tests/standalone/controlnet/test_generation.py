@@ -104,7 +104,7 @@ UNIT = {"image": picture()}
 
 def test_the_routes(served):
     client, _ = served
-    assert client.get("/controlnet/model_list").json() == {"model_list": ["other", "regional-control"]}
+    assert client.get("/controlnet/model_list").json() == {"model_list": ["other", "regional-control", "regional-outlines"]}
     assert client.get("/controlnet/module_list").json()["module_list"][0] == "none"
     assert client.get("/controlnet/settings").json() == {"control_net_unit_count": UNITS}
     assert "controlnet" in client.get("/sdapi/v1/scripts").json()["txt2img"]
@@ -224,7 +224,7 @@ def test_the_parameters(ask):
 
 
 BAD = [
-    ({"model": "canny"}, "ControlNet unit 0: model must be the name of a ControlNet model (other, regional-control), got \"canny\""),
+    ({"model": "canny"}, "ControlNet unit 0: model must be the name of a ControlNet model (other, regional-control, regional-outlines), got \"canny\""),
     ({"image": None}, "ControlNet unit 0: image must be a picture: txt2img has none to take instead"),
     ({"weight": 7}, "ControlNet unit 0: weight must be a number from 0 to 2, got 7"),
     ({"module": "canny"}, "module must be one of none, invert"),

@@ -1,6 +1,6 @@
 """Start Regional's demo, its batches or its tests on a machine that has nothing but Python.
 
-    python run.py demo [--port N] [--no-browser] [--checkpoint FILE]
+    python run.py demo [--port N] [--no-browser] [--checkpoint FILE] [--lora-dir DIR] [--controlnet-dir DIR]
     python run.py batch JOBS --out DIR [--webui-url URL …] [--checkpoint FILE] [--workers N] …
     python run.py benchmark SET --out DIR …
     python run.py test [--fast] [pytest arguments]
@@ -49,11 +49,16 @@ VENV = Environment(
 
 def demo(arguments: argparse.Namespace) -> int:
     options = ["--no-browser"] if arguments.no_browser else []
-    if arguments.checkpoint:
-        checkpoint = Path(arguments.checkpoint).expanduser().resolve()
-        if not checkpoint.is_file():
-            raise SetupError(f"There is no checkpoint file {checkpoint}")
-        options += ["--checkpoint", str(checkpoint)]
+    for name, given, there, what in (
+        ("--checkpoint", arguments.checkpoint, Path.is_file, "checkpoint file"),
+        ("--lora-dir", arguments.lora_dir, Path.is_dir, "folder"),
+        ("--controlnet-dir", arguments.controlnet_dir, Path.is_dir, "folder"),
+    ):
+        if given:
+            path = Path(given).expanduser().resolve()
+            if not there(path):
+                raise SetupError(f"{name}: There is no {what} {path}")
+            options += [name, str(path)]
     if arguments.port is not None:
         options += ["--port", str(arguments.port)]
     if arguments.listen is not None:
@@ -98,6 +103,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     demo_parser.add_argument("--port", type=port, help="the port to serve on")
     demo_parser.add_argument("--no-browser", action="store_true", help="do not open the page")
     demo_parser.add_argument("--checkpoint", metavar="FILE", help="an SD1.x or SDXL checkpoint to use in place of the small model")
+    demo_parser.add_argument("--lora-dir", metavar="DIR", help="a folder of LoRAs for it")
+    demo_parser.add_argument("--controlnet-dir", metavar="DIR", help="a folder of ControlNet models for it")
     demo_parser.add_argument("--listen", nargs="?", const="", metavar="ADDRESS", help="answer other machines too, without a password")
     demo_parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="answer under this name too")
     test_parser = commands.add_parser("test", help="style, types, JavaScript tests, pytest", allow_abbrev=False)

@@ -65,14 +65,25 @@ def test_batches_take_their_own_options_in_the_folder_of_the_caller(monkeypatch:
     assert wanted[1] == (["standalone"], None)  # what the command can do is answered without its packages
 
 
-def test_a_missing_checkpoint_is_said_before_anything_is_installed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("option", "what"), [("--checkpoint", "checkpoint file"), ("--lora-dir", "folder"), ("--controlnet-dir", "folder")]
+)
+def test_a_file_that_is_missing_is_named_before_anything_is_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str, what: str
 ) -> None:
     run, asked = load("run"), []
     monkeypatch.setattr(run.VENV, "ensure", lambda wanted, index=None: asked.append(wanted))
-    assert run.main(["demo", "--checkpoint", "nowhere.safetensors"]) == 1
-    assert "There is no checkpoint file" in capsys.readouterr().err
+    assert run.main(["demo", option, "nowhere"]) == 1
+    assert f"{option}: There is no {what}" in capsys.readouterr().err
     assert asked == []
+
+
+def test_demo_hands_on_its_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run, seen = load("run"), []
+    monkeypatch.setattr(run.VENV, "ensure", lambda wanted, index=None: None)
+    monkeypatch.setattr(run, "run_child", lambda command, environment: seen.append(list(command)) or 0)
+    assert run.main(["demo", "--controlnet-dir", str(tmp_path), "--lora-dir", str(tmp_path)]) == 0
+    assert seen[0][3:] == ["--lora-dir", str(tmp_path), "--controlnet-dir", str(tmp_path)]
 
 
 @pytest.mark.parametrize(

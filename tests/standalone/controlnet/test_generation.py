@@ -224,7 +224,7 @@ def test_the_parameters(ask):
 
 
 BAD = [
-    ({"model": "canny"}, "ControlNet unit 0: model must be the name of a ControlNet model (other, regional-control, regional-outlines), got \"canny\""),
+    ({"model": "canny"}, 'unit 0: model must be the name of a ControlNet model (other, regional-control, regional-outlines), got "canny"'),
     ({"image": None}, "ControlNet unit 0: image must be a picture: txt2img has none to take instead"),
     ({"weight": 7}, "ControlNet unit 0: weight must be a number from 0 to 2, got 7"),
     ({"module": "canny"}, "module must be one of none, invert"),

@@ -1,0 +1,60 @@
+"""ControlNet on the standalone host's page: a unit in a region, and what is missing named."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_uploads import TWO
+
+from lib_regional.standalone.train.data.outlines import line_picture
+from lib_regional.standalone.train.data.scene import Scene, Thing
+from lib_regional.standalone.train.measures.evaluate import find_objects
+
+UNIT = "#txt2img_controlnet_unit_0"
+
+
+def outline() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(line_picture(Scene(128, 128, ("sand",), (Thing("ring", "red", 88, 44, 25),)))).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def unit(editor):
+    """The accordion opened, its first unit on."""
+    accordion = editor.page.locator("#txt2img_controlnet")
+    if not accordion.locator(UNIT + "_model").is_visible():
+        accordion.locator(".label-wrap").first.click()
+    box = editor.page.locator(f"{UNIT}_enabled input")
+    box.check()
+    yield accordion
+    box.uncheck()
+
+
+def choose(editor, name):
+    editor.page.locator(f"{UNIT}_model input").click()
+    editor.page.get_by_role("option", name=name, exact=True).click()
+
+
+def test_a_unit_in_a_region(editor, unit):
+    editor.load({**TWO, "regions": [{**TWO["regions"][0], "prompt": "a green triangle on grass"},
+                                    {**TWO["regions"][1], "prompt": "a purple ring on grass", "controlnet": 0}]})  # fmt: skip
+    log = editor.page.locator("#html_log_txt2img")
+    editor.page.locator("#txt2img_generate").click()
+    editor.soon(lambda: "model must be the name of a ControlNet model" in log.inner_text())
+    choose(editor, "regional-outlines")
+    editor.page.locator("#txt2img_generate").click()
+    editor.soon(lambda: "image must be a picture" in log.inner_text())
+    editor.page.locator(f"{UNIT}_image input[type=file]").set_input_files(
+        {"name": "ring.png", "mimeType": "image/png", "buffer": outline()}
+    )
+    editor.soon(lambda: editor.page.locator(f"{UNIT}_image img").count(), 1)
+    editor.generate(steps=12)
+    data = editor.page.request.get(editor.pictures()[0]).body()
+    picture = Image.open(io.BytesIO(data))
+    assert "Model: regional-outlines" in picture.info["parameters"]
+    found = [one for one in find_objects(np.asarray(picture.convert("RGB"))) if one.shape == "ring"]
+    assert found and np.hypot(found[0].centroid[0] - 88, found[0].centroid[1] - 44) < 9

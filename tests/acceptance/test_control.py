@@ -25,9 +25,10 @@ ISOLATED = {"attention_couple": {"isolate_until": 0.2}}
 APART = {"attention_couple": {"isolate_until": 1}}
 
 
-def picture(seed=0, wide=1):
-    """Squares of eight colours as a data URL, ``wide`` times as wide as high."""
-    cells = np.random.default_rng(seed).integers(0, 2, (8, 8 * wide, 3)) * 255
+def picture(seed=0, wide=1, right=None):
+    """Squares of eight colours as a data URL, ``wide`` times as wide as high; the right half by another seed where one is given."""
+    cells, others = (np.random.default_rng(one).integers(0, 2, (8, 8 * wide, 3)) * 255 for one in (seed, seed if right is None else right))
+    cells[:, 4 * wide :] = others[:, 4 * wide :]
     buffer = io.BytesIO()
     Image.fromarray(np.kron(cells, np.ones((16, 16, 1))).astype(np.uint8)).save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -120,6 +121,29 @@ def test_it_acts_inside_its_region_alone(webui, control, controlled):
         own = [{**region, "controlnet": 0 if at == side else None} for at, region in enumerate(regions)]
         change = changed(webui.make(regional(own, options=APART), scripts=control({})), without)
         assert change[side] > 5 * change[1 - side] and change[side] > 5
+
+
+PIECES = {"multidiffusion": {"soft_from": 1}, "latent_composite": {"alone": 1}, "rag": {"bind": 1}}
+"""Methods that predict regions on windows of their own, all steps long."""
+
+
+@pytest.mark.parametrize("method", PIECES)
+def test_windows_see_their_part_of_the_control_picture(webui, control, method):
+    """Two halves; another picture for the unit on the whole canvas from the middle on, and the unit in the right half alone."""
+
+    def make(seed=None, number=None):
+        regions = [half(0, "a blue square"), half(1, RING, controlnet=number)]
+        settings = regional(regions, method=method, options={method: PIECES[method]})
+        scripts = {} if seed is None else control({"image": picture(0, 1, seed)})
+        answer = webui.post("/sdapi/v1/txt2img", webui.request(settings, scripts=scripts))
+        if answer.status_code >= 400:  # AUTOMATIC1111
+            assert "ControlNet does so" in answer.text
+            pytest.skip("this host's ControlNet runs the UNet in its own way")
+        return webui.make(settings, scripts=scripts)
+
+    for one, other in ((make(0), make(9)), (make(), make(0, 0))):
+        left, right = changed(one, other)
+        assert right > 5 * left and right > 5
 
 
 def test_two_units_in_two_regions(webui, control, controlled):

@@ -1,8 +1,8 @@
 """ControlNet under Forge: an encoder with cross-attention of its own, whose residuals depend on the contexts.
 
 The host runs it before the network, on the same rows. So the hooks of attention, norms and convolutions are called in it as in the network,
-and for methods that call the network on rows of their own it is run again on these rows. In the host's tiles it is run for one tile after
-the other.
+and for methods that call the network on rows of their own it is run again on these rows, where they are windows of the canvas on these
+parts of its picture and mask. In the host's tiles it is run for one tile after the other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ...engine.calls import ModelCall, RowRoles
 from ...engine.patching import method_patch, patched
-from ...request.layout.windows import Grid, Tile, Window
+from ...request.layout.windows import Grid, Tile, Window, canvas_of
 from ..installing.installer import HookInstaller, Patches
 from .rows import ROWS, rows_of
 
@@ -52,16 +52,18 @@ def _announced(installer: HookInstaller, call_of: CallOf) -> Callable[..., Any]:
     return around
 
 
-def residuals_of(rest: Mapping[str, Any], x: Tensor, context: Tensor, last: Any = None) -> dict[str, list[Any]] | None:
+def residuals_of(
+    rest: Mapping[str, Any], x: Tensor, context: Tensor, last: Any = None, windows: Sequence[Window | None] = ()
+) -> dict[str, list[Any]] | None:
     """Residuals for rows x (N, C, h, w), scaled as the network's input, with contexts (N, T, D) of their own.
 
-    ``rest`` are the network's other arguments for these rows; the ``last`` net is run where they do not name one (reForge, whose nets get
-    the options as an argument). None where the nets cannot be run again: T2I adapters, which read no text, another control picture for
-    each image of a batch, and rows of another size than the control picture.
+    ``windows`` of the canvas that the rows are, None for all of it. ``rest`` are the network's other arguments for these rows; the
+    ``last`` net is run where they do not name one (reForge, whose nets get the options as an argument). None where the nets cannot be run
+    again: T2I adapters, which read no text, another control picture for each image of a batch, and rows whose place is unknown.
     """
     named, options = rest.get("control_model"), rest["transformer_options"]
     nets = _chain(last if named is None else named)
-    if not nets or not isinstance(options.get("sigmas"), Tensor) or not all(_repeatable(net, x) for net in nets):
+    if not nets or not isinstance(options.get("sigmas"), Tensor) or not all(_repeatable(net, x, windows) for net in nets):
         return None
     sigma = options["sigmas"][:1].expand(len(x))
     scale = nets[0].model_sampling_current.calculate_input(sigma, torch.ones_like(x[:, :1, :1, :1]))
@@ -69,7 +71,8 @@ def residuals_of(rest: Mapping[str, Any], x: Tensor, context: Tensor, last: Any 
     if named is not None:
         for net in nets:
             net.transformer_options = options
-    found: dict[str, list[Any]] | None = nets[0].get_control(x / scale, sigma, cond, len(x), *([options] if named is None else ()))
+    with _at_places(nets, windows):
+        found: dict[str, list[Any]] | None = nets[0].get_control(x / scale, sigma, cond, len(x), *([options] if named is None else ()))
     return found
 
 
@@ -82,10 +85,36 @@ def _chain(top: Any) -> list[Any]:
     return nets
 
 
-def _repeatable(net: Any, x: Tensor) -> bool:
-    hint = getattr(net, "cond_hint", None)
-    fits = hint is not None and len(hint) == 1 and hint.shape[-2] == x.shape[-2] * 8 and hint.shape[-1] == x.shape[-1] * 8
-    return fits and getattr(net, "model_sampling_current", None) is not None
+def _repeatable(net: Any, x: Tensor, windows: Sequence[Window | None]) -> bool:
+    hint, mask, size = getattr(net, "cond_hint", None), getattr(net, _MASK, None), (x.shape[-2], x.shape[-1])
+    if hint is None or len(hint) != 1 or getattr(net, "model_sampling_current", None) is None:
+        return False
+    canvas = _canvas_of(hint)
+    if not any(windows):
+        return canvas == size
+    places = [canvas_of(canvas) if window is None else window for window in windows]
+    inside = all(one.grid == size and one.bottom <= canvas[0] and one.right <= canvas[1] for one in places)
+    return inside and (not isinstance(mask, Tensor) or len(mask) == 1)
+
+
+def _canvas_of(hint: Tensor) -> Grid:
+    return hint.shape[-2] // 8, hint.shape[-1] // 8
+
+
+@contextmanager
+def _at_places(nets: Sequence[Any], windows: Sequence[Window | None]) -> Iterator[None]:
+    """The nets' pictures and masks for rows that are these windows of the canvas."""
+    if not any(windows):
+        yield
+        return
+    canvas = _canvas_of(nets[0].cond_hint)
+    tiles = [Tile(canvas, canvas_of(canvas) if window is None else window) for window in windows]
+
+    def part(name: str, whole: Tensor) -> Tensor:
+        return torch.cat([_part(whole, tile) if name == _MASK else _picture_part(whole, tile.window) for tile in tiles])
+
+    with _replaced(nets, part):
+        yield
 
 
 @contextmanager
@@ -116,16 +145,32 @@ def on_tiles(top: Any, x: Tensor, calls: Iterator[Sequence[Place]], inside: Insi
 @contextmanager
 def _cut(nets: Sequence[Any], tile: Tile, rows: slice, of: int) -> Iterator[None]:
     """The nets' pictures, of which there are ``of`` rows, and their masks for one tile."""
+
+    def part(name: str, whole: Tensor) -> Tensor:
+        return _part(whole, tile) if name == _MASK else whole[rows] if len(whole) == of else whole
+
+    with _replaced(nets, part):
+        yield
+
+
+@contextmanager
+def _replaced(nets: Sequence[Any], part: Callable[[str, Tensor], Tensor]) -> Iterator[None]:
+    """Until exit ``part(name, whole)`` in place of the nets' pictures and masks."""
     before = [
         (net, name, getattr(net, name)) for net in nets for name in ("cond_hint", _MASK) if isinstance(getattr(net, name, None), Tensor)
     ]
     try:
         for net, name, whole in before:
-            setattr(net, name, _part(whole, tile) if name == _MASK else whole[rows] if len(whole) == of else whole)
+            setattr(net, name, part(name, whole))
         yield
     finally:
         for net, name, whole in before:
             setattr(net, name, whole)
+
+
+def _picture_part(picture: Tensor, window: Window) -> Tensor:
+    """A picture (b, c, 8H, 8W) of the whole canvas -> that of a window."""
+    return picture[..., window.top * 8 : window.bottom * 8, window.left * 8 : window.right * 8]
 
 
 def _part(mask: Tensor, tile: Tile) -> Tensor:

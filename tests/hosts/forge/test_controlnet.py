@@ -9,6 +9,7 @@ from forge_networks import Network, context, vector_of
 
 from lib_regional.engine.calls import Conditioning, UNetRow
 from lib_regional.request.errors import RegionalError
+from lib_regional.request.layout.windows import Window
 
 
 @pytest.fixture(params=[False, True], ids=["sd1", "sdxl"])
@@ -26,6 +27,8 @@ def nets_of(webui, count=1, kind=ControlNet):
     return net
 
 
+LEFT = {"transformer_options", "runs"}
+"""What the host itself writes on a net."""
 KINDS = pytest.mark.parametrize("kind", [ControlNet, ReforgeNet], ids=["forge", "reforge"])
 
 
@@ -101,9 +104,8 @@ def test_nothing_is_left_on_the_net(webui, fault, kind):
     except (RuntimeError, KeyboardInterrupt) as error:
         assert isinstance(error, fault)
     after = snapshot(webui), {**vars(net)}, [{k: dict(v) if isinstance(v, dict) else v for k, v in vars(m).items()} for m in modules]
-    left = {"transformer_options", "runs"}
     assert before[0] == after[0] and before[2] == after[2]
-    assert {k: v for k, v in before[1].items() if k not in left} == {k: v for k, v in after[1].items() if k not in left}
+    assert {k: v for k, v in before[1].items() if k not in LEFT} == {k: v for k, v in after[1].items() if k not in LEFT}
 
 
 @KINDS
@@ -129,7 +131,39 @@ def test_rows_with_texts_of_their_own_are_controlled_by_them(webui, kind):
     assert net.runs == [((2, 4, 10, 8), (1, 0)), ((2, 4, 10, 8), (0, 1))]
 
 
-def test_pieces_of_the_picture_are_refused(webui):
+@KINDS
+@pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
+def test_windows_have_their_part_of_the_picture_and_of_the_mask(webui, kind, masked):
+    net, p, given = nets_of(webui, 2, kind), Processing(webui), []
+    mask = torch.linspace(0, 1, 8).expand(1, 1, 10, 8).contiguous()
+    net.advanced_mask_weighting = mask if masked else None
+    windows = [Window(0, 0, 4, 8), Window(6, 0, 10, 8)]
+
+    def hook(call):
+        rows = [UNetRow(1, window.of(call.x[1]), window=window) for window in windows]
+        given.append((call.x.clone(), call.run(rows)))
+        return None
+
+    before = {**vars(net)}
+    with hooked(webui, p, unet=hook):
+        p.before_sampling.append(controlled(net))
+        p.sample(1)
+    assert {k: v for k, v in vars(net).items() if k not in LEFT} == {k: v for k, v in before.items() if k not in LEFT}
+    (x, made), network = given[0], webui.engine.network
+    y = vector_of("main")[None] if webui.vectors else None
+    for window, one in zip(windows, made, strict=True):
+        rows, residual, last = slice(window.top, window.bottom), 0, net
+        while last is not None:
+            hint = last.picture[..., 8 * window.top : 8 * window.bottom, :]
+            found = last.control_model(x[1:, :, rows], hint, torch.full((1,), 90.0), context("main")[None], y=y)[0] * last.strength
+            residual = residual + (found if last.advanced_mask_weighting is None else found * mask[..., rows, :])
+            last = last.previous_controlnet
+        options = {"control": {"middle": [residual]}, "transformer_options": {}}
+        expected = network.forward(x[1:, :, rows], torch.full((1,), 0.9), context=context("main")[None], y=y, **options)
+        torch.testing.assert_close(one, expected[0])
+
+
+def test_pieces_whose_place_is_unknown_are_refused(webui):
     net, p = nets_of(webui), Processing(webui)
     with pytest.raises(RegionalError, match="ControlNet"), hooked(webui, p, unet=lambda call: call.run([UNetRow(0, call.x[0, :, :4])])):
         p.before_sampling.append(controlled(net))

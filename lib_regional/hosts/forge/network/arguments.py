@@ -27,7 +27,8 @@ def nested_arguments(
         changed["transformer_options"] = _options(rest["transformer_options"], rows, before)
     if rest.get("control"):
         own = any(row.x is not None or row.conditioning is not None for row in rows)
-        changed["control"] = (residuals_of(changed, x, context, last_net) if own else None) or _control(rest["control"], rows, before)
+        found = residuals_of(changed, x, context, last_net, [row.window for row in rows]) if own else None
+        changed["control"] = found or _control(rest["control"], rows, before)
     return changed
 
 
@@ -55,7 +56,10 @@ def _options(options: dict[str, Any], rows: Sequence[UNetRow], before: int) -> d
 
 def _control(control: dict[str, Any], rows: Sequence[UNetRow], before: int) -> dict[str, Any]:
     if any(row.x is not None for row in rows):
-        raise RegionalError("ControlNet cannot be combined with a method that predicts pieces of the picture: disable one of the two.")
+        raise RegionalError(
+            "ControlNet cannot be run again on the pieces of the picture that this method predicts (a T2I adapter, or a control picture for "
+            "each image of a batch): disable one of the two, or take attention_couple."
+        )
     sources = [row.source for row in rows]
     return {name: [_of_rows(residual, sources, before) for residual in found] for name, found in control.items()}
 

@@ -57,8 +57,8 @@ def _options(options: dict[str, Any], rows: Sequence[UNetRow], before: int) -> d
 def _control(control: dict[str, Any], rows: Sequence[UNetRow], before: int) -> dict[str, Any]:
     if any(row.x is not None for row in rows):
         raise RegionalError(
-            "ControlNet cannot be run again on the pieces of the picture that this method predicts (a T2I adapter, or a control picture for "
-            "each image of a batch): disable one of the two, or take attention_couple."
+            "ControlNet cannot be run again on the pieces of the picture that this method predicts (a T2I adapter, or a control picture "
+            "for each image of a batch): disable one of the two, or take attention_couple."
         )
     sources = [row.source for row in rows]
     return {name: [_of_rows(residual, sources, before) for residual in found] for name, found in control.items()}

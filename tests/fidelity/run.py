@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,18 +156,21 @@ def write_page(page: Path, results: Results, sampling: dict[str, Any], variants:
         sheet(results, text, shown, layouts).quantize(128).save(image, optimize=True)
 
 
+SEED_STEP = 7919
+"""Between the seeds of one layout."""
 ACROSS, SEEDS = 12, 4
 """Layouts with an object over a border, and layouts with several seeds."""
 
 
-def layouts_of(sample: int | None, part: Sequence[str]) -> list[Case]:
-    """The first ``sample`` layouts of every kind, or those that ``part`` names (``"2 columns=12"``)."""
+def layouts_of(sample: int | None, part: Sequence[str], seeds: int = 1) -> list[Case]:
+    """The first ``sample`` layouts of every kind, or those that ``part`` names (``"2 columns=12"``), each with this many seeds."""
     most = {kind: int(count) for kind, _, count in (one.partition("=") for one in part)}
     unknown = sorted(set(most) - set(KINDS))
     if unknown:
         raise SystemExit(f"--part names {unknown}; kinds of layout are {', '.join(KINDS)}.")
     limit = {kind: (most.get(kind, 0) if most else (sample or count)) for kind, (count, _, _) in KINDS.items()}
-    return [case for case in cases() if case.number < limit[case.kind]]
+    chosen = [case for case in cases() if case.number < limit[case.kind]]
+    return [replace(case, seed=(case.seed + SEED_STEP * n) % 2**31) for n in range(seeds) for case in chosen]
 
 
 def coherence_layouts(sample: int | None) -> list[Case]:
@@ -181,6 +185,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", default=list(TABLE), choices=["plain", *VARIANTS, *PEERS])
     parser.add_argument("--sample", type=int, help="make the first N layouts of every kind; default: the whole suite")
     parser.add_argument("--part", nargs="+", default=[], metavar="LAYOUT=N", help="only the first N of these layouts")
+    parser.add_argument("--seeds", type=int, default=1, help="make every layout with this many seeds, the suite's own first")
     parser.add_argument("--singles", type=int, default=144, help="pictures of one object on the whole canvas")
     parser.add_argument("--results", type=Path, default=Path("outputs/fidelity"), help="folder that keeps what was made, to go on from")
     parser.add_argument("--coherence", action="store_true", help="make the layouts of the table of coherence instead of the suite's")
@@ -212,7 +217,7 @@ def main() -> None:
     except OtherResults as error:
         raise SystemExit(str(error)) from error
     if not args.report:
-        layouts = coherence_layouts(args.sample) if args.coherence else layouts_of(args.sample, args.part)
+        layouts = coherence_layouts(args.sample) if args.coherence else layouts_of(args.sample, args.part, args.seeds)
         tasks = list(in_turns(layouts, args.methods, list(singles(0 if args.coherence else args.singles))))
         make_rows(tasks, results, sampling, args.webui_url)
     if page is not None:

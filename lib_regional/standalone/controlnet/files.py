@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...request.errors import Problem, SettingsError, shown
+from ...request.errors import SettingsError, shown
 from ...tensors.out_of_memory import is_out_of_memory
 from ..model.checkpoints import CheckpointError, no_memory, read
+from .units import problem
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,14 +41,14 @@ class ControlFiles:
                     found.setdefault(path.stem, path)
         return found
 
-    def find(self, name: str, where: str, field_: str) -> Path:
-        """The file of a name, also with its ending or an "[a1b2c3d4]" behind it. Raises SettingsError with the names that there are."""
+    def find(self, name: str, number: int) -> Path:
+        """The file of a unit's model, also with its ending or an "[a1b2c3d4]" behind it. Raises SettingsError with the names there are."""
         files = self.listed()
         bare = name.partition(" [")[0]
         path = files.get(bare) or files.get(Path(bare).stem)
         if path is None:
             there = ", ".join(sorted(files)) or "there is none: start the host with --controlnet-dir and the folder that they are in"
-            raise SettingsError([Problem(field_, name, f"the name of a ControlNet model ({there})", where)])
+            raise SettingsError([problem(number, "model", name, f"the name of a ControlNet model ({there})")])
         return path
 
     def networks(self, paths: Sequence[Path], unet: Any) -> list[Any]:

@@ -17,12 +17,14 @@ _FEW_COLOURS = 200
 def hint_of(picture: Image.Image, module: str, resize_mode: str, width: int, height: int) -> Tensor:
     """RGB levels (3, height, width) in 0..1. What fills the sides (*Resize and Fill*) is the median of the picture's own border."""
     image = pictures.flatten(picture)
-    image = _brought(image, RESIZE_MODES.index(resize_mode), width, height)
+    image = brought(image, resize_mode, width, height)
     levels = torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1) / 255
     return 1 - levels if module == MODULES[1] else levels
 
 
-def _brought(image: Image.Image, mode: int, width: int, height: int) -> Image.Image:
+def brought(image: Image.Image, resize_mode: str, width: int, height: int) -> Image.Image:
+    """An RGB picture in another size, by one of `RESIZE_MODES`."""
+    mode = RESIZE_MODES.index(resize_mode)
     if mode == pictures.JUST_RESIZE:
         return _scaled(image, width, height)
     wide, high = width / image.width, height / image.height

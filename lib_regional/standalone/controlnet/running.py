@@ -8,9 +8,11 @@ from typing import Any
 
 from PIL import Image
 
-from ...request.errors import Problem, SettingsError
+from ...request.errors import SettingsError
+from ..pipeline import pictures
 from .control import Prepared
-from .units import Unit, infotexts, units_of
+from .hints import brought
+from .units import Unit, infotexts, problem, units_of
 
 TITLE = "ControlNet"
 
@@ -40,17 +42,19 @@ def _prepared(p: Any, units: tuple[Unit, ...]) -> Iterator[Prepared]:
     if not units:
         return
     files = p.model.control_files
-    paths = [files.find(unit.model, f"ControlNet unit {unit.number}", f"controlnet[{unit.number}].model") for unit in units]
-    pictures = [_pictures(p, unit) for unit in units]
-    for unit, network, own in zip(units, files.networks(paths, p.model.unet), pictures, strict=True):
+    paths = [files.find(unit.model, unit.number) for unit in units]
+    given = [_pictures(p, unit) for unit in units]
+    for unit, network, own in zip(units, files.networks(paths, p.model.unet), given, strict=True):
         yield Prepared(unit, network, own)
 
 
 def _pictures(p: Any, unit: Unit) -> tuple[Image.Image, ...]:
-    if unit.image is not None:
-        return (unit.image,)
-    given = tuple(getattr(p, "init_images", None) or ())
-    if not given:
-        where = f"ControlNet unit {unit.number}"
-        raise SettingsError([Problem(f"controlnet[{unit.number}].image", None, "a picture: txt2img has none to take instead", where)])
-    return given
+    """The unit's picture, or those of img2img; where only a masked part is inpainted, that part of them."""
+    own = () if unit.image is None else (unit.image,)
+    start = tuple(getattr(p, "init_images", None) or ())
+    if not own and not start:
+        raise SettingsError([problem(unit.number, "image", None, "a picture: txt2img has none to take instead")])
+    given = own or start
+    if p.paste_to is None:
+        return given
+    return tuple(brought(pictures.flatten(one), unit.resize_mode, *start[0].size).crop(p.paste_to) for one in given)

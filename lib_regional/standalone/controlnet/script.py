@@ -47,7 +47,7 @@ class ControlNetScript(Script):
                 for number in range(UNITS):
                     with gr.Tab(f"Unit {number}", id=f"{tab}_controlnet_unit_{number}"):
                         made = _unit(f"{tab}_controlnet_unit_{number}", names)
-                    fields = [(control, _Reader(number, name)) for control, name in zip(made, FIELDS, strict=True) if name != "image"]
+                    fields = [(control, _Pasted(number, name)) for control, name in zip(made, FIELDS, strict=True) if name != "image"]
                     self.infotext_fields += fields
                     controls += made
         return controls
@@ -63,7 +63,7 @@ class ControlNetScript(Script):
         p.script_args = type(p.script_args)(given)
 
 
-class _Reader:
+class _Pasted:
     """A picture's parameters -> the value of a unit's field; None where they have no such unit, or one that this host cannot make."""
 
     def __init__(self, number: int, field: str) -> None:

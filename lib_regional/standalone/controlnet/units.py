@@ -86,6 +86,11 @@ def units_of(arguments: Sequence[object]) -> tuple[Unit, ...]:
     return tuple(units)
 
 
+def problem(number: int, field: str, value: object, allowed: str) -> Problem:
+    """What is wrong with a field of unit ``number``."""
+    return Problem(f"controlnet[{number}].{field}", value, allowed, f"ControlNet unit {number}")
+
+
 class _Reader:
     """Reads one unit; every field that is wrong is named."""
 
@@ -121,9 +126,7 @@ class _Reader:
         return unit
 
     def _wrong(self, field: str, allowed: str) -> None:
-        self._problems.append(
-            Problem(f"controlnet[{self._number}].{field}", self._given.get(field), allowed, f"ControlNet unit {self._number}")
-        )
+        self._problems.append(problem(self._number, field, self._given.get(field), allowed))
 
     def _model(self) -> str:
         model = self._given.get("model", _NONE)
@@ -179,7 +182,7 @@ class _Reader:
             if isinstance(value, str):
                 return read(open_drawn(value, field))
         except SettingsError as error:
-            self._problems += [problem.at("", f"ControlNet unit {self._number}") for problem in error.problems]
+            self._problems += [one.at("", f"ControlNet unit {self._number}") for one in error.problems]
             return None
         except (RegionalError, TypeError, ValueError) as error:
             self._wrong(field, f"a picture ({error})".replace(".)", ")"))

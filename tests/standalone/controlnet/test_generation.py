@@ -145,8 +145,10 @@ def test_the_picture_of_img2img_where_a_unit_has_none(latent):
     mask = Image.new("L", (128, 64))
     mask.paste(255, (0, 0, 48, 48))
     part = {"init_images": [own], "mask": mask, "inpaint_full_res": True, "inpaint_full_res_padding": 0, "mask_blur": 0, **given}
-    assert torch.equal(latent({}, **part), latent({"image": image}, **part)), "the unit's picture is cut as the picture is"
-    assert not torch.equal(latent({}, **part), latent({"image": picture(2, 7, 16)}, **part))
+    made = latent({}, **part)
+    assert torch.equal(made, latent({"image": image}, **part))
+    assert torch.equal(made, latent({"image": picture(2, 7, 96)}, **part)), "the part that is inpainted ends before"
+    assert not torch.equal(made, latent({"image": picture(2, 7, 80)}, **part))
 
 
 def test_one_picture_for_each_of_a_batch(latent):

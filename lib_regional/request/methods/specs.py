@@ -29,8 +29,11 @@ def _soft_from(when: str = "") -> Number:
     return Number(when + text, 0.3)
 
 
-_REFERENCE = frozenset({"reference"})
-"""Fields of a region that act through cross-attention."""
+_CONTROL = frozenset({"controlnet"})
+"""Fields of a region that act in the host's own sampling, in which its other extensions are at work."""
+
+_REFERENCE = _CONTROL | {"reference"}
+"""Fields of a region that act through cross-attention, and those."""
 
 _SEEDED = frozenset({"cfg_scale", "seed"})
 """Fields of a region that need a prediction of its own (its CFG scale), or its part of the first noise (its seed)."""
@@ -222,6 +225,7 @@ _ROWS = (
         "Edit: multi-region guided diffusion",
         prepare="mrgd:mrgd",
         work=work.edit,
+        serves=_CONTROL,
         options=MRGD_FIELDS,
         edges=("t_total",),
         edits=True,
@@ -231,6 +235,7 @@ _ROWS = (
         "Edit: prompt-to-prompt per region",
         prepare="mrgd:p2p",
         work=work.edit,
+        serves=_CONTROL,
         options=P2P_FIELDS,
         edges=("t_total",),
         edits=True,

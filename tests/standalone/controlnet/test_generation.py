@@ -251,6 +251,13 @@ def test_a_region_that_names_a_unit_that_is_off(ask):
     assert answer.status_code == 422 and "Region 2" in answer.text and "there is none" in answer.text
 
 
+def test_a_method_whose_regions_are_pictures_of_their_own_has_no_units_in_regions(ask, make):
+    """Inner pictures of the host are made without its other scripts: a unit in a region would be passed over in silence."""
+    answer = ask(UNIT, regional=halves(None, 0, method="sequential"))
+    assert answer.status_code == 422 and "controlnet must be null with the method sequential" in answer.text
+    assert make(UNIT, regional=halves(None, None, method="sequential"))
+
+
 def test_an_interrupt_leaves_nothing(ask, make, served):
     host = served[1]
     (plain,) = make()

@@ -195,6 +195,24 @@ def test_an_outline_is_followed_in_its_region(webui, control, place, wish):
     assert any(one.matches("green", "triangle") for one in found), "the outline in the left half is not the unit's there"
 
 
+INNER = {
+    "detail pass": {"options": {"detail": {"enabled": True, "scale": 2}}},
+    "sequential": {"method": "sequential"},
+    "candidates": {"options": {"scores": {"candidates": 2}}},
+    "repaint": {"method": "repaint", "options": {"repaint": {"source": regional([half(0, "a blue square"), half(1, "snow")])}}},
+    "collage": {"method": "collage", "options": {"collage": {"by": "attention_couple"}}},
+}
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_pictures_within_a_picture_are_made_beside_a_unit(webui, control, plain, name):
+    """Those are of other sizes than the control picture, and made without the host's other scripts."""
+    regions = [half(0, "a blue square"), half(1, RING, **({"picture": picture(4)} if name == "collage" else {}))]
+    made = webui.make(regional(regions, **INNER[name]), scripts=control({}))
+    assert difference(made, webui.make(regional(regions, **INNER[name]))) > SAME
+    assert webui.make().pngs == plain.pngs
+
+
 @pytest.mark.parametrize("number", [1, 2, 7])
 def test_a_unit_that_is_off_is_named(webui, control, number):
     message = webui.refused(regional([half(0, "a"), half(1, "b", controlnet=number)]), scripts=control({}, {"enabled": False}))

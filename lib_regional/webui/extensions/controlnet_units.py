@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +86,24 @@ def check_units(p: Any, settings: Settings) -> None:
     raise_any(_problems(p, settings))
     if not _is_forges(_script_of(p)) and getattr(p, ATTRIBUTE, None) is None:
         raise RegionalError("regions[…].controlnet must be null: this WebUI says nothing before ControlNet reads its units.")
+
+
+@contextmanager
+def at_rest(p: Any) -> Iterator[None]:
+    """Until exit sd-webui-controlnet leaves the UNet to itself: pictures that are made within the generation ``p`` are none of its.
+
+    It runs the UNet from the beginning of ``p`` to its end, whoever samples, with control pictures of the size of ``p``.
+    """
+    unet = getattr(getattr(_script_of(p), "latest_network", None), "model", None)
+    if unet is None or "_original_forward" not in vars(unet):
+        yield
+        return
+    running = unet.forward
+    unet.forward = unet._original_forward
+    try:
+        yield
+    finally:
+        unet.forward = running
 
 
 def restore(p: Any) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ...hosts.a1111.model import is_a1111
 from ...request.errors import RegionalError
+from ..extensions.controlnet_units import at_rest
 
 _SAME = ("eta", "s_min_uncond", "s_churn", "s_tmax", "s_tmin", "s_noise", "ddim_discretize", "tiling", "scheduler")
 """What the inner generation takes over from the outer one, where the host knows it."""
@@ -129,7 +130,7 @@ def inpainted(p: Any, asked: Inpainting) -> Image.Image | None:
     q = _processing(p, asked, processing.StableDiffusionProcessingImg2Img)
     shared.state.job = asked.job
     try:
-        with _exact(), _history_kept(), seeded(asked.seed):
+        with _exact(), _history_kept(), seeded(asked.seed), at_rest(p):
             result = processing.process_images(q)
     finally:
         q.close()

@@ -8,7 +8,7 @@ import torch
 
 from lib_regional.request.errors import RegionalError, SettingsError
 from lib_regional.request.settings import Settings
-from lib_regional.webui.extensions.controlnet_units import check_units, mask_arguments, mask_prepared, restore
+from lib_regional.webui.extensions.controlnet_units import at_rest, check_units, mask_arguments, mask_prepared, restore
 
 
 def unit(enabled=True, **more):
@@ -116,3 +116,36 @@ def test_without_a_region_for_it_nothing_is_touched(settings):
     before = p.script_args
     mask_arguments(p, settings)
     assert p.script_args is before
+
+
+class UNet(torch.nn.Module):
+    def forward(self):
+        return "the UNet's own"
+
+
+@pytest.mark.parametrize("fault", [None, RuntimeError, KeyboardInterrupt])
+def test_inner_pictures_are_made_without_the_extension(fault):
+    """sd-webui-controlnet keeps what was there as ``_original_forward``, and its own on the instance until the generation ends."""
+    unet, p = UNet(), processing([unit()])
+    unet._original_forward, unet.forward = unet.forward, lambda: "controlled"
+    p.scripts.alwayson_scripts[1].latest_network = SimpleNamespace(model=unet)
+    before = dict(vars(unet))
+    try:
+        with at_rest(p):
+            assert unet() == "the UNet's own"
+            if fault is not None:
+                raise fault
+    except (RuntimeError, KeyboardInterrupt) as error:
+        assert isinstance(error, fault)
+    assert vars(unet) == before and unet() == "controlled"
+
+
+@pytest.mark.parametrize("network", [None, SimpleNamespace(model=None), SimpleNamespace(model=UNet())], ids=["none", "restored", "other"])
+def test_where_the_extension_is_at_rest_already_nothing_is_touched(network):
+    p = processing([unit()])
+    p.scripts.alwayson_scripts[1].latest_network = network
+    before = None if getattr(network, "model", None) is None else dict(vars(network.model))
+    with at_rest(p):
+        assert before is None or vars(network.model) == before
+    with at_rest(SimpleNamespace()):
+        pass

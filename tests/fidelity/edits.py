@@ -141,6 +141,9 @@ def main() -> None:
     parser.add_argument("--ablations", action="store_true", help="MRGD without each of its parts, instead of the methods")
     parser.add_argument("--first", type=int, help="this many edits, in the suite's proportions; default: all 61")
     parser.add_argument("--kinds", nargs="+", choices=EVERY, default=[*KINDS])
+    parser.add_argument(
+        "--fresh", type=int, default=0, metavar="N", help="N pairs of each kind beyond the suite's, which nothing was tuned on"
+    )
     parser.add_argument("--half", choices=("tuning", "report"), help="pairs of odd or of even numbers alone")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--finished", action="store_true", help="with --keep: only the pairs whose pictures are all there")
@@ -150,7 +153,7 @@ def main() -> None:
     args = parser.parse_args()
     every = {**VARIANTS, **ABLATIONS, **REWORDED}
     names = args.methods or (["MRGD", *ABLATIONS] if args.ablations else list(VARIANTS))
-    wanted = [edit for edit in in_proportion(edits()) if edit.kind in args.kinds][: args.first]
+    wanted = [edit for edit in in_proportion(edits(fresh=args.fresh)) if edit.kind in args.kinds][: args.first]
     if args.half:
         wanted = [edit for edit in wanted if edit.number % 2 == (args.half == "tuning")]
     if args.part:

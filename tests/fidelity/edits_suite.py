@@ -63,13 +63,13 @@ LAYOUTS: tuple[tuple[tuple[int, int], Any], ...] = (
 )
 
 
-def edits(per_kind: int | None = None) -> Iterator[Edit]:
-    """The whole suite, or the first ``per_kind`` of every kind."""
+def edits(per_kind: int | None = None, fresh: int = 0) -> Iterator[Edit]:
+    """The whole suite, or the first ``per_kind`` of every kind; with ``fresh`` so many of each kind that come after the suite's own."""
     for kind, count in {**KINDS, **WIDER}.items():
         rng = random.Random(f"{SEED}-{kind}")
-        for number in range(count):
+        for number in range(count + fresh):
             edit = _edit(rng, kind, number) if kind in KINDS else _wider(rng, kind, number)
-            if per_kind is None or number < per_kind:
+            if number >= count if fresh else (per_kind is None or number < per_kind):
                 yield edit
 
 

@@ -96,11 +96,11 @@ class Ear:
         model = host.model
         inner = type(model).predict_noise
 
-        def predict(x, timesteps, cond):
+        def predict(x, timesteps, cond, control=None):
             assert len(self.calls) == len(self.batches) + 1, "a call was not announced"
             self.batches.append(len(x))
             assert (x.shape[-2], x.shape[-1]) == self.calls[-1].latent
-            return inner(model, x, timesteps, cond)
+            return inner(model, x, timesteps, cond, control)
 
         model.call_listeners.append(self.calls.append)
         model.predict_noise = predict

@@ -32,6 +32,7 @@ def unit(editor):
     box.check()
     yield accordion
     box.uncheck()
+    editor.page.locator("#txt2img_seed input").first.fill("-1")
 
 
 def choose(editor, name):
@@ -40,8 +41,10 @@ def choose(editor, name):
 
 
 def test_a_unit_in_a_region(editor, unit):
-    editor.load({**TWO, "regions": [{**TWO["regions"][0], "prompt": "a green triangle on grass"},
-                                    {**TWO["regions"][1], "prompt": "a purple ring on grass", "controlnet": 0}]})  # fmt: skip
+    left, right = ({**one, "prompt": text} for one, text in zip(TWO["regions"], ("a green triangle on grass", "a purple ring on grass")))
+    apart = {"attention_couple": {"isolate_until": 0.3}}
+    editor.load({**TWO, "regions": [left, {**right, "controlnet": 0}], "options": apart})
+    editor.page.locator("#txt2img_seed input").first.fill("3")
     log = editor.page.locator("#html_log_txt2img")
     editor.page.locator("#txt2img_generate").click()
     editor.soon(lambda: "model must be the name of a ControlNet model" in log.inner_text())
@@ -52,9 +55,9 @@ def test_a_unit_in_a_region(editor, unit):
         {"name": "ring.png", "mimeType": "image/png", "buffer": outline()}
     )
     editor.soon(lambda: editor.page.locator(f"{UNIT}_image img").count(), 1)
-    editor.generate(steps=12)
+    editor.generate(steps=16)
     data = editor.page.request.get(editor.pictures()[0]).body()
     picture = Image.open(io.BytesIO(data))
     assert "Model: regional-outlines" in picture.info["parameters"]
-    found = [one for one in find_objects(np.asarray(picture.convert("RGB"))) if one.shape == "ring"]
+    found = [one for one in find_objects(np.asarray(picture.convert("RGB"))) if one.colour == "purple"]
     assert found and np.hypot(found[0].centroid[0] - 88, found[0].centroid[1] - 44) < 9

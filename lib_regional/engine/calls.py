@@ -208,8 +208,8 @@ ContextSchedule = tuple[tuple[int, Conditioning], ...]
 
 @dataclass(frozen=True)
 class UNetRow:
-    """Row ``source`` of the host's call, with ``x`` (C, h, w) for its latent, the ``window`` of the canvas (None: all of it), and
-    ``conditioning`` for its context; None keeps them. ``tag`` comes back in `ModelCall.tags`."""
+    """Row ``source`` of the host's call, with ``x`` (C, h, w) for its latent and ``conditioning`` for its context; None keeps them.
+    ``window``: the part of the canvas that ``x`` is, None for all of it. ``tag`` comes back in `ModelCall.tags`."""
 
     source: int
     x: Tensor | None = None

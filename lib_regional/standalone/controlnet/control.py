@@ -8,7 +8,7 @@ a window of the canvas, by the control picture's and the mask's part there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,6 +48,8 @@ class Prepared:
     pictures: tuple[Image.Image, ...]
     _hints: dict[tuple[int, Grid], Tensor] = field(default_factory=dict)
     _masks: dict[Grid, Tensor] = field(default_factory=dict)
+    factors: dict[Hashable, dict[Grid, Tensor]] = field(default_factory=dict)
+    """What residuals of a call's rows are multiplied by, by the size of a layer; see `Control`."""
 
     def acts(self, step: StepInfo) -> bool:
         """Whether the unit is at work at a step."""
@@ -70,6 +72,11 @@ class Prepared:
         if canvas not in self._masks:
             self._masks[canvas] = _resized(self.unit.mask[None, None], canvas)[0, 0].to(like.device)
         return self._masks[canvas]
+
+    @property
+    def guided_only(self) -> bool:
+        """Whether the unit leaves the negative prompt's rows as they are."""
+        return self.unit.control_mode == CONTROL_MODES[2]
 
     def scales(self, layers: int) -> list[float]:
         """What each residual is multiplied by, the middle block's last."""
@@ -107,15 +114,23 @@ class Control:
         size = (x.shape[-2], x.shape[-1])
         hints = torch.stack([_part(unit.hint(row.image, self.canvas, x), self._window(row), size, CELL) for row in self.rows])
         down, middle = unit.network(x, timesteps, context, hints, added_cond_kwargs=added, return_dict=False)
-        found = [*down, middle]
-        factors = self._factors(unit, x)
-        return [one * scale * _resized(factors, one.shape[-2:]).to(one) for one, scale in zip(found, unit.scales(len(found)), strict=True)]
+        found, scales = [*down, middle], unit.scales(1 + len(down))
+        if unit.unit.mask is None and not unit.guided_only:
+            return [one * scale for one, scale in zip(found, scales, strict=True)]
+        known = unit.factors.setdefault((self.rows, self.canvas, size, down[0].dtype), {})
+        return [one * scale * self._factors(unit, known, size, one) for one, scale in zip(found, scales, strict=True)]
 
-    def _factors(self, unit: Prepared, x: Tensor) -> Tensor:
-        """(B, 1, h, w), or (B, 1, 1, 1) without a mask: where the unit acts, and in which rows."""
-        size = (x.shape[-2], x.shape[-1])
-        guided_only = unit.unit.control_mode == CONTROL_MODES[2]
-        acts = x.new_tensor([0.0 if guided_only and not row.cond else 1.0 for row in self.rows], dtype=torch.float32)[:, None, None, None]
+    def _factors(self, unit: Prepared, known: dict[Grid, Tensor], size: Grid, residual: Tensor) -> Tensor:
+        """Where the unit acts, and in which rows, as it is multiplied with a residual of rows of a ``size``; ``known`` are those made."""
+        layer = (residual.shape[-2], residual.shape[-1])
+        if layer not in known:
+            known[layer] = _resized(self._where(unit, size, residual), layer).to(residual)
+        return known[layer]
+
+    def _where(self, unit: Prepared, size: Grid, x: Tensor) -> Tensor:
+        """(B, 1, h, w), or (B, 1, 1, 1) without a mask: 1 where the unit acts."""
+        rows = [0.0 if unit.guided_only and not row.cond else 1.0 for row in self.rows]
+        acts = x.new_tensor(rows, dtype=torch.float32)[:, None, None, None]
         mask = unit.mask(self.canvas, x)
         if mask is None:
             return acts

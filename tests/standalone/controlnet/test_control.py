@@ -18,6 +18,7 @@ from lib_regional.standalone.controlnet.hints import hint_of
 from lib_regional.standalone.controlnet.unet import ControlledUNet
 from lib_regional.standalone.controlnet.units import CONTROL_MODES, HR_OPTIONS, Unit
 from tests.support.half import CASES, TOLERANCE, relative_error, runs_here
+from tests.support.steps import counted
 
 CONFIG = {
     "in_channels": 4, "block_out_channels": (16, 32), "layers_per_block": 1, "norm_num_groups": 4, "cross_attention_dim": 12,
@@ -130,6 +131,17 @@ def test_rows_that_are_parts_of_the_canvas():
     down, middle = part.residuals(*arguments, None)
     for one, expected in zip([*down, middle], reference(unit, part.rows, *arguments), strict=True):
         torch.testing.assert_close(one, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("fields", "products"), [({}, 1), ({"control_mode": CONTROL_MODES[1]}, 1), ({"mask": MASK}, 2)], ids=["plain", "soft", "mask"])
+def test_launches_of_what_a_unit_adds(fields, products):
+    """Behind the first call of the same rows: one product a residual, a second one where not every place or row is meant alike."""
+    unit, arguments = prepared(**fields), call()
+    hint = hint_of(unit.pictures[0], "none", "Just Resize", 8 * CANVAS[1], 8 * CANVAS[0]).expand(4, -1, -1, -1)
+    alone = counted(lambda: unit.network(*arguments, hint, return_dict=False)).launches
+    residuals = len(Control((unit,), ROWS, CANVAS).residuals(*arguments, None)[0]) + 1
+    cost = counted(lambda: Control((unit,), ROWS, CANVAS).residuals(*arguments, None)).launches
+    assert cost <= alone + products * residuals + 1  # the pictures of all rows side by side
 
 
 def test_a_part_without_a_place_is_refused():

@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from test_uploads import TWO
 
 from lib_regional.standalone.train.data.outlines import line_picture
@@ -61,3 +62,23 @@ def test_a_unit_in_a_region(editor, unit):
     assert "Model: regional-outlines" in picture.info["parameters"]
     found = [one for one in find_objects(np.asarray(picture.convert("RGB"))) if one.colour == "purple"]
     assert found and np.hypot(found[0].centroid[0] - 88, found[0].centroid[1] - 44) < 9
+
+
+def test_parameters_that_name_a_model_which_is_not_here(editor):
+    """The rest of them is taken, and the page says what is not."""
+    info, buffer = PngInfo(), io.BytesIO()
+    unit = "Module: none, Model: away [a1b2c3d4], Weight: 1.0"
+    info.add_text("parameters", f'a park\nSteps: 7, Sampler: Euler, CFG scale: 7, Size: 128x128, ControlNet 0: "{unit}"')
+    Image.new("RGB", (8, 8)).save(buffer, "PNG", pnginfo=info)
+    editor.show("PNG Info")
+    editor.page.locator("#pnginfo_image input[type=file]").set_input_files(
+        {"name": "away.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+    )
+    editor.page.wait_for_selector("#html_info_pnginfo .infotext")
+    editor.page.click("#pnginfo_send_to_txt2img")
+    message = editor.page.locator(".toast-body")
+    message.wait_for()
+    assert "ControlNet 0 cannot be made here" in message.inner_text() and "Model: away [a1b2c3d4]" in message.inner_text()
+    editor.soon(editor.page.locator("#txt2img_prompt textarea").input_value, "a park")
+    message.locator("button").click()
+    message.wait_for(state="detached")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..binding import current
+from ..faults import RequestError
 from ..scripts.script import AlwaysVisible, Script
 from .running import TITLE
 from .units import CONTROL_MODES, MODULES, RESIZE_MODES, is_unit, unit_of_infotext
@@ -64,15 +65,22 @@ class ControlNetScript(Script):
 
 
 class _Pasted:
-    """A picture's parameters -> the value of a unit's field; None where they have no such unit, or one that this host cannot make."""
+    """A picture's parameters -> the value of a unit's field; None where they have no such unit.
+
+    Raises `RequestError`, once a unit, for one that this host cannot make.
+    """
 
     def __init__(self, number: int, field: str) -> None:
         self._number, self._field = number, field
 
     def __call__(self, params: Mapping[str, Any]) -> Any:
-        given = unit_of_infotext(str(params.get(f"ControlNet {self._number}", "")))
+        text = str(params.get(f"ControlNet {self._number}", ""))
+        given, models = unit_of_infotext(text), current().model.control_files.listed()
         name = str(given.get("model", "")).partition(" [")[0]
-        if name not in current().model.control_files.listed():
+        if name not in models:
+            if text and self._field == "model":
+                there = ", ".join(sorted(models)) or "none"
+                raise RequestError(f"ControlNet {self._number} cannot be made here: {text}. Models that are here: {there}.")
             return None
         return {**given, "model": name, "enabled": True}.get(self._field)
 

@@ -6,7 +6,7 @@ import importlib.util
 import itertools
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -281,12 +281,3 @@ class ScriptRunner:
             if arg_elem_id in str(getattr(control, "elem_id", "")):
                 assert script is not None and script.args_from is not None
                 args[script.args_from + index] = value
-
-
-def paste_values(fields: Sequence[Any], params: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """(component, value) of every infotext field that ``params`` contains; a callable key computes its value."""
-    for entry in fields:
-        component, key = (entry[0], entry[1]) if isinstance(entry, tuple) else (entry.component, entry.label)
-        value = key(params) if callable(key) else params.get(key)
-        if value is not None:
-            yield component, value

@@ -218,7 +218,8 @@ class Paste:
             try:
                 yield reader(params) if callable(reader) else params.get(reader)
             except RegionalError as error:
-                logger.warning("The picture's regions cannot be read: %s", error)
+                logger.warning("Not taken from the picture's parameters: %s", error)
+                gr.Warning(f"Not taken from the picture's parameters: {escape(str(error))}", duration=None)
                 yield None
 
 

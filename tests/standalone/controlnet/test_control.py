@@ -133,7 +133,9 @@ def test_rows_that_are_parts_of_the_canvas():
         torch.testing.assert_close(one, expected, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("fields", "products"), [({}, 1), ({"control_mode": CONTROL_MODES[1]}, 1), ({"mask": MASK}, 2)], ids=["plain", "soft", "mask"])
+@pytest.mark.parametrize(
+    ("fields", "products"), [({}, 1), ({"control_mode": CONTROL_MODES[1]}, 1), ({"mask": MASK}, 2)], ids=["plain", "soft", "mask"]
+)
 def test_launches_of_what_a_unit_adds(fields, products):
     """Behind the first call of the same rows: one product a residual, a second one where not every place or row is meant alike."""
     unit, arguments = prepared(**fields), call()

@@ -368,6 +368,20 @@ def test_parameters_fill_the_page(served, ask):
     assert min(filled) >= len(FIELDS) and max(filled) < 2 * len(FIELDS)
 
 
+@pytest.mark.parametrize("unit", ["Model: away [a1b2c3d4], Weight: 1.0", "Module: canny, Model: regional-control", "Weight: x"])
+def test_parameters_with_a_unit_that_cannot_be_made_here(served, ask, unit):
+    """Refused by the API, unless the request has units of its own."""
+    client, _ = served
+    infotext = f'a red circle\nSteps: 2, Sampler: Euler, CFG scale: 5, Seed: 1, Size: 64x64, ControlNet 1: "{unit}"'
+    answer = client.post("/sdapi/v1/txt2img", json={"infotext": infotext})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == (
+        f"ControlNet 1 cannot be made here: {unit}. Models that are here: other, regional-control, regional-outlines."
+    )
+    with_units = pictures_of(ask(UNIT, infotext=infotext))
+    assert np.array_equal(with_units, pictures_of(ask(UNIT)))
+
+
 def encoded_with(text):
     """A picture with these parameters."""
     buffer, info = io.BytesIO(), PngInfo()

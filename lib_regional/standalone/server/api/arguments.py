@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import HTTPException
@@ -19,7 +19,7 @@ from ...pipeline.infotext import parse_generation_parameters
 from ...pipeline.processing import StableDiffusionProcessing
 from ...pipeline.txt2img import SAME
 from ...sampling.samplers import split_name
-from ...scripts.runner import ScriptRunner, paste_values
+from ...scripts.runner import ScriptRunner
 from ...scripts.script import Script
 from .builtin_scripts import check_builtin, is_builtin
 
@@ -81,7 +81,10 @@ PASTED_OPTIONS: dict[str, tuple[str, type]] = {"Clip skip": ("CLIP_stop_at_last_
 
 
 def paste_infotext(request: BaseModel, runner: ScriptRunner) -> dict[int, Any]:
-    """Set what the request left open from its ``infotext``; returns the scripts' arguments it contains, by position."""
+    """Set what the request left open from its ``infotext``; returns the scripts' arguments it contains, by position.
+
+    Raises `RegionalError` for what cannot be made here, unless it belongs to a script that the request gives arguments of its own.
+    """
     text = getattr(request, "infotext", None)
     if not text:
         return {}
@@ -95,8 +98,33 @@ def paste_infotext(request: BaseModel, runner: ScriptRunner) -> dict[int, Any]:
     options = {name: _converted(key, params[key], kind) for key, (name, kind) in PASTED_OPTIONS.items() if key in params}
     request.override_settings = {**options, **(request.override_settings or {})}  # type: ignore[attr-defined]
     places = {id(component): index for index, component in enumerate(runner.inputs) if component is not None}
-    values = paste_values(runner.infotext_fields, params)
+    given_by_request = _given_places(request, runner)
+    values = _pasted_values(runner.infotext_fields, params, lambda component: places.get(id(component)) in given_by_request)
     return {places[id(component)]: _plain(component, value) for component, value in values if id(component) in places}
+
+
+def _pasted_values(fields: Sequence[Any], params: Mapping[str, Any], leave_out: Callable[[Any], bool]) -> Iterator[tuple[Any, Any]]:
+    """(component, value) of every infotext field that ``params`` contains; a callable key computes its value.
+
+    Raises `RegionalError` for a value that cannot be read or made here, unless ``leave_out`` says that its component has another one.
+    """
+    for entry in fields:
+        component, key = (entry[0], entry[1]) if isinstance(entry, tuple) else (entry.component, entry.label)
+        try:
+            value = key(params) if callable(key) else params.get(key)
+        except RegionalError:
+            if not leave_out(component):
+                raise
+            continue
+        if value is not None:
+            yield component, value
+
+
+def _given_places(request: Any, runner: ScriptRunner) -> set[int | None]:
+    """Positions of the arguments of scripts to which the request gives any."""
+    named = request.alwayson_scripts or {}
+    scripts = [runner.find(title) for title, given in named.items() if isinstance(given, Mapping) and given.get("args")]
+    return {place for one in scripts if one is not None for place in range(one.args_from or 0, one.args_to or 0)}
 
 
 def _converted(key: str, value: str, kind: type) -> Any:

@@ -30,7 +30,8 @@ def attention_couple(plan: Plan, host: Host) -> Hooks:
 
     ``options.attention_couple.cache`` (default true) keeps keys and values over the steps; ``separate``, ``separate_until`` and
     ``border`` keep regions with different LoRAs apart, on UNets (`methods.isolation`); ``isolate_until`` keeps all regions apart in the
-    first steps, on UNets, in joint attention and in the self-attention of transformers.
+    first steps, on UNets, in joint attention and in the self-attention of transformers, and ``local_until`` in norms and convolutions of
+    UNets for longer.
     """
     prepared = Prepared(plan, host)
     return prepared.renewed_by(couple_hooks(plan, prepared))
@@ -68,8 +69,9 @@ def _spans(plan: Plan, host: Host) -> Spans:
     if not facts.self_attention:
         until = float(option("isolate_until")) if facts.projected_self_attention else 0.0
         return spans_of(plan, "nothing", 0.0, 0.0, until, deepest="attention")
-    separate_until, border, isolate_until = (float(option(name)) for name in ("separate_until", "border", "isolate_until"))
-    return spans_of(plan, str(option("separate")), separate_until, border, isolate_until)
+    names = ("separate_until", "border", "isolate_until", "local_until")
+    separate_until, border, isolate_until, local_until = (float(option(name)) for name in names)
+    return spans_of(plan, str(option("separate")), separate_until, border, isolate_until, local_until)
 
 
 def _joint_until(plan: Plan, host: Host) -> float:

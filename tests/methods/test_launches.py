@@ -93,6 +93,13 @@ def test_regions_made_by_themselves_cost_a_fifth_more_while_that_lasts(model: Sh
     assert 0 < ours <= 580, "our own functions that a step calls"
 
 
+def test_norms_and_convolutions_by_themselves_cost_a_fifth_more_while_that_lasts(model: ShapeModel, plain: Cost) -> None:
+    case = replace(CASE["couple, 4, isolated"], options={"isolate_until": 0.05, "local_until": 0.15})  # a step, and two more
+    with torch.inference_mode():
+        _, _, lasting, behind = run(model, case, 4, launched)
+    assert lasting.launches <= 1.2 * plain.launches and behind.launches <= 1.01 * plain.launches
+
+
 @pytest.mark.parametrize(("name", "more"), [("couple, 4", 0), pytest.param("MultiDiffusion, 4", 8, marks=pytest.mark.slow)])
 def test_a_scored_step_launches_next_to_nothing(name: str, more: int, model: ShapeModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Queries and keys are kept as they are; predictions of their own project them once more, in one layer."""

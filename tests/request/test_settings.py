@@ -135,7 +135,7 @@ BAD = [
     ),
     pytest.param(
         {"enabled": True, "options": {"attention_couple": 1}},
-        "must be an object (cache, separate, separate_until, border, isolate_until)",
+        "must be an object (cache, separate, separate_until, border, isolate_until, local_until)",
         "options.attention_couple",
         id="options as number",
     ),

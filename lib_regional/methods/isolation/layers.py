@@ -35,11 +35,10 @@ from ...tensors.lora.deltas import LayerDelta, LayerKind
 from ...tensors.lora.low_rank import added, whole
 from ...tensors.masks.pyramid import Pyramid
 from ...tensors.out_of_memory import go_on_smaller, is_out_of_memory
-from .spans import Span, Spans, labels_of
+from .spans import KINDS, Kind, Span, Spans, labels_of
 
 _LEVEL_OF = {"group_norm": 2, "conv": 3}
 """Kind of layer -> the level from which it is kept apart."""
-
 
 _Made = TypeVar("_Made")
 
@@ -77,7 +76,7 @@ class Separation:
         self._masks = True
         self._stages: dict[Hashable, _Stage] = {}
         self._numbers = Ranges()
-        self._now: tuple[ModelCall, _Stage] | None = None
+        self._now: tuple[ModelCall, dict[Kind, _Stage]] | None = None
         self._of_first_row: tuple[ModelCall, ModelCall] | None = None
         self._in_boxes: tuple[str, ModelCall, Boxes] | None = None
         """The convolution whose input comes in boxes, in which call of the model."""
@@ -89,7 +88,7 @@ class Separation:
 
     def acts(self, step: StepInfo) -> bool:
         """Whether anything is kept apart at a step."""
-        return self._spans.at(step) is not None
+        return any(self._spans.at(step, kind) is not None for kind in KINDS)
 
     @property
     def reaches_layers(self) -> bool:
@@ -101,12 +100,13 @@ class Separation:
 
         Tokens that were merged or tiled belong to the part with the largest of their per-token attributes, and have no borders.
         """
-        parts = self._at(call.model, call.grid, call.x.device) if call.token_attributes is None else self._of_attributes(call)
+        tokens = call.token_attributes
+        parts = self._at(call.model, call.grid, call.x.device, "attention") if tokens is None else self._of_attributes(call)
         if parts is None:
             return None
         q, k, v = call.to_q(call.x), call.to_k(call.context), call.to_v(call.context)
         try:
-            way = self._way(call, parts, q) if call.token_attributes is None and self._masks else None
+            way = self._way(call, parts, q) if tokens is None and self._masks else None
             if isinstance(way, Batched):
                 return call.out(attend_batched(q, k, v, way, call.heads, call.scale))
             if way is not None:
@@ -122,10 +122,10 @@ class Separation:
 
     def _way(self, call: AttentionCall, parts: Parts, q: Tensor) -> Tensor | Batched | None:
         """What is added to the scores of q (B, L, C), or the parts on the batch axis; None where a call for each group is cheaper."""
-        stage = self._stage(call.model)
+        stage = self._stage(call.model, "attention")
         name = (call.grid, q.shape[-1], q.dtype)
         if name not in stage.ways:
-            labels, reach = self._labels(call.model, call.grid), _reach(stage.span, call.grid)
+            labels, reach = self._labels(call.model, call.grid, "attention"), _reach(stage.span, call.grid)
             may_pay = batching_may_pay(labels, q.shape[-1], q.device.type, q.element_size())
             batched = stage.once("batched", call.grid, q, lambda: batched_of(labels, reach, q.device, q.dtype)) if may_pay else None
             found = cheapest_isolation(parts, batched, len(q), q.shape[1], q.shape[-1], q.device.type, q.element_size())
@@ -137,12 +137,12 @@ class Separation:
 
     def token_attributes(self, model: ModelCall, grid: Grid) -> Tensor | None:
         """One column for each part, 1 where a token is of it, see `Hooks.token_attributes`; the last columns of all attributes."""
-        stage = self._stage(model)
+        stage = self._stage(model, "attention")
         if stage.span is None:
             return None
         marks = stage.marks
         if grid not in marks:
-            labels = self._labels(model, grid)
+            labels = self._labels(model, grid, "attention")
             marks[grid] = F.one_hot(labels.flatten(1)).float() if divided(labels) else None
         return marks[grid]
 
@@ -256,24 +256,25 @@ class Separation:
             known[name] = boxes_of(layer, kernel, *labels, x.device, x.dtype, self._numbers)
         return known[name]
 
-    def _stage(self, model: ModelCall) -> _Stage:
+    def _stage(self, model: ModelCall, kind: Kind = "layers") -> _Stage:
         if self._now is None or self._now[0] is not model:
-            span, acting = self._spans.at(model.step), (self._plan.active(model.step), self._plan.referenced(model.step))
-            state = (acting, span, model.step.hires, model.latent, model.tile, tuple(row.image for row in model.rows))
-            self._now = (model, self._stages.setdefault(state, _Stage(span)))
-        return self._now[1]
+            acting, images = (self._plan.active(model.step), self._plan.referenced(model.step)), tuple(row.image for row in model.rows)
+            spans = {name: self._spans.at(model.step, name) for name in KINDS}
+            state = (acting, model.step.hires, model.latent, model.tile, images)
+            self._now = (model, {name: self._stages.setdefault((span, state), _Stage(span)) for name, span in spans.items()})
+        return self._now[1][kind]
 
     def _divides(self, model: ModelCall, kind: str) -> bool:
         span = self._stage(model).span
         return span is not None and kind in _LEVEL_OF and span.level >= _LEVEL_OF[kind]
 
-    def _at(self, model: ModelCall, grid: Grid, device: torch.device) -> Parts | None:
+    def _at(self, model: ModelCall, grid: Grid, device: torch.device, kind: Kind = "layers") -> Parts | None:
         """The parts of the rows on ``grid``; None where they are all one, or no longer apart."""
-        stage = self._stage(model)
+        stage = self._stage(model, kind)
         if stage.span is None:
             return None
         if grid not in stage.parts:
-            labels = self._labels(model, grid)
+            labels = self._labels(model, grid, kind)
             stage.parts[grid] = parts_of(labels, device, _reach(stage.span, grid), self._numbers) if divided(labels) else None
         return stage.parts[grid]
 
@@ -284,9 +285,9 @@ class Separation:
             known[grid] = divided(self._labels(model, grid))
         return known[grid]
 
-    def _labels(self, model: ModelCall, grid: Grid) -> Tensor:
+    def _labels(self, model: ModelCall, grid: Grid, kind: Kind = "layers") -> Tensor:
         """(B, h, w) on the CPU."""
-        stage = self._stage(model)
+        stage = self._stage(model, kind)
         if grid not in stage.labels:
             assert stage.span is not None
             images = {row.image: labels_of(self._plan, self._pyramid, stage.span, model, row.image, grid) for row in model.rows}

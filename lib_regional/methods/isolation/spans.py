@@ -1,14 +1,16 @@
 """Which parts of the canvas are kept apart from each other at a step, in which layers, and how far they see across a border.
 
-There are two spans of steps. In the first steps of a picture every region with a text of its own, or with a reference picture that acts,
-may be a part by itself (``isolate_until``): objects form then, each from noise that no other region has a say in, and the rest of the steps
-makes one picture of them. Until ``separate_until`` the parts are the sets of LoRAs: regions with one set, or with none, are one part.
+There are three spans of steps. In the first steps of a picture every region with a text of its own, or with a reference picture that acts,
+may be a part by itself (``isolate_until``): objects form then, each from noise that no other region has a say in. For some steps more its
+norms and convolutions may stay so (``local_until``), while self-attention makes one picture of the regions. Until ``separate_until`` the
+parts are the sets of LoRAs: regions with one set, or with none, are one part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -36,27 +38,41 @@ class Span:
     regions: bool = False
 
 
+Kind = Literal["attention", "layers"]
+"""Self-attention; norms and convolutions."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
 @dataclass(frozen=True)
 class Spans:
-    """Those of one generation; ``regions`` holds in the first pass alone and comes first."""
+    """Those of one generation. ``regions`` comes first, then ``local``, for norms and convolutions; both hold in the first pass alone."""
 
     regions: Span
     loras: Span
+    local: Span = Span()
 
     @property
     def level(self) -> int:
         """The highest level at any step; 0 where nothing is ever kept apart."""
-        return max(span.level if span.until > 0 else 0 for span in (self.regions, self.loras))
+        return max(span.level if span.until > 0 else 0 for span in (self.regions, self.local, self.loras))
 
-    def at(self, step: StepInfo) -> Span | None:
-        """What holds at a step."""
+    def at(self, step: StepInfo, kind: Kind) -> Span | None:
+        """What holds for a kind of layers at a step."""
         if not step.hires and step.progress < self.regions.until:
             return self.regions
+        if not step.hires and kind == "layers" and step.progress < self.local.until:
+            return self.local
         return self.loras if step.progress < self.loras.until else None
 
 
 def spans_of(
-    plan: Plan, separate: str, separate_until: float, border: float, isolate_until: float = 0.0, deepest: str = LEVELS[-1]
+    plan: Plan,
+    separate: str,
+    separate_until: float,
+    border: float,
+    isolate_until: float = 0.0,
+    local_until: float = 0.0,
+    deepest: str = LEVELS[-1],
 ) -> Spans:
     """What ``options.attention_couple`` asks for, without what has nothing to do in these texts.
 
@@ -64,14 +80,15 @@ def spans_of(
     that keeps regions apart entirely in this network.
     """
     regions = Span(isolate_until, LEVELS.index(deepest), regions=True)
+    local = replace(regions, until=local_until)
     loras = Span(separate_until, LEVELS.index(separate), border)
     texts = [texts for part in (plan.first, plan.hires) if part is not None for texts in part.texts]
     every = [(one, region) for one in texts for region in range(len(plan.layout.regions))]
     if not any(region in plan.references or _has_text(one, region) for one, region in every):
-        regions = replace(regions, until=0.0)
+        regions, local = (replace(span, until=0.0) for span in (regions, local))
     if not loras.level or not any(_acting(one, region) for one, region in every):
         loras = replace(loras, until=0.0)
-    return Spans(regions, loras)
+    return Spans(regions, loras, local)
 
 
 def labels_of(plan: Plan, pyramid: Pyramid, span: Span, model: ModelCall, image: int, grid: Grid) -> Tensor:

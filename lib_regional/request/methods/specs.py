@@ -86,6 +86,11 @@ _ROWS = (
                 "Layouts begun in the panel have 0.3.",
                 0.0,
             ),
+            "local_until": Number(
+                "Share of the first pass's steps in which norms and convolutions see their own region alone, while self-attention sees the "
+                "whole picture from `isolate_until` on.",
+                0.0,
+            ),
         },
     ),
     MethodSpec(

@@ -1,6 +1,6 @@
 // Generated from javascript/src by `npm run build`: do not edit.
-// sources 7deee29de8eff1ccc2a82a3ff45cc93a9381533da4c702648913e1838e456273
-// script 1fc69cd0f8fd17c3fed0ba5bfdc0488ef472d4e9cf8858a22ceeb65d4f458c32
+// sources 3f56155caa2357e0e9fb86cb0a6763981978fc90ac14b06d15c60b7747f0d067
+// script 778b85483436279e500442c40d01e93c7eeddd3ee5bc00246cca7de71364b894
 "use strict";
 (() => {
   var __defProp = Object.defineProperty;
@@ -352,7 +352,7 @@
   var readSchema = (text) => JSON.parse(text, (key, value) => key === "description" && typeof value === "string" ? helpWords(value) : value);
   var regionSchema = (schema) => schema?.properties?.regions?.items?.properties || {};
   var methodOptions = (schema, method) => schema?.properties?.options?.properties?.[method]?.properties || {};
-  var ISOLATED = 0.3;
+  var ISOLATED = { isolate_until: 0.3, local_until: 0.6 };
   function emptyState() {
     const defaults2 = (
       /** @type {any} */
@@ -363,7 +363,7 @@
       enabled: false,
       ...defaults2,
       base: { ...defaults2.base, joined: true },
-      options: { ...defaults2.options, attention_couple: { isolate_until: ISOLATED } },
+      options: { ...defaults2.options, attention_couple: { ...ISOLATED } },
       regions: [makeRegion(), makeRegion()],
       grid: { ratios: "1,1", direction: "columns" }
     };

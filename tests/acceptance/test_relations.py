@@ -46,11 +46,12 @@ def test_attention_maps_change_nothing_and_are_there(webui, method):
     assert all(0 < one["peak"] <= 1 for image in images for one in image)
 
 
-def of_the_left(webui, until, sampler):
+def of_the_left(webui, sampler, **options):
     """By how much of the right half's change the left half changes, away from the border, when the right region has another text."""
-    options = {"attention_couple": {"isolate_until": until}}
     pictures = [
-        webui.make(regional(halves("a blue square", text, feather=0), options=options), sampler_name=sampler).pixels[0].astype(int)
+        webui.make(regional(halves("a blue square", text, feather=0), options={"attention_couple": options}), sampler_name=sampler)
+        .pixels[0]
+        .astype(int)
         for text in ("a green ring", "a red circle on snow")
     ]
     change = abs(pictures[0] - pictures[1]).mean((0, 2))
@@ -63,9 +64,25 @@ def test_regions_made_by_themselves_do_not_reach_each_other(webui, sampler):
     """What is left is the decoder's: its norms see the whole picture."""
     if "flux" in webui.get("/sdapi/v1/options")["sd_model_checkpoint"].lower():
         pytest.skip("text and picture share one attention in this model")
-    assert of_the_left(webui, 1, sampler) < 0.5 * of_the_left(webui, 0, sampler)
+    assert of_the_left(webui, sampler, isolate_until=1) < 0.5 * of_the_left(webui, sampler)
     early = regional(halves("a blue square", "a green ring"), options={"attention_couple": {"isolate_until": 0.2}})
     assert webui.make(early, sampler_name=sampler).pngs == webui.make(early, sampler_name=sampler).pngs
+
+
+def test_norms_and_convolutions_see_their_region_for_longer(webui):
+    """Less of one region reaches the other than with all layers open, more than in regions made by themselves."""
+    if "flux" in webui.get("/sdapi/v1/options")["sd_model_checkpoint"].lower():
+        pytest.skip("this model has neither norms nor convolutions between its blocks")
+    alone, local, open_ = (of_the_left(webui, "DDIM", **one) for one in ({"isolate_until": 1}, {"local_until": 1}, {}))
+    assert alone < local < open_
+    both = {"isolate_until": 0.3, "local_until": 0.6}
+    pictures = [
+        webui.make(regional(halves("a blue square", "a green ring"), options={"attention_couple": options})).pngs
+        for options in (both, both, {"isolate_until": 0.3}, {"isolate_until": 0.6})
+    ]
+    assert pictures[0] == pictures[1] and pictures[0] != pictures[2] and pictures[0] != pictures[3]
+    whole = regional([{**FULL, "prompt": "a red circle"}], options={"attention_couple": both})
+    assert difference(webui.make(whole, prompt="something else"), webui.make(prompt="a red circle")) <= SAME
 
 
 @pytest.mark.parametrize("text", TEXTS)

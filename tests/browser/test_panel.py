@@ -40,7 +40,7 @@ def test_options_show_what_they_are_until_somebody_sets_them(editor):
     assert field.evaluate("box => [...box.options].map((one) => one.value)") == ["nothing", "attention", "norms", "all"]
     assert editor.field("options.attention_couple.border").get_attribute("placeholder") == "0.125"
     field.select_option("norms")
-    assert editor.settings["options"] == {"attention_couple": {"isolate_until": 0.3, "separate": "norms"}}, "0.3 is the new layout's"
+    assert editor.settings["options"] == {"attention_couple": {"isolate_until": 0.3, "local_until": 0.6, "separate": "norms"}}
     assert field.input_value() == "norms"
 
 

@@ -150,7 +150,13 @@ class Variant:
     common: dict[str, Any] = field(default_factory=dict)
 
 
+PANEL: dict[str, Any] = {"isolate_until": 0.3, "local_until": 0.6}
+"""Options of attention couple in new layouts of the panel."""
+
 VARIANTS: dict[str, Variant] = {
+    "attention_couple, panel": Variant("attention_couple", options=PANEL),
+    "attention_couple, panel, detail": Variant("attention_couple", options=PANEL, common={"detail": {"enabled": True, "margin": 8}}),
+    "attention_couple, panel, best of 4": Variant("attention_couple", options=PANEL, common={"scores": {"candidates": 4}}),
     "attention_couple": Variant("attention_couple"),
     "attention_couple, isolated": Variant("attention_couple", options={"isolate_until": 0.3}),
     "attention_couple, isolated 0.2": Variant("attention_couple", options={"isolate_until": 0.2}),

@@ -22,7 +22,7 @@ test("an empty text is an untouched panel: off, two columns, no text", () => {
         regions: [{}, {}],
         grid: {ratios: "1,1", direction: "columns"},
         base: {joined: true},
-        options: {attention_couple: {isolate_until: 0.3}},
+        options: {attention_couple: {isolate_until: 0.3, local_until: 0.6}},
     });
 });
 

@@ -104,8 +104,8 @@ export const regionSchema = (schema) => schema?.properties?.regions?.items?.prop
  */
 export const methodOptions = (schema, method) => schema?.properties?.options?.properties?.[method]?.properties || {};
 
-/** Share of the steps in which the regions of a new layout are made by themselves: on the small model each object is in its place then. */
-const ISOLATED = 0.3;
+/** Shares of the steps in which the regions of a new layout are made by themselves, and then see each other in self-attention alone. */
+const ISOLATED = {isolate_until: 0.3, local_until: 0.6};
 
 /**
  * What an untouched panel shows: off, two equal columns without text, and the main prompt joined to every region's.
@@ -119,7 +119,7 @@ export function emptyState() {
         enabled: false,
         ...defaults,
         base: {...defaults.base, joined: true},
-        options: {...defaults.options, attention_couple: {isolate_until: ISOLATED}},
+        options: {...defaults.options, attention_couple: {...ISOLATED}},
         regions: [makeRegion(), makeRegion()],
         grid: {ratios: "1,1", direction: "columns"},
     };

@@ -152,6 +152,7 @@ def write_page(page: Path, results: Results, sampling: dict[str, Any], variants:
     layouts = [case for case in cases() if first.get(case.kind) == case.number]
     if layouts:
         image = page.parent / "images" / f"{page.stem}.png"
+        image.parent.mkdir(exist_ok=True)
         shown = [variant for variant in variants if 2 * len(made_of(results, variant, text) & set(first.items())) >= len(layouts)]
         sheet(results, text, shown, layouts).quantize(128).save(image, optimize=True)
 

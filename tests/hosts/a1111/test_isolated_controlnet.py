@@ -129,6 +129,15 @@ def test_nor_in_the_picture(webui, steps):
         assert (left > 0) == reaches and right > 1e-2
 
 
+def test_norms_and_convolutions_of_the_net_are_isolated_for_longer_than_its_attention(webui):
+    """``local_until``: the first residual, of convolutions alone, knows nothing of the other half's picture; those behind attention do."""
+    given = {"isolate_until": 0.25, "local_until": 0.75}  # one of four steps, and two more
+    for steps, convolutions, attention in ((1, False, False), (2, False, True), (4, True, True)):
+        before = residuals(webui, NET, HALVES, given, steps)
+        left, _ = changes(before, residuals(webui, NET, HALVES, given, steps, hint=picture(64)), 8)
+        assert (left[0] > 0) == convolutions and (max(left) > 0) == attention
+
+
 def test_a_half_has_the_residuals_of_a_picture_of_its_own(webui):
     """The net on the half alone: zeros beyond it, norms and attention of its own."""
     whole = residuals(webui, NET, HALVES, APART)

@@ -136,7 +136,7 @@ def test_and_in_half_precision(monkeypatch, case):
 
 
 @KINDS
-@pytest.mark.parametrize("options", [{}, APART, {"isolate_until": 0.25}], ids=str)
+@pytest.mark.parametrize("options", [{}, APART, {"isolate_until": 0.25, "local_until": 0.5}], ids=str)
 def test_a_region_over_the_whole_canvas_is_the_plain_prompt_with_the_net(webui, kind, options):
     made, _ = sampled(webui, net_of(kind), regions_of("a thing"), options, 2)
     torch.testing.assert_close(made, sampled(webui, net_of(kind), None, steps=2, prompt="a thing")[0])

@@ -192,6 +192,7 @@ Detail passes and inpainting have a margin of 8 pixels, which is to these pictur
 TABLE = (
     "plain",
     "attention_couple",
+    "attention_couple, panel",
     "attention_couple, isolated",
     "latent_couple",
     "latent_couple, crop",
@@ -200,8 +201,8 @@ TABLE = (
     "mask_conditioning",
     "rag",
     "sequential",
-    "attention_couple, isolated, detail",
-    "attention_couple, isolated, best of 4",
+    "attention_couple, panel, detail",
+    "attention_couple, panel, best of 4",
 )
 """The rows of the table."""
 

@@ -88,7 +88,7 @@ _ROWS = (
             ),
             "local_until": Number(
                 "Share of the first pass's steps in which norms and convolutions see their own region alone, while self-attention sees the "
-                "whole picture from `isolate_until` on. Layouts begun in the panel have 0.6.",
+                "whole picture again. Layouts begun in the panel have 0.6.",
                 0.0,
             ),
         },
